@@ -1,0 +1,140 @@
+#include "src/base/bytes.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <bit>
+#include <cerrno>
+#include <cstring>
+
+#include "src/base/error.h"
+
+namespace pg {
+namespace {
+
+// Closes a file descriptor on every way out.
+class FileDescriptor {
+ public:
+  explicit FileDescriptor(int fd) : fd_(fd) {}
+  ~FileDescriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  FileDescriptor(const FileDescriptor&) = delete;
+  FileDescriptor& operator=(const FileDescriptor&) = delete;
+  int value() const { return fd_; }
+  int release() { return std::exchange(fd_, -1); }
+
+ private:
+  int fd_;
+};
+
+std::string reason() { return std::strerror(errno); }
+
+std::string advice_for_write() {
+  return errno == ENOSPC || errno == EDQUOT ? "; free some space or choose another output folder"
+                                            : "; check the path and its permissions";
+}
+
+}  // namespace
+
+Bytes read_file(const std::filesystem::path& path, uint64_t max_bytes) {
+  const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.value() < 0) {
+    throw Error("cannot open \"" + path.string() + "\": " + reason() + "; check the path");
+  }
+  struct stat info = {};
+  if (::fstat(file.value(), &info) != 0 || !S_ISREG(info.st_mode)) {
+    throw Error("not a regular file: \"" + path.string() + "\"; give a file, not a folder or device");
+  }
+  const auto size = static_cast<uint64_t>(info.st_size);
+  if (size > max_bytes) {
+    throw Error("file too large: \"" + path.string() + "\" has " + std::to_string(size) +
+                " bytes, the limit is " + std::to_string(max_bytes));
+  }
+  Bytes bytes(size);
+  uint64_t done = 0;
+  while (done < size) {
+    const ssize_t n = ::read(file.value(), bytes.data() + done, size - done);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw Error("cannot read \"" + path.string() + "\": " + reason());
+    if (n == 0) break;
+    done += static_cast<uint64_t>(n);
+  }
+  bytes.resize(done);  // the file may have shrunk meanwhile
+  return bytes;
+}
+
+std::string read_text_file(const std::filesystem::path& path) {
+  const Bytes bytes = read_file(path);
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+void write_file_atomic(const std::filesystem::path& path, std::span<const uint8_t> bytes) {
+  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
+  std::error_code ignored;  // a failure shows when the file is opened, with a better message
+  std::filesystem::create_directories(folder, ignored);
+  std::filesystem::path temporary = path;
+  temporary += ".tmp";
+  const auto fail = [&](const char* what) {
+    const std::string message =
+        std::string(what) + " \"" + path.string() + "\": " + reason() + advice_for_write();
+    ::unlink(temporary.c_str());
+    throw Error(message);
+  };
+  FileDescriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  if (file.value() < 0) fail("cannot create");
+  uint64_t done = 0;
+  while (done < bytes.size()) {
+    const ssize_t n = ::write(file.value(), bytes.data() + done, bytes.size() - done);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) fail("cannot write");
+    done += static_cast<uint64_t>(n);
+  }
+  if (::fsync(file.value()) != 0) fail("cannot flush");
+  if (::close(file.release()) != 0) fail("cannot close");
+  if (::rename(temporary.c_str(), path.c_str()) != 0) fail("cannot rename to");
+  const FileDescriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (directory.value() >= 0) ::fsync(directory.value());  // makes the rename itself durable
+}
+
+void write_file_atomic(const std::filesystem::path& path, std::string_view text) {
+  write_file_atomic(path, as_bytes(text));
+}
+
+void ByteWriter::f32(float v) { u32(std::bit_cast<uint32_t>(v)); }
+void ByteWriter::f64(double v) { u64(std::bit_cast<uint64_t>(v)); }
+
+void ByteWriter::string(std::string_view v) {
+  u32(static_cast<uint32_t>(v.size()));
+  bytes(as_bytes(v));
+}
+
+float ByteReader::f32() { return std::bit_cast<float>(u32()); }
+double ByteReader::f64() { return std::bit_cast<double>(u64()); }
+
+std::span<const uint8_t> ByteReader::bytes(uint64_t count) {
+  if (!ok_ || count > remaining()) {
+    ok_ = false;
+    return {};
+  }
+  const auto part = bytes_.subspan(position_, count);
+  position_ += count;
+  return part;
+}
+
+std::string ByteReader::string(uint32_t max_bytes) {
+  const uint32_t size = u32();
+  if (size > max_bytes) ok_ = false;
+  const auto part = bytes(size);
+  return {reinterpret_cast<const char*>(part.data()), part.size()};
+}
+
+uint64_t ByteReader::little_endian(int n) {
+  const auto part = bytes(static_cast<uint64_t>(n));
+  uint64_t v = 0;
+  for (size_t i = 0; i < part.size(); ++i) v |= static_cast<uint64_t>(part[i]) << (8 * i);
+  return v;
+}
+
+}  // namespace pg

@@ -1,0 +1,74 @@
+// THE SEAM. A device owns memory and an op table; nothing above src/device/ knows which kind it is.
+#pragma once
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "src/device/ops.h"
+
+namespace pg {
+
+// What the machine could do at best, measured by a short loop on the device itself.
+struct DevicePeak {
+  double matmul_flops_per_s = 0;  // in the compute type, all threads
+  double copy_bytes_per_s = 0;    // read plus write
+  std::string description;        // "2 threads, AVX-512 bf16"
+};
+
+class Device {
+ public:
+  virtual ~Device() = default;
+
+  virtual std::string_view name() const = 0;
+  virtual Ops& ops() = 0;
+  // The type of activations and of the compute copies of weights.
+  virtual DType compute_dtype() const = 0;
+
+  // Zeroed memory, aligned to 64 bytes. Throws Error when there is not enough.
+  virtual void* allocate(size_t bytes) = 0;
+  virtual void release(void* memory) = 0;
+  virtual void upload(void* device_to, const void* host_from, size_t bytes) = 0;
+  virtual void download(void* host_to, const void* device_from, size_t bytes) = 0;
+  // Returns when all work given to the device so far is done.
+  virtual void synchronize() = 0;
+  // Measures for about 0.1 s.
+  virtual DevicePeak measure_peak() = 0;
+};
+
+// "cpu" (bf16 where the machine has fast bf16, else f32), "cpu:f32", "cpu:bf16", "reference" (f32 storage),
+// "simt". Throws Error for an unknown or absent one, naming those present.
+std::unique_ptr<Device> make_device(std::string_view name);
+
+// Owns one allocation of a device.
+class DeviceBuffer {
+ public:
+  DeviceBuffer() = default;
+  DeviceBuffer(Device& device, size_t bytes)
+      : device_(&device), data_(device.allocate(bytes)), bytes_(bytes) {}
+  DeviceBuffer(DeviceBuffer&& other) noexcept { *this = std::move(other); }
+  DeviceBuffer& operator=(DeviceBuffer&& other) noexcept {
+    std::swap(device_, other.device_);
+    std::swap(data_, other.data_);
+    std::swap(bytes_, other.bytes_);
+    return *this;
+  }
+  ~DeviceBuffer() {
+    if (data_ != nullptr) device_->release(data_);
+  }
+
+  void* data() const { return data_; }
+  template <class T>
+  T* as() const {
+    return static_cast<T*>(data_);
+  }
+  size_t bytes() const { return bytes_; }
+
+ private:
+  Device* device_ = nullptr;
+  void* data_ = nullptr;
+  size_t bytes_ = 0;
+};
+
+}  // namespace pg

@@ -1,0 +1,145 @@
+// The forward pass of record 2026-03-23, written once (model_training.md 2.2-2.7). Gradients come from the plan.
+//
+// Shapes: N = batch * seq_len rows; D model width, H query heads, K kv heads, S head size, F MLP width, V vocabulary.
+#include "src/model/forward.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <vector>
+
+#include "src/model/model.h"
+
+namespace pg {
+namespace {
+
+// (cos, sin) of position times frequency, [T, R/2, 2]. Angles in f64: at long contexts f32 loses the low bits of
+// the product. Beyond rope_ntk_length the base grows by (T / length)^(R / (R - 2)), as the records do.
+std::vector<float> make_rope_table(const ModelConfig& c, int64_t tokens) {
+  const double dims = static_cast<double>(c.rope_dims);
+  double base = c.rope_base;
+  if (c.rope_ntk_length > 0 && tokens > c.rope_ntk_length) {
+    const double ratio = static_cast<double>(tokens) / static_cast<double>(c.rope_ntk_length);
+    base *= std::pow(ratio, dims / (dims - 2.0));
+  }
+  std::vector<float> table;
+  for (int64_t t = 0; t < tokens; ++t) {
+    for (int64_t i = 0; i < c.rope_dims / 2; ++i) {
+      const double angle =
+          static_cast<double>(t) * std::pow(base, -2.0 * static_cast<double>(i) / dims);
+      table.push_back(static_cast<float>(std::cos(angle)));
+      table.push_back(static_cast<float>(std::sin(angle)));
+    }
+  }
+  return table;
+}
+
+class Forward {
+ public:
+  Forward(Plan& plan, const ModelConfig& config, int64_t batch, int64_t seq_len)
+      : p(plan), c(config), batch_(batch), seq_len_(seq_len) {
+    if (c.rope_dims > 0) {
+      rope_ = p.constant("rope", seq_len, c.rope_dims, make_rope_table(c, seq_len));
+    }
+  }
+
+  ForwardTensors record() {
+    const int64_t rows = batch_ * seq_len_;
+    ForwardTensors f;
+    f.ids = p.input_ids("ids", rows, 1);
+    f.targets = p.input_ids("targets", rows, 1);
+
+    Tensor x = embed(f.ids);
+    const Tensor x0 = x;
+    if (has_value_embedding(c)) value_embedding_ = project_value_embedding(f.ids);
+
+    std::vector<Tensor> skips;
+    for (int64_t l = 0; l < c.layers; ++l) {
+      const int64_t decoder = l - encoder_blocks(c);
+      if (decoder >= 0 && !skips.empty()) {
+        x = p.mix(x, {}, skips.back(), p.weight(fmt::format("skips.{}", decoder)));
+        skips.pop_back();
+      }
+      x = block(x, x0, l);
+      if (c.unet_skips && decoder < 0) skips.push_back(x);
+    }
+
+    const Tensor h = p.rmsnorm(x, 1.0f);                                   // [N, D]
+    f.logits = p.linear(h, p.weight("tok_emb"), /*f32_output=*/true);      // [N, V], tied head
+    const float one = 1.0f;
+    const Tensor weights = p.constant("target_weights", 1, 1, {&one, 1});
+    f.loss = p.softcap_xent(f.logits, f.targets, weights, static_cast<float>(c.logit_softcap)).loss;
+    return f;
+  }
+
+ private:
+  Tensor weight(int64_t layer, const char* part) {
+    return p.weight(fmt::format("blocks.{}.{}", layer, part));
+  }
+
+  // Token embedding + scaled BigramHash, RMSNorm, SmearGate.
+  Tensor embed(Tensor ids) {
+    Tensor x = p.embed(ids, p.weight("tok_emb"));  // [N, D]
+    if (c.bigram_buckets > 0) {
+      const Tensor hashed = p.bigram_hash(ids, seq_len_, c.bigram_buckets);
+      const Tensor rows = p.embed(hashed, p.weight("bigram.table"));                 // [N, bigram_dim]
+      const Tensor projected = p.linear(rows, p.weight("bigram.proj"));              // [N, D]
+      x = p.add_scaled(x, projected, p.weight("bigram.scale"));
+    }
+    x = p.rmsnorm(x, 1.0f);
+    if (c.smear_gate) x = p.smear(x, p.weight("smear.gate"), seq_len_);
+    return x;
+  }
+
+  Tensor project_value_embedding(Tensor ids) {
+    const Tensor rows = p.embed(ids, p.weight("value_embed.table"));  // [N, value_embed_dim]
+    return p.linear(rows, p.weight("value_embed.proj"));              // [N, K*S]
+  }
+
+  // x [N, D] -> [N, D]; x0 is the embedding after its norm.
+  Tensor block(Tensor x, Tensor x0, int64_t l) {
+    const float norm_scale =
+        c.ln_scale ? static_cast<float>(1.0 / std::sqrt(static_cast<double>(l + 1))) : 1.0f;
+    if (c.resid_mix) x = p.mix(x, weight(l, "resid_mix.x"), x0, weight(l, "resid_mix.x0"));
+    x = p.mix(x, {}, attention(p.rmsnorm(x, norm_scale), l), weight(l, "attn_scale"));
+    return p.mix(x, {}, mlp(p.rmsnorm(x, norm_scale), l), weight(l, "mlp_scale"));
+  }
+
+  // n [N, D] -> [N, D].
+  Tensor attention(Tensor n, int64_t l) {
+    const HeadShape q_heads{batch_, seq_len_, c.heads, c.head_dim(), c.rope_dims};
+    const HeadShape k_heads{batch_, seq_len_, c.kv_heads, c.head_dim(), c.rope_dims};
+    const AttentionShape shape{
+        batch_, seq_len_, c.heads, c.kv_heads, c.head_dim(),
+        static_cast<float>(1.0 / std::sqrt(static_cast<double>(c.head_dim())))};
+    Tensor v = p.linear(n, weight(l, "attn.v"));  // [N, K*S]
+    if (uses_value_embedding(c, l)) {
+      v = p.add_scaled(v, value_embedding_, p.weight("value_embed.scale"), weight(l, "value_embed.scale"));
+    }
+    const Tensor q = p.qk_norm_rope(p.linear(n, weight(l, "attn.q")), weight(l, "attn.q_gain"), rope_, q_heads);
+    const Tensor k = p.qk_norm_rope(p.linear(n, weight(l, "attn.k")), {}, rope_, k_heads);
+    Tensor y = p.attention(q, k, v, shape);  // [N, H*S]
+    if (uses_xsa(c, l)) y = p.xsa(y, v, shape);
+    return p.linear(y, weight(l, "attn.out"));
+  }
+
+  // n [N, D] -> [N, D].
+  Tensor mlp(Tensor n, int64_t l) {
+    const Tensor hidden =
+        p.leaky_relu2(p.linear(n, weight(l, "mlp.up")), static_cast<float>(c.leaky_slope));  // [N, F]
+    return p.linear(hidden, weight(l, "mlp.down"));
+  }
+
+  Plan& p;
+  const ModelConfig& c;
+  int64_t batch_, seq_len_;
+  Tensor rope_, value_embedding_;
+};
+
+}  // namespace
+
+ForwardTensors record_forward(Plan& plan, const ModelConfig& config, int64_t batch, int64_t seq_len) {
+  return Forward(plan, config, batch, seq_len).record();
+}
+
+}  // namespace pg

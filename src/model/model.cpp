@@ -1,0 +1,62 @@
+#include "src/model/model.h"
+
+#include <cmath>
+
+#include "src/base/error.h"
+#include "src/model/forward.h"
+#include "src/plan/plan.h"
+
+namespace pg {
+
+struct ModelPlan::Handles {
+  ForwardTensors forward;
+  std::vector<float> losses;  // host copy of the token losses, kept so that a step allocates nothing
+};
+
+ModelPlan::ModelPlan(const ModelConfig& config, Weights& weights, int64_t batch, int64_t seq_len,
+                     PlanMode mode)
+    : config_(config),
+      weights_(&weights),
+      batch_(batch),
+      seq_len_(seq_len),
+      plan_(std::make_unique<Plan>(weights)),
+      handles_(std::make_unique<Handles>()) {
+  if (const std::string problem = check_model_config(config); !problem.empty()) throw Error(problem);
+  handles_->forward = record_forward(*plan_, config, batch, seq_len);
+  if (mode == PlanMode::kScore) plan_->keep(handles_->forward.logits);
+  plan_->finish(mode == PlanMode::kTrain ? handles_->forward.loss : Tensor{});
+  handles_->losses.resize(static_cast<size_t>(batch * seq_len));
+}
+
+ModelPlan::~ModelPlan() = default;
+ModelPlan::ModelPlan(ModelPlan&&) noexcept = default;
+
+void ModelPlan::load(std::span<const int32_t> ids, std::span<const int32_t> targets) {
+  plan_->write_ids(handles_->forward.ids, ids);
+  plan_->write_ids(handles_->forward.targets, targets);
+}
+
+void ModelPlan::run(bool accumulate, float loss_scale) { plan_->run(accumulate, loss_scale); }
+
+double ModelPlan::mean_loss() {
+  read_token_losses(handles_->losses);
+  double sum = 0;
+  for (const float loss : handles_->losses) sum += static_cast<double>(loss);
+  return sum / static_cast<double>(handles_->losses.size());
+}
+
+void ModelPlan::read_token_losses(std::span<float> losses) {
+  plan_->read(handles_->forward.loss, 0, losses);
+}
+
+void ModelPlan::read_logits(int64_t row, std::span<float> logits) {
+  plan_->read(handles_->forward.logits, row * config_.vocab_size, logits);
+  const double cap = config_.logit_softcap;
+  for (float& z : logits) z = static_cast<float>(cap * std::tanh(static_cast<double>(z) / cap));
+}
+
+std::string ModelPlan::find_non_finite() { return plan_->find_non_finite(); }
+double ModelPlan::flops() const { return plan_->flops(); }
+int64_t ModelPlan::arena_bytes() const { return plan_->arena_bytes(); }
+
+}  // namespace pg

@@ -1,0 +1,77 @@
+// The model as plans over shared weights: one class records the forward pass (and, for training, its gradient) for
+// one batch shape and replays it. The forward pass itself is in forward.cpp and reads like the paper.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "src/model/model_config.h"
+#include "src/plan/weights.h"
+
+namespace pg {
+
+class Plan;
+
+// Every parameter of the model, in a fixed order, with its shape, group and initial value.
+std::vector<ParamSpec> list_params(const ModelConfig& config);
+int64_t count_params(const ModelConfig& config);
+
+// Which blocks carry what: the first half of the blocks are the encoder of the U-Net, the rest the decoder.
+constexpr int64_t encoder_blocks(const ModelConfig& c) { return c.layers / 2; }
+constexpr int64_t skip_count(const ModelConfig& c) { return c.unet_skips ? encoder_blocks(c) : 0; }
+constexpr bool has_value_embedding(const ModelConfig& c) {
+  return c.value_embed_dim > 0 && c.value_embed_layers > 0;
+}
+constexpr bool uses_value_embedding(const ModelConfig& c, int64_t layer) {
+  return has_value_embedding(c) && layer >= c.layers - c.value_embed_layers;
+}
+constexpr bool uses_xsa(const ModelConfig& c, int64_t layer) {
+  return layer >= c.layers - c.xsa_last_n;
+}
+
+enum class PlanMode : uint8_t {
+  kTrain,  // forward, loss, gradients
+  kScore,  // forward and the loss of every position
+};
+
+class ModelPlan {
+ public:
+  // Weights and device must outlive this. One plan serves one shape: `batch` rows of `seq_len` tokens.
+  ModelPlan(const ModelConfig& config, Weights& weights, int64_t batch, int64_t seq_len, PlanMode mode);
+  ~ModelPlan();
+  ModelPlan(ModelPlan&&) noexcept;
+
+  int64_t batch() const { return batch_; }
+  int64_t seq_len() const { return seq_len_; }
+
+  // Sets ids and targets, both [batch, seq_len]; ids and targets must lie below vocab_size.
+  void load(std::span<const int32_t> ids, std::span<const int32_t> targets);
+  // In kTrain the gradients in Weights are overwritten, or added to when `accumulate`; the loss's gradient
+  // is scaled by loss_scale (1 / micro-batches).
+  void run(bool accumulate = false, float loss_scale = 1.0f);
+
+  // Mean loss of the last run in nats per token. Waits for the device.
+  double mean_loss();
+  // -log p(target) in nats of every position, [batch, seq_len]. Waits for the device.
+  void read_token_losses(std::span<float> losses);
+  // Softcapped logits of one position, [vocab]. Waits for the device.
+  void read_logits(int64_t row, std::span<float> logits);
+
+  // The first tensor in step order that holds a NaN or an infinity after the last run; empty when all are finite.
+  std::string find_non_finite();
+  double flops() const;        // of one run
+  int64_t arena_bytes() const;
+  Plan& plan() { return *plan_; }
+
+ private:
+  ModelConfig config_;
+  Weights* weights_;
+  int64_t batch_, seq_len_;
+  std::unique_ptr<Plan> plan_;
+  struct Handles;
+  std::unique_ptr<Handles> handles_;
+};
+
+}  // namespace pg

@@ -1,0 +1,258 @@
+// Recording, replay and inspection of plans. The ops with their gradient rules are in plan_rules.cpp, the arena
+// in plan_place.cpp.
+#include "src/plan/plan.h"
+
+#include <chrono>
+#include <cmath>
+#include <cstring>
+
+#include "src/base/check.h"
+
+namespace pg {
+
+Plan::Plan(Weights& weights, Memory memory) : weights_(&weights), memory_(memory) {}
+
+Tensor Plan::add_tensor(TensorInfo tensor) {
+  PG_CHECK(!finished_, "a finished plan cannot grow");
+  tensors_.push_back(std::move(tensor));
+  return {static_cast<int>(tensors_.size()) - 1};
+}
+
+Tensor Plan::input_ids(std::string name, int64_t rows, int64_t cols) {
+  TensorInfo t;
+  t.name = std::move(name);
+  t.rows = rows;
+  t.cols = cols;
+  t.dtype = DType::kI32;
+  t.place = Place::kOwned;
+  owned_.emplace_back(weights_->device(), t.bytes());
+  t.data = owned_.back().data();
+  return add_tensor(std::move(t));
+}
+
+Tensor Plan::constant(std::string name, int64_t rows, int64_t cols, std::span<const float> values) {
+  PG_CHECK(static_cast<int64_t>(values.size()) == rows * cols, "constant of another size");
+  TensorInfo t;
+  t.name = std::move(name);
+  t.rows = rows;
+  t.cols = cols;
+  t.place = Place::kOwned;
+  owned_.emplace_back(weights_->device(), t.bytes());
+  t.data = owned_.back().data();
+  weights_->device().upload(t.data, values.data(), values.size_bytes());
+  return add_tensor(std::move(t));
+}
+
+Tensor Plan::weight(std::string_view name) {
+  const int index = weights_->find(name);
+  for (size_t i = 0; i < tensors_.size(); ++i) {
+    if (tensors_[i].weight == index && tensors_[i].place == Place::kWeight) {
+      return {static_cast<int>(i)};
+    }
+  }
+  const ParamSpec& spec = weights_->spec(index);
+  TensorInfo gradient;
+  gradient.name = spec.name + ".grad";
+  gradient.rows = spec.rows;
+  gradient.cols = spec.cols;
+  gradient.place = Place::kWeightGradient;
+  gradient.weight = index;
+  gradient.data = weights_->gradient(index);
+  const In compute = weights_->compute(index);
+  TensorInfo t;
+  t.name = spec.name;
+  t.rows = spec.rows;
+  t.cols = spec.cols;
+  t.dtype = compute.dtype;
+  t.place = Place::kWeight;
+  t.weight = index;
+  t.data = const_cast<void*>(compute.data);  // plans only read weights
+  t.needs_gradient = gradient.data != nullptr;
+  t.gradient = t.needs_gradient ? add_tensor(std::move(gradient)).id : -1;
+  return add_tensor(std::move(t));
+}
+
+Tensor Plan::make_activation(const char* op, int64_t rows, int64_t cols) {
+  TensorInfo t;
+  t.name = std::string(op) + "#" + std::to_string(steps_.size());
+  t.rows = rows;
+  t.cols = cols;
+  t.dtype = activation();
+  t.needs_gradient = true;
+  return add_tensor(std::move(t));
+}
+
+Tensor Plan::make_f32(const char* op, int64_t rows, int64_t cols) {
+  const Tensor t = make_activation(op, rows, cols);
+  info(t).dtype = DType::kF32;
+  info(t).needs_gradient = false;
+  return t;
+}
+
+void Plan::record(OpId op, double flops, std::vector<Tensor> reads, std::vector<OutRef> writes,
+                  std::function<void(Ops&, const RunArgs&)> call) {
+  Step step;
+  step.op = op;
+  step.call = std::move(call);
+  step.flops = flops;
+  const int index = static_cast<int>(steps_.size());
+  const auto touch = [&](int id) {
+    TensorInfo& t = tensors_[static_cast<size_t>(id)];
+    if (t.first_step < 0) t.first_step = index;
+    t.last_step = index;
+    step.bytes += static_cast<double>(t.bytes());
+  };
+  for (const Tensor t : reads) {
+    if (!t) continue;
+    touch(t.id);
+    step.reads.push_back(t.id);
+  }
+  for (const OutRef& ref : writes) {
+    if (ref.id < 0) continue;
+    touch(ref.id);
+    step.writes.push_back(ref.id);
+    if (step.label.empty()) step.label = tensors_[static_cast<size_t>(ref.id)].name;
+  }
+  steps_.push_back(std::move(step));
+}
+
+void Plan::add_rule(Tensor output, std::function<void()> rule) {
+  rules_.push_back([this, output, rule = std::move(rule)] {
+    // An output nothing depends on has no gradient to pass back.
+    if (info(output).gradient >= 0 && info(output).gradient_written) rule();
+  });
+}
+
+In Plan::in(Tensor t) const {
+  if (!t) return {};
+  return {info(t).data, info(t).dtype};
+}
+
+Out Plan::out(const OutRef& ref, const RunArgs& args) const {
+  if (ref.id < 0) return {};
+  const TensorInfo& t = tensors_[static_cast<size_t>(ref.id)];
+  return {t.data, t.dtype, ref.adds || (ref.is_weight_gradient && args.accumulate)};
+}
+
+Plan::OutRef Plan::contribute(Tensor t) {
+  if (!t || !info(t).needs_gradient) return {};
+  if (info(t).gradient < 0) {
+    TensorInfo gradient;
+    gradient.name = info(t).name + ".grad";
+    gradient.rows = info(t).rows;
+    gradient.cols = info(t).cols;
+    gradient.dtype = activation();
+    const int id = add_tensor(std::move(gradient)).id;
+    info(t).gradient = id;
+  }
+  OutRef ref{info(t).gradient, info(t).gradient_written, info(t).place == Place::kWeight};
+  info(t).gradient_written = true;
+  return ref;
+}
+
+bool Plan::pass_gradient(Tensor y, Tensor x) {
+  if (!info(x).needs_gradient || info(x).gradient >= 0 || info(x).place != Place::kArena) return false;
+  info(x).gradient = info(y).gradient;
+  info(x).gradient_written = true;
+  return true;
+}
+
+void Plan::keep(Tensor t) { info(t).kept = true; }
+
+void Plan::finish(Tensor loss) {
+  PG_CHECK(!finished_, "finish() twice");
+  forward_steps_ = static_cast<int>(steps_.size());
+  if (loss) {
+    // The rule of softcap_xent needs no incoming gradient: d(mean)/d(row) is one constant.
+    info(loss).gradient = loss.id;
+    info(loss).gradient_written = true;
+    for (size_t i = rules_.size(); i-- > 0;) rules_[i]();
+  }
+  rules_.clear();
+  finished_ = true;
+  place_tensors();
+}
+
+void Plan::run(bool accumulate, float loss_scale) {
+  PG_CHECK(finished_, "run() before finish()");
+  last_run_ = {accumulate, loss_scale};
+  Ops& ops = weights_->device().ops();
+  for (const Step& step : steps_) step.call(ops, last_run_);
+}
+
+void Plan::run_profiled(std::vector<OpProfile>& profile, bool accumulate, float loss_scale) {
+  PG_CHECK(finished_, "run() before finish()");
+  profile.resize(kOps.size());
+  last_run_ = {accumulate, loss_scale};
+  Device& device = weights_->device();
+  for (const Step& step : steps_) {
+    const auto start = std::chrono::steady_clock::now();
+    step.call(device.ops(), last_run_);
+    device.synchronize();
+    OpProfile& op = profile[static_cast<size_t>(step.op)];
+    op.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    op.flops += step.flops;
+    op.bytes += step.bytes;
+    ++op.calls;
+  }
+}
+
+std::string Plan::find_non_finite() {
+  Device& device = weights_->device();
+  std::vector<uint8_t> host;
+  const auto is_finite = [&](const TensorInfo& t) {
+    if (t.dtype == DType::kI32) return true;
+    host.resize(t.bytes());
+    device.download(host.data(), t.data, t.bytes());
+    for (int64_t i = 0; i < t.elements(); ++i) {
+      float value;
+      if (t.dtype == DType::kBF16) {
+        bf16 half;
+        std::memcpy(&half, host.data() + 2 * i, 2);
+        value = static_cast<float>(half);
+      } else {
+        std::memcpy(&value, host.data() + 4 * i, 4);
+      }
+      if (!std::isfinite(value)) return false;
+    }
+    return true;
+  };
+  for (const TensorInfo& t : tensors_) {
+    if (t.place == Place::kWeight && !is_finite(t)) return t.name;
+  }
+  for (const Step& step : steps_) {
+    step.call(device.ops(), last_run_);
+    device.synchronize();
+    for (const int id : step.writes) {
+      const TensorInfo& t = tensors_[static_cast<size_t>(id)];
+      if (!is_finite(t)) return t.name + " (written by " + std::string(op_info(step.op).name) + ")";
+    }
+  }
+  return "";
+}
+
+void Plan::write_ids(Tensor t, std::span<const int32_t> values) {
+  PG_CHECK(info(t).dtype == DType::kI32 &&
+               static_cast<int64_t>(values.size()) == info(t).elements(),
+           "ids of another shape");
+  weights_->device().upload(info(t).data, values.data(), values.size_bytes());
+}
+
+void Plan::read(Tensor t, int64_t first_element, std::span<float> out) {
+  const TensorInfo& tensor = info(t);
+  PG_CHECK(tensor.kept && tensor.dtype == DType::kF32, "only kept f32 tensors can be read");
+  PG_CHECK(first_element >= 0 &&
+               first_element + static_cast<int64_t>(out.size()) <= tensor.elements(),
+           "read past the end of a tensor");
+  weights_->device().synchronize();
+  weights_->device().download(out.data(), static_cast<const float*>(tensor.data) + first_element,
+                              out.size_bytes());
+}
+
+double Plan::flops() const {
+  double total = 0;
+  for (const Step& step : steps_) total += step.flops;
+  return total;
+}
+
+}  // namespace pg

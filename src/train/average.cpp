@@ -1,0 +1,68 @@
+#include "src/train/average.h"
+
+#include <fmt/format.h>
+
+#include "src/base/check.h"
+
+namespace pg {
+
+Averager::Averager(Weights& weights, const TrainConfig& config)
+    : weights_(&weights), config_(config) {
+  if (config.average == "none") return;
+  Device& device = weights.device();
+  const size_t flat = static_cast<size_t>(weights.flat_elements());
+  average_ = DeviceBuffer(device, flat * sizeof(float));
+  device.ops().cast({average_.data(), DType::kF32}, {weights.masters(), DType::kF32},
+                    weights.flat_elements());
+}
+
+bool Averager::update(int64_t steps_done, double lr_multiplier) {
+  if (!is_kept()) return false;
+  double decay = config_.ema_decay;
+  if (config_.average == "swa") {
+    const bool due = lr_multiplier < config_.swa_start_lr && steps_done % config_.swa_every == 0;
+    if (!due && snapshots_ > 0) return false;
+    // The running mean of n snapshots; until the first one is due, the "mean" follows the last weights.
+    decay = static_cast<double>(snapshots_) / static_cast<double>(snapshots_ + 1);
+    if (due) ++snapshots_;
+  }
+  weights_->device().ops().lerp({average_.data(), DType::kF32}, {weights_->masters(), DType::kF32},
+                                static_cast<float>(decay), weights_->flat_elements());
+  return config_.average == "swa" && snapshots_ == 1 && decay == 0.0;
+}
+
+std::string Averager::describe() const {
+  if (config_.average == "ema") return fmt::format("ema {}", config_.ema_decay);
+  if (config_.average == "swa") return fmt::format("swa of {}", snapshots_);
+  return "none";
+}
+
+std::vector<HostTensor> Averager::download() const {
+  std::vector<HostTensor> tensors = weights_->download();
+  if (!is_kept()) return tensors;
+  for (int i = 0; i < weights_->count(); ++i) {
+    const int64_t offset = weights_->master(i) - weights_->masters();
+    auto& values = tensors[static_cast<size_t>(i)].values;
+    weights_->device().download(values.data(), average_.as<float>() + offset,
+                                values.size() * sizeof(float));
+  }
+  return tensors;
+}
+
+std::vector<float> Averager::download_state() const {
+  if (!is_kept()) return {};
+  std::vector<float> state(static_cast<size_t>(weights_->flat_elements()));
+  weights_->device().synchronize();
+  weights_->device().download(state.data(), average_.data(), state.size() * sizeof(float));
+  return state;
+}
+
+void Averager::upload_state(const std::vector<float>& state, int64_t snapshots) {
+  snapshots_ = snapshots;
+  if (!is_kept()) return;
+  PG_CHECK(static_cast<int64_t>(state.size()) == weights_->flat_elements(),
+           "average of another model");
+  weights_->device().upload(average_.data(), state.data(), state.size() * sizeof(float));
+}
+
+}  // namespace pg

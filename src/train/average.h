@@ -1,0 +1,39 @@
+// Averages of the weights over the run; what is exported is one of these, chosen by train.average.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "src/plan/weights.h"
+#include "src/train/train_config.h"
+
+namespace pg {
+
+// none: the last weights. ema: e = d e + (1-d) w after every step, from the initial weights on, no bias correction.
+// swa: the plain mean of snapshots taken every swa_every steps once the learning-rate multiplier is below swa_start_lr;
+// before the first snapshot it is the last weights.
+class Averager {
+ public:
+  Averager(Weights& weights, const TrainConfig& config);
+
+  // Call after every optimizer step; true when the first SWA snapshot was taken by this call.
+  bool update(int64_t steps_done, double lr_multiplier);
+
+  std::string describe() const;  // "ema 0.997", "swa of 31", "none"
+  std::vector<HostTensor> download() const;
+
+  int64_t snapshots() const { return snapshots_; }
+  // State for a resumed run: the flat f32 average; empty for none.
+  std::vector<float> download_state() const;
+  void upload_state(const std::vector<float>& state, int64_t snapshots);
+
+ private:
+  bool is_kept() const { return average_.data() != nullptr; }
+
+  Weights* weights_;
+  TrainConfig config_;
+  DeviceBuffer average_;  // [flat_elements] f32
+  int64_t snapshots_ = 0;
+};
+
+}  // namespace pg

@@ -1,0 +1,250 @@
+#include "src/train/trainer.h"
+
+#include <fmt/format.h>
+
+#include <bit>
+#include <cmath>
+#include <string_view>
+
+#include "src/base/error.h"
+#include "src/base/hash.h"
+#include "src/model/model.h"
+#include "src/train/average.h"
+#include "src/train/checkpoint.h"
+#include "src/train/optimizer.h"
+#include "src/train/schedule.h"
+
+namespace pg {
+namespace {
+
+// Pricing the weights costs some milliseconds of training; every few seconds is often enough to watch.
+constexpr double kProjectEvery_s = 5.0;
+
+// Folds every field of a config into a fingerprint.
+struct Fingerprint {
+  uint64_t hash = kFnvOffset;
+  void fold(std::string_view text) {
+    hash = fnv1a({reinterpret_cast<const uint8_t*>(text.data()), text.size()}, hash);
+  }
+  template <class T>
+  void operator()(const FieldInfo& field, const T& value) {
+    fold(fmt::format("{}={};", field.key, value));
+  }
+};
+
+// Keys that may change between a run and its continuation: they decide what is shown and kept, not what is computed.
+bool is_free_to_change(std::string_view key) {
+  return key == "log_every" || key == "val_every" || key == "checkpoint_every_s";
+}
+
+uint64_t run_identity(const TrainSetup& setup) {
+  Fingerprint print;
+  visit_model_fields(setup.model, print);
+  visit_train_fields(setup.train, [&](const FieldInfo& field, const auto& value) {
+    if (!is_free_to_change(field.key)) print(field, value);
+  });
+  visit_optimizer_fields(setup.optimizer, print);
+  print.fold(fmt::format("data={:016x}", setup.data_fingerprint));
+  return print.hash;
+}
+
+void check_batch(const TrainConfig& train, int64_t seq_len) {
+  if (train.seq_len != seq_len) throw Error("batches of another seq_len than the recipe's");
+  if (train.micro_batch_tokens % train.seq_len != 0) {
+    throw Error(fmt::format("train.micro_batch_tokens \"{}\" is not a multiple of train.seq_len \"{}\"",
+                            train.micro_batch_tokens, train.seq_len));
+  }
+  if (train.batch_tokens % train.micro_batch_tokens != 0) {
+    throw Error(fmt::format(
+        "train.batch_tokens \"{}\" is not a multiple of train.micro_batch_tokens \"{}\"",
+        train.batch_tokens, train.micro_batch_tokens));
+  }
+}
+
+class Trainer {
+ public:
+  explicit Trainer(const TrainSetup& setup)
+      : s_(setup),
+        start_s_(setup.clock->now_s()),
+        rows_(setup.train.micro_batch_tokens / setup.train.seq_len),
+        micro_batches_(setup.train.batch_tokens / setup.train.micro_batch_tokens),
+        weights_(*setup.device, list_params(setup.model), /*with_gradients=*/true),
+        plan_(setup.model, weights_, rows_, setup.train.seq_len, PlanMode::kTrain),
+        optimizer_(weights_, setup.optimizer),
+        identity_(run_identity(setup)),
+        ids_(static_cast<size_t>(setup.train.micro_batch_tokens)),
+        targets_(ids_.size()) {
+    weights_.initialise(static_cast<uint64_t>(setup.train.seed));
+    averager_.emplace(weights_, setup.train);
+    resume();
+  }
+
+  TrainResult run() {
+    double elapsed_s = now_s();
+    last_checkpoint_s_ = elapsed_s;
+    const double cap_s = effective_cap_s(s_.train);
+    StopReason reason = StopReason::kMaxSteps;
+    while (steps_ < s_.train.max_steps) {
+      if (s_.stop_requested && s_.stop_requested()) {
+        reason = StopReason::kInterrupted;
+        break;
+      }
+      if (!predictor_.next_step_fits(elapsed_s, cap_s)) {
+        reason = StopReason::kWallclock;
+        break;
+      }
+      elapsed_s = step(elapsed_s);
+    }
+    if (reason == StopReason::kWallclock) {
+      s_.observer->on_note(fmt::format("stopping_early: wallclock_cap train_time:{:.0f}ms step:{}/{}",
+                                       1000 * elapsed_s, steps_, s_.train.max_steps));
+    }
+    if (s_.train.average != "none") {
+      s_.observer->on_note(fmt::format("{}:applying {} weights", s_.train.average,
+                                       s_.train.average == "ema" ? "EMA" : "SWA"));
+    }
+    return {steps_, steps_ * s_.train.batch_tokens, elapsed_s, last_loss_, reason,
+            averager_->describe(), weights_.download(), averager_->download()};
+  }
+
+ private:
+  // Seconds of training: the clock without validation passes, plus what a resumed run has behind it.
+  double now_s() { return earlier_s_ + s_.clock->now_s() - start_s_ - paused_s_; }
+
+  // One optimizer step; gives the elapsed time after it, from which the next decisions are made.
+  double step(double elapsed_s) {
+    const double lr = lr_multiplier(s_.train, steps_, elapsed_s);
+    double loss = 0;
+    const int64_t first_window = steps_ * micro_batches_ * rows_;
+    for (int64_t m = 0; m < micro_batches_; ++m) {
+      s_.batches->read(first_window + m * rows_, rows_, ids_, targets_);
+      plan_.load(ids_, targets_);
+      plan_.run(/*accumulate=*/m > 0, 1.0f / static_cast<float>(micro_batches_));
+      const double micro_loss = plan_.mean_loss();  // reads one number back: the only wait of a micro-batch
+      if (!std::isfinite(micro_loss)) fail_non_finite();
+      loss += micro_loss / static_cast<double>(micro_batches_);
+    }
+    optimizer_.step(steps_, lr);
+    ++steps_;
+    last_loss_ = loss;
+    if (averager_->update(steps_, lr)) s_.observer->on_note(fmt::format("swa:start step:{}", steps_));
+    const double grad_norm = optimizer_.grad_norm();
+    if (!std::isfinite(grad_norm)) fail_non_finite();
+    const double end_s = now_s();
+    predictor_.add_step(end_s - elapsed_s);
+    report(end_s, end_s - elapsed_s, lr, grad_norm);
+    if (s_.validate && s_.train.val_every > 0 && steps_ % s_.train.val_every == 0) validate(end_s);
+    maybe_checkpoint(end_s);
+    return now_s();
+  }
+
+  void report(double end_s, double step_s, double lr, double grad_norm) {
+    StepReport r;
+    r.step = steps_;
+    r.loss_nats = last_loss_;
+    r.grad_norm = grad_norm;
+    r.lr_multiplier = lr;
+    r.step_s = step_s;
+    r.train_s = end_s;
+    r.tokens_per_s = static_cast<double>(s_.train.batch_tokens) / std::max(step_s, 1e-9);
+    if (s_.peak_flops_per_s > 0) {
+      r.speed_of_light = plan_.flops() * static_cast<double>(micro_batches_) /
+                         (std::max(step_s, 1e-9) * s_.peak_flops_per_s);
+    }
+    const double cap_s = effective_cap_s(s_.train);
+    r.time_left_s = cap_s > 0 ? std::max(cap_s - end_s, 0.0) : 0.0;
+    r.log = steps_ <= 10 || steps_ % s_.train.log_every == 0 || steps_ == s_.train.max_steps ||
+            !predictor_.next_step_fits(end_s, cap_s);
+    if (s_.project_bytes && r.log && (last_project_s_ < 0 || end_s - last_project_s_ >= kProjectEvery_s)) {
+      r.projected_bytes = s_.project_bytes(averager_->download());
+      last_project_s_ = end_s;
+    }
+    s_.observer->on_step(r);
+  }
+
+  void validate(double end_s) {
+    const double begin_s = s_.clock->now_s();
+    const ValidationScore score = s_.validate(weights_.download());
+    s_.observer->on_validation(steps_, end_s, score.loss_nats, score.bits_per_byte);
+    paused_s_ += s_.clock->now_s() - begin_s;
+  }
+
+  [[noreturn]] void fail_non_finite() {
+    const std::string tensor = plan_.find_non_finite();
+    std::string kept = "no checkpoint was written";
+    if (!s_.checkpoint_file.empty() && std::filesystem::exists(s_.checkpoint_file)) {
+      kept = fmt::format("the last good checkpoint is \"{}\"", s_.checkpoint_file.string());
+    }
+    throw Error(fmt::format(
+        "non-finite loss or gradient in step {}: the first bad tensor is \"{}\"; {}; lower "
+        "optimizer.matrix_lr, embed_lr or scalar_lr",
+        steps_ + 1, tensor.empty() ? "the optimizer's update" : tensor, kept));
+  }
+
+  void maybe_checkpoint(double end_s) {
+    if (s_.checkpoint_file.empty() || s_.train.checkpoint_every_s <= 0) return;
+    if (end_s - last_checkpoint_s_ < s_.train.checkpoint_every_s) return;
+    last_checkpoint_s_ = end_s;
+    Checkpoint c;
+    c.identity = identity_;
+    c.steps = steps_;
+    c.last_loss_nats = last_loss_;
+    c.swa_snapshots = averager_->snapshots();
+    c.masters.resize(static_cast<size_t>(weights_.flat_elements()));
+    s_.device->download(c.masters.data(), weights_.masters(), c.masters.size() * sizeof(float));
+    c.optimizer = optimizer_.download_state();
+    c.average = averager_->download_state();
+    c.step_times_s = predictor_.recent_steps_s();
+    c.train_s = now_s();
+    try {
+      write_checkpoint(s_.checkpoint_file, c);
+    } catch (const Error& error) {
+      // A full disk must not end a run whose weights are fine; the previous checkpoint still stands.
+      s_.observer->on_note(fmt::format("checkpoint:failed step:{} {}", steps_, error.what()));
+    }
+  }
+
+  void resume() {
+    if (s_.checkpoint_file.empty()) return;
+    const auto c = read_checkpoint(s_.checkpoint_file, identity_);
+    if (!c) return;
+    const size_t flat = static_cast<size_t>(weights_.flat_elements());
+    if (c->masters.size() != flat || c->optimizer.size() != 2 * flat ||
+        c->average.size() != averager_->download_state().size()) {
+      throw Error(fmt::format("checkpoint \"{}\" holds another model; delete it to start anew",
+                              s_.checkpoint_file.string()));
+    }
+    s_.device->upload(weights_.masters(), c->masters.data(), flat * sizeof(float));
+    weights_.refresh_compute();
+    optimizer_.upload_state(c->optimizer);
+    averager_->upload_state(c->average, c->swa_snapshots);
+    steps_ = c->steps;
+    earlier_s_ = c->train_s;
+    last_loss_ = c->last_loss_nats;
+    for (const double seconds : c->step_times_s) predictor_.add_step(seconds);
+    s_.observer->on_note(fmt::format("resume:checkpoint step:{} train_time:{:.0f}ms", steps_,
+                                     1000 * earlier_s_));
+  }
+
+  const TrainSetup& s_;
+  double start_s_, paused_s_ = 0, earlier_s_ = 0;
+  int64_t rows_, micro_batches_;
+  Weights weights_;
+  ModelPlan plan_;
+  Optimizer optimizer_;
+  std::optional<Averager> averager_;
+  StopPredictor predictor_;
+  uint64_t identity_;
+  std::vector<int32_t> ids_, targets_;  // [rows, seq_len]
+  int64_t steps_ = 0;
+  double last_loss_ = 0, last_project_s_ = -1, last_checkpoint_s_ = 0;
+};
+
+}  // namespace
+
+TrainResult train(const TrainSetup& setup) {
+  check_batch(setup.train, setup.batches->seq_len());
+  return Trainer(setup).run();
+}
+
+}  // namespace pg

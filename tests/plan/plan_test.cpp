@@ -1,0 +1,164 @@
+// Plans: the arena never changes a number, gradients add across micro-batches, a replay allocates nothing.
+#include "src/plan/plan.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <new>
+
+#include "src/base/threads.h"
+#include "src/model/forward.h"
+#include "tests/model/model_fixture.h"
+
+namespace {
+int64_t g_allocations = 0;
+}  // namespace
+
+// Counts every C++ allocation of the process, those of libraries included.
+void* operator new(size_t bytes) {
+  ++g_allocations;
+  if (void* p = std::malloc(bytes)) return p;
+  throw std::bad_alloc();
+}
+void operator delete(void* p) noexcept { std::free(p); }
+void operator delete(void* p, size_t) noexcept { std::free(p); }
+
+namespace pg {
+namespace {
+
+constexpr int64_t kBatch = 2, kTokens = 12;
+
+struct Net {
+  ForwardTensors tensors;
+  std::unique_ptr<Plan> plan;
+};
+
+Net make_net(const ModelConfig& config, Weights& weights, Plan::Memory memory) {
+  Net net{{}, std::make_unique<Plan>(weights, memory)};
+  net.tensors = record_forward(*net.plan, config, kBatch, kTokens);
+  net.plan->finish(net.tensors.loss);
+  return net;
+}
+
+void load(Net& net, const ModelConfig& config, uint64_t seed) {
+  net.plan->write_ids(net.tensors.ids, make_ids(kBatch * kTokens, config.vocab_size, seed));
+  net.plan->write_ids(net.tensors.targets, make_ids(kBatch * kTokens, config.vocab_size, seed + 1));
+}
+
+std::vector<float> gradients(const Weights& weights) {
+  return {weights.gradients(), weights.gradients() + weights.flat_elements()};
+}
+
+class PlanOnDevice : public testing::TestWithParam<const char*> {
+ protected:
+  PlanOnDevice()
+      : device_(make_device(GetParam())),
+        config_(make_small_config()),
+        weights_(*device_, list_params(config_), true) {
+    weights_.initialise(1);
+    perturb(weights_, 0.1, 5);
+  }
+  std::unique_ptr<Device> device_;
+  ModelConfig config_;
+  Weights weights_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Devices, PlanOnDevice, testing::Values("reference", "cpu:bf16", "cpu:f32"),
+                         [](const auto& info) {
+                           std::string name = info.param;
+                           for (char& c : name) c = c == ':' ? '_' : c;
+                           return name;
+                         });
+
+// Law L10.
+TEST_P(PlanOnDevice, SharingMemoryNeverChangesANumber) {
+  Net shared = make_net(config_, weights_, Plan::Memory::kShared);
+  load(shared, config_, 3);
+  shared.plan->run();
+  const std::vector<float> a = gradients(weights_);
+  Net separate = make_net(config_, weights_, Plan::Memory::kSeparate);
+  load(separate, config_, 3);
+  separate.plan->run();
+  EXPECT_EQ(a, gradients(weights_));
+  EXPECT_LT(shared.plan->arena_bytes(), separate.plan->arena_bytes());
+  EXPECT_EQ(separate.plan->arena_bytes(), shared.plan->separate_bytes());
+}
+
+TEST_P(PlanOnDevice, GradientsAddAcrossMicroBatches) {
+  Net net = make_net(config_, weights_, Plan::Memory::kShared);
+  load(net, config_, 3);
+  net.plan->run();
+  const std::vector<float> first = gradients(weights_);
+  load(net, config_, 7);
+  net.plan->run();
+  const std::vector<float> second = gradients(weights_);
+  load(net, config_, 3);
+  net.plan->run(false);
+  load(net, config_, 7);
+  net.plan->run(true);
+  const std::vector<float> both = gradients(weights_);
+  double error = 0, norm = 0;
+  for (size_t i = 0; i < both.size(); ++i) {
+    const double want = static_cast<double>(first[i]) + static_cast<double>(second[i]);
+    error += std::pow(static_cast<double>(both[i]) - want, 2);
+    norm += want * want;
+  }
+  // f32 accumulators: the only difference is where the sum is rounded.
+  EXPECT_LT(std::sqrt(error / norm), 1e-6);
+  EXPECT_GT(norm, 0);
+}
+
+TEST_P(PlanOnDevice, LossScaleScalesTheGradient) {
+  Net net = make_net(config_, weights_, Plan::Memory::kShared);
+  load(net, config_, 3);
+  net.plan->run(false, 1.0f);
+  const std::vector<float> one = gradients(weights_);
+  net.plan->run(false, 0.5f);  // a power of two scales every rounding with it
+  const std::vector<float> half = gradients(weights_);
+  for (size_t i = 0; i < one.size(); ++i) ASSERT_EQ(0.5f * one[i], half[i]) << i;
+}
+
+TEST_P(PlanOnDevice, ThreadCountNeverChangesANumber) {
+  Net net = make_net(config_, weights_, Plan::Memory::kShared);
+  load(net, config_, 3);
+  const int threads = thread_count();
+  set_thread_count(1);
+  net.plan->run();
+  const std::vector<float> one = gradients(weights_);
+  for (const int n : {2, 3, 4}) {
+    set_thread_count(n);
+    net.plan->run();
+    EXPECT_EQ(one, gradients(weights_)) << n << " threads";
+  }
+  set_thread_count(threads);
+}
+
+TEST_P(PlanOnDevice, ARepeatedStepAllocatesNothing) {
+  if (std::string_view(GetParam()) == "reference") GTEST_SKIP() << "the specification may allocate";
+  Net net = make_net(config_, weights_, Plan::Memory::kShared);
+  load(net, config_, 3);
+  // Threads take chunks dynamically: each needs a few steps to have met every shape and grown its scratch.
+  const int threads = thread_count();
+  set_thread_count(1);
+  net.plan->run();
+  net.plan->run();
+  const int64_t before = g_allocations;
+  net.plan->run();
+  EXPECT_EQ(g_allocations - before, 0);
+  set_thread_count(threads);
+}
+
+TEST_P(PlanOnDevice, TheFirstNonFiniteTensorIsNamed) {
+  Net net = make_net(config_, weights_, Plan::Memory::kShared);
+  load(net, config_, 3);
+  net.plan->run();
+  EXPECT_EQ(net.plan->find_non_finite(), "");
+  std::vector<HostTensor> tensors = weights_.download();
+  tensors[static_cast<size_t>(weights_.find("blocks.1.mlp.up"))].values[3] = INFINITY;
+  weights_.upload(tensors);
+  net.plan->run();
+  EXPECT_EQ(net.plan->find_non_finite(), "blocks.1.mlp.up");
+}
+
+}  // namespace
+}  // namespace pg

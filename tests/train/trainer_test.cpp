@@ -1,0 +1,226 @@
+// The trainer: it learns, keeps its cap, resumes to the very same weights, survives a full disk and names a bad tensor.
+#include "src/train/trainer.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+
+#include "src/base/error.h"
+#include "src/base/threads.h"
+#include "src/train/checkpoint.h"
+#include "tests/model/model_fixture.h"
+
+namespace pg {
+namespace {
+
+class Recorder final : public TrainObserver {
+ public:
+  void on_step(const StepReport& report) override { steps.push_back(report); }
+  void on_validation(int64_t, double, double, double) override { ++validations; }
+  void on_note(const std::string& line) override { notes.push_back(line); }
+  bool has_note(const std::string& part) const {
+    for (const std::string& note : notes) {
+      if (note.find(part) != std::string::npos) return true;
+    }
+    return false;
+  }
+  std::vector<StepReport> steps;
+  std::vector<std::string> notes;
+  int validations = 0;
+};
+
+// Advances by a fixed time at every look: training time without a wait.
+class TickingClock final : public Clock {
+ public:
+  explicit TickingClock(double tick_s) : tick_s_(tick_s) {}
+  double now_s() override { return now_s_ += tick_s_; }
+
+ private:
+  double tick_s_, now_s_ = 0;
+};
+
+class TrainerTest : public testing::Test {
+ protected:
+  TrainerTest() : folder_(std::filesystem::path(testing::TempDir()) / "pg_trainer_test") {
+    std::filesystem::remove_all(folder_);
+    std::filesystem::create_directories(folder_);
+    // A text of period 16: learnable at once from context.
+    std::vector<uint16_t> ids(20000);
+    const auto period = make_ids(16, 61, 77);
+    for (size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<uint16_t>(period[i % 16]);
+    write_shard(folder_ / "train_000000.bin", ids);
+    stream_.emplace(TokenStream::open((folder_ / "train_*.bin").string(), 61));
+    batches_.emplace(*stream_, Loader::kShuffled, 1, 32);
+    device_ = make_device("cpu");
+    setup_.model = make_small_config();
+    setup_.train.wallclock_s = 0;
+    setup_.train.max_steps = 12;
+    setup_.train.batch_tokens = 256;
+    setup_.train.micro_batch_tokens = 128;
+    setup_.train.seq_len = 32;
+    setup_.train.warmdown_steps = 4;
+    setup_.train.log_every = 5;
+    setup_.device = device_.get();
+    setup_.batches = &*batches_;
+    setup_.clock = &clock_;
+    setup_.observer = &recorder_;
+  }
+  ~TrainerTest() override { std::filesystem::remove_all(folder_); }
+
+  std::filesystem::path folder_;
+  std::optional<TokenStream> stream_;
+  std::optional<Batches> batches_;
+  std::unique_ptr<Device> device_;
+  SteadyClock clock_;
+  Recorder recorder_;
+  TrainSetup setup_;
+};
+
+void expect_same(const std::vector<HostTensor>& a, const std::vector<HostTensor>& b) {
+  ASSERT_EQ(a.size(), b.size());
+  for (size_t i = 0; i < a.size(); ++i) EXPECT_EQ(a[i].values, b[i].values) << a[i].spec.name;
+}
+
+TEST_F(TrainerTest, LearnsARepeatedText) {
+  setup_.train.max_steps = 80;
+  setup_.train.warmdown_steps = 40;
+  const TrainResult result = train(setup_);
+  EXPECT_NEAR(recorder_.steps.front().loss_nats, std::log(61.0), 0.1);
+  EXPECT_LT(result.last_loss_nats, 0.5);
+  EXPECT_EQ(result.steps, 80);
+  EXPECT_EQ(result.tokens, 80 * 256);
+  EXPECT_EQ(result.stop_reason, StopReason::kMaxSteps);
+}
+
+TEST_F(TrainerTest, EveryParameterMoves) {
+  const TrainResult result = train(setup_);
+  Weights start(*device_, list_params(setup_.model), false);
+  start.initialise(static_cast<uint64_t>(setup_.train.seed));
+  const auto initial = start.download();
+  for (size_t i = 0; i < initial.size(); ++i) {
+    EXPECT_NE(initial[i].values, result.raw[i].values) << initial[i].spec.name << " never moved";
+  }
+}
+
+TEST_F(TrainerTest, TheExportedWeightsAreTheAverage) {
+  const TrainResult ema = train(setup_);
+  EXPECT_NE(ema.raw[0].values, ema.exported[0].values);
+  setup_.train.average = "none";
+  const TrainResult none = train(setup_);
+  expect_same(none.raw, none.exported);
+  expect_same(none.raw, ema.raw);  // averaging watches, it never steers
+}
+
+TEST_F(TrainerTest, AResumedRunEndsWithTheSameWeights) {
+  const TrainResult whole = train(setup_);
+  setup_.checkpoint_file = folder_ / "checkpoint.bin";
+  setup_.train.checkpoint_every_s = 1e-9;  // after every step
+  int polls = 0;
+  setup_.stop_requested = [&] { return ++polls > 5; };
+  const TrainResult half = train(setup_);
+  EXPECT_EQ(half.steps, 5);
+  EXPECT_EQ(half.stop_reason, StopReason::kInterrupted);
+  setup_.stop_requested = nullptr;
+  const TrainResult rest = train(setup_);
+  EXPECT_TRUE(recorder_.has_note("resume:checkpoint step:5"));
+  EXPECT_EQ(rest.steps, whole.steps);
+  expect_same(whole.raw, rest.raw);
+  expect_same(whole.exported, rest.exported);
+}
+
+TEST_F(TrainerTest, ACheckpointOfAnotherRecipeIsRefused) {
+  setup_.checkpoint_file = folder_ / "checkpoint.bin";
+  setup_.train.checkpoint_every_s = 1e-9;
+  train(setup_);
+  setup_.train.seed = 2;
+  EXPECT_THROW(train(setup_), Error);
+  setup_.train.seed = 1337;
+  Bytes bytes = read_file(setup_.checkpoint_file);
+  bytes[bytes.size() / 2] ^= 1;
+  write_file_atomic(setup_.checkpoint_file, bytes);
+  EXPECT_THROW(train(setup_), Error);
+  bytes.resize(bytes.size() / 2);
+  write_file_atomic(setup_.checkpoint_file, bytes);
+  EXPECT_THROW(train(setup_), Error);
+}
+
+TEST_F(TrainerTest, ThreadCountNeverChangesTheWeights) {
+  const int threads = thread_count();
+  set_thread_count(1);
+  const TrainResult one = train(setup_);
+  set_thread_count(3);
+  const TrainResult three = train(setup_);
+  set_thread_count(threads);
+  expect_same(one.raw, three.raw);
+}
+
+TEST_F(TrainerTest, GradientAccumulationIsOneBatch) {
+  setup_.train.max_steps = 1;
+  const TrainResult two = train(setup_);
+  setup_.train.micro_batch_tokens = 256;
+  const TrainResult one = train(setup_);
+  EXPECT_NEAR(two.last_loss_nats, one.last_loss_nats, 1e-6);
+}
+
+TEST_F(TrainerTest, TheLastStepEndsBeforeTheCap) {
+  TickingClock clock(0.01);
+  setup_.clock = &clock;
+  setup_.train.max_steps = 100000;
+  setup_.train.wallclock_s = 1.0;
+  const TrainResult result = train(setup_);
+  EXPECT_EQ(result.stop_reason, StopReason::kWallclock);
+  EXPECT_LE(result.train_s, 1.0);
+  EXPECT_GT(result.train_s, 0.9);
+  EXPECT_TRUE(recorder_.has_note("stopping_early: wallclock_cap"));
+  EXPECT_TRUE(recorder_.steps.back().log);
+}
+
+TEST_F(TrainerTest, ANonFiniteLossNamesATensorAndKeepsTheCheckpoint) {
+  setup_.train.max_steps = 4;
+  setup_.checkpoint_file = folder_ / "checkpoint.bin";
+  setup_.train.checkpoint_every_s = 1e-9;
+  train(setup_);
+  const Bytes good = read_file(setup_.checkpoint_file);
+  std::filesystem::remove(setup_.checkpoint_file);
+  setup_.optimizer.scalar_lr = 10;
+  setup_.optimizer.embed_lr = 10;
+  setup_.optimizer.matrix_lr = 10;
+  setup_.optimizer.adam_weight_decay = 10;  // p (1 - 100): grows a hundredfold a step
+  setup_.optimizer.muon_weight_decay = 10;
+  setup_.train.max_steps = 1000;
+  try {
+    train(setup_);
+    FAIL() << "the run should not have survived";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("first bad tensor"), std::string::npos) << error.what();
+  }
+  // Whatever was written last is whole.
+  const Bytes last = read_file(setup_.checkpoint_file);
+  EXPECT_EQ(last.size(), good.size());
+}
+
+TEST_F(TrainerTest, AFailedCheckpointDoesNotEndTheRun) {
+  setup_.checkpoint_file = "/proc/pg_no_such_place/checkpoint.bin";
+  setup_.train.checkpoint_every_s = 1e-9;
+  const TrainResult result = train(setup_);
+  EXPECT_EQ(result.steps, 12);
+  EXPECT_TRUE(recorder_.has_note("checkpoint:failed"));
+}
+
+TEST_F(TrainerTest, ValidationRunsOnItsGridAndOffTheClock) {
+  setup_.train.val_every = 4;
+  setup_.validate = [](const std::vector<HostTensor>&) { return ValidationScore{1.0, 2.0}; };
+  train(setup_);
+  EXPECT_EQ(recorder_.validations, 3);
+}
+
+TEST_F(TrainerTest, BatchSizesThatDoNotFitAreErrors) {
+  setup_.train.micro_batch_tokens = 100;
+  EXPECT_THROW(train(setup_), Error);
+  setup_.train.micro_batch_tokens = 96;
+  EXPECT_THROW(train(setup_), Error);
+}
+
+}  // namespace
+}  // namespace pg
