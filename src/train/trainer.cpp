@@ -135,7 +135,7 @@ class Trainer {
     report(end_s, end_s - elapsed_s, lr, grad_norm);
     if (s_.validate && s_.train.val_every > 0 && steps_ % s_.train.val_every == 0) validate(end_s);
     maybe_checkpoint(end_s);
-    return now_s();
+    return end_s;  // what came after it counts as part of the next step
   }
 
   void report(double end_s, double step_s, double lr, double grad_norm) {
@@ -184,6 +184,7 @@ class Trainer {
   void maybe_checkpoint(double end_s) {
     if (s_.checkpoint_file.empty() || s_.train.checkpoint_every_s <= 0) return;
     if (end_s - last_checkpoint_s_ < s_.train.checkpoint_every_s) return;
+    if (!predictor_.next_step_fits(end_s, effective_cap_s(s_.train))) return;  // training is over
     last_checkpoint_s_ = end_s;
     Checkpoint c;
     c.identity = identity_;

@@ -174,7 +174,9 @@ TEST_F(OptimizerTest, SwaIsTheMeanOfItsSnapshots) {
     weights_.upload(tensors);
     const double lr = step <= 4 ? 1.0 : 0.4;  // snapshots are due at 6, 8 and 10
     averager.update(step, lr);
-    if (step < 6) EXPECT_EQ(averager.download()[2].values[0], static_cast<float>(step * step));
+    if (step < 6) {
+      EXPECT_EQ(averager.download()[2].values[0], static_cast<float>(step * step));
+    }
     if (step == 6 || step == 8 || step == 10) sum += step * step, ++snapshots;
   }
   EXPECT_EQ(averager.snapshots(), 3);

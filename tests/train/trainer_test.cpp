@@ -6,7 +6,9 @@
 #include <cmath>
 #include <filesystem>
 
+#include "src/base/bytes.h"
 #include "src/base/error.h"
+#include "src/base/hash.h"
 #include "src/base/threads.h"
 #include "src/train/checkpoint.h"
 #include "tests/model/model_fixture.h"
@@ -87,7 +89,8 @@ TEST_F(TrainerTest, LearnsARepeatedText) {
   setup_.train.warmdown_steps = 40;
   const TrainResult result = train(setup_);
   EXPECT_NEAR(recorder_.steps.front().loss_nats, std::log(61.0), 0.1);
-  EXPECT_LT(result.last_loss_nats, 0.5);
+  // Knowing only which 16 ids occur costs ln 16 = 2.77; half of that needs the context.
+  EXPECT_LT(result.last_loss_nats, 1.38);
   EXPECT_EQ(result.steps, 80);
   EXPECT_EQ(result.tokens, 80 * 256);
   EXPECT_EQ(result.stop_reason, StopReason::kMaxSteps);
@@ -177,12 +180,8 @@ TEST_F(TrainerTest, TheLastStepEndsBeforeTheCap) {
 }
 
 TEST_F(TrainerTest, ANonFiniteLossNamesATensorAndKeepsTheCheckpoint) {
-  setup_.train.max_steps = 4;
   setup_.checkpoint_file = folder_ / "checkpoint.bin";
   setup_.train.checkpoint_every_s = 1e-9;
-  train(setup_);
-  const Bytes good = read_file(setup_.checkpoint_file);
-  std::filesystem::remove(setup_.checkpoint_file);
   setup_.optimizer.scalar_lr = 10;
   setup_.optimizer.embed_lr = 10;
   setup_.optimizer.matrix_lr = 10;
@@ -195,9 +194,11 @@ TEST_F(TrainerTest, ANonFiniteLossNamesATensorAndKeepsTheCheckpoint) {
   } catch (const Error& error) {
     EXPECT_NE(std::string(error.what()).find("first bad tensor"), std::string::npos) << error.what();
   }
-  // Whatever was written last is whole.
+  // Whatever was written last is whole: it ends with the hash of what stands before.
   const Bytes last = read_file(setup_.checkpoint_file);
-  EXPECT_EQ(last.size(), good.size());
+  const auto body = std::span(last).first(last.size() - sizeof(Sha256));
+  const Sha256 hash = sha256(body);
+  EXPECT_TRUE(std::equal(hash.begin(), hash.end(), last.begin() + static_cast<int64_t>(body.size())));
 }
 
 TEST_F(TrainerTest, AFailedCheckpointDoesNotEndTheRun) {

@@ -1,0 +1,21 @@
+# pg_options carries the flags every target of ours is compiled with.
+add_library(pg_options INTERFACE)
+target_include_directories(pg_options INTERFACE ${CMAKE_SOURCE_DIR})
+target_compile_options(pg_options INTERFACE -Wall -Wextra -Wconversion -Wno-unknown-pragmas)
+if(PG_WERROR)
+  target_compile_options(pg_options INTERFACE -Werror)
+endif()
+# No -ffast-math anywhere: it lets the compiler reorder sums, and numbers would depend on its mood.
+set(CMAKE_CXX_FLAGS_RELEASE "-O3 -DNDEBUG -fno-math-errno -fno-trapping-math")
+set(CMAKE_CXX_FLAGS_DEBUG "-O1 -g")
+if(PG_NATIVE)
+  target_compile_options(pg_options INTERFACE -march=native)
+  # g++ 12 prefers 256-bit vectors on every AVX-512 machine; our loops are long enough for the full width.
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
+    target_compile_options(pg_options INTERFACE -mprefer-vector-width=512)
+  endif()
+endif()
+if(PG_SANITIZE)
+  target_compile_options(pg_options INTERFACE -fsanitize=${PG_SANITIZE} -fno-omit-frame-pointer)
+  target_link_options(pg_options INTERFACE -fsanitize=${PG_SANITIZE})
+endif()

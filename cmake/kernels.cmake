@@ -1,0 +1,66 @@
+# One kernel source, two compilers. Every kernels/*.cu is compiled for the host, to run on the fiber executor
+# (pg_kernels_simt), and, where there is nvcc, for GPUs as well (pg_kernels_cuda).
+file(GLOB pg_kernel_sources RELATIVE ${CMAKE_SOURCE_DIR} CONFIGURE_DEPENDS kernels/*.cu)
+
+# ---- the host ----------------------------------------------------------------------------------
+if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64" AND NOT PG_SIMT_UCONTEXT)
+  set(pg_simt_switch kernels/simt_switch_x86_64.cpp)
+else()
+  set(pg_simt_switch kernels/simt_switch_ucontext.cpp)
+endif()
+
+# What kernel code is compiled with for the host: as nvcc does, no type-based alias analysis; and no guards around
+# function-local statics, which are shared memory there.
+add_library(pg_simt_kernel_options INTERFACE)
+target_compile_options(pg_simt_kernel_options INTERFACE -fno-strict-aliasing -fno-threadsafe-statics)
+
+# pg_add_host_kernels(target source...): compiles .cu files into a target through wrappers of one line each.
+function(pg_add_host_kernels target)
+  foreach(source ${ARGN})
+    cmake_path(GET source STEM name)
+    set(wrapper ${CMAKE_BINARY_DIR}/simt/${name}.simt.cpp)
+    file(CONFIGURE OUTPUT ${wrapper} CONTENT "#include \"${source}\"\n")
+    target_sources(${target} PRIVATE ${wrapper})
+  endforeach()
+endfunction()
+
+add_library(pg_kernels_simt STATIC kernels/simt_executor.cpp kernels/simt_scheduler.cpp ${pg_simt_switch})
+pg_add_host_kernels(pg_kernels_simt ${pg_kernel_sources})
+target_link_libraries(pg_kernels_simt PUBLIC pg_options PRIVATE pg_simt_kernel_options)
+
+# ---- GPUs --------------------------------------------------------------------------------------
+set(PG_HAVE_CUDA OFF)
+if(NOT PG_CUDA STREQUAL "OFF")
+  include(CheckLanguage)
+  check_language(CUDA)
+  if(CMAKE_CUDA_COMPILER)
+    set(PG_HAVE_CUDA ON)
+  elseif(PG_CUDA STREQUAL "ON")
+    message(FATAL_ERROR "PG_CUDA is ON but no nvcc was found; install the CUDA toolkit or set PG_CUDA=AUTO")
+  else()
+    message(STATUS "CUDA kernels: not compiled, no nvcc was found; the host runs them by the fiber executor")
+  endif()
+else()
+  message(STATUS "CUDA kernels: not compiled, PG_CUDA is OFF")
+endif()
+
+if(PG_HAVE_CUDA)
+  # Machine code for A100 and H100; no PTX, so nothing is compiled at run time.
+  set(CMAKE_CUDA_ARCHITECTURES "80-real;90-real" CACHE STRING "GPU architectures to compile kernels for")
+  enable_language(CUDA)
+  if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake 3.25 does not know that nvcc 12 and later speak C++20
+    set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
+    set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION "-std=c++20")
+  endif()
+  set(CMAKE_CUDA_STANDARD 20)
+  find_package(CUDAToolkit REQUIRED)
+  message(STATUS "CUDA kernels: compiled by nvcc ${CMAKE_CUDA_COMPILER_VERSION} for ${CMAKE_CUDA_ARCHITECTURES}")
+
+  add_library(pg_kernels_cuda STATIC ${pg_kernel_sources})
+  target_include_directories(pg_kernels_cuda PUBLIC ${CMAKE_SOURCE_DIR})
+  # A kernel that spills registers or indexes local memory is a warning of ptxas, hence an error too.
+  target_compile_options(pg_kernels_cuda PRIVATE
+    -Werror all-warnings -Xcompiler=-Wall,-Wextra -Xptxas=-warn-spills,-warn-lmem-usage
+    --expt-relaxed-constexpr -lineinfo)
+  target_link_libraries(pg_kernels_cuda PUBLIC CUDA::cudart_static)
+endif()

@@ -1,0 +1,73 @@
+// The score of an artifact on validation text in bits per byte, by sliding windows over the flat
+// token stream.
+//
+// Only evaluate() makes a Score, and it takes only an UnpackedModel: a number with this type came
+// out of artifact bytes. Weights that are still in training get a DiagnosticLoss, which no record
+// accepts.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "eval/eval_config.h"
+#include "quant/unpack.h"
+#include "src/base/clock.h"
+#include "src/data/token_file.h"
+#include "src/data/tokenizer.h"
+#include "src/device/device.h"
+
+namespace pg {
+
+struct EvalProgress {
+  int64_t tokens_done = 0, tokens_total = 0;
+  double bits_per_byte = 0;  // of the targets so far; 0 while they stand for no bytes
+};
+// Called after every forward pass. May be empty.
+using EvalProgressFn = std::function<void(const EvalProgress&)>;
+
+// The stream's first token is context only; every later one is a target and is scored exactly once.
+class Score {
+ public:
+  double loss_nats() const { return loss_nats_; }          // mean per target
+  double bits_per_byte() const { return bits_per_byte_; }  // bits / bytes
+  double bits() const { return bits_; }                    // sum over all targets
+  int64_t tokens() const { return tokens_; }               // targets, BOS included
+  int64_t bytes() const { return bytes_; }                 // of text; BOS counts 0
+  int64_t documents() const { return documents_; }         // BOS tokens in the stream
+  int64_t windows() const { return windows_; }
+  double eval_s() const { return eval_s_; }  // upload, planning and all forward passes
+
+ private:
+  friend Score evaluate(const UnpackedModel& model, const ByteTable& bytes, const TokenStream& val,
+                        const EvalConfig& config, Device& device, Clock& clock,
+                        const EvalProgressFn& progress);
+  Score() = default;
+  double loss_nats_ = 0, bits_per_byte_ = 0, bits_ = 0;
+  int64_t tokens_ = 0, bytes_ = 0, documents_ = 0, windows_ = 0;
+  double eval_s_ = 0;
+};
+
+// A number to watch during training. Not a Score: its weights never were an artifact.
+struct DiagnosticLoss {
+  double diagnostic_loss_nats = 0;  // mean per target
+  double diagnostic_bits_per_byte = 0;
+  int64_t tokens = 0, bytes = 0;
+  double eval_s = 0;
+};
+
+// Throws Error when the configuration, the stream or the byte table does not fit the model, when
+// the stream stands for no bytes, and when a loss is not that of a probability. The result does not
+// depend on batch_tokens or threads.
+Score evaluate(const UnpackedModel& model, const ByteTable& bytes, const TokenStream& val,
+               const EvalConfig& config, Device& device, Clock& clock,
+               const EvalProgressFn& progress = {});
+
+DiagnosticLoss diagnose_loss(const ModelConfig& model, const std::vector<HostTensor>& tensors,
+                             const ByteTable& bytes, const TokenStream& val,
+                             const EvalConfig& config, Device& device, Clock& clock,
+                             const EvalProgressFn& progress = {});
+
+// Throws Error naming both hashes when the artifact was trained with another tokenizer.
+void check_tokenizer(const UnpackedModel& model, const Tokenizer& tokenizer);
+
+}  // namespace pg

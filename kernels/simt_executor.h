@@ -1,0 +1,100 @@
+// Runs a grid of CUDA threads on the host: every thread is a fiber, blocks run one after the other
+// on the calling OS thread. Kernels never include this; they see it as CUDA through dialect.h.
+// Tests use the first half to choose schedules.
+//
+// Kept: block barriers and warp collectives with masks, early exit, static and dynamic shared
+// memory (poisoned with NaN before each block), launch limits. A kernel that diverges at a
+// collective does not hang: the launch throws and names the source lines. A race shows as a result
+// that depends on the schedule. Not kept: weak memory ordering, blocks in parallel (no spinning on
+// another block), timing, PTX. Not here yet: an interpreter for nvcc's PTX and a shadow-memory
+// checker that reports a race without a lucky schedule.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <stdexcept>
+
+struct uint3 {
+  unsigned x = 0, y = 0, z = 0;
+};
+struct dim3 {
+  unsigned x = 1, y = 1, z = 1;
+  constexpr dim3(unsigned x_size = 1, unsigned y_size = 1, unsigned z_size = 1)
+      : x(x_size), y(y_size), z(z_size) {}
+};
+
+// CUDA's own names for what the language predefines. Globals, because a kernel reads them as such;
+// the executor rewrites them at every switch.
+extern uint3 threadIdx, blockIdx;
+extern dim3 blockDim, gridDim;
+
+namespace pg::simt {
+
+// ---- for tests ------------------------------------------------------------------------------
+
+// Which thread runs next. Forward and reverse sweep over the block; random picks any; greedy gives
+// every warp a random priority and always runs the best runnable one, which starves the others and
+// so exposes the write-after-read races that fair orders hide.
+enum class Schedule : uint8_t { kForward, kReverse, kGreedy, kRandom };
+
+struct Options {
+  Schedule schedule = Schedule::kForward;
+  uint64_t seed = 1;
+  bool poison_shared = true;
+  // A thread that exits before a barrier or a warp operation others wait at: legal since Volta,
+  // nearly always a bug.
+  bool allow_early_exit = false;
+};
+
+// Options of all launches while it lives; one at a time.
+class ScopedOptions {
+ public:
+  explicit ScopedOptions(const Options& options);
+  ~ScopedOptions();
+  ScopedOptions(const ScopedOptions&) = delete;
+  ScopedOptions& operator=(const ScopedOptions&) = delete;
+
+ private:
+  Options saved_;
+};
+
+// A kernel or launch that a GPU would reject, hang on or leave undefined.
+class LaunchError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// Grids run by this process so far; shows that a launcher really launched.
+uint64_t launch_count();
+
+// ---- for simt_host.h ------------------------------------------------------------------------
+
+// Where a collective is called from. As a default argument here() is the caller's place
+// (std::source_location is missing from clang 14).
+struct Site {
+  const char* file = "";
+  int line = 0;
+
+  static constexpr Site here(const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+    return {file, line};
+  }
+};
+
+inline constexpr unsigned kWarpLanes = 32;
+
+// Runs body(context) once per thread of the grid. Throws LaunchError, or what the body threw.
+void run_grid(dim3 grid, dim3 block, size_t shared_bytes, void (*body)(void*), void* context);
+
+// Waits for all live threads of the block; returns how many of them passed a true predicate.
+int block_barrier(bool predicate, Site site);
+
+// Waits for the lanes named in mask; the last to come calls function(payloads) with one pointer per
+// lane, null for those absent, which it may write through; then all go on.
+using WarpFunction = void (*)(void* const* payloads);
+void warp_collective(uint32_t mask, WarpFunction function, void* payload, Site site);
+
+// This thread's lane in its warp.
+unsigned lane_index();
+void* dynamic_shared();
+[[noreturn]] void fail_thread(const char* what, Site site);
+
+}  // namespace pg::simt

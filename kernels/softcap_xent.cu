@@ -1,0 +1,159 @@
+// One pass over the logits each way. Forward: online softmax (Milakov, Gimelshein 2018) per thread,
+// partial results combined in a fixed order. Backward: no reduction at all; every thread finds the
+// targets among its own elements. A warp per row for short rows, else a block.
+#include "kernels/dialect.h"
+#include "kernels/pack.h"
+#include "kernels/row_reduce.h"
+#include "kernels/softcap_xent.h"
+
+namespace pg::kernels {
+namespace {
+
+// Up to here the rows of one warp give each thread at most 16 loads; beyond, a block's barriers
+// cost less.
+constexpr int64_t kMaxWarpVocab = 2048;
+
+struct Softcapped {
+  float value;  // cap tanh(z / cap)
+  float slope;  // 1 - tanh^2
+};
+
+// With e = exp(-2|z|/cap): tanh = (1 - e)/(1 + e) and 1 - tanh^2 = 4e/(1 + e)^2. e is at most 1, so
+// nothing overflows and the slope keeps its relative accuracy in saturation. Near 0 the error is
+// 2^-24 cap, absolute.
+__device__ __forceinline__ Softcapped softcap(float z, float cap, float inverse_cap) {
+  const float e = __expf(-2.0f * inverse_cap * fabsf(z));
+  const float q = __fdividef(1.0f, 1.0f + e);
+  return {copysignf(cap * (1.0f - e) * q, z), 4.0f * e * q * q};
+}
+
+template <int kRowThreads>
+__global__ void __launch_bounds__(kBlockThreads)
+    softcap_xent_kernel(Dest<float> loss, Dest<float> lse, const float* __restrict__ logits,
+                        const int32_t* __restrict__ targets, const float* __restrict__ weights,
+                        float cap, int64_t rows, int vocab, int n) {
+  __shared__ float partial[4][kBlockWarps];
+  constexpr int kPack = kPackOf<float>;
+  const int64_t row = row_of_thread<kRowThreads>();
+  if (row >= rows) return;
+  const int thread = thread_in_row<kRowThreads>();
+  const float* z_row = logits + row * vocab;
+  const bool aligned = is_aligned_16(z_row);
+  const float inverse_cap = 1.0f / cap;
+
+  // The targets first: these scattered reads overlap with the pass below.
+  float weight = 0.0f, target_sum = 0.0f;
+  for (int i = thread; i < n; i += kRowThreads) {
+    const int32_t target = targets[row * n + i];
+    if (target < 0) continue;
+    weight += weights[i];
+    target_sum += weights[i] * softcap(z_row[target], cap, inverse_cap).value;
+  }
+
+  float top = -INFINITY, sum = 0.0f;  // sum = sum of exp(c - top) so far
+  for (int first = thread * kPack; first < vocab; first += kRowThreads * kPack) {
+    const Pack<float, kPack> z = load_pack<kPack>(z_row, first, vocab, aligned);
+    float c[kPack], new_top = top;
+    PG_UNROLL
+    for (int i = 0; i < kPack; ++i) {
+      c[i] = first + i < vocab ? softcap(z.v[i], cap, inverse_cap).value : -INFINITY;
+      new_top = fmaxf(new_top, c[i]);
+    }
+    sum *= __expf(top - new_top);
+    PG_UNROLL
+    for (int i = 0; i < kPack; ++i) sum += __expf(c[i] - new_top);
+    top = new_top;
+  }
+  const float row_top = row_max<kRowThreads>(top, partial[0]);
+  sum = row_sum<kRowThreads>(sum * __expf(top - row_top), partial[1]);
+  weight = row_sum<kRowThreads>(weight, partial[2]);
+  target_sum = row_sum<kRowThreads>(target_sum, partial[3]);
+  if (thread != 0) return;
+  const float row_lse = row_top + logf(sum);
+  store_value(lse, row, row_lse);
+  store_value(loss, row, weight * row_lse - target_sum);
+}
+
+template <class T, int kRowThreads>
+__global__ void __launch_bounds__(kBlockThreads)
+    softcap_xent_backward_kernel(Dest<T> dlogits, const float* __restrict__ logits,
+                                 const float* __restrict__ lse, const int32_t* __restrict__ targets,
+                                 const float* __restrict__ weights, float cap, float dloss,
+                                 int64_t rows, int vocab, int n) {
+  constexpr int kPack = kPackOf<T>;  // 16 bytes of dlogits; of bf16, that is 32 bytes of logits
+  const int64_t row = row_of_thread<kRowThreads>();
+  if (row >= rows) return;
+  const float* z_row = logits + row * vocab;
+  T* dz_row = dlogits.data + row * vocab;
+  const bool z_aligned = is_aligned_16(z_row), dz_aligned = is_aligned_16(dz_row);
+  const int32_t* row_targets = targets + row * n;
+  const float row_lse = lse[row], inverse_cap = 1.0f / cap;
+
+  float weight = 0.0f;
+  for (int j = 0; j < n; ++j) weight += row_targets[j] >= 0 ? weights[j] : 0.0f;
+
+  for (int first = thread_in_row<kRowThreads>() * kPack; first < vocab;
+       first += kRowThreads * kPack) {
+    const Pack<float, kPack> z = load_pack<kPack>(z_row, first, vocab, z_aligned);
+    float gradient[kPack], slope[kPack];
+    PG_UNROLL
+    for (int i = 0; i < kPack; ++i) {
+      const Softcapped c = softcap(z.v[i], cap, inverse_cap);
+      gradient[i] = weight * __expf(c.value - row_lse);
+      slope[i] = c.slope;
+    }
+    for (int j = 0; j < n; ++j) {
+      const int place = row_targets[j] - first;
+      if (place < 0 || place >= kPack) continue;
+      PG_UNROLL
+      for (int i = 0; i < kPack; ++i) gradient[i] -= place == i ? weights[j] : 0.0f;
+    }
+    PG_UNROLL
+    for (int i = 0; i < kPack; ++i) gradient[i] *= dloss * slope[i];
+    store_pack(dz_row, gradient, first, vocab, dz_aligned, dlogits.accumulate);
+  }
+}
+
+}  // namespace
+
+void softcap_xent(Dest<float> loss, Dest<float> lse, const float* logits, const int32_t* targets,
+                  const float* weights, float cap, int64_t rows, int64_t vocab, int64_t n,
+                  Stream stream) {
+  if (rows == 0) return;
+  const int columns = static_cast<int>(vocab), count = static_cast<int>(n);
+  if (vocab <= kMaxWarpVocab) {
+    launch(&softcap_xent_kernel<kWarpThreads>, grid_of_rows<kWarpThreads>(rows),
+           dim3(kBlockThreads), 0, stream, loss, lse, logits, targets, weights, cap, rows, columns,
+           count);
+  } else {
+    launch(&softcap_xent_kernel<kBlockThreads>, grid_of_rows<kBlockThreads>(rows),
+           dim3(kBlockThreads), 0, stream, loss, lse, logits, targets, weights, cap, rows, columns,
+           count);
+  }
+}
+
+template <class T>
+void softcap_xent_backward(Dest<T> dlogits, const float* logits, const float* lse,
+                           const int32_t* targets, const float* weights, float cap, float dloss,
+                           int64_t rows, int64_t vocab, int64_t n, Stream stream) {
+  if (rows == 0 || dlogits.data == nullptr) return;
+  const int columns = static_cast<int>(vocab), count = static_cast<int>(n);
+  if (vocab <= kMaxWarpVocab) {
+    launch(&softcap_xent_backward_kernel<T, kWarpThreads>, grid_of_rows<kWarpThreads>(rows),
+           dim3(kBlockThreads), 0, stream, dlogits, logits, lse, targets, weights, cap, dloss, rows,
+           columns, count);
+  } else {
+    launch(&softcap_xent_backward_kernel<T, kBlockThreads>, grid_of_rows<kBlockThreads>(rows),
+           dim3(kBlockThreads), 0, stream, dlogits, logits, lse, targets, weights, cap, dloss, rows,
+           columns, count);
+  }
+}
+
+template void softcap_xent_backward<float>(Dest<float>, const float*, const float*, const int32_t*,
+                                           const float*, float, float, int64_t, int64_t, int64_t,
+                                           Stream);
+template void softcap_xent_backward<bf16>(Dest<bf16>, const float*, const float*, const int32_t*,
+                                          const float*, float, float, int64_t, int64_t, int64_t,
+                                          Stream);
+
+}  // namespace pg::kernels

@@ -1,0 +1,24 @@
+// Cross-entropy of softcapped logits against n weighted targets per row, forward and backward.
+// c = cap tanh(z / cap); targets int32 [rows, n], weights f32 [n]; a negative target is skipped,
+// its weight too; equal targets add up. Verified on the host (executor, nvcc and ptxas compile);
+// has not run on a GPU yet.
+#pragma once
+#include <cstdint>
+
+#include "kernels/kernel_args.h"
+
+namespace pg::kernels {
+
+// lse[rows] = log sum exp c; loss[rows] = (sum_i w_i) lse - sum_i w_i c[y_i]. logits [rows, vocab].
+void softcap_xent(Dest<float> loss, Dest<float> lse, const float* logits, const int32_t* targets,
+                  const float* weights, float cap, int64_t rows, int64_t vocab, int64_t n,
+                  Stream stream);
+
+// dlogits[rows, vocab] = dloss ((sum_i w_i) exp(c - lse) - sum_i w_i onehot(y_i)) (1 - (c/cap)^2).
+// T is float or bf16.
+template <class T>
+void softcap_xent_backward(Dest<T> dlogits, const float* logits, const float* lse,
+                           const int32_t* targets, const float* weights, float cap, float dloss,
+                           int64_t rows, int64_t vocab, int64_t n, Stream stream);
+
+}  // namespace pg::kernels

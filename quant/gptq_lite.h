@@ -1,0 +1,29 @@
+// "GPTQ-lite": round-to-nearest with a search over clip percentiles, no Hessian (quant_eval.md 1.2
+// C).
+#pragma once
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace pg {
+
+struct GptqLiteOptions {
+  int bits = 6;
+  double scale_floor = 1e-10;
+  bool per_row = true;  // best percentile per row; false: one per matrix, as the records' code does
+};
+
+struct QuantizedRows {
+  std::vector<int8_t> codes;     // [rows, cols], in [-R, R] with R = 2^(bits-1) - 1
+  std::vector<uint16_t> scales;  // [rows] fp16; infinity where a row is too large for fp16
+};
+
+// Values must be finite. A row whose scale rounds to zero in fp16 gets codes 0.
+QuantizedRows quantize_gptq_lite(std::span<const float> values, int64_t rows, int64_t cols,
+                                 const GptqLiteOptions& options);
+
+// Quantile of |row| with linear interpolation between order statistics at p (n - 1), as
+// torch.quantile does.
+float abs_quantile(std::span<const float> row, double p);
+
+}  // namespace pg

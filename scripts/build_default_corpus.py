@@ -1,0 +1,184 @@
+#!/usr/bin/env python3
+"""Builds the default training corpus: about 20 MB of English prose out of Debian packages.
+
+Every Debian or Ubuntu machine can fetch the same text from its own mirror, so a first run needs no
+account and no download from a stranger. Packages are fetched with apt-get (no root, nothing is
+installed), unpacked, stripped of markup, code and tables (corpus_sources.py), and written as
+OUT/train.jsonl, OUT/val.jsonl (one {"text", "source", "key"} a line) and OUT/manifest.json.
+The same packages give the same bytes.
+
+A document is in val when sha256(key) mod 20 is 0. The key names a page, a chapter or a block of a
+file, so parts of one page never stand on both sides; and a paragraph is kept only once in the whole
+corpus.
+"""
+import argparse
+import collections
+import glob
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+import corpus_sources
+
+VAL_EVERY = 20
+PIECE_CHARS = 16_000  # long pages are cut at the paragraph that passes this
+MIN_DOCUMENT_CHARS = 200
+UNIQUE_CHARS = 30  # shorter paragraphs may repeat: chapter titles, short answers in a dialogue
+MIN_BYTES = 15_000_000  # less means that a package changed its layout
+
+# names: one a release of Debian or Ubuntu; the first that apt knows is taken.
+Package = collections.namedtuple("Package", "names reader")
+PACKAGES = [
+    Package(["r-cran-janeaustenr"], corpus_sources.read_austen),
+    Package(["fortunes"], corpus_sources.read_fortunes),
+    Package(["perl-doc"], corpus_sources.read_perl),
+    Package(["dict-foldoc"], corpus_sources.read_dictionary),
+    Package([f"postgresql-doc-{v}" for v in (15, 17, 16, 14)], corpus_sources.read_postgresql),
+    Package([f"python3.{v}-doc" for v in (11, 13, 12, 10, 14)], corpus_sources.read_python),
+]
+
+
+def find_deb(folder, names):
+    for name in names:
+        found = sorted(glob.glob(os.path.join(glob.escape(folder), name + "_*.deb")))
+        if found:
+            return found[-1]
+    return None
+
+
+def fetch_package(names, folder):
+    """Downloads the first package of the list that apt knows; gives its path."""
+    problem = ""
+    for name in names:
+        try:
+            done = subprocess.run(["apt-get", "-qq", "download", name], cwd=folder,
+                                  capture_output=True, text=True)
+        except FileNotFoundError:
+            sys.exit("cannot find apt-get: the default corpus comes from Debian packages; fetch "
+                     "them elsewhere and give --debs, or use a corpus of your own")
+        deb = find_deb(folder, [name])
+        if done.returncode == 0 and deb:
+            return deb
+        errors = [line for line in done.stderr.splitlines() if line.startswith("E:")]
+        problem = problem or "; ".join(errors)
+    sys.exit(f'cannot download package: "{names[0]}" ({problem[-300:]}); check the network, run '
+             '"apt-get update", or fetch the .deb files elsewhere and give --debs')
+
+
+def locate_debs(args, scratch):
+    """Paths of the packages, downloaded when they are not there yet."""
+    folder = args.debs or args.cache or scratch
+    os.makedirs(folder, exist_ok=True)
+    debs = []
+    for package in PACKAGES:
+        deb = find_deb(folder, package.names)
+        if not deb and args.debs:
+            sys.exit(f'no package in folder: "{package.names[0]}_*.deb" is not in "{args.debs}"; '
+                     f'fetch it with "apt-get download {package.names[0]}"')
+        debs.append(deb or fetch_package(package.names, folder))
+    return debs
+
+
+def keep_new(paragraphs, seen):
+    """Leaves out long paragraphs that stood anywhere before, by their letters alone."""
+    for paragraph in paragraphs:
+        if len(paragraph) >= UNIQUE_CHARS:
+            letters = re.sub(r"[^a-z]", "", paragraph.lower())
+            mark = hashlib.sha256(letters.encode()).digest()
+            if mark in seen:
+                continue
+            seen.add(mark)
+        yield paragraph
+
+
+def cut_pieces(paragraphs):
+    piece, chars = [], 0
+    for paragraph in paragraphs:
+        piece.append(paragraph)
+        chars += len(paragraph) + 1
+        if chars >= PIECE_CHARS:
+            yield "\n".join(piece)
+            piece, chars = [], 0
+    yield "\n".join(piece)
+
+
+def count_bytes(documents):
+    return sum(len(d["text"].encode()) for d in documents)
+
+
+def compute_sha256(path):
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()
+
+
+def read_packages(debs, scratch):
+    """All documents, and what each package gave."""
+    documents, report, seen = [], {}, set()
+    for package, deb in zip(PACKAGES, debs):
+        root = os.path.join(scratch, "unpacked", package.names[0]) + "/"
+        os.makedirs(root)
+        subprocess.run(["dpkg-deb", "-x", deb, root], check=True)
+        source = os.path.basename(deb).split("_")[0]
+        before = len(documents)
+        for key, paragraphs in package.reader(root):
+            for text in cut_pieces(keep_new(paragraphs, seen)):
+                if len(text) >= MIN_DOCUMENT_CHARS:
+                    documents.append({"text": text, "source": source, "key": key})
+        report[source] = {"deb": os.path.basename(deb), "deb_sha256": compute_sha256(deb),
+                          "documents": len(documents) - before,
+                          "text_bytes": count_bytes(documents[before:])}
+    return documents, report
+
+
+def is_val(document):
+    return int(hashlib.sha256(document["key"].encode()).hexdigest()[:8], 16) % VAL_EVERY == 0
+
+
+def write_file(path, data):
+    with open(path + ".tmp", "wb") as file:
+        file.write(data)
+    os.replace(path + ".tmp", path)
+
+
+def write_split(path, documents):
+    lines = (json.dumps(d, ensure_ascii=False) + "\n" for d in documents)
+    write_file(path, "".join(lines).encode())
+    return {"documents": len(documents), "text_bytes": count_bytes(documents),
+            "sha256": compute_sha256(path)}
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", required=True, help="folder for the three files")
+    parser.add_argument("--cache", help="folder that keeps downloaded .deb files for the next time")
+    parser.add_argument("--debs", help="folder with the .deb files; nothing is downloaded")
+    return parser.parse_args()
+
+
+def main():
+    args = parse_arguments()
+    os.makedirs(args.out, exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        documents, report = read_packages(locate_debs(args, scratch), scratch)
+    total = count_bytes(documents)
+    if total < MIN_BYTES:
+        sys.exit(f"corpus too small: {total} bytes, at least {MIN_BYTES} were expected; "
+                 "a package changed its layout, adapt corpus_sources.py")
+    # A fixed shuffle, so that a prefix of the corpus is a fair sample of it.
+    documents.sort(key=lambda d: hashlib.sha256((d["key"] + "\0" + d["text"]).encode()).digest())
+    splits = {"train.jsonl": [d for d in documents if not is_val(d)],
+              "val.jsonl": [d for d in documents if is_val(d)]}
+    files = {name: write_split(os.path.join(args.out, name), split)
+             for name, split in splits.items()}
+    manifest = json.dumps({"packages": report, "files": files}, indent=1) + "\n"
+    write_file(os.path.join(args.out, "manifest.json"), manifest.encode())
+    print(manifest, end="")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+// Training windows in the order a loader gives them. Window `index` is a pure function of (loader, seed, stream size, seq_len,
+// index): the same on every machine, thread and rank count, and a resumed run goes on by index alone.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "src/data/token_file.h"
+
+namespace pg {
+
+enum class Loader : uint8_t {
+  kSequential,  // windows in stream order, wrapping around; independent of the seed
+  kCoprime,     // per epoch a random phase, start and stride coprime with the number of windows
+  kShuffled,    // per epoch a random phase and a random permutation
+};
+// Throws Error naming the known loaders.
+Loader parse_loader(std::string_view name);
+
+class Batches {
+ public:
+  // The stream must outlive this. Throws Error when it is shorter than seq_len + 1 tokens.
+  Batches(const TokenStream& stream, Loader loader, uint64_t seed, int64_t seq_len);
+
+  // First token of window `index` >= 0.
+  int64_t window_start(int64_t index) const;
+  int64_t windows_per_epoch() const { return windows_; }
+  int64_t seq_len() const { return seq_len_; }
+
+  // Fills ids and targets, both [count, seq_len], with windows first_index ... : targets are the ids one further on.
+  void read(int64_t first_index, int64_t count, std::span<int32_t> ids, std::span<int32_t> targets) const;
+
+ private:
+  const TokenStream* stream_;
+  Loader loader_;
+  uint64_t seed_;
+  int64_t seq_len_;
+  int64_t windows_;
+};
+
+}  // namespace pg

@@ -1,0 +1,52 @@
+// Documents of a text corpus, one after the other, so that a corpus of any size needs the memory of
+// one document.
+//   folder       every .txt file below it, in the order of their paths; each is one document (above
+//   1 MiB, several) one .txt     documents of about 16 KiB, cut at blank lines: a single one could
+//   not be split into train and val .jsonl       one JSON object a line, whose "text" is the
+//   document
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace pg {
+
+class DocumentReader {
+ public:
+  // Throws Error when the input is missing, of another kind, or a folder without .txt files.
+  explicit DocumentReader(const std::filesystem::path& input);
+
+  // The next document that is not blank; false after the last. Throws Error naming file and line
+  // for invalid UTF-8 or JSON, and when the whole input held no text.
+  bool next(std::string& text);
+
+  int64_t empty_documents() const { return empty_documents_; }  // passed over so far
+  int64_t input_bytes() const { return input_bytes_; }          // size of all files
+
+ private:
+  bool read_jsonl(std::string& text);
+  bool read_text(std::string& text);
+  bool next_line(std::string& line);
+  bool open_next();
+  [[noreturn]] void fail(std::string_view what, std::string_view advice) const;
+
+  std::vector<std::filesystem::path> files_;
+  size_t next_file_ = 0;
+  std::ifstream file_;
+  bool is_jsonl_ = false;
+  size_t piece_bytes_ = 0;  // text files are cut at the first blank line after so many bytes
+  int64_t line_number_ = 0;
+  int64_t documents_ = 0;
+  int64_t empty_documents_ = 0;
+  int64_t input_bytes_ = 0;
+  std::filesystem::path input_;
+};
+
+// Offset of the first byte that is not valid UTF-8 (no overlong forms, no surrogates), or
+// text.size().
+size_t find_invalid_utf8(std::string_view text);
+
+}  // namespace pg

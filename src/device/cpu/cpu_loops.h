@@ -1,0 +1,151 @@
+// What the loops of CpuOps share: dispatch on the activation type, vectorised writes that honour
+// Out::accumulate, chunk sizes, and sums over rows whose order depends on shapes alone.
+//
+// Every inner loop is a plain `#pragma omp simd` loop over floats: bf16 converts in registers on
+// the way in and out, and rows are short enough to stay in L1 when an op walks them more than once.
+#pragma once
+#include <algorithm>
+#include <cstdint>
+
+#include "src/base/bf16.h"
+#include "src/base/check.h"
+#include "src/base/threads.h"
+#include "src/device/cpu/cpu_scratch.h"
+#include "src/device/tensor_view.h"
+
+namespace pg::cpu {
+
+// Slots of CpuScratch used by these ops, shared and per thread. No op asks for the same one twice.
+enum ScratchSlot : size_t { kSlotPartials, kSlotPartials2, kSlotVector, kSlotVector2, kSlotRows };
+
+inline float* shared_floats(CpuScratch& scratch, ScratchSlot slot, int64_t count) {
+  return static_cast<float*>(scratch.shared(slot, static_cast<size_t>(count) * sizeof(float)));
+}
+inline float* thread_floats(CpuScratch& scratch, int thread, ScratchSlot slot, int64_t count) {
+  return static_cast<float*>(
+      scratch.of_thread(thread, slot, static_cast<size_t>(count) * sizeof(float)));
+}
+
+// Elements of one operand in a chunk: three bf16 operands fill about half of a small L2, and a
+// chunk takes some 5 us, far more than handing it to a thread costs.
+inline constexpr int64_t kChunkElements = 16384;
+// Rows summed in fp32 before the partial sum goes to the combining pass.
+inline constexpr int64_t kMaxChunkRows = 256;
+
+inline int64_t chunk_rows(int64_t dim) {
+  return std::clamp<int64_t>(kChunkElements / std::max<int64_t>(dim, 1), 1, kMaxChunkRows);
+}
+inline int64_t chunk_count(int64_t count, int64_t grain) { return (count + grain - 1) / grain; }
+
+// Calls body.operator()<T>() with the type that `dtype` names.
+template <class Body>
+void with_activation_type(DType dtype, const Body& body) {
+  if (dtype == DType::kBF16) {
+    body.template operator()<bf16>();
+  } else {
+    PG_CHECK(dtype == DType::kF32, "activations are bf16 or f32");
+    body.template operator()<float>();
+  }
+}
+
+// Through the member: g++ 12 does not vectorise the copy of a struct.
+inline void store(bf16& y, float value) { y.bits = bf16(value).bits; }
+inline void store(float& y, float value) { y = value; }
+
+// y[begin + i] = value(i) for i in [0, count), or += where y accumulates; nothing when y is empty.
+template <class T, class Value>
+void write(Out y, int64_t begin, int64_t count, Value value) {
+  if (!y) return;
+  T* const out = y.as<T>() + begin;
+  if (y.accumulate) {
+#pragma omp simd
+    for (int64_t i = 0; i < count; ++i) store(out[i], static_cast<float>(out[i]) + value(i));
+  } else {
+#pragma omp simd
+    for (int64_t i = 0; i < count; ++i) store(out[i], value(i));
+  }
+}
+
+// One number into a [1] or [rows] output.
+inline void write_scalar(Out y, int64_t index, float value) {
+  if (!y) return;
+  float& out = y.as<float>()[index];
+  out = y.accumulate ? out + value : value;
+}
+
+// sum of value(i) for i in [0, count) in fp32, in the order of the vector lanes.
+template <class Value>
+float sum_loop(int64_t count, Value value) {
+  float total = 0.0f;
+#pragma omp simd reduction(+ : total)
+  for (int64_t i = 0; i < count; ++i) total += value(i);
+  return total;
+}
+
+// The number in a [1] operand; an empty one counts as 1.
+inline float scalar_or_one(In x) { return x ? *x.as<float>() : 1.0f; }
+
+// The f32 vector x[dim]; ones when it is empty.
+inline const float* vector_or_ones(In x, int64_t dim, CpuScratch& scratch, ScratchSlot slot) {
+  if (x) return x.as<float>();
+  float* const ones = shared_floats(scratch, slot, dim);
+  std::fill_n(ones, dim, 1.0f);
+  return ones;
+}
+
+// Sums over rows, one per column: each chunk adds to its own row of partials, which combine in
+// chunk order.
+class ColumnSums {
+ public:
+  // Does nothing for an empty target.
+  ColumnSums(Out target, int64_t chunks, int64_t dim, CpuScratch& scratch, ScratchSlot slot)
+      : target_(target), chunks_(chunks), dim_(dim) {
+    if (!target) return;
+    partials_ = shared_floats(scratch, slot, chunks * dim);
+  }
+  // The zeroed partial sums [dim] of a chunk; nullptr when there is no target.
+  float* start_chunk(int64_t chunk) const {
+    if (partials_ == nullptr) return nullptr;
+    std::fill_n(partials_ + chunk * dim_, dim_, 0.0f);
+    return partials_ + chunk * dim_;
+  }
+  // target[i] = factor(i) * sum over chunks.
+  template <class Factor>
+  void combine(Factor factor) const {
+    if (partials_ == nullptr) return;
+    constexpr int64_t kGrain = 128;
+    parallel_ranges(dim_, kGrain, [&](int64_t begin, int64_t end) {
+      float* const total = partials_ + begin;
+      for (int64_t chunk = 1; chunk < chunks_; ++chunk) {
+        const float* const part = partials_ + chunk * dim_ + begin;
+#pragma omp simd
+        for (int64_t i = 0; i < end - begin; ++i) total[i] += part[i];
+      }
+      write<float>(target_, begin, end - begin,
+                   [=](int64_t i) { return factor(begin + i) * total[i]; });
+    });
+  }
+  void combine() const {
+    combine([](int64_t) { return 1.0f; });
+  }
+
+ private:
+  Out target_;
+  int64_t chunks_, dim_;
+  float* partials_ = nullptr;
+};
+
+// The sum of part(begin, end) over the chunks of [0, count), in chunk order, in double.
+template <class Part>
+double sum_chunks(int64_t count, int64_t grain, CpuScratch& scratch, const Part& part) {
+  const int64_t chunks = chunk_count(count, grain);
+  auto* const parts = static_cast<double*>(scratch.shared(
+      kSlotPartials, static_cast<size_t>(std::max<int64_t>(chunks, 1)) * sizeof(double)));
+  parallel_ranges(count, grain,
+                  [&](int64_t begin, int64_t end) { parts[begin / grain] = part(begin, end); });
+  double total = 0.0;
+  for (int64_t chunk = 0; chunk < chunks; ++chunk) total += parts[chunk];
+  return total;
+}
+
+}  // namespace pg::cpu

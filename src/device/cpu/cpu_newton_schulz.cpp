@@ -1,0 +1,143 @@
+// Newton-Schulz orthogonalisation, the heart of Muon (Jordan et al. 2024): X <- a X + (b A + c A A)
+// X with A = X Xt.
+#include <omp.h>
+
+#include <cmath>
+#include <utility>
+
+#include "src/base/threads.h"
+#include "src/device/cpu/cpu_loops.h"
+#include "src/device/cpu/cpu_matmul.h"
+#include "src/device/cpu/cpu_ops.h"
+
+namespace pg {
+namespace {
+
+template <class T>
+void convert(T* to, const float* from, int64_t count) {
+#pragma omp simd
+  for (int64_t i = 0; i < count; ++i) cpu::store(to[i], from[i]);
+}
+
+// X[rows, cols] stays f32 between the iterations, so that a X is exact to fp32; only the operands
+// of products are rounded. A tall X is not transposed: A = Xt X and X B give the same polynomial.
+template <class T>
+class NewtonSchulz {
+ public:
+  NewtonSchulz(CpuMatmul& matmul, CpuScratch& scratch, float* x, int64_t rows, int64_t cols)
+      : matmul_(matmul), scratch_(scratch), x_(x), rows_(rows), cols_(cols) {
+    operand_ = buffer<T>(kOperand, rows * cols);
+    next_operand_ = buffer<T>(kNextOperand, rows * cols);
+    gram_ = buffer<float>(kGram, side_ * side_);
+    gram_operand_ = buffer<T>(kGramOperand, side_ * side_);
+    polynomial_ = buffer<T>(kPolynomial, side_ * side_);
+  }
+
+  void normalize() {
+    const double squares =
+        cpu::sum_chunks(rows_ * cols_, kGrain, scratch_, [&](int64_t begin, int64_t end) {
+          double sum = 0.0;
+#pragma omp simd reduction(+ : sum)
+          for (int64_t i = begin; i < end; ++i) {
+            sum += static_cast<double>(x_[i]) * static_cast<double>(x_[i]);
+          }
+          return sum;
+        });
+    const auto factor = static_cast<float>(1.0 / (std::sqrt(squares) + 1e-7));
+    parallel_ranges(rows_ * cols_, kGrain, [&](int64_t begin, int64_t end) {
+#pragma omp simd
+      for (int64_t i = begin; i < end; ++i) x_[i] *= factor;
+      convert(operand_ + begin, x_ + begin, end - begin);
+    });
+  }
+
+  // X <- a X + (b A + c A A) X
+  void iterate(const NewtonSchulzCoefficients& coefficients) {
+    const auto [a, b, c] = coefficients;
+    compute_gram();
+    compute_polynomial(b, c);
+    const Product whole = {.n = cols_, .k = side_, .operands = kType, .accumulate = true};
+    parallel_ranges(rows_, kBlock, [&, a = a](int64_t begin, int64_t end) {
+      Product block = whole;
+      block.m = end - begin;
+      float* const x = x_ + begin * cols_;
+      const int64_t count = block.m * cols_;
+#pragma omp simd
+      for (int64_t i = 0; i < count; ++i) x[i] *= a;
+      const T* const left = (tall_ ? operand_ : polynomial_) + begin * side_;
+      matmul_.run(block, left, tall_ ? polynomial_ : operand_, x);
+      convert(next_operand_ + begin * cols_, x, count);
+    });
+    std::swap(operand_, next_operand_);
+  }
+
+ private:
+  enum Slot : size_t { kPartials, kOperand, kNextOperand, kGram, kGramOperand, kPolynomial };
+  static_assert(kPartials == static_cast<Slot>(cpu::kSlotPartials));  // sum_chunks takes this one
+  static constexpr DType kType = DTypeOf<T>::value;
+  static constexpr int64_t kGrain = 16384;  // elements of an elementwise chunk: 64 KiB of f32
+  static constexpr int64_t kBlock = 64;     // rows of a product in a chunk
+
+  template <class U>
+  U* buffer(Slot slot, int64_t count) {
+    return static_cast<U*>(scratch_.shared(slot, static_cast<size_t>(count) * sizeof(U)));
+  }
+
+  // A = X Xt, or Xt X for a tall X.
+  void compute_gram() {
+    parallel_ranges(side_, kBlock, [&](int64_t begin, int64_t end) {
+      const Product block = {.m = end - begin,
+                             .n = side_,
+                             .k = tall_ ? rows_ : cols_,
+                             .transpose_a = tall_,
+                             .transpose_b = !tall_,
+                             .operands = kType,
+                             .lda = cols_};
+      float* const gram = gram_ + begin * side_;
+      matmul_.run(block, operand_ + (tall_ ? begin : begin * cols_), operand_, gram);
+      convert(gram_operand_ + begin * side_, gram, block.m * side_);
+    });
+  }
+
+  // b A + c A A
+  void compute_polynomial(float b, float c) {
+    parallel_ranges(side_, kBlock, [&](int64_t begin, int64_t end) {
+      const Product block = {.m = end - begin, .n = side_, .k = side_, .operands = kType};
+      const int64_t count = block.m * side_;
+      float* const square =
+          cpu::thread_floats(scratch_, omp_get_thread_num(), cpu::kSlotRows, count);
+      matmul_.run(block, gram_operand_ + begin * side_, gram_operand_, square);
+      const float* const gram = gram_ + begin * side_;
+      T* const polynomial = polynomial_ + begin * side_;
+#pragma omp simd
+      for (int64_t i = 0; i < count; ++i) {
+        cpu::store(polynomial[i], b * gram[i] + c * square[i]);
+      }
+    });
+  }
+
+  CpuMatmul& matmul_;
+  CpuScratch& scratch_;
+  float* const x_;
+  const int64_t rows_, cols_;
+  const bool tall_ = rows_ > cols_;
+  const int64_t side_ = tall_ ? cols_ : rows_;
+  T *operand_, *next_operand_;  // X, rounded [rows, cols]
+  float* gram_;                 // A [side, side]
+  T* gram_operand_;             // A, rounded
+  T* polynomial_;               // b A + c A A, rounded
+};
+
+}  // namespace
+
+void CpuOps::newton_schulz(Out u, std::span<const NewtonSchulzCoefficients> steps, int64_t rows,
+                           int64_t cols) {
+  PG_CHECK(!u.accumulate, "newton_schulz works in place");
+  cpu::with_activation_type(compute_, [&]<class T>() {
+    NewtonSchulz<T> iteration(*matmul_, *scratch_, u.as<float>(), rows, cols);
+    iteration.normalize();
+    for (const NewtonSchulzCoefficients& coefficients : steps) iteration.iterate(coefficients);
+  });
+}
+
+}  // namespace pg

@@ -1,0 +1,332 @@
+// Linear maps, embeddings, elementwise ops, norms and the loss, in double; formulas in
+// src/device/ops.h.
+#include "src/device/reference/reference_ops.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "src/device/reference/reference_values.h"
+
+namespace pg {
+
+using reference::read;
+using reference::read_ids;
+using reference::read_or_ones;
+using reference::read_scalar_or_one;
+using reference::Values;
+using reference::write;
+using reference::write_ids;
+
+namespace {
+
+Values zeros(int64_t count) { return Values(static_cast<size_t>(count), 0.0); }
+size_t index(int64_t i) { return static_cast<size_t>(i); }
+
+// c[m, n] = a[m, k] b[k, n], where a strides by (a_row, a_col) and b by (b_row, b_col).
+struct Strides {
+  int64_t row, col;
+};
+Values multiply(const Values& a, Strides as, const Values& b, Strides bs, int64_t m, int64_t n,
+                int64_t k) {
+  Values c = zeros(m * n);
+  for (int64_t i = 0; i < m; ++i) {
+    for (int64_t j = 0; j < n; ++j) {
+      double total = 0.0;
+      for (int64_t l = 0; l < k; ++l) {
+        total += a[index(i * as.row + l * as.col)] * b[index(l * bs.row + j * bs.col)];
+      }
+      c[index(i * n + j)] = total;
+    }
+  }
+  return c;
+}
+
+double dot(const Values& a, const Values& b) {
+  double total = 0.0;
+  for (size_t i = 0; i < a.size(); ++i) total += a[i] * b[i];
+  return total;
+}
+
+double sigmoid(double x) { return 1.0 / (1.0 + std::exp(-x)); }
+
+}  // namespace
+
+// ---- linear maps ----
+
+void ReferenceOps::linear(Out y, In x, In w, int64_t rows, int64_t in, int64_t out) {
+  // y = x wT
+  write(y, multiply(read(x, rows * in), {in, 1}, read(w, out * in), {1, in}, rows, out, in));
+}
+
+void ReferenceOps::linear_dx(Out dx, In dy, In w, int64_t rows, int64_t in, int64_t out) {
+  // dx = dy w
+  write(dx, multiply(read(dy, rows * out), {out, 1}, read(w, out * in), {in, 1}, rows, in, out));
+}
+
+void ReferenceOps::linear_dw(Out dw, In dy, In x, int64_t rows, int64_t in, int64_t out) {
+  // dw = dyT x
+  write(dw, multiply(read(dy, rows * out), {1, out}, read(x, rows * in), {in, 1}, out, in, rows));
+}
+
+// ---- embeddings ----
+
+void ReferenceOps::embed(Out y, In ids, In table, int64_t rows, int64_t dim) {
+  const auto id = read_ids(ids, rows);
+  // The number of table rows is not an argument: read up to the largest id.
+  const int64_t used_rows = rows > 0 ? *std::max_element(id.begin(), id.end()) + int64_t{1} : 0;
+  const Values table_values = read(table, used_rows * dim);
+  Values y_values = zeros(rows * dim);
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t d = 0; d < dim; ++d) {
+      y_values[index(r * dim + d)] = table_values[index(id[index(r)] * dim + d)];
+    }
+  }
+  write(y, y_values);
+}
+
+void ReferenceOps::embed_backward(Out dtable, In ids, In dy, int64_t rows, int64_t vocab,
+                                  int64_t dim) {
+  const auto id = read_ids(ids, rows);
+  const Values dy_values = read(dy, rows * dim);
+  Values dtable_values = zeros(vocab * dim);
+  for (int64_t r = 0; r < rows; ++r) {
+    PG_CHECK(id[index(r)] >= 0 && id[index(r)] < vocab, "an id lies in [0, vocab)");
+    for (int64_t d = 0; d < dim; ++d) {
+      dtable_values[index(id[index(r)] * dim + d)] += dy_values[index(r * dim + d)];
+    }
+  }
+  write(dtable, dtable_values);
+}
+
+void ReferenceOps::bigram_hash(Out hashed, In ids, int64_t rows, int64_t tokens, int64_t buckets) {
+  PG_CHECK(buckets > 1, "one bucket is for row starts: there must be another");
+  const auto id = read_ids(ids, rows);
+  const int32_t modulus = static_cast<int32_t>(buckets - 1);
+  std::vector<int32_t> hashed_ids(index(rows));
+  for (int64_t r = 0; r < rows; ++r) {
+    if (r % tokens == 0) {
+      hashed_ids[index(r)] = modulus;
+      continue;
+    }
+    // int32 products that wrap; ids below 59,000 never do. The remainder has the sign of the
+    // modulus (Python's rule).
+    const uint32_t mixed = (36313u * static_cast<uint32_t>(id[index(r)])) ^
+                           (27191u * static_cast<uint32_t>(id[index(r - 1)]));
+    const int32_t remainder = static_cast<int32_t>(mixed) % modulus;
+    hashed_ids[index(r)] = remainder < 0 ? remainder + modulus : remainder;
+  }
+  write_ids(hashed, hashed_ids);
+}
+
+// ---- elementwise ----
+
+void ReferenceOps::add_scaled(Out y, In x, In z, In s1, In s2, int64_t count) {
+  // y = x + s1 s2 z
+  const double scale = read_scalar_or_one(s1) * read_scalar_or_one(s2);
+  Values y_values = read(x, count);
+  const Values z_values = read(z, count);
+  for (size_t i = 0; i < y_values.size(); ++i) y_values[i] += scale * z_values[i];
+  write(y, y_values);
+}
+
+void ReferenceOps::add_scaled_backward(Out dx, Out dz, Out ds1, Out ds2, In dy, In z, In s1, In s2,
+                                       int64_t count) {
+  // dx = dy, dz = s1 s2 dy, ds1 = s2 sum(dy z), ds2 = s1 sum(dy z)
+  const double s1_value = read_scalar_or_one(s1), s2_value = read_scalar_or_one(s2);
+  const Values dy_values = read(dy, count);
+  write(dx, dy_values);
+  Values dz_values = dy_values;
+  for (double& v : dz_values) v *= s1_value * s2_value;
+  write(dz, dz_values);
+  if (!ds1 && !ds2) return;
+  const double dy_z = dot(dy_values, read(z, count));
+  write(ds1, {s2_value * dy_z});
+  write(ds2, {s1_value * dy_z});
+}
+
+void ReferenceOps::mix(Out y, In x, In a, In z, In b, int64_t rows, int64_t dim) {
+  // y = a x + b z
+  const Values x_values = read(x, rows * dim), z_values = read(z, rows * dim);
+  const Values a_values = read_or_ones(a, dim), b_values = read_or_ones(b, dim);
+  Values y_values = zeros(rows * dim);
+  for (int64_t i = 0; i < rows * dim; ++i) {
+    y_values[index(i)] = a_values[index(i % dim)] * x_values[index(i)] +
+                         b_values[index(i % dim)] * z_values[index(i)];
+  }
+  write(y, y_values);
+}
+
+void ReferenceOps::mix_backward(Out dx, Out dz, Out da, Out db, In dy, In x, In a, In z, In b,
+                                int64_t rows, int64_t dim) {
+  // dx = a dy, dz = b dy, da = sum over rows of dy x, db = sum over rows of dy z
+  const Values dy_values = read(dy, rows * dim);
+  const auto backward_of_term = [&](Out dterm, Out dfactor, In term, In factor) {
+    const Values factor_values = read_or_ones(factor, dim);
+    Values dterm_values = dy_values;
+    for (int64_t i = 0; i < rows * dim; ++i)
+      dterm_values[index(i)] *= factor_values[index(i % dim)];
+    write(dterm, dterm_values);
+    if (!dfactor) return;
+    const Values term_values = read(term, rows * dim);
+    Values dfactor_values = zeros(dim);
+    for (int64_t i = 0; i < rows * dim; ++i) {
+      dfactor_values[index(i % dim)] += dy_values[index(i)] * term_values[index(i)];
+    }
+    write(dfactor, dfactor_values);
+  };
+  backward_of_term(dx, da, x, a);
+  backward_of_term(dz, db, z, b);
+}
+
+void ReferenceOps::leaky_relu2(Out y, In x, float slope, int64_t count) {
+  // y = l(x)^2, l(x) = x > 0 ? x : slope x
+  Values y_values = read(x, count);
+  for (double& v : y_values) {
+    const double l = v > 0.0 ? v : slope * v;
+    v = l * l;
+  }
+  write(y, y_values);
+}
+
+void ReferenceOps::leaky_relu2_backward(Out dx, In dy, In x, float slope, int64_t count) {
+  // dx = dy (x > 0 ? 2 x : 2 slope^2 x)
+  const Values x_values = read(x, count);
+  Values dx_values = read(dy, count);
+  const double slope_squared = static_cast<double>(slope) * slope;
+  for (size_t i = 0; i < dx_values.size(); ++i) {
+    dx_values[i] *= 2.0 * x_values[i] * (x_values[i] > 0.0 ? 1.0 : slope_squared);
+  }
+  write(dx, dx_values);
+}
+
+void ReferenceOps::smear(Out y, In x, In gate, int64_t rows, int64_t tokens, int64_t dim) {
+  // g = sigmoid(gate), y_t = (1-g) x_t + g x_{t-1}, x_{-1} = 0
+  const Values x_values = read(x, rows * dim), gate_values = read(gate, dim);
+  Values y_values = zeros(rows * dim);
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t d = 0; d < dim; ++d) {
+      const double g = sigmoid(gate_values[index(d)]);
+      const double previous = r % tokens == 0 ? 0.0 : x_values[index((r - 1) * dim + d)];
+      y_values[index(r * dim + d)] = (1.0 - g) * x_values[index(r * dim + d)] + g * previous;
+    }
+  }
+  write(y, y_values);
+}
+
+void ReferenceOps::smear_backward(Out dx, Out dgate, In dy, In x, In gate, int64_t rows,
+                                  int64_t tokens, int64_t dim) {
+  // dx_t = (1-g) dy_t + g dy_{t+1}, dy_T = 0; dgate = g (1-g) sum over rows of dy_t (x_{t-1} - x_t)
+  const Values dy_values = read(dy, rows * dim), gate_values = read(gate, dim);
+  const Values x_values = dgate ? read(x, rows * dim) : zeros(rows * dim);
+  Values dx_values = zeros(rows * dim), dgate_values = zeros(dim);
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t d = 0; d < dim; ++d) {
+      const double g = sigmoid(gate_values[index(d)]);
+      const int64_t i = r * dim + d;
+      const double next_dy = r % tokens == tokens - 1 ? 0.0 : dy_values[index(i + dim)];
+      const double previous_x = r % tokens == 0 ? 0.0 : x_values[index(i - dim)];
+      dx_values[index(i)] = (1.0 - g) * dy_values[index(i)] + g * next_dy;
+      dgate_values[index(d)] +=
+          g * (1.0 - g) * dy_values[index(i)] * (previous_x - x_values[index(i)]);
+    }
+  }
+  write(dx, dx_values);
+  write(dgate, dgate_values);
+}
+
+// ---- norms ----
+
+void ReferenceOps::rmsnorm(Out y, Out rstd, In x, float scale, float eps, int64_t rows,
+                           int64_t dim) {
+  // r = 1 / sqrt(mean(x^2) + eps), y = scale r x
+  Values y_values = read(x, rows * dim), rstd_values = zeros(rows);
+  for (int64_t r = 0; r < rows; ++r) {
+    double squares = 0.0;
+    for (int64_t d = 0; d < dim; ++d)
+      squares += y_values[index(r * dim + d)] * y_values[index(r * dim + d)];
+    rstd_values[index(r)] = 1.0 / std::sqrt(squares / static_cast<double>(dim) + eps);
+    for (int64_t d = 0; d < dim; ++d) y_values[index(r * dim + d)] *= scale * rstd_values[index(r)];
+  }
+  write(y, y_values);
+  write(rstd, rstd_values);
+}
+
+void ReferenceOps::rmsnorm_backward(Out dx, In dy, In x, In rstd, float scale, int64_t rows,
+                                    int64_t dim) {
+  // dx = scale r (dy - x r^2 mean(dy x))
+  const Values dy_values = read(dy, rows * dim), x_values = read(x, rows * dim);
+  const Values rstd_values = read(rstd, rows);
+  Values dx_values = zeros(rows * dim);
+  for (int64_t r = 0; r < rows; ++r) {
+    const double rs = rstd_values[index(r)];
+    double mean = 0.0;
+    for (int64_t i = r * dim; i < (r + 1) * dim; ++i) {
+      mean += dy_values[index(i)] * x_values[index(i)] / static_cast<double>(dim);
+    }
+    for (int64_t i = r * dim; i < (r + 1) * dim; ++i) {
+      dx_values[index(i)] =
+          scale * rs * (dy_values[index(i)] - x_values[index(i)] * rs * rs * mean);
+    }
+  }
+  write(dx, dx_values);
+}
+
+// ---- loss ----
+
+namespace {
+
+// sum of the weights of targets[row, :] that are not skipped
+double live_weight(const std::vector<int32_t>& targets, const Values& weights, int64_t row) {
+  const size_t n = weights.size();
+  double total = 0.0;
+  for (size_t i = 0; i < n; ++i) total += targets[index(row) * n + i] < 0 ? 0.0 : weights[i];
+  return total;
+}
+
+}  // namespace
+
+void ReferenceOps::softcap_xent(Out loss, Out lse, In logits, In targets, In weights, float cap,
+                                int64_t rows, int64_t vocab, int64_t n) {
+  // c = cap tanh(z / cap); loss = (sum_i w_i) lse - sum_i w_i c[y_i]
+  Values c = read(logits, rows * vocab);
+  for (double& v : c) v = cap * std::tanh(v / cap);
+  const auto target = read_ids(targets, rows * n);
+  const Values weight = read(weights, n);
+  Values loss_values = zeros(rows), lse_values = zeros(rows);
+  for (int64_t r = 0; r < rows; ++r) {
+    double total = 0.0;  // |c| <= cap, and caps are tens: the plain sum cannot overflow a double
+    for (int64_t j = 0; j < vocab; ++j) total += std::exp(c[index(r * vocab + j)]);
+    lse_values[index(r)] = std::log(total);
+    loss_values[index(r)] = live_weight(target, weight, r) * lse_values[index(r)];
+    for (int64_t i = 0; i < n; ++i) {
+      const int32_t y = target[index(r * n + i)];
+      if (y >= 0) loss_values[index(r)] -= weight[index(i)] * c[index(r * vocab + y)];
+    }
+  }
+  write(loss, loss_values);
+  write(lse, lse_values);
+}
+
+void ReferenceOps::softcap_xent_backward(Out dlogits, In logits, In lse, In targets, In weights,
+                                         float cap, float dloss, int64_t rows, int64_t vocab,
+                                         int64_t n) {
+  // dz = dloss ((sum_i w_i) p - sum_i w_i onehot(y_i)) (1 - (c/cap)^2), p = exp(c - lse)
+  const Values z = read(logits, rows * vocab), lse_values = read(lse, rows),
+               weight = read(weights, n);
+  const auto target = read_ids(targets, rows * n);
+  Values dz = zeros(rows * vocab);
+  for (int64_t r = 0; r < rows; ++r) {
+    const double total_weight = live_weight(target, weight, r);
+    for (int64_t j = 0; j < vocab; ++j) {
+      const double c = cap * std::tanh(z[index(r * vocab + j)] / cap);
+      double dc = total_weight * std::exp(c - lse_values[index(r)]);
+      for (int64_t i = 0; i < n; ++i) {
+        if (target[index(r * n + i)] == j) dc -= weight[index(i)];
+      }
+      dz[index(r * vocab + j)] = dloss * dc * (1.0 - (c / cap) * (c / cap));
+    }
+  }
+  write(dlogits, dz);
+}
+
+}  // namespace pg

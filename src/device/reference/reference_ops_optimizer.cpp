@@ -1,0 +1,151 @@
+// Reductions, casts and optimizer steps, in double; formulas in src/device/ops.h.
+#include <algorithm>
+#include <cmath>
+
+#include "src/device/reference/reference_ops.h"
+#include "src/device/reference/reference_values.h"
+
+namespace pg {
+
+using reference::read;
+using reference::read_scalar_or_one;
+using reference::Values;
+using reference::write;
+
+namespace {
+
+constexpr double kClipEpsilon = 1e-6;
+constexpr double kMinRowNorm = 1e-7;
+constexpr double kMinMatrixNorm = 1e-7;
+
+double sum_of_squares(const Values& x) {
+  double total = 0.0;
+  for (const double v : x) total += v * v;
+  return total;
+}
+
+// In-place results replace what was there, whatever the accumulate flag says.
+void overwrite(Out y, const Values& values) { write(Out{y.data, y.dtype, false}, values); }
+
+// c[m, n] = a[m, k] b[k, n], row-major.
+Values multiply(const Values& a, const Values& b, size_t m, size_t n, size_t k) {
+  Values c(m * n, 0.0);
+  for (size_t i = 0; i < m; ++i) {
+    for (size_t l = 0; l < k; ++l) {
+      for (size_t j = 0; j < n; ++j) c[i * n + j] += a[i * k + l] * b[l * n + j];
+    }
+  }
+  return c;
+}
+
+// [rows, cols] -> [cols, rows]
+Values transpose(const Values& x, size_t rows, size_t cols) {
+  Values y(x.size());
+  for (size_t i = 0; i < rows; ++i) {
+    for (size_t j = 0; j < cols; ++j) y[j * rows + i] = x[i * cols + j];
+  }
+  return y;
+}
+
+}  // namespace
+
+void ReferenceOps::cast(Out y, In x, int64_t count) { write(y, read(x, count)); }
+
+void ReferenceOps::sum(Out sum, In x, float scale, int64_t count) {
+  double total = 0.0;
+  for (const double v : read(x, count)) total += v;
+  write(sum, {scale * total});
+}
+
+void ReferenceOps::sum_squares(Out sum, In x, int64_t count) {
+  write(sum, {sum_of_squares(read(x, count))});
+}
+
+void ReferenceOps::clip_coefficient(Out coefficient, In squares, float max_norm) {
+  // min(1, max_norm / (|g| + 1e-6)); 0 means no clipping
+  const double norm = std::sqrt(read(squares, 1)[0]);
+  write(coefficient, {max_norm == 0.0f ? 1.0 : std::min(1.0, max_norm / (norm + kClipEpsilon))});
+}
+
+void ReferenceOps::adamw(Out p, Out m, Out v, In g, In coefficient, const AdamWStep& step,
+                         int64_t count) {
+  // m = b1 m + (1-b1) g'; v = b2 v + (1-b2) g'^2; p = p (1 - lr wd) - lr (m/bias1) / (sqrt(v/bias2)
+  // + eps)
+  const double clip = read_scalar_or_one(coefficient);
+  const double b1 = step.beta1, b2 = step.beta2, lr = step.lr;
+  const Values g_values = read(g, count);
+  Values p_values = read(p, count), m_values = read(m, count), v_values = read(v, count);
+  for (size_t i = 0; i < g_values.size(); ++i) {
+    const double gradient = g_values[i] * clip;
+    m_values[i] = b1 * m_values[i] + (1.0 - b1) * gradient;
+    v_values[i] = b2 * v_values[i] + (1.0 - b2) * gradient * gradient;
+    p_values[i] =
+        p_values[i] * (1.0 - lr * step.weight_decay) -
+        lr * (m_values[i] / step.bias1) / (std::sqrt(v_values[i] / step.bias2) + step.epsilon);
+  }
+  overwrite(p, p_values);
+  overwrite(m, m_values);
+  overwrite(v, v_values);
+}
+
+void ReferenceOps::muon_momentum(Out u, Out m, In g, In coefficient, float mu, bool row_norm,
+                                 int64_t rows, int64_t cols) {
+  // m = mu m + g'; u = g' + mu m; with row_norm each row of u is divided by max(|row|, 1e-7)
+  const double clip = read_scalar_or_one(coefficient);
+  const Values g_values = read(g, rows * cols);
+  Values m_values = read(m, rows * cols), u_values(g_values.size());
+  for (size_t i = 0; i < g_values.size(); ++i) {
+    m_values[i] = mu * m_values[i] + clip * g_values[i];
+    u_values[i] = clip * g_values[i] + mu * m_values[i];
+  }
+  for (int64_t r = 0; row_norm && r < rows; ++r) {
+    const auto begin = u_values.begin() + r * cols, end = begin + cols;
+    const double norm = std::max(std::sqrt(sum_of_squares(Values(begin, end))), kMinRowNorm);
+    std::for_each(begin, end, [&](double& v) { v /= norm; });
+  }
+  overwrite(m, m_values);
+  write(u, u_values);
+}
+
+void ReferenceOps::newton_schulz(Out u, std::span<const NewtonSchulzCoefficients> steps,
+                                 int64_t rows, int64_t cols) {
+  // x = u / (|u|_F + 1e-7), transposed when it is tall; then per (a, b, c): A = x xT, x = a x + (b
+  // A + c A A) x
+  const size_t m = static_cast<size_t>(std::min(rows, cols)),
+               n = static_cast<size_t>(std::max(rows, cols));
+  const bool is_tall = rows > cols;
+  Values x = read(u, rows * cols);
+  if (is_tall) x = transpose(x, n, m);
+  const double norm = std::sqrt(sum_of_squares(x)) + kMinMatrixNorm;
+  for (double& v : x) v /= norm;
+  for (const auto& [a, b, c] : steps) {
+    const Values gram = multiply(x, transpose(x, m, n), m, m, n);
+    Values polynomial = multiply(gram, gram, m, m, m);
+    for (size_t i = 0; i < m * m; ++i) polynomial[i] = b * gram[i] + c * polynomial[i];
+    const Values product = multiply(polynomial, x, m, n, m);
+    for (size_t i = 0; i < m * n; ++i) x[i] = a * x[i] + product[i];
+  }
+  overwrite(u, is_tall ? transpose(x, m, n) : x);
+}
+
+void ReferenceOps::apply_update(Out p, In u, float decay, float step, int64_t count) {
+  // p = p decay - step u
+  const Values u_values = read(u, count);
+  Values p_values = read(p, count);
+  for (size_t i = 0; i < p_values.size(); ++i) {
+    p_values[i] = p_values[i] * decay - static_cast<double>(step) * u_values[i];
+  }
+  overwrite(p, p_values);
+}
+
+void ReferenceOps::lerp(Out average, In x, float decay, int64_t count) {
+  // average = decay average + (1 - decay) x
+  const Values x_values = read(x, count);
+  Values values = read(average, count);
+  for (size_t i = 0; i < values.size(); ++i) {
+    values[i] = decay * values[i] + (1.0 - static_cast<double>(decay)) * x_values[i];
+  }
+  overwrite(average, values);
+}
+
+}  // namespace pg

@@ -1,0 +1,34 @@
+// A text file that only grows: logs. A log that cannot be written must not end a training that can,
+// so a failure is reported once, through the function given, and further lines are dropped.
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <string_view>
+
+namespace pg {
+
+class AppendFile {
+ public:
+  using Report = std::function<void(const std::string& message)>;
+
+  AppendFile() = default;  // drops everything
+  // With `append` old lines stay; else the file starts empty.
+  AppendFile(const std::filesystem::path& path, bool append, Report report);
+  ~AppendFile();
+  AppendFile(AppendFile&& other) noexcept { *this = std::move(other); }
+  AppendFile& operator=(AppendFile&& other) noexcept;
+
+  // The line and a line break in one write, so that a kill leaves whole lines.
+  void write_line(std::string_view line);
+
+ private:
+  void fail();
+
+  std::string path_;
+  Report report_;
+  int fd_ = -1;
+};
+
+}  // namespace pg

@@ -1,0 +1,21 @@
+// `train_gpt bench train`: training speed on random tokens, beside the machine's own peak measured
+// in the same run.
+#pragma once
+#include <cstdint>
+#include <string>
+
+namespace pg {
+
+struct BenchTrainOptions {
+  std::string device = "cpu";
+  std::string shape =
+      "all";             // "small" (4 x 256, T = 256), "record" (the 27M stack, T = 2048) or "all"
+  int64_t steps = 10;    // timed optimizer steps per shape, after one to warm up
+  bool profile = false;  // time every op
+  bool json = false;     // one JSON object a shape instead of the table
+};
+
+// Prints to stdout; gives the exit code. Throws Error for an unknown shape or device.
+int run_bench_train(const BenchTrainOptions& options);
+
+}  // namespace pg

@@ -1,0 +1,15 @@
+// What a figure was measured on, for logs and records.
+#pragma once
+#include <cstdint>
+#include <string>
+
+namespace pg {
+
+// "Intel(R) Xeon(R) Platinum 8488C, 2 cores, 15 GiB memory, Linux 6.1".
+std::string describe_hardware();
+// "compiled by 12.2.0": the compiler names itself.
+std::string describe_program();
+// Largest resident size of this process so far.
+int64_t peak_memory_bytes();
+
+}  // namespace pg

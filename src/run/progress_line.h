@@ -1,0 +1,50 @@
+// What a person watches: on a terminal one line that is rewritten in place, elsewhere one line per
+// logged step.
+#pragma once
+#include <cstdint>
+#include <cstdio>
+#include <string>
+
+#include "eval/score.h"
+#include "src/train/trainer.h"
+
+namespace pg {
+
+// "step 120/20000  83.4 ms  98.3k tok/s  loss 2.1934  lr x0.83  41% of peak  102.9 s left  912,345
+// B"; parts that are unknown are left out.
+std::string format_progress(const StepReport& report, int64_t max_steps);
+
+// "eval 34%  1.9123 bits/byte".
+std::string format_progress(const EvalProgress& progress);
+
+enum class TerminalStyle : uint8_t {
+  kPlain,    // no terminal: lines only
+  kRewrite,  // a terminal: the line is rewritten in place
+};
+
+class ProgressLine {
+ public:
+  ProgressLine(std::FILE* out, TerminalStyle style, bool use_colour);
+  // Reads what `out` is from isatty, TERM and NO_COLOR.
+  static ProgressLine for_stream(std::FILE* out);
+  ~ProgressLine() { finish(); }
+  ProgressLine(ProgressLine&& other) noexcept;
+  ProgressLine& operator=(ProgressLine&&) = delete;
+
+  // Shows `text` now; `is_logged` marks what is worth a line of its own where lines cannot be
+  // rewritten.
+  void show(const std::string& text, bool is_logged);
+  // A line that stays.
+  void print(const std::string& line);
+  void warn(const std::string& message);
+  // Ends a line that was being rewritten.
+  void finish();
+
+ private:
+  std::FILE* out_;
+  TerminalStyle style_;
+  bool use_colour_;
+  bool is_open_ = false;
+};
+
+}  // namespace pg

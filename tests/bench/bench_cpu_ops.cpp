@@ -1,0 +1,173 @@
+// How close the cpu's products come to the machine's peak, measured beside each of them because the
+// cores may be shared. Usage: bench_cpu_ops [filter] [cpu:bf16|cpu:f32]; OMP_NUM_THREADS sets the
+// threads.
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <ctime>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "src/base/bf16.h"
+#include "src/base/rng.h"
+#include "src/base/threads.h"
+#include "src/device/device.h"
+
+namespace pg {
+namespace {
+
+double now_s() {
+  timespec now{};
+  clock_gettime(thread_count() == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
+struct Timing {
+  double best_s, median_s;
+};
+
+// At least 10 rounds and 0.1 s.
+Timing time_rounds(const std::function<void()>& round) {
+  constexpr size_t kMinRounds = 10;
+  constexpr double kMinDuration_s = 0.1;
+  round();
+  std::vector<double> rounds_s;
+  const double start_s = now_s();
+  while (rounds_s.size() < kMinRounds || now_s() - start_s < kMinDuration_s) {
+    const double begin_s = now_s();
+    round();
+    rounds_s.push_back(now_s() - begin_s);
+  }
+  std::sort(rounds_s.begin(), rounds_s.end());
+  return {rounds_s.front(), rounds_s[rounds_s.size() / 2]};
+}
+
+class Bench {
+ public:
+  Bench(Device& device, std::string filter) : device_(device), filter_(std::move(filter)) {}
+
+  void report(const std::string& name, double flops, const std::function<void()>& round) {
+    if (name.find(filter_) == std::string::npos) return;
+    const double peak_before = device_.measure_peak().matmul_flops_per_s;
+    const Timing timing = time_rounds(round);
+    const double peak = std::max(peak_before, device_.measure_peak().matmul_flops_per_s);
+    std::printf("%-46s %9.1f us best %9.1f us median %7.1f GFLOP/s %5.1f %% of %.0f\n",
+                name.c_str(), timing.best_s * 1e6, timing.median_s * 1e6,
+                flops / timing.best_s * 1e-9, 100.0 * flops / timing.best_s / peak, peak * 1e-9);
+  }
+
+  void bench_linear(int64_t rows, int64_t in, int64_t out, DType result) {
+    const DType type = device_.compute_dtype();
+    const DeviceBuffer x = random(rows * in, type), w = random(out * in, type);
+    const DeviceBuffer y = random(rows * out, type), dx = random(rows * in, type);
+    const DeviceBuffer y_result = random(rows * out, result), dw = random(out * in, DType::kF32);
+    const double flops = 2.0 * static_cast<double>(rows * in * out);
+    const std::string shape = std::string(" ") + std::to_string(rows) + "x" + std::to_string(in) +
+                              "x" + std::to_string(out);
+    Ops& ops = device_.ops();
+    report("linear" + shape + " -> " + dtype_name(result), flops, [&] {
+      ops.linear({y_result.data(), result}, {x.data(), type}, {w.data(), type}, rows, in, out);
+    });
+    report("linear_dx" + shape, flops, [&] {
+      ops.linear_dx({dx.data(), type}, {y.data(), type}, {w.data(), type}, rows, in, out);
+    });
+    report("linear_dw" + shape + " +=", flops, [&] {
+      ops.linear_dw({dw.data(), DType::kF32, true}, {y.data(), type}, {x.data(), type}, rows, in,
+                    out);
+    });
+  }
+
+  // Counts the multiply-adds at and below the diagonal, T^2/2 per head.
+  void bench_attention(const AttentionShape& s) {
+    const DType type = device_.compute_dtype();
+    const int64_t queries = s.rows() * s.heads * s.head_dim,
+                  keys = s.rows() * s.kv_heads * s.head_dim;
+    const DeviceBuffer q = random(queries, type), k = random(keys, type), v = random(keys, type);
+    const DeviceBuffer y = random(queries, type), dy = random(queries, type);
+    const DeviceBuffer dq = random(queries, type), dk = random(keys, type), dv = random(keys, type);
+    const DeviceBuffer lse = random(s.batch * s.heads * s.tokens, DType::kF32);
+    const auto in = [&](const DeviceBuffer& b) { return In{b.data(), type}; };
+    const auto out = [&](const DeviceBuffer& b) { return Out{b.data(), type}; };
+    const double flops =
+        2.0 * static_cast<double>(s.batch * s.heads * s.tokens * s.tokens * s.head_dim);
+    const std::string shape = " B" + std::to_string(s.batch) + " T" + std::to_string(s.tokens) +
+                              " H" + std::to_string(s.heads) + " K" + std::to_string(s.kv_heads) +
+                              " S" + std::to_string(s.head_dim);
+    Ops& ops = device_.ops();
+    report("attention" + shape, flops, [&] {
+      ops.attention(out(y), {lse.data(), DType::kF32}, in(q), in(k), in(v), s);
+    });
+    report("attention_backward" + shape, 2.5 * flops, [&] {
+      ops.attention_backward(out(dq), out(dk), out(dv), in(dy), in(y), {lse.data(), DType::kF32},
+                             in(q), in(k), in(v), s);
+    });
+  }
+
+  void bench_newton_schulz(int64_t rows, int64_t cols) {
+    const std::vector<NewtonSchulzCoefficients> steps(5, {3.4445f, -4.7750f, 2.0315f});
+    const DeviceBuffer u = random(rows * cols, DType::kF32);
+    const auto side = static_cast<double>(std::min(rows, cols));
+    const auto length = static_cast<double>(std::max(rows, cols));
+    const double flops =
+        static_cast<double>(steps.size()) * (4.0 * side * side * length + 2.0 * side * side * side);
+    report("newton_schulz x5 " + std::to_string(rows) + "x" + std::to_string(cols), flops, [&] {
+      device_.ops().newton_schulz({u.data(), DType::kF32}, steps, rows, cols);
+    });
+  }
+
+ private:
+  DeviceBuffer random(int64_t count, DType type) {
+    const CounterRng rng(1, kStreamTest);
+    DeviceBuffer buffer(device_, static_cast<size_t>(count) * dtype_bytes(type));
+    std::vector<float> floats(static_cast<size_t>(count));
+    for (size_t i = 0; i < floats.size(); ++i)
+      floats[i] = static_cast<float>(rng.uniform(i)) - 0.5f;
+    if (type == DType::kF32) {
+      device_.upload(buffer.data(), floats.data(), buffer.bytes());
+      return buffer;
+    }
+    std::vector<bf16> halves(floats.size());
+    for (size_t i = 0; i < floats.size(); ++i) halves[i] = bf16(floats[i]);
+    device_.upload(buffer.data(), halves.data(), buffer.bytes());
+    return buffer;
+  }
+
+  Device& device_;
+  std::string filter_;
+};
+
+void run_all(Device& device, const std::string& filter) {
+  const DevicePeak peak = device.measure_peak();
+  std::printf("%s: %.0f GFLOP/s, copy %.1f GB/s\n", peak.description.c_str(),
+              peak.matmul_flops_per_s * 1e-9, peak.copy_bytes_per_s * 1e-9);
+  Bench bench(device, filter);
+  const DType type = device.compute_dtype();
+  for (const int64_t rows : {4096, 16384}) {
+    for (const auto& [in, out] :
+         {std::pair{256, 256}, {256, 768}, {768, 256}, {512, 512}, {512, 1536}, {1536, 512}}) {
+      bench.bench_linear(rows, in, out, type);
+    }
+    bench.bench_linear(rows, 256, 1024, DType::kF32);
+  }
+  const auto attention = [&](int64_t batch, int64_t tokens, int64_t heads, int64_t kv_heads) {
+    bench.bench_attention({batch, tokens, heads, kv_heads, 64, 0.125f});
+  };
+  attention(16, 256, 4, 2);
+  attention(4, 2048, 8, 4);
+  attention(1, 4096, 8, 4);
+  for (const auto& [rows, cols] :
+       {std::pair{256, 256}, {768, 256}, {512, 512}, {512, 1536}, {1536, 512}, {1024, 1024}}) {
+    bench.bench_newton_schulz(rows, cols);
+  }
+}
+
+}  // namespace
+}  // namespace pg
+
+int main(int argc, char** argv) {
+  const std::unique_ptr<pg::Device> device = pg::make_device(argc > 2 ? argv[2] : "cpu");
+  pg::run_all(*device, argc > 1 ? argv[1] : "");
+  return 0;
+}

@@ -1,0 +1,247 @@
+#include "src/data/corpus.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+
+#include "src/base/bytes.h"
+#include "src/base/threads.h"
+#include "src/data/shingles.h"
+#include "src/data/token_file.h"
+#include "src/data/tokenizer.h"
+#include "tests/data/data_fixture.h"
+
+namespace pg {
+namespace {
+
+class CorpusTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    shared_ = std::make_unique<DataFolder>();
+    train_small_tokenizer(*shared_);
+  }
+  static void TearDownTestSuite() { shared_.reset(); }
+  static std::filesystem::path tokenizer_path() { return *shared_ / "small.model"; }
+
+  TokenizeOptions make_options(const std::filesystem::path& input) const {
+    TokenizeOptions options;
+    options.input = input;
+    options.tokenizer = tokenizer_path();
+    options.output_folder = folder_ / "shards";
+    options.val_every = 4;
+    return options;
+  }
+  std::vector<int32_t> read_shards(std::string_view glob) const {
+    const TokenStream stream = TokenStream::open((folder_ / "shards" / glob).string(), 300);
+    std::vector<int32_t> ids(static_cast<size_t>(stream.size()));
+    stream.read(0, ids);
+    return ids;
+  }
+
+  DataFolder folder_;
+  static inline std::unique_ptr<DataFolder> shared_;
+};
+
+TEST_F(CorpusTest, ShardsDecodeBackToTheDocuments) {
+  TokenizeOptions options = make_options(folder_.write("c.jsonl", make_jsonl(1, 5)));
+  options.val_every = 0;
+  options.shard_tokens = 97;  // documents straddle shards
+  const TokenizeSummary summary = tokenize_corpus(options);
+  ASSERT_EQ(summary.splits.size(), 1u);
+  EXPECT_GT(summary.shards.size(), 2u);
+  const Tokenizer tokenizer(tokenizer_path());
+  std::vector<int32_t> expected;
+  int64_t bytes = 0;
+  for (uint64_t i = 0; i < 5; ++i) {
+    const std::string text = make_prose(1000 + i, 1 + static_cast<int64_t>(i));
+    const std::vector<int32_t> ids = tokenizer.encode_document(text);
+    expected.insert(expected.end(), ids.begin(), ids.end());
+    bytes += static_cast<int64_t>(text.size());
+  }
+  EXPECT_EQ(read_shards("corpus_train_*.bin"), expected);
+  const SplitSummary& split = summary.splits[0];
+  EXPECT_EQ(split.documents, 5);
+  EXPECT_EQ(split.text_bytes, bytes);
+  EXPECT_EQ(split.target_bytes, bytes);
+  EXPECT_EQ(split.tokens, static_cast<int64_t>(expected.size()));
+  EXPECT_EQ(split.normalised_documents, 0);
+  EXPECT_EQ(split.byte_mismatch_documents, 0);
+}
+
+TEST_F(CorpusTest, SplitsAreDisjointAndFollowTheTextAlone) {
+  const TokenizeSummary all =
+      tokenize_corpus(make_options(folder_.write("c.jsonl", make_jsonl(1, 200))));
+  ASSERT_EQ(all.splits.size(), 2u);
+  EXPECT_EQ(all.splits[0].documents + all.splits[1].documents, 200);
+  EXPECT_NEAR(static_cast<double>(all.splits[1].documents), 50,
+              31);  // five standard deviations of Binomial(200, 1/4)
+  // The documents of val alone go to val again, all of them.
+  const Tokenizer tokenizer(tokenizer_path());
+  std::string val_lines;
+  std::vector<int32_t> document;
+  std::vector<int32_t> ids = read_shards("corpus_val_*.bin");
+  ids.push_back(kBosId);
+  for (const int32_t id : ids) {
+    if (id == kBosId && !document.empty()) {
+      val_lines += "{\"text\": \"" + tokenizer.decode(document) + "\"}\n";
+      document.clear();
+    }
+    if (id != kBosId) document.push_back(id);
+  }
+  const TokenizeSummary val = tokenize_corpus(make_options(folder_.write("v.jsonl", val_lines)));
+  EXPECT_EQ(val.splits[0].documents, 0);
+  EXPECT_EQ(val.splits[1].documents, all.splits[1].documents);
+}
+
+TEST_F(CorpusTest, BytesDoNotDependOnTheNumberOfThreads) {
+  const TokenizeOptions options = make_options(folder_.write("c.jsonl", make_jsonl(3, 100)));
+  const int threads = thread_count();
+  set_thread_count(1);
+  tokenize_corpus(options);
+  const Bytes one = read_file(folder_ / "shards/corpus_train_000000.bin");
+  set_thread_count(3);
+  tokenize_corpus(options);
+  set_thread_count(threads);
+  EXPECT_EQ(read_file(folder_ / "shards/corpus_train_000000.bin"), one);
+}
+
+TEST_F(CorpusTest, ChangedAndEmptyDocumentsAreCounted) {
+  TokenizeOptions options = make_options(folder_.write(
+      "c.jsonl", "{\"text\": \"two  spaces\"}\n{\"text\": \"\"}\n{\"text\": \"new\\nline\"}\n"));
+  options.val_every = 0;
+  const TokenizeSummary summary = tokenize_corpus(options);
+  EXPECT_EQ(summary.empty_documents, 1);
+  EXPECT_EQ(summary.splits[0].documents, 2);
+  EXPECT_EQ(summary.splits[0].normalised_documents,
+            1);  // a new line becomes a space: the same length
+  EXPECT_EQ(summary.splits[0].byte_mismatch_documents, 0);
+  EXPECT_EQ(summary.splits[0].text_bytes, 19);
+  EXPECT_EQ(summary.splits[0].target_bytes, 18);
+}
+
+TEST_F(CorpusTest, EarlierShardsOfTheSameNameAreReplaced) {
+  TokenizeOptions options = make_options(folder_.write("c.jsonl", make_jsonl(1, 20)));
+  options.val_every = 0;
+  options.shard_tokens = 50;
+  const size_t many = tokenize_corpus(options).shards.size();
+  options.shard_tokens = 100'000;
+  EXPECT_GT(many, 1u);
+  EXPECT_EQ(tokenize_corpus(options).shards.size(), 1u);
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "shards/corpus_train_000001.bin"));
+}
+
+TEST_F(CorpusTest, ShardsOfAnotherSourceAreLeftAlone) {
+  const TokenizeOptions options = make_options(folder_.write("c.jsonl", make_jsonl(1, 20)));
+  write_shard(folder_ / "shards/corpus_train_000003.bin", make_ids(5, 5));
+  EXPECT_TRUE(says(catch_error([&] { tokenize_corpus(options); }),
+                   "shards of another source are in the way"));
+  EXPECT_TRUE(std::filesystem::exists(folder_ / "shards/corpus_train_000003.bin"));
+}
+
+TEST_F(CorpusTest, BadOptionsAreErrors) {
+  const TokenizeOptions good = make_options(folder_.write("c.jsonl", make_jsonl(1, 20)));
+  TokenizeOptions options = good;
+  options.val_every = 1;
+  EXPECT_TRUE(says(catch_error([&] { tokenize_corpus(options); }), "every \"1\""));
+  options = good;
+  options.shard_tokens = 0;
+  EXPECT_TRUE(says(catch_error([&] { tokenize_corpus(options); }), "shard size out of range"));
+  options = good;
+  options.name = "a/b";
+  EXPECT_TRUE(says(catch_error([&] { tokenize_corpus(options); }), "bad name for shards: \"a/b\""));
+}
+
+TEST_F(CorpusTest, MismatchingTokenizerIsNoticed) {
+  tokenize_corpus(make_options(folder_.write("c.jsonl", make_jsonl(1, 20))));
+  const Sha256 right = Tokenizer(tokenizer_path()).sha256();
+  const Sha256 wrong = {};
+  const std::string shards = (folder_ / "shards").string();
+  for (const std::string& place :
+       {shards, shards + "/corpus_train_*.bin", shards + "/corpus_val_000000.bin"}) {
+    EXPECT_EQ(catch_error([&] { check_tokenizer_of_shards(place, right); }), "");
+    EXPECT_TRUE(says(catch_error([&] { check_tokenizer_of_shards(place, wrong); }),
+                     "tokenizer does not match the shards"));
+  }
+  std::filesystem::remove(folder_ / "shards/corpus_train_manifest.json");
+  EXPECT_EQ(catch_error([&] { check_tokenizer_of_shards(shards + "/corpus_train_*.bin", wrong); }),
+            "");
+}
+
+TEST_F(CorpusTest, UnfinishedRunIsNoticedAndCanBeRepeated) {
+  const std::string good = make_jsonl(1, 50);
+  TokenizeOptions options = make_options(folder_.write("c.jsonl", good + "{broken\n"));
+  options.shard_tokens = 200;
+  EXPECT_TRUE(says(catch_error([&] { tokenize_corpus(options); }), "line 51"));
+  const std::string shards = (folder_ / "shards").string();
+  write_shard(folder_ / "shards/corpus_train_000000.bin",
+              make_ids(5, 5));  // as a cut-off run leaves them
+  EXPECT_TRUE(says(catch_error([&] { check_tokenizer_of_shards(shards, Sha256{}); }),
+                   "shards are incomplete"));
+  folder_.write("c.jsonl", good);
+  tokenize_corpus(options);
+  const Sha256 right = Tokenizer(tokenizer_path()).sha256();
+  EXPECT_EQ(catch_error([&] { check_tokenizer_of_shards(shards, right); }), "");
+}
+
+TEST_F(CorpusTest, InfoAgreesForTextAndForItsShards) {
+  CorpusInfoOptions text;
+  text.train = folder_.write("train.jsonl", make_jsonl(1, 30)).string();
+  text.val = folder_.write("val.jsonl", make_jsonl(2, 10) + make_jsonl(1, 5)).string();
+  text.tokenizer = tokenizer_path();
+  const CorpusInfo from_text = corpus_info(text);
+  for (const char* split : {"train", "val"}) {
+    TokenizeOptions options = make_options(folder_ / (std::string(split) + ".jsonl"));
+    options.val_every = 0;
+    options.split = split;
+    tokenize_corpus(options);
+  }
+  CorpusInfoOptions shards = text;
+  shards.train = (folder_ / "shards/corpus_train_*.bin").string();
+  shards.val = (folder_ / "shards/corpus_val_*.bin").string();
+  const CorpusInfo from_shards = corpus_info(shards);
+  for (const CorpusInfo& info : {from_text, from_shards}) {
+    EXPECT_EQ(info.train.documents, 30);
+    EXPECT_EQ(info.val.documents, 15);
+    EXPECT_EQ(info.train.tokens, from_text.train.tokens);
+    EXPECT_EQ(info.train.target_bytes, from_text.train.target_bytes);
+    EXPECT_GT(info.train.bytes_per_token(), 1.4);
+    EXPECT_EQ(info.val_shingles, from_text.val_shingles);
+    EXPECT_EQ(info.shared_shingles, from_text.shared_shingles);
+    EXPECT_GT(info.overlap(), 0.1);  // five documents stand in both
+    EXPECT_LT(info.overlap(), 0.9);
+  }
+  CorpusInfoOptions folder;
+  folder.train = folder_.path().string();
+  folder.tokenizer = tokenizer_path();
+  EXPECT_EQ(corpus_info(folder).val.documents, 15);
+}
+
+TEST(Shingles, AreRunsOfThirteenLowerCasedWords) {
+  const auto shingles_of = [](std::string_view text) {
+    std::vector<uint64_t> shingles;
+    append_shingles(text, shingles);
+    return shingles;
+  };
+  EXPECT_TRUE(shingles_of("1 2 3 4 5 6 7 8 9 10 11 12").empty());
+  const std::vector<uint64_t> one = shingles_of("1 2 3 4 5 6 7 8 9 10 11 12 word");
+  EXPECT_EQ(one.size(), 1u);
+  EXPECT_EQ(shingles_of("1, 2 -- 3\n4 5 6 7 8 9 10 11 12 WORD!"), one);
+  const std::vector<uint64_t> three = shingles_of("0 1 2 3 4 5 6 7 8 9 10 11 12 word z");
+  ASSERT_EQ(three.size(), 3u);
+  EXPECT_EQ(three[1], one[0]);  // wherever in the text it stands
+  EXPECT_NE(shingles_of("2 1 3 4 5 6 7 8 9 10 11 12 word"), one);
+}
+
+TEST(Shingles, OverlapCountsDistinctOnesOnce) {
+  ShingleOverlap overlap({5, 5, 7, ~uint64_t{0}, 0});
+  EXPECT_EQ(overlap.distinct(), 4);
+  overlap.mark({7, 7, 8, 0});
+  overlap.mark({7, ~uint64_t{0}});
+  EXPECT_EQ(overlap.marked(), 3);
+  ShingleOverlap none({});
+  none.mark({1, 2});
+  EXPECT_EQ(none.marked(), 0);
+}
+
+}  // namespace
+}  // namespace pg

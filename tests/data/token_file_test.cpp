@@ -1,0 +1,133 @@
+#include "src/data/token_file.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/data/data_fixture.h"
+
+namespace pg {
+namespace {
+
+// A shard as bytes, so that tests can damage it.
+Bytes make_shard_bytes(int32_t magic, int32_t version, int32_t tokens, size_t body_bytes) {
+  ByteWriter writer;
+  writer.u32(static_cast<uint32_t>(magic));
+  writer.u32(static_cast<uint32_t>(version));
+  writer.u32(static_cast<uint32_t>(tokens));
+  Bytes bytes = writer.take();
+  bytes.resize(static_cast<size_t>(kShardHeaderBytes) + body_bytes);
+  return bytes;
+}
+
+std::string open_error(const Bytes& shard) {
+  const DataFolder folder;
+  write_file_atomic(folder / "bad_train_000000.bin", shard);
+  const std::string error =
+      catch_error([&] { TokenStream::open((folder / "bad_train_*.bin").string(), 1024); });
+  EXPECT_TRUE(says(error, "bad_train_000000.bin"));
+  return error;
+}
+
+TEST(TokenFile, ShardsReadBackAsOneStream) {
+  const DataFolder folder;
+  const std::vector<uint16_t> ids = make_ids(100, 1000);
+  const std::span<const uint16_t> all = ids;
+  // Written out of order, one of them empty: the stream goes by name.
+  write_shard(folder / "a_train_000002.bin", all.subspan(41));
+  write_shard(folder / "a_train_000001.bin", {});
+  write_shard(folder / "a_train_000000.bin", all.first(41));
+  const TokenStream stream = TokenStream::open((folder / "a_train_*.bin").string(), 1000);
+  ASSERT_EQ(stream.size(), 100);
+  EXPECT_EQ(stream.paths().size(), 3u);
+  for (int64_t begin = 0; begin <= 100; ++begin) {
+    std::vector<int32_t> read(static_cast<size_t>(100 - begin));
+    stream.read(begin, read);
+    EXPECT_TRUE(std::equal(read.begin(), read.end(), ids.begin() + begin)) << "from " << begin;
+  }
+}
+
+TEST(TokenFile, HeaderIsTheChallengesFormat) {
+  const DataFolder folder;
+  write_shard(folder / "x.bin", std::vector<uint16_t>{1, 515});
+  const Bytes bytes = read_file(folder / "x.bin");
+  ASSERT_EQ(bytes.size(), 1028u);
+  const Bytes start = {0x88, 0xd8, 0x34, 0x01, 1, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0};
+  EXPECT_TRUE(std::equal(start.begin(), start.end(), bytes.begin()));
+  EXPECT_EQ(Bytes(bytes.end() - 4, bytes.end()), (Bytes{1, 0, 3, 2}));
+}
+
+TEST(TokenFile, FingerprintSeesEveryTokenAndTheirOrder) {
+  const DataFolder folder;
+  const auto fingerprint_of = [&](const std::vector<uint16_t>& ids) {
+    write_shard(folder / "f.bin", ids);
+    return TokenStream::open((folder / "f.bin").string(), 1024).fingerprint();
+  };
+  const std::vector<uint16_t> ids = make_ids(77, 1024);
+  const uint64_t original = fingerprint_of(ids);
+  EXPECT_EQ(fingerprint_of(ids), original);
+  for (size_t i = 0; i < ids.size(); ++i) {
+    std::vector<uint16_t> changed = ids;
+    changed[i] ^= 1;
+    EXPECT_NE(fingerprint_of(changed), original) << "token " << i;
+  }
+  std::vector<uint16_t> swapped = ids;
+  std::swap(swapped[0], swapped[32]);  // the same lane of the hash
+  EXPECT_NE(fingerprint_of(swapped), original);
+  std::vector<uint16_t> longer = ids;
+  longer.push_back(0);  // padding inside the hash must not hide it
+  EXPECT_NE(fingerprint_of(longer), original);
+}
+
+// The number of an independent implementation of token_file.cpp.
+TEST(TokenFile, FingerprintIsTheSameOnEveryMachine) {
+  const DataFolder folder;
+  write_shard(folder / "f.bin", make_ids(1000, 1024));
+  EXPECT_EQ(TokenStream::open((folder / "f.bin").string(), 1024).fingerprint(),
+            0xc659e793678ffd98u);
+}
+
+TEST(TokenFile, MissingShardsNameTheGlob) {
+  EXPECT_TRUE(says(catch_error([] { TokenStream::open("/nowhere/x_*.bin", 1024); }),
+                   "no token shard matches: \"/nowhere/x_*.bin\""));
+}
+
+TEST(TokenFile, FolderInPlaceOfShardIsAnError) {
+  const DataFolder folder;
+  EXPECT_TRUE(says(catch_error([&] { TokenStream::open(folder.path().string(), 1024); }),
+                   "not a token shard file"));
+}
+
+TEST(TokenFile, DamagedShardsSayWhatIsWrong) {
+  EXPECT_TRUE(says(open_error({}), "has 0 bytes"));
+  EXPECT_TRUE(says(open_error(Bytes(500)), "has 500 bytes, its header alone takes 1024"));
+  EXPECT_TRUE(says(open_error(make_shard_bytes(kShardMagic, 1, 10, 18)), "is cut short"));
+  EXPECT_TRUE(says(open_error(make_shard_bytes(kShardMagic, 1, 10, 21)), "trailing bytes"));
+  EXPECT_TRUE(
+      says(open_error(make_shard_bytes(20240521, 1, 10, 20)), "\"20240521\", not the magic"));
+  EXPECT_TRUE(says(open_error(make_shard_bytes(kShardMagic, 2, 10, 20)), "version is \"2\""));
+  EXPECT_TRUE(says(open_error(make_shard_bytes(kShardMagic, 1, -1, 20)), "token count is \"-1\""));
+}
+
+TEST(TokenFile, IdsBeyondTheVocabularyAreRefusedWhereverTheyStand) {
+  const DataFolder folder;
+  for (const size_t at : {0u, 31u, 32u, 98u}) {
+    std::vector<uint16_t> ids = make_ids(99, 100);
+    ids[at] = 300;
+    write_shard(folder / "v.bin", ids);
+    EXPECT_TRUE(says(catch_error([&] { TokenStream::open((folder / "v.bin").string(), 300); }),
+                     "has id 300, the vocabulary has 300 ids"));
+    EXPECT_EQ(catch_error([&] { TokenStream::open((folder / "v.bin").string(), 301); }), "");
+  }
+}
+
+TEST(TokenFile, StreamMovesWithItsMappings) {
+  const DataFolder folder;
+  write_shard(folder / "m.bin", make_ids(10, 100));
+  TokenStream first = TokenStream::open((folder / "m.bin").string(), 100);
+  TokenStream second = std::move(first);
+  std::vector<int32_t> read(10);
+  second.read(0, read);
+  EXPECT_EQ(read[9], 9);
+}
+
+}  // namespace
+}  // namespace pg

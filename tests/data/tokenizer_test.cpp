@@ -1,0 +1,174 @@
+#include "src/data/tokenizer.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+
+#include "src/base/bytes.h"
+#include "src/data/documents.h"
+#include "tests/data/data_fixture.h"
+
+namespace pg {
+namespace {
+
+int64_t sum_bytes(const Tokenizer& tokenizer, std::string_view text) {
+  const std::vector<int32_t> ids = tokenizer.encode_document(text);
+  int64_t bytes = 0;
+  for (size_t i = 1; i < ids.size(); ++i) {
+    bytes += tokenizer.byte_table().target_bytes(ids[i - 1], ids[i]);
+  }
+  return bytes;
+}
+
+TEST(ByteTable, FollowsTheChallengesRule) {
+  const std::vector<Piece> pieces = {
+      {"<s>", PieceKind::kOther},       // 0 boundary, no bytes
+      {"<0x41>", PieceKind::kByte},     // 1 one byte
+      {"the", PieceKind::kText},        // 2 three
+      {"\u2581the", PieceKind::kText},  // 3 three, and one for the space
+      {"\u2581", PieceKind::kText},     // 4 the space alone
+      {"\u00e9", PieceKind::kText},     // 5 two bytes of UTF-8
+      {"a\u2581b", PieceKind::kText},   // 6 only a leading U+2581 is a space
+      {"\u2581\u2581",
+       PieceKind::kText},  // 7 one leading U+2581 is stripped, the other counts its three bytes
+  };
+  const ByteTable table = make_byte_table(pieces);
+  EXPECT_EQ(table.bytes, (std::vector<uint16_t>{0, 1, 3, 3, 0, 2, 5, 3}));
+  EXPECT_EQ(table.leading_space, (std::vector<uint8_t>{0, 0, 0, 1, 1, 0, 0, 1}));
+  EXPECT_EQ(table.boundary, (std::vector<uint8_t>{1, 0, 0, 0, 0, 0, 0, 0}));
+  EXPECT_EQ(table.target_bytes(2, 3), 4);  // "the the": the space counts
+  EXPECT_EQ(table.target_bytes(0, 3), 3);  // free after a boundary
+  EXPECT_EQ(table.target_bytes(2, 0), 0);  // BOS as a target costs nothing
+}
+
+TEST(ByteTable, SpaceMustBeAPieceOfItsOwn) {
+  const std::vector<Piece> without = {{"<s>", PieceKind::kOther}, {"\u2581a", PieceKind::kText}};
+  const std::vector<Piece> control = {{"\u2581", PieceKind::kOther}};
+  const std::vector<Piece> with = {{"\u2581a", PieceKind::kText}, {"\u2581", PieceKind::kText}};
+  EXPECT_FALSE(has_space_piece(without));
+  EXPECT_FALSE(has_space_piece(control));
+  EXPECT_TRUE(has_space_piece(with));
+}
+
+// One training serves all tests that only read.
+class TokenizerTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    folder_ = std::make_unique<DataFolder>();
+    tokenizer_ = std::make_unique<Tokenizer>(train_small_tokenizer(*folder_));
+  }
+  static void TearDownTestSuite() {
+    tokenizer_.reset();
+    folder_.reset();
+  }
+  static inline std::unique_ptr<DataFolder> folder_;
+  static inline std::unique_ptr<Tokenizer> tokenizer_;
+};
+
+TEST_F(TokenizerTest, ProseComesBackFromItsIds) {
+  const std::string text = make_prose(99, 20);
+  const std::vector<int32_t> ids = tokenizer_->encode(text);
+  EXPECT_LT(ids.size(), text.size());
+  EXPECT_EQ(tokenizer_->decode(ids), text);
+}
+
+TEST_F(TokenizerTest, DocumentBeginsWithBosAndHasNoEos) {
+  const std::vector<int32_t> ids = tokenizer_->encode_document("the bridge");
+  EXPECT_EQ(ids.front(), kBosId);
+  EXPECT_EQ(std::vector<int32_t>(ids.begin() + 1, ids.end()), tokenizer_->encode("the bridge"));
+  EXPECT_EQ(tokenizer_->encode_document(""), std::vector<int32_t>{kBosId});
+}
+
+TEST_F(TokenizerTest, TargetBytesAreTheLengthOfTheText) {
+  for (const char* text : {"the small river turns", "a caf\u00e9, \U0001f600 and 12345 boats",
+                           "\u4e2d\u6587 x", "unseen CAPITALS & signs #@!"}) {
+    EXPECT_EQ(sum_bytes(*tokenizer_, text), static_cast<int64_t>(std::string_view(text).size()))
+        << text;
+    EXPECT_EQ(tokenizer_->decode(tokenizer_->encode(text)), text);
+  }
+}
+
+TEST_F(TokenizerTest, NormalisationShortensAndTheBytesFollowIt) {
+  // nmt_nfkc: runs of space become one, outer space goes, ligatures come apart.
+  const std::string text = "  the \n\n river\t\ufb01sh ";
+  EXPECT_EQ(tokenizer_->decode(tokenizer_->encode(text)), "the river fish");
+  EXPECT_EQ(sum_bytes(*tokenizer_, text), 14);
+}
+
+TEST_F(TokenizerTest, DigitsAreSplit) {
+  const size_t one = tokenizer_->encode("the 7").size();
+  EXPECT_EQ(tokenizer_->encode("the 7777").size(), one + 3);
+}
+
+TEST_F(TokenizerTest, MovedTokenizerWorksOn) {
+  Tokenizer first(*folder_ / "small.model");
+  const Tokenizer second = std::move(first);
+  EXPECT_EQ(second.encode("the river"), tokenizer_->encode("the river"));
+}
+
+TEST_F(TokenizerTest, SameCorpusGivesTheSameModel) {
+  const std::filesystem::path again = *folder_ / "again.model";
+  train_tokenizer(*folder_ / "tokenizer_corpus.jsonl", 300, again);
+  EXPECT_EQ(read_file(again), read_file(*folder_ / "small.model"));
+  EXPECT_EQ(Tokenizer(again).sha256(), tokenizer_->sha256());
+}
+
+TEST_F(TokenizerTest, SmallCorpusGivesASmallerVocabulary) {
+  const std::filesystem::path corpus = folder_->write("tiny.txt", "a tiny text. a tiny text.");
+  train_tokenizer(corpus, 4096, *folder_ / "tiny.model");
+  const int64_t vocab_size = Tokenizer(*folder_ / "tiny.model").vocab_size();
+  EXPECT_GT(vocab_size, 260);
+  EXPECT_LT(vocab_size, 300);
+}
+
+TEST_F(TokenizerTest, LongLinesTakePartInTraining) {
+  const std::filesystem::path corpus = folder_->write("long.txt", make_prose(7, 2000));
+  train_tokenizer(corpus, 300, *folder_ / "long.model");
+  EXPECT_EQ(Tokenizer(*folder_ / "long.model").vocab_size(), 300);
+}
+
+TEST_F(TokenizerTest, FailedTrainingLeavesNoModel) {
+  const std::filesystem::path model = *folder_ / "failed.model";
+  const std::filesystem::path corpus = *folder_ / "tokenizer_corpus.jsonl";
+  EXPECT_TRUE(says(catch_error([&] { train_tokenizer(corpus, 100, model); }),
+                   "vocabulary size out of range: \"100\"; give 261 to 65536"));
+  EXPECT_TRUE(says(catch_error([&] { train_tokenizer(corpus, 262, model); }),
+                   "cannot train a tokenizer with vocabulary size \"262\""));
+  EXPECT_TRUE(
+      says(catch_error([&] { train_tokenizer(folder_->write("e.txt", " \n"), 300, model); }),
+           "no prose"));
+  EXPECT_TRUE(says(
+      catch_error([&] { train_tokenizer(folder_->write("w.txt", "onewordonly"), 300, model); }),
+      "no spaces"));
+  const std::filesystem::path broken =
+      folder_->write("b.jsonl", make_jsonl(1, 3) + "{\"text\": \n");
+  EXPECT_TRUE(says(catch_error([&] { train_tokenizer(broken, 300, model); }), "line 4"));
+  EXPECT_FALSE(std::filesystem::exists(model));
+}
+
+TEST_F(TokenizerTest, OtherFilesAreRefused) {
+  EXPECT_TRUE(says(catch_error([] { Tokenizer("/nowhere/t.model"); }), "/nowhere/t.model"));
+  for (const char* text : {"", "not a model"}) {
+    EXPECT_TRUE(says(catch_error([&] { Tokenizer(folder_->write("bad.model", text)); }),
+                     "no SentencePiece model"));
+  }
+}
+
+// PG_TEST_TOKENIZER and PG_TEST_DOCUMENTS: a SentencePiece model and documents of the challenge,
+// where there are some.
+TEST(ChallengeTokenizer, ChargesEveryByteOfRealDocuments) {
+  const char* model = std::getenv("PG_TEST_TOKENIZER");
+  const char* documents = std::getenv("PG_TEST_DOCUMENTS");
+  if (model == nullptr || documents == nullptr) GTEST_SKIP() << "no challenge data given";
+  const Tokenizer tokenizer(model);
+  DocumentReader reader(documents);
+  std::string text;
+  while (reader.next(text)) {
+    const std::string normalised = tokenizer.decode(tokenizer.encode(text));
+    ASSERT_EQ(sum_bytes(tokenizer, text), static_cast<int64_t>(normalised.size())) << text;
+  }
+}
+
+}  // namespace
+}  // namespace pg

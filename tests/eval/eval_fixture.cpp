@@ -1,0 +1,102 @@
+// Shards are mapped by TokenStream, so the file may go as soon as the stream is open.
+#include "tests/eval/eval_fixture.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "eval/sliding_window.h"
+#include "quant/artifact.h"
+#include "src/base/rng.h"
+#include "src/model/model.h"
+
+namespace pg {
+
+ModelConfig make_test_config(int64_t ntk_length) {
+  ModelConfig config;
+  config.vocab_size = kTestVocab;
+  config.layers = 2;
+  config.dim = 32;
+  config.heads = 2;
+  config.kv_heads = 1;
+  config.mlp_hidden = 64;
+  config.rope_dims = 8;
+  config.rope_ntk_length = ntk_length;
+  config.xsa_last_n = 1;
+  config.bigram_buckets = 16;
+  config.bigram_dim = 8;
+  config.value_embed_dim = 16;
+  config.value_embed_layers = 1;
+  return config;
+}
+
+std::vector<HostTensor> make_zero_weights(const ModelConfig& config) {
+  std::vector<HostTensor> tensors;
+  for (const ParamSpec& spec : list_params(config)) {
+    tensors.push_back(
+        {.spec = spec, .values = std::vector<float>(static_cast<size_t>(spec.elements()))});
+  }
+  return tensors;
+}
+
+std::vector<HostTensor> make_random_weights(const ModelConfig& config, uint64_t seed) {
+  const CounterRng rng(seed, kStreamTest);
+  std::vector<HostTensor> tensors = make_zero_weights(config);
+  uint64_t index = 0;
+  for (HostTensor& tensor : tensors) {
+    for (float& value : tensor.values) value = static_cast<float>(0.4 * rng.normal(index++));
+  }
+  return tensors;
+}
+
+UnpackedModel make_artifact_model(const ModelConfig& config, const std::vector<HostTensor>& weights,
+                                  const Sha256& tokenizer_sha256) {
+  const QuantConfig quant;
+  const SealedArtifact artifact =
+      seal(quantize(config, weights, tokenizer_sha256, quant), quant, /*code_bytes=*/0);
+  return unpack(artifact.bytes).value();
+}
+
+std::vector<uint16_t> make_random_ids(int64_t count, uint64_t seed) {
+  const CounterRng rng(seed, kStreamTest);
+  std::vector<uint16_t> ids;
+  for (int64_t i = 0; i < count; ++i) {
+    ids.push_back(static_cast<uint16_t>(rng.below(static_cast<uint64_t>(i), kTestVocab)));
+  }
+  return ids;
+}
+
+TokenStream make_stream(std::span<const uint16_t> ids) {
+  const std::filesystem::path file =
+      std::filesystem::path(testing::TempDir()) / fmt::format("eval_test_{}.bin", ::getpid());
+  write_shard(file, ids);
+  TokenStream stream = TokenStream::open(file.string(), kTestVocab);
+  std::filesystem::remove(file);
+  return stream;
+}
+
+ByteTable make_test_bytes() {
+  ByteTable table;
+  for (int64_t id = 0; id < kTestVocab; ++id) {
+    const bool control = id < 4;
+    table.bytes.push_back(static_cast<uint16_t>(control ? 0 : 1 + id % 4));
+    table.leading_space.push_back(!control && id % 3 == 0 ? 1 : 0);
+    table.boundary.push_back(control ? 1 : 0);
+  }
+  return table;
+}
+
+std::vector<float> list_losses(const ModelConfig& config, const std::vector<HostTensor>& weights,
+                               std::span<const uint16_t> ids, const EvalConfig& eval,
+                               Device& device) {
+  std::vector<float> losses;
+  LossSink sink;
+  sink.on_window = [&](const WindowLosses& window) {
+    EXPECT_EQ(window.first_target, static_cast<int64_t>(losses.size()));
+    losses.insert(losses.end(), window.losses.begin(), window.losses.end());
+  };
+  score_windows(config, weights, make_stream(ids), eval, device, sink);
+  return losses;
+}
+
+}  // namespace pg

@@ -1,0 +1,95 @@
+// Every target of a stream is scored once, whatever the lengths: checked by counting.
+#include "eval/window_schedule.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "src/base/error.h"
+
+namespace pg {
+namespace {
+
+// Counts how often each target is scored and checks what must hold for any window.
+void expect_exact_cover(int64_t targets, int64_t context, int64_t stride) {
+  SCOPED_TRACE(testing::Message() << "targets " << targets << ", context " << context << ", stride "
+                                  << stride);
+  const std::vector<EvalWindow> windows = plan_windows(targets, context, stride);
+  std::vector<int> times_scored(static_cast<size_t>(targets), 0);
+  int64_t next = 0;
+  for (const EvalWindow& window : windows) {
+    ASSERT_GE(window.begin, 0);
+    ASSERT_GE(window.score_from, 0);
+    ASSERT_GT(window.scored(), 0);
+    ASSERT_LE(window.length, context);
+    ASSERT_LE(window.begin + window.length, targets);
+    ASSERT_EQ(window.begin + window.score_from, next) << "not in stream order";
+    for (int64_t i = window.score_from; i < window.length; ++i) {
+      const int64_t target = window.begin + i;
+      ++times_scored[static_cast<size_t>(target)];
+      ASSERT_GE(i, std::min(target, context - stride)) << "too little context at " << target;
+    }
+    next = window.begin + window.length;
+  }
+  ASSERT_EQ(std::count(times_scored.begin(), times_scored.end(), 1), targets);
+}
+
+TEST(WindowSchedule, ScoresEveryTargetExactlyOnce) {
+  for (int64_t targets = 1; targets <= 40; ++targets) {
+    for (int64_t context = 1; context <= 17; ++context) {
+      for (int64_t stride = 1; stride <= context; ++stride) {
+        ASSERT_NO_FATAL_FAILURE(expect_exact_cover(targets, context, stride));
+      }
+    }
+  }
+}
+
+TEST(WindowSchedule, CoversStreamsOfTheRealSizes) {
+  for (const int64_t targets : {2047, 2048, 2049, 62021, 62021 + 64}) {
+    for (const int64_t stride : {64, 1536, 2048}) {
+      ASSERT_NO_FATAL_FAILURE(expect_exact_cover(targets, 2048, stride));
+    }
+  }
+}
+
+TEST(WindowSchedule, MatchesThePublishedOneWhereThatScoresOnce) {
+  const std::vector<EvalWindow> expected = {
+      {.begin = 0, .length = 8, .score_from = 0},
+      {.begin = 3, .length = 8, .score_from = 5},
+      {.begin = 6, .length = 8, .score_from = 5},
+      {.begin = 9, .length = 6, .score_from = 5},
+  };
+  EXPECT_EQ(plan_windows(15, 8, 3), expected);
+}
+
+TEST(WindowSchedule, PlainModeHasNoOverlap) {
+  const std::vector<EvalWindow> expected = {
+      {.begin = 0, .length = 4, .score_from = 0},
+      {.begin = 4, .length = 4, .score_from = 0},
+      {.begin = 8, .length = 1, .score_from = 0},
+  };
+  EXPECT_EQ(plan_windows(9, 4, 4), expected);
+}
+
+TEST(WindowSchedule, ContextOfATargetDoesNotDependOnTheStreamsEnd) {
+  const std::vector<EvalWindow> all = plan_windows(200, 16, 5);
+  for (int64_t targets = 1; targets < 200; ++targets) {
+    const std::vector<EvalWindow> cut = plan_windows(targets, 16, 5);
+    for (size_t i = 0; i < cut.size(); ++i) {
+      ASSERT_EQ(cut[i].begin, all[i].begin);
+      ASSERT_EQ(cut[i].score_from, all[i].score_from);
+    }
+  }
+}
+
+TEST(WindowSchedule, RefusesWhatHasNoMeaning) {
+  EXPECT_THROW(plan_windows(0, 8, 4), Error);
+  EXPECT_THROW(plan_windows(-1, 8, 4), Error);
+  EXPECT_THROW(plan_windows(10, 0, 1), Error);
+  EXPECT_THROW(plan_windows(10, 8, 0), Error);
+  EXPECT_THROW(plan_windows(10, 8, 9), Error);
+}
+
+}  // namespace
+}  // namespace pg

@@ -1,0 +1,198 @@
+// Cases of attention and of exclusive self-attention.
+#include <algorithm>
+#include <cmath>
+
+#include "src/device/reference/reference_ops.h"
+#include "tests/ops/attention_tolerance.h"
+#include "tests/ops/op_case.h"
+#include "tests/ops/tolerance.h"
+
+namespace pg::optest {
+namespace {
+
+size_t index(int64_t i) { return static_cast<size_t>(i); }
+
+AttentionShape shape_of(int64_t batch, int64_t tokens, int64_t heads, int64_t kv_heads,
+                        int64_t head_dim) {
+  return {batch, tokens, heads, kv_heads, head_dim, 1.0f / std::sqrt(static_cast<float>(head_dim))};
+}
+
+int64_t q_count(const AttentionShape& s) { return s.rows() * s.heads * s.head_dim; }
+int64_t kv_count(const AttentionShape& s) { return s.rows() * s.kv_heads * s.head_dim; }
+
+std::string describe_shape(const AttentionShape& s) {
+  return describe({{"batch", s.batch},
+                   {"tokens", s.tokens},
+                   {"heads", s.heads},
+                   {"kv_heads", s.kv_heads},
+                   {"head_dim", s.head_dim}});
+}
+
+// q_scale: 1 gives mild attention, more makes it peaked and its scores large.
+OpCase attention_case(const AttentionShape& s, double q_scale) {
+  return {OpId::kAttention,
+          describe_shape(s) + " q_scale=" + std::to_string(q_scale),
+          {input("q", q_count(s), normal(q_scale)), input("k", kv_count(s), normal()),
+           input("v", kv_count(s), normal()),
+           output("y", q_count(s), [=](const Problem& p) { return attention_errors(p, s).y; }),
+           output_f32("lse", s.rows() * s.heads,
+                      [=](const Problem& p) { return attention_errors(p, s).lse; })},
+          [=](Ops& ops, const Args& a) {
+            ops.attention(a.out("y"), a.out("lse"), a.in("q"), a.in("k"), a.in("v"), s);
+          },
+          {{"y"}, {"q", "k", "v"}, [=](Ops& ops, const Args& a) {
+             ops.attention_backward(a.out("dq"), a.out("dk"), a.out("dv"), a.in("dy"), a.in("y"),
+                                    a.in("lse"), a.in("q"), a.in("k"), a.in("v"), s);
+           }}};
+}
+
+Values attention_result(const Problem& p, const AttentionShape& s, bool wants_lse) {
+  Values y(index(q_count(s))), lse(index(s.rows() * s.heads));
+  ReferenceOps().attention(out_of(y), out_of(lse), in_of(p.in("q")), in_of(p.in("k")),
+                           in_of(p.in("v")), s);
+  return wants_lse ? lse : y;
+}
+
+OpCase attention_backward_case(const AttentionShape& s, double q_scale) {
+  const auto errors = [=](const Problem& p) { return attention_backward_errors(p, s); };
+  return {OpId::kAttentionBackward,
+          describe_shape(s) + " q_scale=" + std::to_string(q_scale),
+          {input("q", q_count(s), normal(q_scale)), input("k", kv_count(s), normal()),
+           input("v", kv_count(s), normal()), input("dy", q_count(s), normal()),
+           input("y", q_count(s),
+                 derived([=](const Problem& p) { return attention_result(p, s, false); })),
+           input_f32("lse", s.rows() * s.heads,
+                     derived([=](const Problem& p) { return attention_result(p, s, true); })),
+           output("dq", q_count(s), [=](const Problem& p) { return errors(p).dq; }),
+           output("dk", kv_count(s), [=](const Problem& p) { return errors(p).dk; }),
+           output("dv", kv_count(s), [=](const Problem& p) { return errors(p).dv; })},
+          [=](Ops& ops, const Args& a) {
+            ops.attention_backward(a.out("dq"), a.out("dk"), a.out("dv"), a.in("dy"), a.in("y"),
+                                   a.in("lse"), a.in("q"), a.in("k"), a.in("v"), s);
+          }};
+}
+
+// For each query head its x (or dy), its kv head's v and |v|.
+template <class Body>
+void for_each_head(const Problem& p, const AttentionShape& s, const Body& body) {
+  for (int64_t i = 0; i < s.rows() * s.heads; ++i) {
+    const int64_t row = i / s.heads, kv_head = i % s.heads / (s.heads / s.kv_heads);
+    const size_t iv = index((row * s.kv_heads + kv_head) * s.head_dim);
+    double squares = 0.0;
+    for (size_t d = 0; d < index(s.head_dim); ++d) squares += p.in("v")[iv + d] * p.in("v")[iv + d];
+    body(index(i * s.head_dim), iv, std::max(std::sqrt(squares), 1e-12));
+  }
+}
+
+// sum_d |a_d u_d|
+double dot_size(const Values& a, size_t ia, const Values& v, size_t iv, double norm,
+                int64_t count) {
+  double total = 0.0;
+  for (size_t d = 0; d < index(count); ++d) total += std::abs(a[ia + d] * v[iv + d]) / norm;
+  return total;
+}
+
+// y = x - (x . u) u: sizes |x| + |x|.|u| |u|; x.u loses a sum of S products, u twice half a sum of
+// S squares (its norm) and three roundings, then a product and a difference.
+Values xsa_errors(const Problem& p, const AttentionShape& s, const char* name) {
+  const Values& x = p.in(name);
+  Values sizes(x.size());
+  for_each_head(p, s, [&](size_t ix, size_t iv, double norm) {
+    const double x_dot_u = dot_size(x, ix, p.in("v"), iv, norm, s.head_dim);
+    for (size_t d = 0; d < index(s.head_dim); ++d) {
+      sizes[ix + d] = std::abs(x[ix + d]) + x_dot_u * std::abs(p.in("v")[iv + d]) / norm;
+    }
+  });
+  return units_of(2 * sum_units(s.head_dim) + 10, sizes);
+}
+
+// du = -(dy . u) x - (x . u) dy, dv = (du - (du . u) u) / |v|, summed over the heads of v: a sum of
+// S products inside another, and the norm (half a sum of S squares) in four places.
+Values xsa_dv_errors(const Problem& p, const AttentionShape& s) {
+  const Values &x = p.in("x"), &dy = p.in("dy"), &v = p.in("v");
+  Values sizes(v.size(), 0.0), du(index(s.head_dim));
+  for_each_head(p, s, [&](size_t ix, size_t iv, double norm) {
+    const double x_dot_u = dot_size(x, ix, v, iv, norm, s.head_dim);
+    const double dy_dot_u = dot_size(dy, ix, v, iv, norm, s.head_dim);
+    for (size_t d = 0; d < du.size(); ++d) {
+      du[d] = dy_dot_u * std::abs(x[ix + d]) + x_dot_u * std::abs(dy[ix + d]);
+    }
+    const double du_dot_u = dot_size(du, 0, v, iv, norm, s.head_dim);
+    for (size_t d = 0; d < du.size(); ++d) {
+      sizes[iv + d] += (du[d] + du_dot_u * std::abs(v[iv + d]) / norm) / norm;
+    }
+  });
+  return units_of(4 * sum_units(s.head_dim) + sum_units(s.heads / s.kv_heads) + 16, sizes);
+}
+
+OpCase xsa_case(const AttentionShape& s) {
+  return {OpId::kXsa,
+          describe_shape(s),
+          {input("x", q_count(s), normal()), input("v", kv_count(s), normal()),
+           output("y", q_count(s), [=](const Problem& p) { return xsa_errors(p, s, "x"); })},
+          [=](Ops& ops, const Args& a) { ops.xsa(a.out("y"), a.in("x"), a.in("v"), s); },
+          {{"y"}, {"x", "v"}, [=](Ops& ops, const Args& a) {
+             ops.xsa_backward(a.out("dx"), a.out("dv"), a.in("dy"), a.in("x"), a.in("v"), s);
+           }}};
+}
+
+OpCase xsa_backward_case(const AttentionShape& s) {
+  return {OpId::kXsaBackward,
+          describe_shape(s),
+          {input("dy", q_count(s), normal()), input("x", q_count(s), normal()),
+           input("v", kv_count(s), normal()),
+           output("dx", q_count(s), [=](const Problem& p) { return xsa_errors(p, s, "dy"); }),
+           output("dv", kv_count(s), [=](const Problem& p) { return xsa_dv_errors(p, s); })},
+          [=](Ops& ops, const Args& a) {
+            ops.xsa_backward(a.out("dx"), a.out("dv"), a.in("dy"), a.in("x"), a.in("v"), s);
+          }};
+}
+
+// Heads without a direction: v = 0 takes the 1e-12 branch, where u = 0.
+OpCase with_zero_values(OpCase op_case, const AttentionShape& s) {
+  for (Operand& operand : op_case.operands) {
+    if (operand.name == "v") operand.fill = normal_with_zero_rows(s.head_dim);
+  }
+  op_case.gradient = {};
+  op_case.shape += " some v = 0";
+  return op_case;
+}
+
+}  // namespace
+
+std::vector<OpCase> attention_cases() {
+  std::vector<OpCase> cases;
+  // T of 1, 2, around and not a multiple of 32, 64 and 128; GQA ratios 1, 2, 3, 4; odd heads;
+  // batches.
+  const AttentionShape shapes[] = {
+      shape_of(1, 1, 1, 1, 16),   shape_of(3, 1, 2, 1, 16),  shape_of(2, 3, 2, 2, 16),
+      shape_of(2, 5, 2, 1, 16),   shape_of(1, 33, 3, 3, 16), shape_of(2, 31, 6, 2, 32),
+      shape_of(2, 65, 4, 2, 64),  shape_of(1, 64, 2, 1, 64), shape_of(1, 130, 4, 1, 32),
+      shape_of(1, 257, 1, 1, 64), shape_of(1, 128, 4, 2, 16)};
+  for (const AttentionShape& s : shapes) {
+    cases.push_back(attention_case(s, 1.0));
+    cases.push_back(attention_backward_case(s, 1.0));
+  }
+  // Scores of about +-20 (peaked) and +-200 (exp of the unshifted score would overflow).
+  for (const double q_scale : {8.0, 80.0}) {
+    cases.push_back(attention_case(shape_of(1, 67, 2, 1, 32), q_scale));
+    cases.push_back(attention_backward_case(shape_of(1, 67, 2, 1, 32), q_scale));
+  }
+  AttentionShape other_scale = shape_of(1, 33, 2, 2, 32);
+  other_scale.scale = 0.3f;
+  cases.push_back(attention_case(other_scale, 1.5));
+  cases.push_back(attention_backward_case(other_scale, 1.5));
+
+  const AttentionShape xsa_shapes[] = {shape_of(1, 1, 1, 1, 16),   shape_of(2, 3, 2, 1, 16),
+                                       shape_of(1, 5, 3, 3, 16),   shape_of(3, 33, 4, 1, 32),
+                                       shape_of(1, 131, 8, 4, 64), shape_of(2, 257, 3, 1, 16)};
+  for (const AttentionShape& s : xsa_shapes) {
+    cases.push_back(xsa_case(s));
+    cases.push_back(xsa_backward_case(s));
+  }
+  cases.push_back(with_zero_values(xsa_case(xsa_shapes[3]), xsa_shapes[3]));
+  cases.push_back(with_zero_values(xsa_backward_case(xsa_shapes[3]), xsa_shapes[3]));
+  return cases;
+}
+
+}  // namespace pg::optest

@@ -1,0 +1,112 @@
+// Cases of linear maps and embeddings.
+#include "tests/ops/op_case.h"
+#include "tests/ops/tolerance.h"
+
+namespace pg::optest {
+namespace {
+
+// A product of n terms: bf16 x bf16 is exact in f32, f32 x f32 costs one unit a term, the sum
+// sum_units(n).
+double product_units(int64_t n) { return sum_units(n) + 1.0; }
+
+OpCase linear_case(int64_t rows, int64_t in, int64_t out, Kind y_kind) {
+  Operand y = output("y", rows * out, units_of_terms("y", product_units(in)));
+  y.kind = y_kind;
+  return {
+      OpId::kLinear,
+      describe({{"rows", rows}, {"in", in}, {"out", out}}) +
+          (y_kind == Kind::kF32 ? " f32 result" : ""),
+      {input("x", rows * in, normal()), input("w", out * in, normal(0.3)), y},
+      [=](Ops& ops, const Args& a) { ops.linear(a.out("y"), a.in("x"), a.in("w"), rows, in, out); },
+      {{"y"}, {"x", "w"}, [=](Ops& ops, const Args& a) {
+         ops.linear_dx(a.out("dx"), a.in("dy"), a.in("w"), rows, in, out);
+         ops.linear_dw(a.out("dw"), a.in("dy"), a.in("x"), rows, in, out);
+       }}};
+}
+
+OpCase linear_dx_case(int64_t rows, int64_t in, int64_t out) {
+  return {OpId::kLinearDx,
+          describe({{"rows", rows}, {"in", in}, {"out", out}}),
+          {input("dy", rows * out, normal()), input("w", out * in, normal(0.3)),
+           output("dx", rows * in, units_of_terms("dx", product_units(out)))},
+          [=](Ops& ops, const Args& a) {
+            ops.linear_dx(a.out("dx"), a.in("dy"), a.in("w"), rows, in, out);
+          }};
+}
+
+OpCase linear_dw_case(int64_t rows, int64_t in, int64_t out) {
+  return {OpId::kLinearDw,
+          describe({{"rows", rows}, {"in", in}, {"out", out}}),
+          {input("dy", rows * out, normal()), input("x", rows * in, normal()),
+           output_f32("dw", out * in, units_of_terms("dw", product_units(rows)))},
+          [=](Ops& ops, const Args& a) {
+            ops.linear_dw(a.out("dw"), a.in("dy"), a.in("x"), rows, in, out);
+          }};
+}
+
+OpCase embed_case(int64_t rows, int64_t vocab, int64_t dim) {
+  return {OpId::kEmbed,
+          describe({{"rows", rows}, {"vocab", vocab}, {"dim", dim}}),
+          {ids("ids", rows, vocab), input("table", vocab * dim, normal()),
+           output("y", rows * dim, exact(rows * dim))},
+          [=](Ops& ops, const Args& a) {
+            ops.embed(a.out("y"), a.in("ids"), a.in("table"), rows, dim);
+          },
+          {{"y"}, {"table"}, [=](Ops& ops, const Args& a) {
+             ops.embed_backward(a.out("dtable"), a.in("ids"), a.in("dy"), rows, vocab, dim);
+           }}};
+}
+
+OpCase embed_backward_case(int64_t rows, int64_t vocab, int64_t dim) {
+  return {OpId::kEmbedBackward,
+          describe({{"rows", rows}, {"vocab", vocab}, {"dim", dim}}),
+          {ids("ids", rows, vocab), input("dy", rows * dim, normal()),
+           output_f32("dtable", vocab * dim, units_of_terms("dtable", sum_units(rows)))},
+          [=](Ops& ops, const Args& a) {
+            ops.embed_backward(a.out("dtable"), a.in("ids"), a.in("dy"), rows, vocab, dim);
+          }};
+}
+
+OpCase bigram_hash_case(int64_t rows, int64_t tokens, int64_t buckets, int64_t vocab) {
+  return {OpId::kBigramHash,
+          describe({{"rows", rows}, {"tokens", tokens}, {"buckets", buckets}, {"vocab", vocab}}),
+          {ids("ids", rows, vocab), {"hashed", Role::kOut, Kind::kI32, rows, {}, exact(rows)}},
+          [=](Ops& ops, const Args& a) {
+            ops.bigram_hash(a.out("hashed"), a.in("ids"), rows, tokens, buckets);
+          }};
+}
+
+}  // namespace
+
+std::vector<OpCase> linear_cases() {
+  std::vector<OpCase> cases;
+  // rows, in, out: ones, odd, tiles of 16 / 32 / 64 and one more, more rows than a block of 512, a
+  // head of 1024.
+  const int64_t shapes[][3] = {{1, 1, 1},     {2, 3, 5},    {1, 64, 32},   {31, 33, 17},
+                               {33, 32, 64},  {64, 96, 65}, {515, 64, 32}, {130, 32, 1024},
+                               {7, 200, 129}, {32, 513, 8}};
+  for (const auto& [rows, in, out] : shapes) {
+    cases.push_back(linear_case(rows, in, out, Kind::kActivation));
+    cases.push_back(linear_dx_case(rows, in, out));
+    cases.push_back(linear_dw_case(rows, in, out));
+  }
+  cases.push_back(linear_case(3, 2, 5, Kind::kF32));
+  cases.push_back(linear_case(131, 48, 1000, Kind::kF32));
+  cases.push_back(linear_dw_case(2051, 32, 48));
+
+  // The fourth gives every row the same id, the last leaves most of the table untouched.
+  const int64_t tables[][3] = {{1, 1, 1},   {2, 5, 3},       {33, 7, 31},
+                               {67, 1, 64}, {515, 1024, 32}, {40, 2000, 17}};
+  for (const auto& [rows, vocab, dim] : tables) {
+    cases.push_back(embed_case(rows, vocab, dim));
+    cases.push_back(embed_backward_case(rows, vocab, dim));
+  }
+  cases.push_back(embed_backward_case(5000, 11, 8));
+  cases.push_back(bigram_hash_case(1, 1, 2, 3));
+  cases.push_back(bigram_hash_case(6, 2, 7, 1024));
+  cases.push_back(bigram_hash_case(33, 33, 2048, 1024));
+  cases.push_back(bigram_hash_case(5 * 103, 103, 4096, 59000));
+  return cases;
+}
+
+}  // namespace pg::optest

@@ -1,0 +1,186 @@
+// Cases of the softcapped cross-entropy.
+#include <cmath>
+
+#include "src/base/rng.h"
+#include "src/device/reference/reference_ops.h"
+#include "tests/ops/op_case.h"
+#include "tests/ops/tolerance.h"
+
+namespace pg::optest {
+namespace {
+
+size_t index(int64_t i) { return static_cast<size_t>(i); }
+
+struct LossShape {
+  int64_t rows, vocab, n;
+  float cap = 30.0f;
+  double logit_scale = 5.0;
+  bool has_skipped = false;  // some targets negative, every fifth row entirely
+};
+
+std::string describe_loss(const LossShape& s) {
+  return describe({{"rows", s.rows}, {"vocab", s.vocab}, {"targets", s.n}}) +
+         " cap=" + std::to_string(s.cap) + " logits=" + std::to_string(s.logit_scale) +
+         (s.has_skipped ? " some skipped" : "");
+}
+
+Fill targets_of(const LossShape& s) {
+  return [=](const Problem& p, int64_t count, uint64_t seed) {
+    Values targets = ids_below(s.vocab)(p, count, seed);
+    for (int64_t i = 0; s.has_skipped && i < count; ++i) {
+      const bool is_whole_row = i / s.n % 5 == 2;
+      if (is_whole_row || i % 3 == 1) targets[index(i)] = i % 2 == 0 ? -1.0 : -100.0;
+    }
+    return targets;
+  };
+}
+
+// 1, 1/2, 1/4, ... as in multi-token prediction
+Values weights_of(int64_t n) {
+  Values weights(index(n));
+  for (size_t i = 0; i < weights.size(); ++i) weights[i] = std::ldexp(1.0, -static_cast<int>(i));
+  return weights;
+}
+
+// Sum of the live weights of a row, and of w |c[y]|.
+struct RowTargets {
+  double weight = 0.0, weighted_logits = 0.0;
+};
+RowTargets row_targets(const Problem& p, const LossShape& s, int64_t row) {
+  RowTargets result;
+  for (int64_t i = 0; i < s.n; ++i) {
+    const double y = p.in("targets")[index(row * s.n + i)];
+    if (y < 0) continue;
+    const double z = p.in("logits")[index(row * s.vocab + static_cast<int64_t>(y))];
+    result.weight += p.in("weights")[index(i)];
+    result.weighted_logits += p.in("weights")[index(i)] * std::abs(s.cap * std::tanh(z / s.cap));
+  }
+  return result;
+}
+
+// c = cap tanh(z / cap): kTanhUnits for the tanh, one for the argument (x tanh'(x) <= 0.45), one
+// for the product.
+double capped_logit_units(const LossShape& s) { return (kTanhUnits + 2) * s.cap; }
+
+// lse = m + log sum exp(c - m): c, c - m (relative to 2 cap), exp, the sum of V terms, the log, the
+// sum with m.
+double lse_units(const LossShape& s, double lse) {
+  return capped_logit_units(s) + 2 * s.cap + kExpUnits + sum_units(s.vocab) + 3 * std::abs(lse) +
+         s.cap + 2;
+}
+
+Values lse_errors(const Problem& p, const LossShape& s) {
+  Values errors(index(s.rows));
+  for (size_t r = 0; r < errors.size(); ++r) errors[r] = kUnitF32 * lse_units(s, p.want("lse")[r]);
+  return errors;
+}
+
+// loss = W lse - sum_i w_i c_i: the errors of lse and c, and n + 1 products and sums.
+Values loss_errors(const Problem& p, const LossShape& s) {
+  Values errors(index(s.rows));
+  for (int64_t r = 0; r < s.rows; ++r) {
+    const RowTargets targets = row_targets(p, s, r);
+    const double lse = p.want("lse")[index(r)];
+    const double size = targets.weight * std::abs(lse) + targets.weighted_logits;
+    errors[index(r)] = kUnitF32 * (targets.weight * (lse_units(s, lse) + capped_logit_units(s)) +
+                                   static_cast<double>(2 * s.n + 2) * size);
+  }
+  return errors;
+}
+
+// dz = dloss (W p - sum_i w_i 1[y_i]) (1 - t^2), t = tanh(z / cap): p errs by the error of c - lse
+// and exp, the bracket by n + 2 roundings, 1 - t^2 absolutely by twice that of t and two roundings.
+Values dlogits_errors(const Problem& p, const LossShape& s, double dloss) {
+  Values errors(index(s.rows * s.vocab));
+  for (int64_t r = 0; r < s.rows; ++r) {
+    const double weight = row_targets(p, s, r).weight, lse = p.in("lse")[index(r)];
+    const double p_units = capped_logit_units(s) + s.cap + std::abs(lse) + kExpUnits;
+    for (int64_t j = 0; j < s.vocab; ++j) {
+      const size_t i = index(r * s.vocab + j);
+      const double t = std::tanh(p.in("logits")[i] / s.cap);
+      double hit = 0.0;
+      for (int64_t k = 0; k < s.n; ++k) {
+        const bool is_target = p.in("targets")[index(r * s.n + k)] == static_cast<double>(j);
+        if (is_target) hit += p.in("weights")[index(k)];
+      }
+      const double expected = weight * std::exp(s.cap * t - lse);
+      const double bracket_error =
+          p_units * expected + static_cast<double>(s.n + 2) * (expected + hit);
+      const double slope_error = 2 * (kTanhUnits + 1) * std::abs(t) + 2;
+      errors[i] = kUnitF32 * std::abs(dloss) *
+                  (bracket_error * (1.0 - t * t) + std::abs(expected - hit) * (slope_error + 2));
+    }
+  }
+  return errors;
+}
+
+OpCase softcap_xent_case(const LossShape& s) {
+  return {OpId::kSoftcapXent,
+          describe_loss(s),
+          {input_f32("logits", s.rows * s.vocab, normal(s.logit_scale)),
+           {"targets", Role::kIn, Kind::kI32, s.rows * s.n, targets_of(s), {}},
+           input_f32("weights", s.n, fixed(weights_of(s.n))),
+           output_f32("loss", s.rows, [=](const Problem& p) { return loss_errors(p, s); }),
+           output_f32("lse", s.rows, [=](const Problem& p) { return lse_errors(p, s); })},
+          [=](Ops& ops, const Args& a) {
+            ops.softcap_xent(a.out("loss"), a.out("lse"), a.in("logits"), a.in("targets"),
+                             a.in("weights"), s.cap, s.rows, s.vocab, s.n);
+          },
+          {{"loss"},
+           {"logits"},
+           [=](Ops& ops, const Args& a) {
+             ops.softcap_xent_backward(a.out("dlogits"), a.in("logits"), a.in("lse"),
+                                       a.in("targets"), a.in("weights"), s.cap, kConstantCotangent,
+                                       s.rows, s.vocab, s.n);
+           },
+           /*is_cotangent_constant=*/true}};
+}
+
+Values lse_of(const Problem& p, const LossShape& s) {
+  Values lse(index(s.rows));
+  const std::vector<int32_t> targets(index(s.rows * s.n), 0);
+  ReferenceOps().softcap_xent({}, out_of(lse), in_of(p.in("logits")),
+                              In{targets.data(), DType::kI32}, in_of(p.in("weights")), s.cap,
+                              s.rows, s.vocab, s.n);
+  return lse;
+}
+
+OpCase softcap_xent_backward_case(const LossShape& s) {
+  const float dloss = 1.0f / static_cast<float>(s.rows);
+  return {OpId::kSoftcapXentBackward,
+          describe_loss(s),
+          {input_f32("logits", s.rows * s.vocab, normal(s.logit_scale)),
+           {"targets", Role::kIn, Kind::kI32, s.rows * s.n, targets_of(s), {}},
+           input_f32("weights", s.n, fixed(weights_of(s.n))),
+           input_f32("lse", s.rows, derived([=](const Problem& p) { return lse_of(p, s); })),
+           output("dlogits", s.rows * s.vocab,
+                  [=](const Problem& p) { return dlogits_errors(p, s, dloss); })},
+          [=](Ops& ops, const Args& a) {
+            ops.softcap_xent_backward(a.out("dlogits"), a.in("logits"), a.in("lse"),
+                                      a.in("targets"), a.in("weights"), s.cap, dloss, s.rows,
+                                      s.vocab, s.n);
+          }};
+}
+
+}  // namespace
+
+std::vector<OpCase> loss_cases() {
+  std::vector<OpCase> cases;
+  const LossShape shapes[] = {{.rows = 1, .vocab = 2, .n = 1},
+                              {.rows = 2, .vocab = 33, .n = 3},
+                              {.rows = 7, .vocab = 31, .n = 1, .has_skipped = true},
+                              {.rows = 11, .vocab = 32, .n = 3, .has_skipped = true},
+                              {.rows = 131, .vocab = 1024, .n = 1},
+                              {.rows = 67, .vocab = 1024, .n = 3, .has_skipped = true},
+                              {.rows = 3, .vocab = 5003, .n = 1},
+                              // Saturated: |z| far beyond the cap, where 1 - t^2 is 0.
+                              {.rows = 5, .vocab = 257, .n = 1, .logit_scale = 200.0},
+                              {.rows = 5, .vocab = 65, .n = 3, .cap = 15.0f, .logit_scale = 20.0}};
+  for (const LossShape& s : shapes) {
+    cases.push_back(softcap_xent_case(s));
+    cases.push_back(softcap_xent_backward_case(s));
+  }
+  return cases;
+}
+
+}  // namespace pg::optest

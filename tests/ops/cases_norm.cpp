@@ -1,0 +1,226 @@
+// Cases of rmsnorm and of the per-head norm with RoPE and gain.
+#include <cmath>
+
+#include "src/device/reference/reference_ops.h"
+#include "tests/ops/op_case.h"
+#include "tests/ops/tolerance.h"
+
+namespace pg::optest {
+namespace {
+
+constexpr float kEps = 1.1920929e-7f;  // of the public recipes: the f32 epsilon
+constexpr double kRopeBase = 10000.0;
+
+size_t index(int64_t i) { return static_cast<size_t>(i); }
+
+// r = 1 / sqrt(mean + eps): a sum of n positive terms with a product each, halved by the root; the
+// division by n, the sum with eps, the root (2 units: CUDA's rsqrtf), the quotient.
+double rstd_units(int64_t n) { return 0.5 * (sum_units(n) + 1) + 5; }
+
+// Rows (or heads) of `dim` elements.
+Values rstd_of(const Values& x, int64_t dim) {
+  Values y(x.size()), rstd(x.size() / index(dim));
+  ReferenceOps().rmsnorm(out_of(y), out_of(rstd), in_of(x), 1.0f, kEps,
+                         static_cast<int64_t>(rstd.size()), dim);
+  return rstd;
+}
+
+OpCase rmsnorm_case(int64_t rows, int64_t dim, float scale) {
+  return {OpId::kRmsnorm,
+          describe({{"rows", rows}, {"dim", dim}}),
+          {input("x", rows * dim, normal_with_zero_rows(dim)),
+           output("y", rows * dim, units_of_result("y", rstd_units(dim) + 2)),
+           output_f32("rstd", rows, units_of_result("rstd", rstd_units(dim)))},
+          [=](Ops& ops, const Args& a) {
+            ops.rmsnorm(a.out("y"), a.out("rstd"), a.in("x"), scale, kEps, rows, dim);
+          }};
+}
+
+// For the gradient no row is zero: there the third derivative is of the order of eps^-3/2.
+OpCase rmsnorm_gradient_case(int64_t rows, int64_t dim, float scale) {
+  OpCase op_case = rmsnorm_case(rows, dim, scale);
+  op_case.shape += " gradient";
+  op_case.operands[0].fill = normal_away_from_zero();
+  op_case.gradient = {{"y"}, {"x"}, [=](Ops& ops, const Args& a) {
+                        ops.rmsnorm_backward(a.out("dx"), a.in("dy"), a.in("x"), a.in("rstd"),
+                                             scale, rows, dim);
+                      }};
+  return op_case;
+}
+
+OpCase rmsnorm_backward_case(int64_t rows, int64_t dim, float scale) {
+  // The mean of dim products; then r^2, times it, times x, the difference, times scale r.
+  const double k = sum_units(dim) + 8;
+  const auto error = [=](const Problem& p) {
+    Values sizes(index(rows * dim));
+    for (int64_t r = 0; r < rows; ++r) {
+      const double rs = p.in("rstd")[index(r)];
+      double mean = 0.0;
+      for (int64_t i = r * dim; i < (r + 1) * dim; ++i) {
+        mean += std::abs(p.in("dy")[index(i)] * p.in("x")[index(i)]) / static_cast<double>(dim);
+      }
+      for (int64_t i = r * dim; i < (r + 1) * dim; ++i) {
+        sizes[index(i)] =
+            scale * rs *
+            (std::abs(p.in("dy")[index(i)]) + std::abs(p.in("x")[index(i)]) * rs * rs * mean);
+      }
+    }
+    return units_of(k, sizes);
+  };
+  return {
+      OpId::kRmsnormBackward,
+      describe({{"rows", rows}, {"dim", dim}}),
+      {input("dy", rows * dim, normal()), input("x", rows * dim, normal()),
+       input_f32("rstd", rows, derived([=](const Problem& p) { return rstd_of(p.in("x"), dim); })),
+       output("dx", rows * dim, error)},
+      [=](Ops& ops, const Args& a) {
+        ops.rmsnorm_backward(a.out("dx"), a.in("dy"), a.in("x"), a.in("rstd"), scale, rows, dim);
+      }};
+}
+
+// table[t, i] = (cos, sin)(t base^(-2i/R))
+Values rope_table(int64_t tokens, int64_t rope_dims) {
+  Values table;
+  for (int64_t t = 0; t < tokens; ++t) {
+    for (int64_t i = 0; i < rope_dims / 2; ++i) {
+      const double exponent = -2.0 * static_cast<double>(i) / static_cast<double>(rope_dims);
+      const double angle = static_cast<double>(t) * std::pow(kRopeBase, exponent);
+      table.push_back(std::cos(angle));
+      table.push_back(std::sin(angle));
+    }
+  }
+  return table;
+}
+
+// |x_i c| + |x_j s| for every element of [N, heads*S]: what a rotation (either way) adds up.
+Values rotated_sizes(const Values& x, const Problem& p, const HeadShape& s) {
+  Values sizes(x.size());
+  const int64_t half = s.rope_dims / 2;
+  for (int64_t i = 0; i < s.rows() * s.heads * s.head_dim; ++i) {
+    const int64_t d = i % s.head_dim, t = i / (s.head_dim * s.heads) % s.tokens;
+    sizes[index(i)] = std::abs(x[index(i)]);
+    if (d >= s.rope_dims) continue;
+    const int64_t pair = d < half ? i + half : i - half;
+    const double* cos_sin = &p.in("table")[index((t * half + d % half) * 2)];
+    sizes[index(i)] = std::abs(x[index(i)] * cos_sin[0]) + std::abs(x[index(pair)] * cos_sin[1]);
+  }
+  return sizes;
+}
+
+double gain_of(const Problem& p, int64_t head) {
+  return p.has("gain") ? std::abs(p.in("gain")[index(head)]) : 1.0;
+}
+
+Values qk_error(const Problem& p, const HeadShape& s) {
+  Values sizes = rotated_sizes(p.in("x"), p, s);
+  for (size_t i = 0; i < sizes.size(); ++i) {
+    const size_t head = i / index(s.head_dim);
+    sizes[i] *= p.want("rstd")[head] * gain_of(p, static_cast<int64_t>(head) % s.heads);
+  }
+  // r, times x, product and sum of the rotation, times gain
+  return units_of(rstd_units(s.head_dim) + 4, sizes);
+}
+
+struct QkBackwardErrors {
+  Values dx, dgain;
+};
+QkBackwardErrors qk_backward_errors(const Problem& p, const HeadShape& s) {
+  QkBackwardErrors errors;
+  const Values turned = rotated_sizes(p.in("dy"), p, s);
+  errors.dx.resize(turned.size());
+  errors.dgain.assign(index(s.heads), 0.0);
+  for (int64_t i = 0; i < s.rows() * s.heads; ++i) {
+    const double r = p.in("rstd")[index(i)], gain = gain_of(p, i % s.heads);
+    double dot = 0.0;
+    for (int64_t d = i * s.head_dim; d < (i + 1) * s.head_dim; ++d) {
+      dot += turned[index(d)] * std::abs(p.in("x")[index(d)]);
+    }
+    errors.dgain[index(i % s.heads)] += r * dot;
+    const double mean = dot / static_cast<double>(s.head_dim);
+    for (int64_t d = i * s.head_dim; d < (i + 1) * s.head_dim; ++d) {
+      errors.dx[index(d)] =
+          r * gain * (turned[index(d)] + std::abs(p.in("x")[index(d)]) * r * r * mean);
+    }
+  }
+  // The rotation (2), times gain, the mean of S products, r^2, two products, the difference, times
+  // r.
+  errors.dx = units_of(sum_units(s.head_dim) + 10, errors.dx);
+  // The rotation, times r and x, the sum over all rows.
+  errors.dgain = units_of(sum_units(s.rows() * s.head_dim) + 5, errors.dgain);
+  return errors;
+}
+
+std::string describe_heads(const HeadShape& s) {
+  return describe({{"batch", s.batch},
+                   {"tokens", s.tokens},
+                   {"heads", s.heads},
+                   {"head_dim", s.head_dim},
+                   {"rope_dims", s.rope_dims}});
+}
+
+OpCase qk_norm_rope_case(const HeadShape& s) {
+  const int64_t count = s.rows() * s.heads * s.head_dim;
+  const int64_t table_count = s.tokens * s.rope_dims;
+  return {OpId::kQkNormRope,
+          describe_heads(s),
+          {input("x", count, normal()), input_f32("gain", s.heads, normal(2.0)),
+           input_f32("table", table_count, fixed(rope_table(s.tokens, s.rope_dims))),
+           output("y", count, [=](const Problem& p) { return qk_error(p, s); }),
+           output_f32("rstd", s.rows() * s.heads, units_of_result("rstd", rstd_units(s.head_dim)))},
+          [=](Ops& ops, const Args& a) {
+            ops.qk_norm_rope(a.out("y"), a.out("rstd"), a.in("x"), a.in("gain"), a.in("table"),
+                             kEps, s);
+          },
+          {{"y"}, {"x", "gain"}, [=](Ops& ops, const Args& a) {
+             ops.qk_norm_rope_backward(a.out("dx"), a.out("dgain"), a.in("dy"), a.in("x"),
+                                       a.in("rstd"), a.in("gain"), a.in("table"), s);
+           }}};
+}
+
+OpCase qk_norm_rope_backward_case(const HeadShape& s) {
+  const int64_t count = s.rows() * s.heads * s.head_dim;
+  const int64_t table_count = s.tokens * s.rope_dims;
+  return {OpId::kQkNormRopeBackward,
+          describe_heads(s),
+          {input("dy", count, normal()), input("x", count, normal()),
+           input_f32("rstd", s.rows() * s.heads,
+                     derived([=](const Problem& p) { return rstd_of(p.in("x"), s.head_dim); })),
+           input_f32("gain", s.heads, normal(2.0)),
+           input_f32("table", table_count, fixed(rope_table(s.tokens, s.rope_dims))),
+           output("dx", count, [=](const Problem& p) { return qk_backward_errors(p, s).dx; }),
+           output_f32("dgain", s.heads,
+                      [=](const Problem& p) { return qk_backward_errors(p, s).dgain; })},
+          [=](Ops& ops, const Args& a) {
+            ops.qk_norm_rope_backward(a.out("dx"), a.out("dgain"), a.in("dy"), a.in("x"),
+                                      a.in("rstd"), a.in("gain"), a.in("table"), s);
+          }};
+}
+
+}  // namespace
+
+std::vector<OpCase> norm_cases() {
+  std::vector<OpCase> cases;
+  const int64_t shapes[][2] = {{1, 1},  {2, 2},    {5, 31},  {3, 32},    {31, 33},
+                               {4, 64}, {515, 48}, {7, 513}, {130, 1024}};
+  for (const auto& [rows, dim] : shapes) {
+    cases.push_back(rmsnorm_case(rows, dim, 0.5f));
+    cases.push_back(rmsnorm_backward_case(rows, dim, 0.70710678f));
+  }
+  cases.push_back(rmsnorm_gradient_case(3, 7, 0.7f));
+  cases.push_back(rmsnorm_gradient_case(2, 1, 1.0f));
+
+  // batch, tokens, heads, head_dim, rope_dims: partial, full and no RoPE, odd heads, T = 1
+  const HeadShape heads[] = {{1, 1, 1, 16, 16},  {2, 3, 1, 16, 8},   {2, 5, 3, 16, 16},
+                             {1, 4, 2, 16, 0},   {2, 33, 3, 32, 16}, {1, 67, 5, 64, 16},
+                             {3, 31, 2, 64, 64}, {1, 257, 4, 32, 32}};
+  for (const HeadShape& s : heads) {
+    cases.push_back(qk_norm_rope_case(s));
+    cases.push_back(qk_norm_rope_backward_case(s));
+  }
+  const HeadShape small = {2, 4, 3, 16, 8};
+  cases.push_back(without(qk_norm_rope_case(small), {"gain"}));
+  cases.push_back(without(qk_norm_rope_backward_case(small), {"gain", "dgain"}));
+  return cases;
+}
+
+}  // namespace pg::optest

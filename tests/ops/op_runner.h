@@ -1,0 +1,27 @@
+// Runs op cases on a device and says what is wrong, one text per fault; an empty list means that
+// all is well. A list and not EXPECT_*, so that the harness itself can be tested on devices that
+// are broken on purpose.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "src/device/device.h"
+#include "tests/ops/op_case.h"
+
+namespace pg::optest {
+
+using Faults = std::vector<std::string>;
+
+// Values against the reference when outputs are overwritten (from NaN), added to, half of each, and
+// computed one at a time; bytes around every tensor and all inputs unchanged.
+Faults check_values(Device& device, const OpCase& op_case);
+
+// Bitwise equal when run again, and on 1, 2, 3 and 4 threads.
+Faults check_repeats(Device& device, const OpCase& op_case);
+
+// The gradient rule of a case against finite differences of its op, both by `ops` in double.
+Faults check_gradient(Ops& ops, const OpCase& op_case);
+// Whether check_gradient has a rule to check and few enough elements to do it.
+bool is_gradient_checkable(const OpCase& op_case);
+
+}  // namespace pg::optest

@@ -1,0 +1,86 @@
+// Projection and forecast against real artifacts.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "tests/quant/quant_fixtures.h"
+
+namespace pg {
+namespace {
+
+int64_t real_bytes(const ModelConfig& config, const std::vector<HostTensor>& weights,
+                   const QuantConfig& quant) {
+  return seal(quantize(config, weights, {}, quant), quant, 4000).summary.total_bytes;
+}
+
+void expect_close(const ModelConfig& config, const QuantConfig& quant, double tail) {
+  const std::vector<HostTensor> weights = random_weights(config, 1, tail);
+  const auto projected = static_cast<double>(project_bytes(weights, quant, 4000));
+  const auto real = static_cast<double>(real_bytes(config, weights, quant));
+  EXPECT_NEAR(projected / real, 1.0, 0.03) << projected << " projected, " << real << " real";
+  testing::Test::RecordProperty("ratio", std::to_string(projected / real));
+}
+
+ModelConfig small_config() {
+  ModelConfig c = two_million_config();
+  c.bigram_buckets = 512;
+  c.layers = 2;
+  c.dim = 64;
+  c.mlp_hidden = 256;
+  c.vocab_size = 256;
+  return c;
+}
+
+TEST(PackEstimate, ProjectionIsCloseForGaussianWeights) {
+  expect_close(small_config(), QuantConfig(), 0);
+}
+
+TEST(PackEstimate, ProjectionIsCloseForHeavyTails) {
+  expect_close(small_config(), QuantConfig(), 0.9);
+}
+
+TEST(PackEstimate, ProjectionIsCloseForFewBits) {
+  QuantConfig quant;
+  quant.matrix_bits = 4;
+  quant.embed_bits = 6;
+  expect_close(small_config(), quant, 0.5);
+}
+
+TEST(PackEstimate, ProjectionIsCloseForTheOldFloor) {
+  QuantConfig quant;
+  quant.scale_floor = 1.0 / 31;
+  expect_close(small_config(), quant, 0);
+}
+
+TEST(PackEstimate, ProjectionOfADivergedRunIsANumber) {
+  const ModelConfig config = tiny_config();
+  std::vector<HostTensor> weights = random_weights(config, 1);
+  for (HostTensor& tensor : weights) {
+    tensor.values[0] = NAN;
+    tensor.values.back() = INFINITY;
+  }
+  EXPECT_GT(project_bytes(weights, tiny_quant(), 10), 10);
+}
+
+TEST(PackEstimate, ForecastBracketsGaussianWeightsAndCountsCode) {
+  const ModelConfig config = small_config();
+  const PackForecast forecast = forecast_pack(config, QuantConfig(), 4000);
+  const int64_t real = real_bytes(config, random_weights(config, 1), QuantConfig());
+  EXPECT_LT(forecast.least_bytes, forecast.likely_bytes);
+  EXPECT_LT(forecast.least_bytes, real);
+  EXPECT_NEAR(static_cast<double>(forecast.likely_bytes) / static_cast<double>(real), 1, 0.15);
+  EXPECT_EQ(forecast_pack(config, QuantConfig(), 0).likely_bytes + 4000, forecast.likely_bytes);
+}
+
+// 26.99M parameters took 15,487,414 bytes in record 2026-03-22, with the floor of its time.
+TEST(PackEstimate, ForecastOfThe27MStackMatchesItsRecord) {
+  QuantConfig quant;
+  quant.scale_floor = 1.0 / 31;
+  const PackForecast forecast = forecast_pack(ModelConfig(), quant, 0);
+  const double bits = 8.0 * static_cast<double>(forecast.likely_bytes) /
+                      static_cast<double>(count_params(ModelConfig()));
+  EXPECT_NEAR(bits, 4.59, 0.02);
+}
+
+}  // namespace
+}  // namespace pg

@@ -1,0 +1,100 @@
+// Routing of tensors to bits, and the errors of weights that cannot be stored.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "quant/half.h"
+#include "quant/storage_bits.h"
+#include "src/base/error.h"
+#include "tests/quant/quant_fixtures.h"
+
+namespace pg {
+namespace {
+
+int find_tensor(const std::vector<HostTensor>& weights, std::string_view name) {
+  for (size_t i = 0; i < weights.size(); ++i) {
+    if (weights[i].spec.name == name) return static_cast<int>(i);
+  }
+  return -1;
+}
+
+std::string error_of(const std::vector<HostTensor>& weights) {
+  try {
+    quantize(tiny_config(), weights, {}, tiny_quant());
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "";
+}
+
+TEST(Quantize, RoutesByGroupAndSize) {
+  const ModelConfig config;  // the 27M stack
+  const QuantConfig quant;
+  for (const ParamSpec& spec : list_params(config)) {
+    const int bits = storage_bits(spec, quant);
+    if (spec.rows == 1) {
+      EXPECT_EQ(bits, 16) << spec.name;
+    } else if (spec.group == ParamGroup::kEmbedding) {
+      EXPECT_EQ(bits, 8) << spec.name;
+    } else {
+      EXPECT_EQ(bits, 6) << spec.name;  // also projections of the scalar group: 512 x 128
+    }
+  }
+  ParamSpec spec{.name = "m", .rows = 64, .cols = 128, .group = ParamGroup::kMatrix};
+  EXPECT_EQ(storage_bits(spec, quant), 16);  // 8,192 elements: the limit itself stays fp16
+  spec.rows = 65;
+  EXPECT_EQ(storage_bits(spec, quant), 6);
+}
+
+TEST(Quantize, DequantisedValuesAreCodeTimesScaleExactly) {
+  const std::vector<HostTensor> weights = random_weights(tiny_config(), 1);
+  const QuantModel model = quantize(tiny_config(), weights, {}, tiny_quant());
+  ASSERT_EQ(model.tensors.size(), weights.size());
+  int with_codes = 0;
+  for (size_t t = 0; t < weights.size(); ++t) {
+    const QuantTensor& q = model.tensors[t];
+    const HostTensor back = dequantize(q, weights[t].spec);
+    with_codes += q.bits != kHalfBits;
+    for (size_t i = 0; i < back.values.size(); ++i) {
+      const size_t row = i / static_cast<size_t>(q.cols);
+      const float expected = q.bits == kHalfBits
+                                 ? float_from_half(half_from_float(weights[t].values[i]))
+                                 : static_cast<float>(q.codes[i]) * float_from_half(q.halves[row]);
+      ASSERT_EQ(back.values[i], expected);
+    }
+  }
+  EXPECT_GT(with_codes, 5);
+}
+
+TEST(Quantize, NonFiniteWeightNamesItsTensorAndIndex) {
+  for (const float bad : {NAN, INFINITY, -INFINITY}) {
+    std::vector<HostTensor> weights = random_weights(tiny_config(), 2);
+    const int t = find_tensor(weights, "blocks.1.mlp.up");
+    weights[static_cast<size_t>(t)].values[37] = bad;
+    const std::string error = error_of(weights);
+    EXPECT_NE(error.find("\"blocks.1.mlp.up\""), std::string::npos) << error;
+    EXPECT_NE(error.find("index 37"), std::string::npos) << error;
+  }
+}
+
+TEST(Quantize, ValuesBeyondHalfAreRefusedNotClamped) {
+  for (const char* name : {"smear.gate", "blocks.0.attn.q"}) {
+    std::vector<HostTensor> weights = random_weights(tiny_config(), 2);
+    for (float& v : weights[static_cast<size_t>(find_tensor(weights, name))].values) v = 3e6f;
+    const std::string error = error_of(weights);
+    EXPECT_NE(error.find(name), std::string::npos) << error;
+    EXPECT_NE(error.find("fp16"), std::string::npos) << error;
+  }
+}
+
+TEST(Quantize, WeightsOfAnotherModelAreRefused) {
+  std::vector<HostTensor> weights = random_weights(tiny_config(), 2);
+  std::swap(weights[0], weights[1]);
+  EXPECT_NE(error_of(weights).find("do not fit"), std::string::npos);
+  weights.pop_back();
+  EXPECT_NE(error_of(weights).find("do not fit"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace pg

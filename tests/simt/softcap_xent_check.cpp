@@ -1,0 +1,158 @@
+#include "tests/simt/softcap_xent_check.h"
+
+#include <algorithm>
+
+#include "tests/simt/kernel_harness.h"
+
+namespace pg::kerneltest {
+namespace {
+
+constexpr float kLossScale = 0.25f;      // dloss
+constexpr double kUnderflow = 0x1p-126;  // below the normal numbers a probability may be lost
+
+enum : uint64_t { kStreamLogits = 11, kStreamTargets, kStreamWeights, kStreamPrior };
+
+// Errors in f32, in units of 2^-24. A capped score: 4 cap (tanh's absolute error is a few units). A
+// probability: its exponent's error, which __expf adds to in proportion to the exponent, up to 2
+// cap; then 64 steps of summation.
+double score_units(double cap) { return 4 * cap; }
+double probability_units(double cap) { return 16 * cap + 64; }
+
+struct Problem {
+  SoftcapXentCase shape;
+  std::vector<float> logits, weights, lse;
+  std::vector<int32_t> targets;
+  std::vector<double> c, slope, live_weight, live_size, target_sum;  // sizes: sums of |w|
+
+  explicit Problem(const SoftcapXentCase& s) : shape(s) {
+    logits = normal_values<float>(s.rows * s.vocab, 20.0, kStreamLogits);
+    logits[0] = 1e30f;  // saturated
+    // Every third row far below zero: a stray zero among its logits would outweigh them all.
+    for (size_t i = 0; i < logits.size(); ++i) {
+      if (i / static_cast<size_t>(s.vocab) % 3 == 1) logits[i] -= 3 * s.cap;
+    }
+    weights = normal_values<float>(s.targets, 1.0, kStreamWeights);
+    const CounterRng rng(1, kStreamTargets);
+    for (int64_t row = 0; row < s.rows; ++row) {
+      for (int64_t i = 0; i < s.targets; ++i) targets.push_back(draw_target(rng, row, i));
+    }
+    for (int64_t row = 0; row < s.rows; ++row) measure_row(row);
+  }
+  int32_t draw_target(const CounterRng& rng, int64_t row, int64_t i) const {
+    if (row % 4 == 3) return -1;                               // nothing to learn here
+    if (row % 4 == 1 && i % 2 == 1) return -5;                 // some skipped
+    if (row % 4 == 2 && i > 0) return targets.back();          // all the same
+    if (i == 0) return static_cast<int32_t>(shape.vocab - 1);  // the last column, in the tail
+    return static_cast<int32_t>(rng.below(static_cast<uint64_t>(row * shape.targets + i),
+                                          static_cast<uint64_t>(shape.vocab)));
+  }
+  void measure_row(int64_t row) {
+    const double cap = static_cast<double>(shape.cap);
+    double sum = 0, weight = 0, size = 0, score = 0;
+    const size_t first = c.size();
+    for (int64_t i = row * shape.vocab; i < (row + 1) * shape.vocab; ++i) {
+      const double t = std::tanh(static_cast<double>(logits[static_cast<size_t>(i)]) / cap);
+      c.push_back(cap * t);
+      slope.push_back(1.0 - t * t);
+    }
+    const double top = *std::max_element(c.begin() + static_cast<int64_t>(first), c.end());
+    for (size_t i = first; i < c.size(); ++i) sum += std::exp(c[i] - top);
+    for (int64_t i = 0; i < shape.targets; ++i) {
+      const int32_t target = targets[static_cast<size_t>(row * shape.targets + i)];
+      if (target < 0) continue;
+      const double w = static_cast<double>(weights[static_cast<size_t>(i)]);
+      weight += w;
+      size += std::abs(w);
+      score += w * c[first + static_cast<size_t>(target)];
+    }
+    lse.push_back(static_cast<float>(top + std::log(sum)));
+    live_weight.push_back(weight);
+    live_size.push_back(size);
+    target_sum.push_back(score);
+  }
+};
+
+std::string check_forward(decltype(&kernels::softcap_xent) forward, const Problem& p) {
+  const SoftcapXentCase& s = p.shape;
+  const double cap = static_cast<double>(s.cap);
+  std::vector<double> want_loss, bound_loss, want_lse, bound_lse;
+  for (size_t row = 0; row < p.lse.size(); ++row) {
+    const double lse = static_cast<double>(p.lse[row]);
+    const double lse_error = kF32Rounding * (probability_units(cap) + 2 * std::abs(lse));
+    const double steps = static_cast<double>(s.targets) + 8;
+    want_lse.push_back(lse);
+    bound_lse.push_back(lse_error);
+    want_loss.push_back(p.live_weight[row] * lse - p.target_sum[row]);
+    bound_loss.push_back(
+        p.live_size[row] *
+        (lse_error + kF32Rounding * (score_units(cap) + steps * (cap + std::abs(lse)))));
+  }
+  SameBytes same;
+  return for_each_schedule([&]() -> std::string {
+    const DeviceArray<float> logits(p.logits, s.offset), weights(p.weights);
+    const DeviceArray<int32_t> targets(p.targets);
+    const DeviceArray<float> loss(std::vector<float>(p.lse.size(), NAN)), lse(loss.fetch());
+    forward({loss.data(), false}, {lse.data(), false}, logits.data(), targets.data(),
+            weights.data(), s.cap, s.rows, s.vocab, s.targets, nullptr);
+    if (!loss.are_guards_intact() || !lse.are_guards_intact()) return "writes outside its outputs";
+    const std::vector<float> got_loss = loss.fetch(), got_lse = lse.fetch();
+    std::string error = compare("lse", got_lse, want_lse, bound_lse);
+    if (error.empty()) error = compare("loss", got_loss, want_loss, bound_loss);
+    if (error.empty()) error = same.check("lse", got_lse);
+    if (error.empty()) error = same.check("loss", got_loss);
+    return error;
+  });
+}
+
+template <class T>
+std::string check_backward(decltype(&kernels::softcap_xent_backward<T>) backward,
+                           const Problem& p) {
+  const SoftcapXentCase& s = p.shape;
+  const double cap = static_cast<double>(s.cap), scale = static_cast<double>(kLossScale);
+  const auto prior = normal_values<T>(s.rows * s.vocab, 0.01, kStreamPrior);
+  std::vector<double> want, bound;
+  for (size_t row = 0; row < p.lse.size(); ++row) {
+    for (size_t column = 0; column < static_cast<size_t>(s.vocab); ++column) {
+      const size_t i = row * static_cast<size_t>(s.vocab) + column;
+      const double probability = std::exp(p.c[i] - static_cast<double>(p.lse[row]));
+      double value = p.live_weight[row] * probability, size = p.live_size[row] * probability;
+      for (size_t j = 0; j < p.weights.size(); ++j) {
+        if (p.targets[row * p.weights.size() + j] != static_cast<int32_t>(column)) continue;
+        value -= static_cast<double>(p.weights[j]);
+        size += std::abs(static_cast<double>(p.weights[j]));
+      }
+      const double steps = static_cast<double>(s.targets) + probability_units(cap);
+      const double error = scale * size * kF32Rounding * steps + kUnderflow;
+      const double stored = scale * value * p.slope[i] + (s.accumulate ? as_double(prior[i]) : 0.0);
+      want.push_back(stored);
+      bound.push_back(error + kRounding<T> * (std::abs(stored) + error));
+    }
+  }
+  SameBytes same;
+  return for_each_schedule([&]() -> std::string {
+    const DeviceArray<float> logits(p.logits), weights(p.weights), lse(p.lse);
+    const DeviceArray<int32_t> targets(p.targets);
+    const DeviceArray<T> dlogits(prior, s.offset);
+    backward({dlogits.data(), s.accumulate}, logits.data(), lse.data(), targets.data(),
+             weights.data(), s.cap, kLossScale, s.rows, s.vocab, s.targets, nullptr);
+    if (!dlogits.are_guards_intact()) return "writes outside its outputs";
+    const std::vector<T> got = dlogits.fetch();
+    const std::string error = compare("dlogits", got, want, bound);
+    return error.empty() ? same.check("dlogits", got) : error;
+  });
+}
+
+}  // namespace
+
+std::string check_softcap_xent(const SoftcapXentFamily& family, const SoftcapXentCase& shape) {
+  const Problem problem(shape);
+  std::string error = check_forward(family.forward, problem);
+  if (!error.empty()) return "forward: " + error;
+  error = check_backward<float>(family.backward_f32, problem);
+  if (!error.empty()) return "f32 backward: " + error;
+  error = check_backward<bf16>(family.backward_bf16, problem);
+  if (!error.empty()) return "bf16 backward: " + error;
+  return "";
+}
+
+}  // namespace pg::kerneltest

@@ -1,0 +1,29 @@
+// Checks an implementation of the softcap_xent kernels, the product's or a mutant's, against loops
+// in double.
+#pragma once
+#include <cstdint>
+#include <string>
+
+#include "kernels/softcap_xent.h"
+
+namespace pg::kerneltest {
+
+struct SoftcapXentFamily {
+  decltype(&kernels::softcap_xent) forward;
+  decltype(&kernels::softcap_xent_backward<float>) backward_f32;
+  decltype(&kernels::softcap_xent_backward<bf16>) backward_bf16;
+};
+
+struct SoftcapXentCase {
+  int64_t rows = 1, vocab = 1, targets = 1;
+  float cap = 30.0f;
+  size_t offset = 0;  // elements by which the tensors miss 16-byte alignment
+  bool accumulate = false;
+};
+
+// First failure of forward and both types of backward over all schedules, as check_rmsnorm; "" when
+// there is none. Targets include skipped ones, equal ones and, at some rows, none at all; weights
+// of either sign.
+std::string check_softcap_xent(const SoftcapXentFamily& family, const SoftcapXentCase& shape);
+
+}  // namespace pg::kerneltest

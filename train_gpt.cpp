@@ -1,0 +1,186 @@
+// train_gpt: the whole job of parameter golf in one program. run() is the pipeline, top to bottom:
+//
+//   recipe -> forecast -> device -> tokens -> train -> quantise -> seal -> unpack -> evaluate
+//     -> record
+//
+// Each include says what it gives. The other commands are in src/run/commands.cpp.
+
+// what to do
+#include "src/run/bench_train.h"  // run_bench_train: speed beside the machine's peak
+#include "src/run/cli.h"          // parse_command_line: argv -> Command
+#include "src/run/commands.h"     // eval, size, generate, tokenizer, tokenize, corpus, recipe, docs
+#include "src/run/recipe.h"       // Recipe, load_recipe: file < environment < --set
+#include "src/run/run_steps.h"    // check_data, check_forecast, collect_facts, LapTimer
+
+// tokens: text -> ids, and how many bytes each id stands for
+#include "src/data/batches.h"     // Batches: training windows in the loader's order
+#include "src/data/token_file.h"  // TokenStream: memory-mapped shards
+#include "src/data/tokenizer.h"   // Tokenizer, ByteTable
+
+// where it runs
+#include "src/base/clock.h"     // Clock: time is a parameter
+#include "src/device/device.h"  // make_device: memory and the op table
+
+// weights
+#include "quant/artifact.h"  // quantize, seal: weights -> artifact bytes under the cap
+#include "quant/unpack.h"  // unpack: artifact bytes -> UnpackedModel, the only way into evaluation
+#include "src/train/trainer.h"  // train: batches -> averaged weights within the budget
+
+// the score and the record
+#include "eval/score.h"          // evaluate: UnpackedModel -> Score in bits per byte
+#include "src/run/interrupt.h"   // watch_interrupts: Ctrl-C ends training, not the run
+#include "src/run/record.h"      // RunResult, write_record
+#include "src/run/run_folder.h"  // open_run_folder: new, resumed or refused
+#include "src/run/run_log.h"     // RunLog: community log, JSON lines, tape, progress
+
+// small things
+#include "src/base/bytes.h"       // read_file, write_file_atomic
+#include "src/base/error.h"       // Error: a user's mistake, caught once in main
+#include "src/run/text_format.h"  // format_date
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <ctime>
+#include <exception>
+#include <variant>
+
+namespace pg {
+namespace {
+
+TrainResult train_weights(const Recipe& recipe, const RunFolder& folder, const Batches& batches,
+                          const TokenStream& train_tokens, const TokenStream& val_tokens,
+                          const ByteTable& bytes, Device& device, const DevicePeak& peak,
+                          Clock& clock, RunLog& log) {
+  TrainSetup setup;
+  setup.model = recipe.model;
+  setup.train = recipe.train;
+  setup.optimizer = recipe.optimizer;
+  setup.device = &device;
+  setup.batches = &batches;
+  setup.clock = &clock;
+  setup.observer = &log;
+  setup.checkpoint_file = folder.checkpoint();
+  setup.data_fingerprint = train_tokens.fingerprint();
+  setup.peak_flops_per_s = peak.matmul_flops_per_s;
+  setup.stop_requested = is_interrupt_requested;
+  setup.validate = [&](const std::vector<HostTensor>& weights) {
+    const DiagnosticLoss loss = diagnose_loss(recipe.model, weights, bytes, val_tokens,
+                                              without_overlap(recipe.eval), device, clock);
+    return ValidationScore{loss.diagnostic_loss_nats, loss.diagnostic_bits_per_byte};
+  };
+  setup.project_bytes = [&](const std::vector<HostTensor>& weights) {
+    return project_bytes(weights, recipe.quant, counted_code_bytes());
+  };
+  return train(setup);
+}
+
+int run(const RunOptions& options, Clock& clock, double start_s) {
+  const LoadedRecipe loaded = load_recipe(options.recipe, options.sets, process_environment);
+  const Recipe& recipe = loaded.recipe;
+  check_recipe(recipe);
+  const int64_t code_bytes = counted_code_bytes();
+  const std::string warning = check_forecast(
+      recipe, forecast_pack(recipe.model, recipe.quant, code_bytes));  // throws over the cap
+  const auto device = make_device(recipe.track.device);
+  const DevicePeak peak = device->measure_peak();
+
+  const Tokenizer tokenizer(recipe.data.tokenizer);
+  check_data(recipe, tokenizer);
+  const auto train_tokens = TokenStream::open(recipe.data.train_shards, recipe.model.vocab_size);
+  const auto val_tokens = TokenStream::open(recipe.data.val_shards, recipe.model.vocab_size);
+  const Batches batches(train_tokens, parse_loader(recipe.data.loader),
+                        static_cast<uint64_t>(recipe.train.seed), recipe.train.seq_len);
+
+  const auto folder = open_run_folder(
+      options.out.empty() ? default_run_folder(recipe) : options.out, recipe, options.fresh);
+  RunLog log(recipe, folder, clock, start_s, ProgressLine::for_stream(stderr));
+  RunResult result;
+  result.recipe = recipe;
+  result.facts = collect_facts(recipe, tokenizer, train_tokens, val_tokens, *device, peak);
+  log.write_head(result.facts, loaded.overrides);
+  if (!warning.empty()) log.warn(warning);
+
+  const TrainResult trained = train_weights(recipe, folder, batches, train_tokens, val_tokens,
+                                            tokenizer.byte_table(), *device, peak, clock, log);
+  log.write_trained(trained);
+
+  LapTimer timer(clock);
+  const DiagnosticLoss pre_quant =
+      diagnose_loss(recipe.model, trained.exported, tokenizer.byte_table(), val_tokens,
+                    without_overlap(recipe.eval), *device, clock);
+  log.write_pre_quant(result.pre_quant = {pre_quant.diagnostic_loss_nats,
+                                          pre_quant.diagnostic_bits_per_byte, pre_quant.eval_s});
+  result.times.diagnose_s = timer.lap_s();
+
+  const QuantModel quantized =
+      quantize(recipe.model, trained.exported, tokenizer.sha256(), recipe.quant);
+  result.times.quantize_s = timer.lap_s();
+  const SealedArtifact sealed = seal(quantized, recipe.quant, code_bytes);  // throws over the cap
+  const auto artifact_file = folder.artifact(recipe.quant.matrix_bits);
+  write_file_atomic(artifact_file, sealed.bytes);
+  log.write_packed(result.pack = sealed.summary, result.facts.params * 4);
+  result.times.pack_s = timer.lap_s();
+
+  const Result<UnpackedModel> shipped = unpack(read_file(artifact_file));
+  if (!shipped.ok()) throw Error("the artifact just written does not unpack: " + shipped.error());
+  const auto score_with = [&](const EvalConfig& eval) {
+    return evaluate(shipped.value(), tokenizer.byte_table(), val_tokens, eval, *device, clock,
+                    [&](const EvalProgress& p) { log.show_progress(format_progress(p)); });
+  };
+  const Score roundtrip = score_with(without_overlap(recipe.eval));
+  log.write_roundtrip(result.roundtrip = to_score_line(roundtrip));
+  result.times.diagnose_s += timer.lap_s();
+  const Score score = score_with(recipe.eval);
+  log.write_final(result.score = to_score_line(score), recipe.eval.stride);
+  result.times.eval_s = timer.lap_s();
+
+  fill_result(result, trained, score, log, folder);
+  result.date = recipe.record.date.empty() ? format_date(std::time(nullptr)) : recipe.record.date;
+  result.artifact_sha256 = hex(shipped.value().artifact_sha256());
+  result.times.total_s = clock.now_s() - start_s;
+  write_record(folder, result);
+  fmt::print("val_bpb {:.8f}\nartifact_bytes {}\nrecord {}\n", score.bits_per_byte(),
+             result.pack.total_bytes, folder.path.string());
+  return 0;
+}
+
+// One call per command; a new alternative of Command does not compile without one here.
+struct Dispatch {
+  Clock& clock;
+  double start_s;
+
+  int operator()(const UsageText& usage) const {
+    std::fputs(usage.text.c_str(), usage.exit_code == 0 ? stdout : stderr);
+    return usage.exit_code;
+  }
+  int operator()(const RunOptions& options) const {
+    watch_interrupts();
+    return run(options, clock, start_s);
+  }
+  int operator()(const EvalOptions& options) const { return eval_artifact(options, clock); }
+  int operator()(const SizeOptions& options) const { return print_size(options); }
+  int operator()(const GenerateCommand& command) const { return generate_text(command); }
+  int operator()(const TrainTokenizerOptions& options) const {
+    return train_tokenizer_model(options);
+  }
+  int operator()(const TokenizeCommand& command) const { return tokenize_text(command); }
+  int operator()(const CorpusInfoCommand& command) const { return print_corpus_info(command); }
+  int operator()(const RecipeOptions& options) const { return print_recipe(options); }
+  int operator()(const BenchTrainOptions& options) const { return run_bench_train(options); }
+  int operator()(const DocsOpsCommand&) const { return print_docs_ops(); }
+};
+
+}  // namespace
+}  // namespace pg
+
+int main(int argc, char** argv) {
+  pg::SteadyClock clock;
+  const double start_s = clock.now_s();
+  try {
+    return std::visit(pg::Dispatch{clock, start_s}, pg::parse_command_line(argc, argv));
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "train_gpt: %s\n", error.what());
+    return 1;
+  }
+}
