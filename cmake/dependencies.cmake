@@ -1,5 +1,6 @@
 # System packages only; a missing one names the Debian package that brings it (packages.txt lists them all).
-find_package(OpenMP REQUIRED)
+find_package(Threads REQUIRED)
+find_package(OpenMP REQUIRED)                        # oneDNN's runtime, which we hold to one thread
 find_package(PkgConfig REQUIRED)
 find_package(LibLZMA REQUIRED)                       # liblzma-dev
 find_package(fmt CONFIG REQUIRED)                    # libfmt-dev

@@ -31,6 +31,15 @@ dim3 grid_of_rows(int64_t rows) {
   return dim3(static_cast<unsigned>((rows + kRowsPerBlock - 1) / kRowsPerBlock));
 }
 
+// Calls body.operator()<kRowThreads, kVector>() with the variant of a kernel that fits the rows.
+template <class Body>
+void with_row_variant(bool warp_per_row, bool vector, const Body& body) {
+  if (warp_per_row && vector) return body.template operator()<kWarpThreads, true>();
+  if (warp_per_row) return body.template operator()<kWarpThreads, false>();
+  if (vector) return body.template operator()<kBlockThreads, true>();
+  return body.template operator()<kBlockThreads, false>();
+}
+
 __device__ __forceinline__ float warp_sum(float value) {
   PG_UNROLL
   for (int distance = kWarpThreads / 2; distance > 0; distance /= 2) {

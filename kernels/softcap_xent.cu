@@ -27,19 +27,17 @@ __device__ __forceinline__ Softcapped softcap(float z, float cap, float inverse_
   return {copysignf(cap * (1.0f - e) * q, z), 4.0f * e * q * q};
 }
 
-template <int kRowThreads>
+template <int kRowThreads, bool kVector>
 __global__ void __launch_bounds__(kBlockThreads)
     softcap_xent_kernel(Dest<float> loss, Dest<float> lse, const float* __restrict__ logits,
                         const int32_t* __restrict__ targets, const float* __restrict__ weights,
-                        float cap, int64_t rows, int vocab, int n) {
+                        float cap, float inverse_cap, int64_t rows, int vocab, int n) {
   __shared__ float partial[4][kBlockWarps];
   constexpr int kPack = kPackOf<float>;
   const int64_t row = row_of_thread<kRowThreads>();
   if (row >= rows) return;
   const int thread = thread_in_row<kRowThreads>();
   const float* z_row = logits + row * vocab;
-  const bool aligned = is_aligned_16(z_row);
-  const float inverse_cap = 1.0f / cap;
 
   // The targets first: these scattered reads overlap with the pass below.
   float weight = 0.0f, target_sum = 0.0f;
@@ -52,7 +50,7 @@ __global__ void __launch_bounds__(kBlockThreads)
 
   float top = -INFINITY, sum = 0.0f;  // sum = sum of exp(c - top) so far
   for (int first = thread * kPack; first < vocab; first += kRowThreads * kPack) {
-    const Pack<float, kPack> z = load_pack<kPack>(z_row, first, vocab, aligned);
+    const Pack<float, kPack> z = load_pack<kPack, kVector>(z_row, first, vocab);
     float c[kPack], new_top = top;
     PG_UNROLL
     for (int i = 0; i < kPack; ++i) {
@@ -74,27 +72,26 @@ __global__ void __launch_bounds__(kBlockThreads)
   store_value(loss, row, weight * row_lse - target_sum);
 }
 
-template <class T, int kRowThreads>
+template <class T, int kRowThreads, bool kVector>
 __global__ void __launch_bounds__(kBlockThreads)
     softcap_xent_backward_kernel(Dest<T> dlogits, const float* __restrict__ logits,
                                  const float* __restrict__ lse, const int32_t* __restrict__ targets,
-                                 const float* __restrict__ weights, float cap, float dloss,
-                                 int64_t rows, int vocab, int n) {
+                                 const float* __restrict__ weights, float cap, float inverse_cap,
+                                 float dloss, int64_t rows, int vocab, int n) {
   constexpr int kPack = kPackOf<T>;  // 16 bytes of dlogits; of bf16, that is 32 bytes of logits
   const int64_t row = row_of_thread<kRowThreads>();
   if (row >= rows) return;
   const float* z_row = logits + row * vocab;
   T* dz_row = dlogits.data + row * vocab;
-  const bool z_aligned = is_aligned_16(z_row), dz_aligned = is_aligned_16(dz_row);
   const int32_t* row_targets = targets + row * n;
-  const float row_lse = lse[row], inverse_cap = 1.0f / cap;
+  const float row_lse = lse[row];
 
   float weight = 0.0f;
   for (int j = 0; j < n; ++j) weight += row_targets[j] >= 0 ? weights[j] : 0.0f;
 
   for (int first = thread_in_row<kRowThreads>() * kPack; first < vocab;
        first += kRowThreads * kPack) {
-    const Pack<float, kPack> z = load_pack<kPack>(z_row, first, vocab, z_aligned);
+    const Pack<float, kPack> z = load_pack<kPack, kVector>(z_row, first, vocab);
     float gradient[kPack], slope[kPack];
     PG_UNROLL
     for (int i = 0; i < kPack; ++i) {
@@ -110,7 +107,7 @@ __global__ void __launch_bounds__(kBlockThreads)
     }
     PG_UNROLL
     for (int i = 0; i < kPack; ++i) gradient[i] *= dloss * slope[i];
-    store_pack(dz_row, gradient, first, vocab, dz_aligned, dlogits.accumulate);
+    store_pack<kVector>(dz_row, gradient, first, vocab, dlogits.accumulate);
   }
 }
 
@@ -120,16 +117,12 @@ void softcap_xent(Dest<float> loss, Dest<float> lse, const float* logits, const 
                   const float* weights, float cap, int64_t rows, int64_t vocab, int64_t n,
                   Stream stream) {
   if (rows == 0) return;
-  const int columns = static_cast<int>(vocab), count = static_cast<int>(n);
-  if (vocab <= kMaxWarpVocab) {
-    launch(&softcap_xent_kernel<kWarpThreads>, grid_of_rows<kWarpThreads>(rows),
-           dim3(kBlockThreads), 0, stream, loss, lse, logits, targets, weights, cap, rows, columns,
-           count);
-  } else {
-    launch(&softcap_xent_kernel<kBlockThreads>, grid_of_rows<kBlockThreads>(rows),
-           dim3(kBlockThreads), 0, stream, loss, lse, logits, targets, weights, cap, rows, columns,
-           count);
-  }
+  const bool vector = has_vector_rows<kPackOf<float>>(logits, vocab);
+  with_row_variant(vocab <= kMaxWarpVocab, vector, [&]<int kRowThreads, bool kVector>() {
+    launch(&softcap_xent_kernel<kRowThreads, kVector>, grid_of_rows<kRowThreads>(rows),
+           dim3(kBlockThreads), 0, stream, loss, lse, logits, targets, weights, cap, 1.0f / cap,
+           rows, static_cast<int>(vocab), static_cast<int>(n));
+  });
 }
 
 template <class T>
@@ -137,16 +130,13 @@ void softcap_xent_backward(Dest<T> dlogits, const float* logits, const float* ls
                            const int32_t* targets, const float* weights, float cap, float dloss,
                            int64_t rows, int64_t vocab, int64_t n, Stream stream) {
   if (rows == 0 || dlogits.data == nullptr) return;
-  const int columns = static_cast<int>(vocab), count = static_cast<int>(n);
-  if (vocab <= kMaxWarpVocab) {
-    launch(&softcap_xent_backward_kernel<T, kWarpThreads>, grid_of_rows<kWarpThreads>(rows),
-           dim3(kBlockThreads), 0, stream, dlogits, logits, lse, targets, weights, cap, dloss, rows,
-           columns, count);
-  } else {
-    launch(&softcap_xent_backward_kernel<T, kBlockThreads>, grid_of_rows<kBlockThreads>(rows),
-           dim3(kBlockThreads), 0, stream, dlogits, logits, lse, targets, weights, cap, dloss, rows,
-           columns, count);
-  }
+  const bool vector = has_vector_rows<kPackOf<T>>(logits, vocab) &&
+                      has_vector_rows<kPackOf<T>>(dlogits.data, vocab);
+  with_row_variant(vocab <= kMaxWarpVocab, vector, [&]<int kRowThreads, bool kVector>() {
+    launch(&softcap_xent_backward_kernel<T, kRowThreads, kVector>, grid_of_rows<kRowThreads>(rows),
+           dim3(kBlockThreads), 0, stream, dlogits, logits, lse, targets, weights, cap, 1.0f / cap,
+           dloss, rows, static_cast<int>(vocab), static_cast<int>(n));
+  });
 }
 
 template void softcap_xent_backward<float>(Dest<float>, const float*, const float*, const int32_t*,

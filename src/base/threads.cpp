@@ -1,10 +1,151 @@
 #include "src/base/threads.h"
 
-#include <omp.h>
+#include <sched.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "src/base/check.h"
 
 namespace pg {
+namespace {
 
-int thread_count() { return omp_get_max_threads(); }
-void set_thread_count(int count) { omp_set_num_threads(count); }
+thread_local int t_index = 0;
+thread_local bool t_in_loop = false;
+
+// A step is some hundred loops with gaps of microseconds: a worker that looks on for this many turns (about 50 us) meets
+// the next loop awake, and sleeps when the gap is a long one.
+constexpr int kSpinTurns = 2000;
+
+void relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
+
+int default_thread_count() {
+  if (const char* text = std::getenv("OMP_NUM_THREADS")) {
+    if (const int n = std::atoi(text); n > 0) return n;
+  }
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
+  return 1;
+}
+
+// One loop at a time. `ticket_` holds (loop number << 32 | next chunk), so a claim by compare-and-swap fails when the loop it
+// was meant for is over. Between loops the ticket is closed, so that nobody claims while the loop's description changes.
+class ThreadPool {
+ public:
+  explicit ThreadPool(int threads) {
+    for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
+  }
+  ~ThreadPool() {
+    stopping_.store(true);
+    wake_.fetch_add(1);
+    wake_.notify_all();
+    for (std::thread& worker : workers_) worker.join();
+  }
+  ThreadPool(const ThreadPool&) = delete;
+
+  int threads() const { return static_cast<int>(workers_.size()) + 1; }
+
+  // False when another thread runs a loop.
+  bool try_run(int64_t chunks, internal::ChunkBody body, const void* context) {
+    const std::unique_lock lock(busy_, std::try_to_lock);
+    if (!lock.owns_lock()) return false;
+    body_.store(body, std::memory_order_relaxed);
+    context_.store(context, std::memory_order_relaxed);
+    chunks_.store(chunks, std::memory_order_relaxed);
+    done_.store(0, std::memory_order_relaxed);
+    const uint64_t loop = (ticket_.load(std::memory_order_relaxed) >> 32) + 1;
+    ticket_.store(loop << 32, std::memory_order_release);  // opens the loop
+    wake_.fetch_add(1, std::memory_order_release);
+    wake_.notify_all();
+    take_chunks();
+    // What is left was begun by a worker: wait for it, giving up the core when that takes long.
+    for (int turn = 0; done_.load(std::memory_order_acquire) < chunks; ++turn) {
+      turn < kSpinTurns ? relax() : std::this_thread::yield();
+    }
+    ticket_.store((loop << 32) | kClosed, std::memory_order_release);
+    return true;
+  }
+
+ private:
+  void take_chunks() {
+    t_in_loop = true;
+    for (;;) {
+      uint64_t ticket = ticket_.load(std::memory_order_acquire);
+      const auto chunk = static_cast<int64_t>(ticket & kClosed);
+      const internal::ChunkBody body = body_.load(std::memory_order_relaxed);
+      const void* const context = context_.load(std::memory_order_relaxed);
+      if (chunk >= chunks_.load(std::memory_order_relaxed)) break;  // all taken, or closed
+      // Success means that the loop the three values above were read for is still the current one.
+      if (!ticket_.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel)) continue;
+      body(context, chunk);
+      done_.fetch_add(1, std::memory_order_release);
+    }
+    t_in_loop = false;
+  }
+
+  void work(int index) {
+    t_index = index;
+    uint32_t seen = 0;
+    while (!stopping_.load()) {
+      int turn = 0;
+      while (wake_.load(std::memory_order_acquire) == seen) {
+        if (++turn < kSpinTurns) {
+          relax();
+        } else {
+          wake_.wait(seen, std::memory_order_acquire);
+        }
+      }
+      seen = wake_.load(std::memory_order_acquire);
+      take_chunks();
+    }
+  }
+
+  static constexpr uint64_t kClosed = 0xffffffffu;  // as the next chunk: above every chunk number
+
+  std::mutex busy_;
+  std::atomic<internal::ChunkBody> body_ = nullptr;
+  std::atomic<const void*> context_ = nullptr;
+  std::atomic<int64_t> chunks_ = 0;
+  alignas(64) std::atomic<uint64_t> ticket_ = kClosed;
+  alignas(64) std::atomic<int64_t> done_ = 0;
+  alignas(64) std::atomic<uint32_t> wake_ = 0;
+  std::atomic<bool> stopping_ = false;
+  std::vector<std::thread> workers_;
+};
+
+// The one process-wide object: cores are a process-wide resource, and every loop shares them.
+std::unique_ptr<ThreadPool>& pool() {
+  static std::unique_ptr<ThreadPool> instance = std::make_unique<ThreadPool>(default_thread_count());
+  return instance;
+}
+
+}  // namespace
+
+int thread_count() { return pool()->threads(); }
+
+void set_thread_count(int count) {
+  PG_CHECK(count >= 1 && !t_in_loop, "thread count must be positive and set outside loops");
+  if (count == pool()->threads()) return;
+  pool().reset();
+  pool() = std::make_unique<ThreadPool>(count);
+}
+
+int thread_index() { return t_index; }
+
+void internal::run_chunks(int64_t chunks, ChunkBody body, const void* context) {
+  PG_CHECK(chunks < 0xffffffff, "too many chunks for one loop");
+  if (chunks <= 1 || t_in_loop || pool()->threads() == 1 ||
+      !pool()->try_run(chunks, body, context)) {
+    for (int64_t chunk = 0; chunk < chunks; ++chunk) body(context, chunk);
+  }
+}
 
 }  // namespace pg

@@ -1,5 +1,6 @@
-// Training windows in the order a loader gives them. Window `index` is a pure function of (loader, seed, stream size, seq_len,
-// index): the same on every machine, thread and rank count, and a resumed run goes on by index alone.
+// Training windows in the order a loader gives them. Window `index` is a pure function of (loader,
+// seed, stream size, seq_len, index): the same on every machine, thread and rank count, and a
+// resumed run goes on by index alone.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -27,8 +28,10 @@ class Batches {
   int64_t windows_per_epoch() const { return windows_; }
   int64_t seq_len() const { return seq_len_; }
 
-  // Fills ids and targets, both [count, seq_len], with windows first_index ... : targets are the ids one further on.
-  void read(int64_t first_index, int64_t count, std::span<int32_t> ids, std::span<int32_t> targets) const;
+  // Fills ids and targets, both [count, seq_len], with windows first_index ... : targets are the
+  // ids one further on.
+  void read(int64_t first_index, int64_t count, std::span<int32_t> ids,
+            std::span<int32_t> targets) const;
 
  private:
   const TokenStream* stream_;

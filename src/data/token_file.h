@@ -1,5 +1,6 @@
-// Token shards in the challenge's format: 256 little-endian int32 (magic 20240520, version 1, token count, zeros),
-// then count little-endian uint16 ids. Several shards read as one stream, in lexicographic order of their paths.
+// Token shards in the challenge's format: 256 little-endian int32 (magic 20240520, version 1, token
+// count, zeros), then count little-endian uint16 ids. Several shards read as one stream, in
+// lexicographic order of their paths.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -26,8 +27,9 @@ void write_shard(const std::filesystem::path& path, std::span<const uint16_t> id
 // A read-only, memory-mapped stream of all shards a glob names.
 class TokenStream {
  public:
-  // Opens and checks every shard. Throws Error when none matches, one is short, truncated or foreign, or (checked in
-  // one pass over the data) an id is not below vocab_size; the message names the file and the fix.
+  // Opens and checks every shard. Throws Error when none matches, one is short, truncated or
+  // foreign, or (checked in one pass over the data) an id is not below vocab_size; the message
+  // names the file and the fix.
   static TokenStream open(std::string_view shards_glob, int64_t vocab_size);
   TokenStream(TokenStream&&) noexcept;
   TokenStream& operator=(TokenStream&&) noexcept;

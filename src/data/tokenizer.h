@@ -1,4 +1,5 @@
-// SentencePiece models: training with the challenge's options, encoding documents, and the bytes each id stands for.
+// SentencePiece models: training with the challenge's options, encoding documents, and the bytes
+// each id stands for.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -14,8 +15,9 @@ namespace pg {
 
 inline constexpr int32_t kBosId = 1;
 
-// Bytes that a target id costs, by the challenge's table (quant_eval.md 0.2): control, unknown and unused ids 0; byte pieces 1;
-// others the UTF-8 length without a leading U+2581, plus 1 for that space unless the previous id is a boundary.
+// Bytes that a target id costs, by the challenge's table (quant_eval.md 0.2): control, unknown and
+// unused ids 0; byte pieces 1; others the UTF-8 length without a leading U+2581, plus 1 for that
+// space unless the previous id is a boundary.
 struct ByteTable {
   std::vector<uint16_t> bytes;         // [vocab]
   std::vector<uint8_t> leading_space;  // [vocab] 0 or 1
@@ -34,13 +36,14 @@ struct Piece {
   PieceKind kind = PieceKind::kText;
 };
 ByteTable make_byte_table(std::span<const Piece> pieces);
-// Whether U+2581 alone is a piece. Without it a space that no longer piece covers would be encoded as its three bytes.
+// Whether U+2581 alone is a piece. Without it a space that no longer piece covers would be encoded
+// as its three bytes.
 bool has_space_piece(std::span<const Piece> pieces);
 
 class Tokenizer {
  public:
-  // Throws Error when the file is missing, is no SentencePiece model, or lacks U+2581 as a piece (then spaces would be
-  // charged wrongly).
+  // Throws Error when the file is missing, is no SentencePiece model, or lacks U+2581 as a piece
+  // (then spaces would be charged wrongly).
   explicit Tokenizer(const std::filesystem::path& model_file);
   Tokenizer(Tokenizer&&) noexcept;
   ~Tokenizer();
@@ -60,9 +63,10 @@ class Tokenizer {
   Sha256 sha256_ = {};
 };
 
-// Trains a BPE model with the challenge's options: character coverage 0.999, byte fallback, split digits, nmt_nfkc, no dummy
-// prefix, soft vocabulary limit; ids 0 pad, 1 bos, 2 eos, 3 unk. Writes model_file whole or not at all; the same corpus
-// gives the same bytes. `corpus` is what DocumentReader reads; of a big one every k-th document is used.
+// Trains a BPE model with the challenge's options: character coverage 0.999, byte fallback, split
+// digits, nmt_nfkc, no dummy prefix, soft vocabulary limit; ids 0 pad, 1 bos, 2 eos, 3 unk. Writes
+// model_file whole or not at all; the same corpus gives the same bytes. `corpus` is what
+// DocumentReader reads; of a big one every k-th document is used.
 void train_tokenizer(const std::filesystem::path& corpus, int64_t vocab_size,
                      const std::filesystem::path& model_file);
 

@@ -93,6 +93,34 @@ TEST(Threads, EveryChunkRunsOnce) {
   for (const int n : hits) EXPECT_EQ(n, 1);
 }
 
+// Many short loops of changing size on more threads than cores: a claim that went to the wrong loop would show as a
+// chunk run twice or never.
+TEST(Threads, LoopsNeverMixTheirChunks) {
+  const int before = thread_count();
+  set_thread_count(4);
+  for (int64_t loop = 0; loop < 20000; ++loop) {
+    const int64_t chunks = 1 + loop % 7;
+    int hits[8] = {};
+    parallel_chunks(chunks, [&](int64_t chunk) { hits[chunk] += static_cast<int>(1 + loop % 3); });
+    for (int64_t i = 0; i < 8; ++i) {
+      ASSERT_EQ(hits[i], i < chunks ? 1 + loop % 3 : 0) << "loop " << loop << " chunk " << i;
+    }
+  }
+  set_thread_count(before);
+}
+
+TEST(Threads, NestedLoopsRunSerially) {
+  std::vector<int> hits(64);
+  parallel_chunks(8, [&](int64_t outer) {
+    const int index = thread_index();
+    parallel_chunks(8, [&](int64_t inner) {
+      ++hits[static_cast<size_t>(8 * outer + inner)];
+      EXPECT_EQ(thread_index(), index);
+    });
+  });
+  for (const int n : hits) EXPECT_EQ(n, 1);
+}
+
 class FileTest : public testing::Test {
  protected:
   FileTest() : folder_(std::filesystem::path(testing::TempDir()) / "pg_file_test") {

@@ -63,7 +63,7 @@ TEST(SampleToken, TopKAndTopPCutTheUnlikely) {
 }
 
 TEST(SampleToken, TheEndsOfTheUniformStayInside) {
-  EXPECT_EQ(sample_token(kLogits, {}, 0.0), 0 + sample_token(kLogits, {}, 1e-12));
+  EXPECT_EQ(sample_token(kLogits, {}, 0.0), sample_token(kLogits, {}, 1e-12));
   EXPECT_NE(sample_token(kLogits, {}, 0.0), 5) << "a token of no mass";
   EXPECT_EQ(sample_token(kLogits, {}, 1.0 - 0x1.0p-53), 1);
   EXPECT_THROW(sample_token(std::vector<float>{0.0f, NAN}, {}, 0.5), Error);

@@ -216,7 +216,8 @@ TEST(Executor, Votes) {
   launch(&votes_kernel, dim3(1), dim3(64), 0, nullptr, out.data());
   for (unsigned t = 0; t < 64; ++t) {
     unsigned want = 0;
-    for (unsigned lane = 0; lane < 32; ++lane) want |= ((t / 32 * 32 + lane) % 5 == 0) << lane;
+    for (unsigned lane = 0; lane < 32; ++lane)
+      want |= ((t / 32 * 32 + lane) % 5 == 0 ? 1u : 0u) << lane;
     EXPECT_EQ(std::vector<unsigned>(&out[6 * t], &out[6 * t] + 6),
               (std::vector<unsigned>{want, 1, 0, 1, 0, t}));
   }

@@ -28,15 +28,15 @@ TEST_F(RmsnormKernel, IsRightForRowsOfAWarp) {
 }
 
 TEST_F(RmsnormKernel, IsRightForRowsOfABlock) {
-  // 513 and 1025: the first past a warp's registers; 4100 and 8205: past a block's.
-  for (const int64_t dim : {513, 1000, 1024, 1025, 2049, 4100, 8205}) {
+  // 513 and 1025: the first past a warp's registers; 4100 to 8208: past a block's.
+  for (const int64_t dim : {513, 1000, 1024, 1025, 1032, 2049, 4100, 8205, 8208}) {
     EXPECT_EQ(check_rmsnorm(kProduct, {.rows = 3, .dim = dim}), "") << dim;
   }
 }
 
 TEST_F(RmsnormKernel, IsRightForMisalignedTensors) {
   for (const int64_t dim : {16, 67, 1032}) {
-    for (const size_t offset : {1, 3}) {
+    for (const size_t offset : {1u, 3u}) {
       EXPECT_EQ(check_rmsnorm(kProduct, {.rows = 3, .dim = dim, .offset = offset}), "") << dim;
     }
   }
@@ -52,7 +52,7 @@ TEST_F(RmsnormKernel, AlignmentNeverChangesABit) {
   const int64_t dim = 1064, rows = 2;
   const auto x = normal_values<bf16>(rows * dim, 1.0, 5);
   SameBytes same;
-  for (const size_t offset : {0, 1}) {
+  for (const size_t offset : {0u, 1u}) {
     const DeviceArray<bf16> x_device(x, offset), y(x, offset);
     kernels::rmsnorm<bf16>({y.data(), false}, {}, x_device.data(), 1.0f, 1e-6f, rows, dim, nullptr);
     EXPECT_EQ(same.check("y", y.fetch()), "");

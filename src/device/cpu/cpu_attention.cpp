@@ -3,7 +3,6 @@
 // A chunk walks the query blocks of one kv head. For each, the softmax over up to kKeyBlock keys is
 // one pass; longer rows go block by block with a running maximum. Tiles above the diagonal are
 // never computed.
-#include <omp.h>
 
 #include <cmath>
 #include <limits>
@@ -33,24 +32,21 @@ struct RowState {
 // Returns the factor for what was summed under the old maximum. Clobbers s.
 template <class T>
 float softmax_row(T* p, float* s, int64_t visible, int64_t keys, float scale, RowState& state) {
-  constexpr float kMinusInf = -std::numeric_limits<float>::infinity();
   const int64_t width =
       (visible + AttentionTiling::kLanes - 1) / AttentionTiling::kLanes * AttentionTiling::kLanes;
+  std::fill(s + visible, s + width, -std::numeric_limits<float>::infinity());
+  float largest = -std::numeric_limits<float>::infinity();
+#pragma omp simd reduction(max : largest)
+  for (int64_t i = 0; i < width; ++i) largest = s[i] > largest ? s[i] : largest;
+  const float max = std::max(largest * scale, state.max);
+  // Three loops over a row in L1 beat one: g++ sums lane by lane where bf16 and f32 mix.
 #pragma omp simd
-  for (int64_t i = 0; i < width; ++i) s[i] *= scale;
-  for (int64_t i = visible; i < width; ++i) s[i] = kMinusInf;
-  float max = state.max;
-#pragma omp simd reduction(max : max)
-  for (int64_t i = 0; i < width; ++i) max = s[i] > max ? s[i] : max;
-  float sum = 0.0f;
-#pragma omp simd reduction(+ : sum)
-  for (int64_t i = 0; i < width; ++i) {
-    const float e = exp_simd(s[i] - max);
-    sum += e;
-    store(p[i], e);
-  }
+  for (int64_t i = 0; i < width; ++i) s[i] = exp_simd(s[i] * scale - max);
+#pragma omp simd
+  for (int64_t i = 0; i < width; ++i) store(p[i], s[i]);
   std::fill(p + width, p + keys, T{});
-  const float factor = exp_simd(state.max - max);
+  const float sum = sum_loop(width, [s](int64_t i) { return s[i]; });
+  const float factor = state.max == max || state.sum == 0.0f ? 1.0f : exp_simd(state.max - max);
   state.sum = state.sum * factor + sum;
   state.max = max;
   return factor;
@@ -61,7 +57,7 @@ class Forward {
  public:
   Forward(CpuMatmul& matmul, CpuScratch& scratch, const AttentionTiling& tiling, Out y, Out lse)
       : matmul_(matmul), tiling_(tiling), y_(y), lse_(lse) {
-    const int thread = omp_get_thread_num();
+    const int thread = thread_index();
     const auto buffer = [&]<class U>(U*& to, Slot slot, int64_t count) {
       to = static_cast<U*>(scratch.of_thread(thread, slot, static_cast<size_t>(count) * sizeof(U)));
     };
@@ -104,7 +100,7 @@ class Forward {
       const int64_t visible = std::min(token + 1 - key, keys);
       const float factor = softmax_row(probs_ + row * keys, scores_ + row * keys, visible, keys,
                                        tiling_.shape.scale, states_[row]);
-      if (key == 0 || factor == 1.0f) continue;
+      if (factor == 1.0f) continue;
       float* const mix = mix_ + row * size;
 #pragma omp simd
       for (int64_t j = 0; j < size; ++j) mix[j] *= factor;
@@ -140,6 +136,7 @@ class Forward {
 }  // namespace
 
 void CpuOps::attention(Out y, Out lse, In q, In k, In v, const AttentionShape& shape) {
+  PG_CHECK(shape.scale > 0.0f, "the largest score must stay the largest when it is scaled");
   const AttentionTiling tiling(shape, kKeyBlock);
   with_activation_type(q.dtype, [&]<class T>() {
     parallel_chunks(tiling.chunks(), [&](int64_t chunk) {

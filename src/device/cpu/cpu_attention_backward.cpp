@@ -4,7 +4,6 @@
 // With p = exp(scale q kT - lse) and D = rowsum(dy y): dv = pT dy, ds = scale p (dy vT - D), dq =
 // ds k, dk = dsT q. Tiles are computed transposed, [keys, rows]: then only the product for dq has a
 // transposed left operand, the slowest kind, instead of those for dk and dv.
-#include <omp.h>
 
 #include "src/base/simd_math.h"
 #include "src/base/threads.h"
@@ -46,7 +45,7 @@ class Backward {
   Backward(CpuMatmul& matmul, CpuScratch& scratch, const AttentionTiling& tiling,
            const Tensors& tensors, float* sums_k, float* sums_v)
       : matmul_(matmul), tiling_(tiling), tensors_(tensors), sums_k_(sums_k), sums_v_(sums_v) {
-    const int thread = omp_get_thread_num();
+    const int thread = thread_index();
     const auto buffer = [&]<class U>(U*& to, Slot slot, int64_t count) {
       to = static_cast<U*>(scratch.of_thread(thread, slot, static_cast<size_t>(count) * sizeof(U)));
     };
@@ -129,18 +128,23 @@ class Backward {
   // One key's row of the tile, for all query rows: p and ds.
   void differentiate_key(const QueryBlock& block, int64_t token, int64_t row_offset) {
     const float scale = tiling_.shape.scale;
-    const float* const scores = scores_ + row_offset;
-    const float* const dprobs = dprobs_ + row_offset;
+    float* const p = scores_ + row_offset;
+    float* const ds = dprobs_ + row_offset;
     const float* const lse = lse_;
     const float* const delta = delta_;
     T* const probs = probs_ + row_offset;
     T* const dscores = dscores_ + row_offset;
+    // Rounding in loops of its own: g++ makes poor code where bf16 and f32 mix with much
+    // arithmetic.
 #pragma omp simd
     for (int64_t i = 0; i < block.rows; ++i) {
-      const float p = exp_simd(scores[i] * scale - lse[i]);
-      store(probs[i], p);
-      store(dscores[i], p * (dprobs[i] - delta[i]) * scale);
+      p[i] = exp_simd(p[i] * scale - lse[i]);
+      ds[i] = p[i] * (ds[i] - delta[i]) * scale;
     }
+#pragma omp simd
+    for (int64_t i = 0; i < block.rows; ++i) store(probs[i], p[i]);
+#pragma omp simd
+    for (int64_t i = 0; i < block.rows; ++i) store(dscores[i], ds[i]);
     if (token <= block.begin) return;
     // Queries before this key do not see it.
     const int64_t hidden = token - block.begin;
@@ -213,9 +217,9 @@ void CpuOps::attention_backward(Out dq, Out dk, Out dv, In dy, In y, In lse, In 
     };
     parallel_chunks(tiling.chunks(), [&](int64_t index) {
       const AttentionChunk chunk(tiling, index);
-      float* const sums = whole ? static_cast<float*>(scratch_->of_thread(omp_get_thread_num(),
-                                                                          kSlotSums, share_bytes))
-                                : shared + index * 2 * share;
+      float* const sums =
+          whole ? static_cast<float*>(scratch_->of_thread(thread_index(), kSlotSums, share_bytes))
+                : shared + index * 2 * share;
       Backward<T>(*matmul_, *scratch_, tiling, tensors, sums, sums + share).run(chunk);
       if (whole) write_head(chunk.batch, chunk.kv_head, sums);
     });

@@ -2,13 +2,13 @@
 //
 // A row of logits stays in L1 between its passes: t = tanh(z / cap) into scratch, the largest t,
 // the exponentials. The backward pass recomputes t and p = e^(cap t - lse) from the logits and lse.
-#include <omp.h>
 
 #include <algorithm>
 #include <bit>
 #include <cmath>
 #include <limits>
 
+#include "src/base/threads.h"
 #include "src/base/simd_math.h"
 #include "src/device/cpu/cpu_loops.h"
 #include "src/device/cpu/cpu_ops.h"
@@ -99,7 +99,7 @@ double sum_double(int64_t begin, int64_t end, Value value) {
 void CpuOps::softcap_xent(Out loss, Out lse, In logits, In targets, In weights, float cap,
                           int64_t rows, int64_t vocab, int64_t n) {
   parallel_ranges(rows, chunk_rows(vocab), [&](int64_t begin, int64_t end) {
-    float* const t = thread_floats(*scratch_, omp_get_thread_num(), kSlotRows, vocab);
+    float* const t = thread_floats(*scratch_, thread_index(), kSlotRows, vocab);
     for (int64_t row = begin; row < end; ++row) {
       const Targets row_targets{targets.as<int32_t>() + row * n, weights.as<float>(), n};
       const RowLoss result =
@@ -114,7 +114,7 @@ void CpuOps::softcap_xent_backward(Out dlogits, In logits, In lse, In targets, I
                                    float cap, float dloss, int64_t rows, int64_t vocab, int64_t n) {
   with_activation_type(dlogits.dtype, [&]<class T>() {
     parallel_ranges(rows, chunk_rows(vocab), [&](int64_t begin, int64_t end) {
-      float* const t = thread_floats(*scratch_, omp_get_thread_num(), kSlotRows, 2 * vocab);
+      float* const t = thread_floats(*scratch_, thread_index(), kSlotRows, 2 * vocab);
       float* const dz = t + vocab;
       for (int64_t row = begin; row < end; ++row) {
         const Targets row_targets{targets.as<int32_t>() + row * n, weights.as<float>(), n};

@@ -123,16 +123,16 @@ CpuMatmul::CpuMatmul(int max_threads, bool emulate_bf16)
 CpuMatmul::~CpuMatmul() = default;
 
 CpuMatmul::Thread& CpuMatmul::this_thread() {
-  const auto index = static_cast<size_t>(omp_get_thread_num());
+  const auto index = static_cast<size_t>(thread_index());
   PG_CHECK(index < threads_.size(), "more threads than CpuMatmul was made for");
   if (threads_[index] == nullptr) threads_[index] = std::make_unique<Thread>();
   return *threads_[index];
 }
 
 void CpuMatmul::run(const Product& product, const void* a, const void* b, void* c) {
-  const int thread_index = omp_get_thread_num();
+  const int index = thread_index();
   if (emulate_bf16_ && product.operands == DType::kBF16) {
-    run_widened(thread_index, product, a, b, c);
+    run_widened(index, product, a, b, c);
     return;
   }
   const OneThread one_thread;
@@ -144,14 +144,14 @@ void CpuMatmul::run(const Product& product, const void* a, const void* b, void* 
   Kernel& kernel = found->second;
   if (!kernel.primitive) {
     PG_CHECK(product.operands == DType::kBF16, "oneDNN has no f32 product for this machine");
-    run_widened(thread_index, product, a, b, c);
+    run_widened(index, product, a, b, c);
     return;
   }
   kernel.a.set_data_handle(const_cast<void*>(a));
   kernel.b.set_data_handle(const_cast<void*>(b));
   kernel.c.set_data_handle(c);
   kernel.library_scratch.set_data_handle(
-      scratch_.of_thread(thread_index, kSlotLibrary, kernel.library_scratch_bytes));
+      scratch_.of_thread(index, kSlotLibrary, kernel.library_scratch_bytes));
   const std::array<dnnl_exec_arg_t, 4> args = {{
       {DNNL_ARG_SRC, kernel.a.get()},
       {DNNL_ARG_WEIGHTS, kernel.b.get()},

@@ -1,6 +1,5 @@
 // Newton-Schulz orthogonalisation, the heart of Muon (Jordan et al. 2024): X <- a X + (b A + c A A)
 // X with A = X Xt.
-#include <omp.h>
 
 #include <cmath>
 #include <utility>
@@ -105,7 +104,7 @@ class NewtonSchulz {
       const Product block = {.m = end - begin, .n = side_, .k = side_, .operands = kType};
       const int64_t count = block.m * side_;
       float* const square =
-          cpu::thread_floats(scratch_, omp_get_thread_num(), cpu::kSlotRows, count);
+          cpu::thread_floats(scratch_, thread_index(), cpu::kSlotRows, count);
       matmul_.run(block, gram_operand_ + begin * side_, gram_operand_, square);
       const float* const gram = gram_ + begin * side_;
       T* const polynomial = polynomial_ + begin * side_;

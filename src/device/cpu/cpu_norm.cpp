@@ -3,12 +3,12 @@
 //
 // The per-head ops convert a whole row [heads*S] to floats in L1 first: a head is too short to fill
 // bf16 vectors, most of all its few rotated channels.
-#include <omp.h>
 
 #include <algorithm>
 #include <cmath>
 #include <type_traits>
 
+#include "src/base/threads.h"
 #include "src/device/cpu/cpu_loops.h"
 #include "src/device/cpu/cpu_ops.h"
 
@@ -219,7 +219,7 @@ void CpuOps::qk_norm_rope(Out y, Out rstd, In x, In gain, In table, float eps,
   with_activation_type(x.dtype, [&]<class T>() {
     parallel_ranges(shape.rows(), chunk_rows(dim), [&](int64_t begin, int64_t end) {
       float* const values =
-          thread_floats(*scratch_, omp_get_thread_num(), kSlotRows, dim + heads + shape.rope_dims);
+          thread_floats(*scratch_, thread_index(), kSlotRows, dim + heads + shape.rope_dims);
       float* const r = values + dim;
       const Rotation rotation{r + heads, r + heads + half, half};
       for (int64_t row = begin; row < end; ++row) {
@@ -246,7 +246,7 @@ void CpuOps::qk_norm_rope_backward(Out dx, Out dgain, In dy, In x, In rstd, In g
   with_activation_type(x.dtype, [&]<class T>() {
     parallel_ranges(shape.rows(), grain, [&](int64_t begin, int64_t end) {
       float* const values =
-          thread_floats(*scratch_, omp_get_thread_num(), kSlotRows, 2 * dim + shape.rope_dims);
+          thread_floats(*scratch_, thread_index(), kSlotRows, 2 * dim + shape.rope_dims);
       float* const xs = values + dim;
       const Rotation back{xs + dim, xs + dim + half, half};
       float* const total = sums.start_chunk(begin / grain);
@@ -269,7 +269,7 @@ void CpuOps::xsa(Out y, In x, In v, const AttentionShape& shape) {
   const int64_t dim = shape.heads * shape.head_dim, kv_dim = kv_heads * shape.head_dim;
   with_activation_type(x.dtype, [&]<class T>() {
     parallel_ranges(shape.rows(), chunk_rows(dim), [&](int64_t begin, int64_t end) {
-      float* const xs = thread_floats(*scratch_, omp_get_thread_num(), kSlotRows, dim + kv_dim);
+      float* const xs = thread_floats(*scratch_, thread_index(), kSlotRows, dim + kv_dim);
       float* const vs = xs + dim;
       for (int64_t row = begin; row < end; ++row) {
         load_row(xs, x.as<T>() + row * dim, dim);
@@ -287,7 +287,7 @@ void CpuOps::xsa_backward(Out dx, Out dv, In dy, In x, In v, const AttentionShap
   with_activation_type(x.dtype, [&]<class T>() {
     parallel_ranges(shape.rows(), chunk_rows(dim), [&](int64_t begin, int64_t end) {
       float* const dys =
-          thread_floats(*scratch_, omp_get_thread_num(), kSlotRows, 2 * (dim + kv_dim));
+          thread_floats(*scratch_, thread_index(), kSlotRows, 2 * (dim + kv_dim));
       float* const xs = dys + dim;
       float* const vs = xs + dim;
       float* const dvs = vs + kv_dim;

@@ -14,7 +14,7 @@ class CpuScratch {
  public:
   explicit CpuScratch(int threads) : slots_(static_cast<size_t>(threads) + 1) {}
 
-  // At least `bytes` of 64-byte-aligned memory of this thread (omp_get_thread_num()), valid until the same thread asks
+  // At least `bytes` of 64-byte-aligned memory of this thread (thread_index()), valid until the same thread asks
   // for the same slot again. Contents are unspecified.
   void* of_thread(int thread, size_t slot, size_t bytes) {
     PG_CHECK(static_cast<size_t>(thread) + 1 < slots_.size(), "more threads than CpuScratch was made for");
