@@ -15,10 +15,31 @@ struct EvalConfig {
 
 template <class Config, class Visit>
 void visit_eval_fields(Config& c, Visit&& visit) {
-  visit(FieldInfo{.key = "context", .help = "tokens of a scoring window", .unit = "tokens", .environment = "EVAL_SEQ_LEN", .min = 1, .max = 1 << 20}, c.context);
-  visit(FieldInfo{.key = "stride", .help = "tokens by which the window slides; at most context, which means no overlap", .unit = "tokens", .environment = "EVAL_STRIDE", .min = 1, .max = 1 << 20}, c.stride);
-  visit(FieldInfo{.key = "batch_tokens", .help = "tokens of the windows scored in one forward pass", .unit = "tokens", .min = 1, .max = 1 << 24}, c.batch_tokens);
-  visit(FieldInfo{.key = "wallclock_s", .help = "evaluation budget", .unit = "s", .min = 0, .max = 1e7}, c.wallclock_s);
+  visit(FieldInfo{.key = "context",
+                  .help = "tokens of a scoring window",
+                  .unit = "tokens",
+                  .environment = "EVAL_SEQ_LEN",
+                  .min = 1,
+                  .max = 1 << 20},
+        c.context);
+  visit(FieldInfo{.key = "stride",
+                  .help =
+                      "tokens by which the window slides; at most context, which means no overlap",
+                  .unit = "tokens",
+                  .environment = "EVAL_STRIDE",
+                  .min = 1,
+                  .max = 1 << 20},
+        c.stride);
+  visit(FieldInfo{.key = "batch_tokens",
+                  .help = "tokens of the windows scored in one forward pass",
+                  .unit = "tokens",
+                  .min = 1,
+                  .max = 1 << 24},
+        c.batch_tokens);
+  visit(
+      FieldInfo{
+          .key = "wallclock_s", .help = "evaluation budget", .unit = "s", .min = 0, .max = 1e7},
+      c.wallclock_s);
 }
 
 }  // namespace pg

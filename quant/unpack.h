@@ -1,5 +1,5 @@
-// From artifact bytes to weights: the only way into evaluation. The bytes are a stranger's: every defect is an error
-// text, never a crash, and memory is bounded by what the header may declare.
+// From artifact bytes to weights: the only way into evaluation. The bytes are a stranger's: every
+// defect is an error text, never a crash, and memory is bounded by what the header may declare.
 #pragma once
 #include <cstdint>
 #include <span>

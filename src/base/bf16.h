@@ -1,6 +1,6 @@
 // bfloat16 storage type: the upper 16 bits of an fp32, rounded to nearest even.
-// Arithmetic happens in fp32; this type only stores. It compiles under nvcc too, so that kernels and
-// host code share one definition, which is why the function qualifiers are macros here.
+// Arithmetic happens in fp32; this type only stores. It compiles under nvcc too, so that kernels
+// and host code share one definition, which is why the function qualifiers are macros here.
 #pragma once
 #include <cstdint>
 #include <cstring>

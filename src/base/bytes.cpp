@@ -45,7 +45,8 @@ Bytes read_file(const std::filesystem::path& path, uint64_t max_bytes) {
   }
   struct stat info = {};
   if (::fstat(file.value(), &info) != 0 || !S_ISREG(info.st_mode)) {
-    throw Error("not a regular file: \"" + path.string() + "\"; give a file, not a folder or device");
+    throw Error("not a regular file: \"" + path.string() +
+                "\"; give a file, not a folder or device");
   }
   const auto size = static_cast<uint64_t>(info.st_size);
   if (size > max_bytes) {

@@ -18,8 +18,9 @@ using Bytes = std::vector<uint8_t>;
 Bytes read_file(const std::filesystem::path& path, uint64_t max_bytes = uint64_t{1} << 34);
 std::string read_text_file(const std::filesystem::path& path);
 
-// Writes path.tmp, fsyncs, renames over path, fsyncs the folder: after a kill or a full disk the old file or
-// the new one stands there, never half of one. Creates missing parent folders. Throws Error (no space, ...).
+// Writes path.tmp, fsyncs, renames over path, fsyncs the folder: after a kill or a full disk the
+// old file or the new one stands there, never half of one. Creates missing parent folders. Throws
+// Error (no space, ...).
 void write_file_atomic(const std::filesystem::path& path, std::span<const uint8_t> bytes);
 void write_file_atomic(const std::filesystem::path& path, std::string_view text);
 
@@ -49,8 +50,8 @@ class ByteWriter {
   Bytes out_;
 };
 
-// Reads little-endian fields from untrusted bytes. After the first read past the end every read gives zero
-// and ok() is false, so a parser may check once per group of fields.
+// Reads little-endian fields from untrusted bytes. After the first read past the end every read
+// gives zero and ok() is false, so a parser may check once per group of fields.
 class ByteReader {
  public:
   explicit ByteReader(std::span<const uint8_t> bytes) : bytes_(bytes) {}

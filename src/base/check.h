@@ -1,5 +1,6 @@
-// PG_CHECK for programmer mistakes: on in release builds, prints the condition, a message and the place,
-// then aborts. Never use it on input: a user's mistake throws Error, untrusted bytes return Result.
+// PG_CHECK for programmer mistakes: on in release builds, prints the condition, a message and the
+// place, then aborts. Never use it on input: a user's mistake throws Error, untrusted bytes return
+// Result.
 #pragma once
 #include <cstdio>
 #include <cstdlib>

@@ -1,4 +1,5 @@
-// Time is a parameter: whatever decides by the clock takes a Clock, so that tests and replays can drive it.
+// Time is a parameter: whatever decides by the clock takes a Clock, so that tests and replays can
+// drive it.
 #pragma once
 #include <chrono>
 
@@ -14,7 +15,8 @@ class Clock {
 class SteadyClock final : public Clock {
  public:
   double now_s() override {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
+        .count();
   }
 };
 

@@ -1,8 +1,9 @@
-// What a recipe key is: its name, unit, range, help text and the environment variable the community uses for it.
+// What a recipe key is: its name, unit, range, help text and the environment variable the community
+// uses for it.
 //
-// A config struct lists its fields once, in visit_fields(config, visit), which calls visit(FieldInfo, member) for
-// each. Parsing, printing, help, validation, the record and the artifact header are visitors over that list.
-// Members are int64_t, double, bool or std::string.
+// A config struct lists its fields once, in visit_fields(config, visit), which calls
+// visit(FieldInfo, member) for each. Parsing, printing, help, validation, the record and the
+// artifact header are visitors over that list. Members are int64_t, double, bool or std::string.
 #pragma once
 #include <limits>
 

@@ -1,5 +1,5 @@
-// Hashes: SHA-256 for what must not be forged or confused (artifacts, tokenizers, recipes), FNV-1a for
-// cheap fingerprints.
+// Hashes: SHA-256 for what must not be forged or confused (artifacts, tokenizers, recipes), FNV-1a
+// for cheap fingerprints.
 #pragma once
 #include <array>
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Counter-based random numbers: value = f(seed, stream, index). No state, so any thread or rank may draw
-// any element and all agree; a resumed run continues where it stopped by index alone.
+// Counter-based random numbers: value = f(seed, stream, index). No state, so any thread or rank may
+// draw any element and all agree; a resumed run continues where it stopped by index alone.
 #pragma once
 #include <cmath>
 #include <cstdint>
@@ -7,7 +7,8 @@
 
 namespace pg {
 
-// The finaliser of SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014).
+// The finaliser of SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number
+// generators", 2014).
 constexpr uint64_t mix64(uint64_t x) {
   x += 0x9e3779b97f4a7c15ull;
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;

@@ -1,13 +1,14 @@
-// exp and tanh that compilers vectorise inside `#pragma omp simd` loops and that give the same bits on every
-// machine with the same contraction rules; libm's stay scalar without -ffast-math.
+// exp and tanh that compilers vectorise inside `#pragma omp simd` loops and that give the same bits
+// on every machine with the same contraction rules; libm's stay scalar without -ffast-math.
 #pragma once
 #include <bit>
 #include <cstdint>
 
 namespace pg {
 
-// e^x for float x. Range reduction x = n ln2 + r, |r| <= ln2/2, then a degree-6 polynomial (minimax, Cephes expf).
-// Relative error < 2e-7 on [-87, 88]; below -87 the result is 0 (no denormals), above 88 it is clamped at e^88.
+// e^x for float x. Range reduction x = n ln2 + r, |r| <= ln2/2, then a degree-6 polynomial
+// (minimax, Cephes expf). Relative error < 2e-7 on [-87, 88]; below -87 the result is 0 (no
+// denormals), above 88 it is clamped at e^88.
 inline float exp_simd(float x) {
   constexpr float kLog2e = 1.44269504088896341f;
   constexpr float kLn2High = 0.693359375f, kLn2Low = -2.12194440e-4f;
@@ -29,8 +30,9 @@ inline float exp_simd(float x) {
   return x < kMin ? 0.0f : p * scale;
 }
 
-// tanh(x) = (1 - e^-2|x|) / (1 + e^-2|x|) with the sign of x; for small |x| the cancellation in 1 - e costs at most
-// 2^-24 absolute, which softcap (30 tanh(z / 30)) turns into 2e-6 absolute on a logit.
+// tanh(x) = (1 - e^-2|x|) / (1 + e^-2|x|) with the sign of x; for small |x| the cancellation in 1 -
+// e costs at most 2^-24 absolute, which softcap (30 tanh(z / 30)) turns into 2e-6 absolute on a
+// logit.
 inline float tanh_simd(float x) {
   const float a = x < 0.0f ? -x : x;
   const float e = exp_simd(-2.0f * a);

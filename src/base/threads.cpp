@@ -17,8 +17,8 @@ namespace {
 thread_local int t_index = 0;
 thread_local bool t_in_loop = false;
 
-// A step is some hundred loops with gaps of microseconds: a worker that looks on for this many turns (about 50 us) meets
-// the next loop awake, and sleeps when the gap is a long one.
+// A step is some hundred loops with gaps of microseconds: a worker that looks on for this many
+// turns (about 50 us) meets the next loop awake, and sleeps when the gap is a long one.
 constexpr int kSpinTurns = 2000;
 
 void relax() {
@@ -36,8 +36,9 @@ int default_thread_count() {
   return 1;
 }
 
-// One loop at a time. `ticket_` holds (loop number << 32 | next chunk), so a claim by compare-and-swap fails when the loop it
-// was meant for is over. Between loops the ticket is closed, so that nobody claims while the loop's description changes.
+// One loop at a time. `ticket_` holds (loop number << 32 | next chunk), so a claim by
+// compare-and-swap fails when the loop it was meant for is over. Between loops the ticket is
+// closed, so that nobody claims while the loop's description changes.
 class ThreadPool {
  public:
   explicit ThreadPool(int threads) {
@@ -57,9 +58,10 @@ class ThreadPool {
   bool try_run(int64_t chunks, internal::ChunkBody body, const void* context) {
     const std::unique_lock lock(busy_, std::try_to_lock);
     if (!lock.owns_lock()) return false;
-    body_.store(body, std::memory_order_relaxed);
-    context_.store(context, std::memory_order_relaxed);
-    chunks_.store(chunks, std::memory_order_relaxed);
+    // Release and acquire: who sees one of these sees the ticket closed before it.
+    body_.store(body, std::memory_order_release);
+    context_.store(context, std::memory_order_release);
+    chunks_.store(chunks, std::memory_order_release);
     done_.store(0, std::memory_order_relaxed);
     const uint64_t loop = (ticket_.load(std::memory_order_relaxed) >> 32) + 1;
     ticket_.store(loop << 32, std::memory_order_release);  // opens the loop
@@ -80,9 +82,9 @@ class ThreadPool {
     for (;;) {
       uint64_t ticket = ticket_.load(std::memory_order_acquire);
       const auto chunk = static_cast<int64_t>(ticket & kClosed);
-      const internal::ChunkBody body = body_.load(std::memory_order_relaxed);
-      const void* const context = context_.load(std::memory_order_relaxed);
-      if (chunk >= chunks_.load(std::memory_order_relaxed)) break;  // all taken, or closed
+      const internal::ChunkBody body = body_.load(std::memory_order_acquire);
+      const void* const context = context_.load(std::memory_order_acquire);
+      if (chunk >= chunks_.load(std::memory_order_acquire)) break;  // all taken, or closed
       // Success means that the loop the three values above were read for is still the current one.
       if (!ticket_.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel)) continue;
       body(context, chunk);
@@ -123,7 +125,8 @@ class ThreadPool {
 
 // The one process-wide object: cores are a process-wide resource, and every loop shares them.
 std::unique_ptr<ThreadPool>& pool() {
-  static std::unique_ptr<ThreadPool> instance = std::make_unique<ThreadPool>(default_thread_count());
+  static std::unique_ptr<ThreadPool> instance =
+      std::make_unique<ThreadPool>(default_thread_count());
   return instance;
 }
 

@@ -1,18 +1,21 @@
 // Parallel loops whose results do not depend on the number of threads.
 //
-// Work is cut into chunks by the caller, from sizes alone. Threads take chunks dynamically, so that a core that is busy with
-// something else does not stall the rest; determinism comes from what a chunk computes, not from who computes it. A chunk
-// writes only its own outputs; partial sums are combined in chunk order.
+// Work is cut into chunks by the caller, from sizes alone. Threads take chunks dynamically, so that
+// a core that is busy with something else does not stall the rest; determinism comes from what a
+// chunk computes, not from who computes it. A chunk writes only its own outputs; partial sums are
+// combined in chunk order.
 //
-// Why not OpenMP: the barrier of its parallel regions waits for every thread, also for one that took no chunk because a
-// neighbour's process holds its core. On a busy two-core machine that made a training step twenty times slower. Here the
-// caller waits only for chunks that somebody has begun.
+// Why not OpenMP: the barrier of its parallel regions waits for every thread, also for one that
+// took no chunk because a neighbour's process holds its core. On a busy two-core machine that made
+// a training step twenty times slower. Here the caller waits only for chunks that somebody has
+// begun.
 #pragma once
 #include <cstdint>
 
 namespace pg {
 
-// Threads that parallel_chunks uses, the caller included: OMP_NUM_THREADS when set, else the cores this process may use.
+// Threads that parallel_chunks uses, the caller included: OMP_NUM_THREADS when set, else the cores
+// this process may use.
 int thread_count();
 // Waits for a running loop. Not from inside a loop's body.
 void set_thread_count(int count);
@@ -34,7 +37,8 @@ void parallel_chunks(int64_t chunks, const Body& body) {
       &body);
 }
 
-// Cuts [0, count) into pieces of `grain` and runs body(begin, end) for each, as parallel_chunks does.
+// Cuts [0, count) into pieces of `grain` and runs body(begin, end) for each, as parallel_chunks
+// does.
 template <class Body>
 void parallel_ranges(int64_t count, int64_t grain, const Body& body) {
   parallel_chunks((count + grain - 1) / grain, [&](int64_t chunk) {

@@ -15,10 +15,19 @@ struct DataConfig {
 
 template <class Config, class Visit>
 void visit_data_fields(Config& c, Visit&& visit) {
-  visit(FieldInfo{.key = "train_shards", .help = "training shards in the challenge's format: a file or a glob"}, c.train_shards);
-  visit(FieldInfo{.key = "val_shards", .help = "validation shards: a file or a glob"}, c.val_shards);
-  visit(FieldInfo{.key = "tokenizer", .help = "SentencePiece .model file that made the shards", .environment = "TOKENIZER_PATH"}, c.tokenizer);
-  visit(FieldInfo{.key = "loader", .help = "order of the training windows", .choices = "sequential|coprime|shuffled"}, c.loader);
+  visit(FieldInfo{.key = "train_shards",
+                  .help = "training shards in the challenge's format: a file or a glob"},
+        c.train_shards);
+  visit(FieldInfo{.key = "val_shards", .help = "validation shards: a file or a glob"},
+        c.val_shards);
+  visit(FieldInfo{.key = "tokenizer",
+                  .help = "SentencePiece .model file that made the shards",
+                  .environment = "TOKENIZER_PATH"},
+        c.tokenizer);
+  visit(FieldInfo{.key = "loader",
+                  .help = "order of the training windows",
+                  .choices = "sequential|coprime|shuffled"},
+        c.loader);
 }
 
 }  // namespace pg

@@ -1,14 +1,16 @@
-// The op table: every computation a model, an optimizer or a scorer may ask of a device. Implementations: `cpu`
-// (fast), `reference` (double loops: the specification), `simt` (CUDA kernels run on the host), `cuda`.
+// The op table: every computation a model, an optimizer or a scorer may ask of a device.
+// Implementations: `cpu` (fast), `reference` (double loops: the specification), `simt` (CUDA
+// kernels run on the host), `cuda`.
 //
-// Element types. Activations and the compute copies of weights share one type per device (bf16 or f32; the
-// reference also takes f64). Tensors marked f32 below are f32 on every device, and f64 when the reference runs in
-// f64. Ids are int32. Whatever the storage type, sums accumulate in f32 or wider, in an order that
-// depends on shapes alone, so results are bitwise equal for any number of threads.
+// Element types. Activations and the compute copies of weights share one type per device (bf16 or
+// f32; the reference also takes f64). Tensors marked f32 below are f32 on every device, and f64
+// when the reference runs in f64. Ids are int32. Whatever the storage type, sums accumulate in f32
+// or wider, in an order that depends on shapes alone, so results are bitwise equal for any number
+// of threads.
 //
-// Outputs: overwritten, or added to when Out::accumulate is set. An empty Out is not computed. Inputs and
-// outputs do not alias unless the comment allows it. Letters: B batch, T tokens, N = B*T rows, D model,
-// H heads, K kv heads, S head size, V vocabulary.
+// Outputs: overwritten, or added to when Out::accumulate is set. An empty Out is not computed.
+// Inputs and outputs do not alias unless the comment allows it. Letters: B batch, T tokens, N = B*T
+// rows, D model, H heads, K kv heads, S head size, V vocabulary.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -43,25 +45,30 @@ class Ops {
  public:
   virtual ~Ops() = default;
 
-  // ---- linear maps --------------------------------------------------------------------------------------
-  // y[rows, out] = x[rows, in] w[out, in]T. y is an activation or f32.
+  // ---- linear maps
+  // -------------------------------------------------------------------------------------- y[rows,
+  // out] = x[rows, in] w[out, in]T. y is an activation or f32.
   virtual void linear(Out y, In x, In w, int64_t rows, int64_t in, int64_t out) = 0;
   // dx[rows, in] = dy[rows, out] w[out, in].
   virtual void linear_dx(Out dx, In dy, In w, int64_t rows, int64_t in, int64_t out) = 0;
   // dw[out, in] f32 = dy[rows, out]T x[rows, in].
   virtual void linear_dw(Out dw, In dy, In x, int64_t rows, int64_t in, int64_t out) = 0;
 
-  // ---- embeddings ---------------------------------------------------------------------------------------
-  // y[rows, dim] = table[ids[row], :]; table [vocab, dim] has the activation type. Ids lie in [0, vocab).
+  // ---- embeddings
+  // --------------------------------------------------------------------------------------- y[rows,
+  // dim] = table[ids[row], :]; table [vocab, dim] has the activation type. Ids lie in [0, vocab).
   virtual void embed(Out y, In ids, In table, int64_t rows, int64_t dim) = 0;
   // dtable[vocab, dim] f32: row v = sum over rows with ids[row] == v of dy[row, :], in row order.
-  virtual void embed_backward(Out dtable, In ids, In dy, int64_t rows, int64_t vocab, int64_t dim) = 0;
+  virtual void embed_backward(Out dtable, In ids, In dy, int64_t rows, int64_t vocab,
+                              int64_t dim) = 0;
   // Bucket of the bigram (previous id, id), for rows of T tokens each (model_training.md 2.2):
-  // M = buckets-1; hashed = M at each row start, else ((36313 id_t) xor (27191 id_{t-1})) mod M, in int32 arithmetic.
+  // M = buckets-1; hashed = M at each row start, else ((36313 id_t) xor (27191 id_{t-1})) mod M, in
+  // int32 arithmetic.
   virtual void bigram_hash(Out hashed, In ids, int64_t rows, int64_t tokens, int64_t buckets) = 0;
 
-  // ---- elementwise --------------------------------------------------------------------------------------
-  // y[count] = x + s1 s2 z; s1, s2 f32 [1]; an empty s2 counts as 1.
+  // ---- elementwise
+  // -------------------------------------------------------------------------------------- y[count]
+  // = x + s1 s2 z; s1, s2 f32 [1]; an empty s2 counts as 1.
   virtual void add_scaled(Out y, In x, In z, In s1, In s2, int64_t count) = 0;
   // dx = dy, dz = s1 s2 dy, ds1 = s2 sum(dy z), ds2 = s1 sum(dy z); ds f32 [1].
   virtual void add_scaled_backward(Out dx, Out dz, Out ds1, Out ds2, In dy, In z, In s1, In s2,
@@ -69,28 +76,36 @@ class Ops {
   // y[rows, dim] = a * x + b * z with per-channel a, b f32 [dim]; an empty a or b counts as ones.
   virtual void mix(Out y, In x, In a, In z, In b, int64_t rows, int64_t dim) = 0;
   // dx = a dy, dz = b dy, da = sum over rows of dy x, db = of dy z; da, db f32 [dim].
-  virtual void mix_backward(Out dx, Out dz, Out da, Out db, In dy, In x, In a, In z, In b, int64_t rows,
-                            int64_t dim) = 0;
+  virtual void mix_backward(Out dx, Out dz, Out da, Out db, In dy, In x, In a, In z, In b,
+                            int64_t rows, int64_t dim) = 0;
   // y[count] = l(x)^2, l(x) = x for x > 0 else slope x (LeakyReLU squared).
   virtual void leaky_relu2(Out y, In x, float slope, int64_t count) = 0;
   // dx = dy * (2x for x > 0, else 2 slope^2 x).
   virtual void leaky_relu2_backward(Out dx, In dy, In x, float slope, int64_t count) = 0;
-  // g = sigmoid(gate[dim]); y_t = (1-g) x_t + g x_{t-1}, x_{-1} = 0 at the start of every T tokens; gate f32.
+  // g = sigmoid(gate[dim]); y_t = (1-g) x_t + g x_{t-1}, x_{-1} = 0 at the start of every T tokens;
+  // gate f32.
   virtual void smear(Out y, In x, In gate, int64_t rows, int64_t tokens, int64_t dim) = 0;
   virtual void smear_backward(Out dx, Out dgate, In dy, In x, In gate, int64_t rows, int64_t tokens,
                               int64_t dim) = 0;
 
-  // ---- norms --------------------------------------------------------------------------------------------
-  // r = 1/sqrt(mean(x^2) + eps); y[rows, dim] = scale r x; rstd[rows] f32 = r (Zhang, Sennrich 2019; no weight).
-  virtual void rmsnorm(Out y, Out rstd, In x, float scale, float eps, int64_t rows, int64_t dim) = 0;
+  // ---- norms
+  // -------------------------------------------------------------------------------------------- r
+  // = 1/sqrt(mean(x^2) + eps); y[rows, dim] = scale r x; rstd[rows] f32 = r (Zhang, Sennrich 2019;
+  // no weight).
+  virtual void rmsnorm(Out y, Out rstd, In x, float scale, float eps, int64_t rows,
+                       int64_t dim) = 0;
   // dx = scale r (dy - x r^2 mean(dy x)).
-  virtual void rmsnorm_backward(Out dx, In dy, In x, In rstd, float scale, int64_t rows, int64_t dim) = 0;
+  virtual void rmsnorm_backward(Out dx, In dy, In x, In rstd, float scale, int64_t rows,
+                                int64_t dim) = 0;
 
-  // ---- attention ----------------------------------------------------------------------------------------
-  // Per head: n = x r (RMSNorm over S, eps), RoPE on the first R dims, times gain[head] (f32; empty counts as 1).
-  // Half-split RoPE with h = R/2: out_i = n_i c + n_{i+h} s, out_{i+h} = n_{i+h} c - n_i s, (c, s) =
-  // table[t, i, 0..1], table f32 [T, R/2, 2]. x, y [N, heads*S]; rstd f32 [N, heads].
-  virtual void qk_norm_rope(Out y, Out rstd, In x, In gain, In table, float eps, const HeadShape& shape) = 0;
+  // ---- attention
+  // ---------------------------------------------------------------------------------------- Per
+  // head: n = x r (RMSNorm over S, eps), RoPE on the first R dims, times gain[head] (f32; empty
+  // counts as 1). Half-split RoPE with h = R/2: out_i = n_i c + n_{i+h} s, out_{i+h} = n_{i+h} c -
+  // n_i s, (c, s) = table[t, i, 0..1], table f32 [T, R/2, 2]. x, y [N, heads*S]; rstd f32 [N,
+  // heads].
+  virtual void qk_norm_rope(Out y, Out rstd, In x, In gain, In table, float eps,
+                            const HeadShape& shape) = 0;
   // dgain f32 [heads].
   virtual void qk_norm_rope_backward(Out dx, Out dgain, In dy, In x, In rstd, In gain, In table,
                                      const HeadShape& shape) = 0;
@@ -100,24 +115,28 @@ class Ops {
   // FlashAttention-2's backward (Dao 2023): recomputes the scores from lse.
   virtual void attention_backward(Out dq, Out dk, Out dv, In dy, In y, In lse, In q, In k, In v,
                                   const AttentionShape& shape) = 0;
-  // Exclusive self-attention: y_h = x_h - (x_h . u) u with u = v_t / max(|v_t|, 1e-12), v of the kv head of h.
-  // x, y [N, H*S], v [N, K*S].
+  // Exclusive self-attention: y_h = x_h - (x_h . u) u with u = v_t / max(|v_t|, 1e-12), v of the kv
+  // head of h. x, y [N, H*S], v [N, K*S].
   virtual void xsa(Out y, In x, In v, const AttentionShape& shape) = 0;
   virtual void xsa_backward(Out dx, Out dv, In dy, In x, In v, const AttentionShape& shape) = 0;
 
-  // ---- loss ---------------------------------------------------------------------------------------------
-  // c = cap tanh(z / cap) for logits z[rows, vocab] f32; lse[row] = log sum exp c; with n weighted targets per row:
-  // loss[row] f32 = (sum_i w_i) lse - sum_i w_i c[y_i]. targets int32 [rows, n], weights f32 [n]. A negative
-  // target is skipped, its weight too. n = 1, w = 1 gives -log p(target) in nats.
-  virtual void softcap_xent(Out loss, Out lse, In logits, In targets, In weights, float cap, int64_t rows,
-                            int64_t vocab, int64_t n) = 0;
-  // dz = dloss ((sum_i w_i) p - sum_i w_i onehot(y_i)) (1 - (c/cap)^2), dloss one constant for all rows.
-  // dlogits [rows, vocab] has the activation type.
-  virtual void softcap_xent_backward(Out dlogits, In logits, In lse, In targets, In weights, float cap,
-                                     float dloss, int64_t rows, int64_t vocab, int64_t n) = 0;
+  // ---- loss
+  // ---------------------------------------------------------------------------------------------
+  // c = cap tanh(z / cap) for logits z[rows, vocab] f32; lse[row] = log sum exp c; with n weighted
+  // targets per row: loss[row] f32 = (sum_i w_i) lse - sum_i w_i c[y_i]. targets int32 [rows, n],
+  // weights f32 [n]. A negative target is skipped, its weight too. n = 1, w = 1 gives -log
+  // p(target) in nats.
+  virtual void softcap_xent(Out loss, Out lse, In logits, In targets, In weights, float cap,
+                            int64_t rows, int64_t vocab, int64_t n) = 0;
+  // dz = dloss ((sum_i w_i) p - sum_i w_i onehot(y_i)) (1 - (c/cap)^2), dloss one constant for all
+  // rows. dlogits [rows, vocab] has the activation type.
+  virtual void softcap_xent_backward(Out dlogits, In logits, In lse, In targets, In weights,
+                                     float cap, float dloss, int64_t rows, int64_t vocab,
+                                     int64_t n) = 0;
 
-  // ---- reductions and casts -----------------------------------------------------------------------------
-  // y[count] = x, converted to y's type.
+  // ---- reductions and casts
+  // ----------------------------------------------------------------------------- y[count] = x,
+  // converted to y's type.
   virtual void cast(Out y, In x, int64_t count) = 0;
   // sum[1] f32 = scale * sum of x[count] f32, accumulated in f64.
   virtual void sum(Out sum, In x, float scale, int64_t count) = 0;
@@ -126,17 +145,19 @@ class Ops {
   // coefficient[1] f32 = min(1, max_norm / (sqrt(squares[1] f64) + 1e-6)); 1 when max_norm is 0.
   virtual void clip_coefficient(Out coefficient, In squares, float max_norm) = 0;
 
-  // ---- optimizers ---------------------------------------------------------------------------------------
-  // All f32, in place. g' = g coefficient[1].
-  // m = b1 m + (1-b1) g'; v = b2 v + (1-b2) g'^2; p = p (1 - lr wd) - lr (m/bias1) / (sqrt(v/bias2) + eps)
-  // (Loshchilov, Hutter 2019).
-  virtual void adamw(Out p, Out m, Out v, In g, In coefficient, const AdamWStep& step, int64_t count) = 0;
-  // m = mu m + g'; u[rows, cols] = g' + mu m (Nesterov). With row_norm each row of u is divided by max(|row|_2, 1e-7).
-  // m, u, g f32.
-  virtual void muon_momentum(Out u, Out m, In g, In coefficient, float mu, bool row_norm, int64_t rows,
-                             int64_t cols) = 0;
-  // In place on u[rows, cols] f32: u /= |u|_F + 1e-7, then one iteration per coefficient triple, on the smaller side.
-  // Products in the device's compute type, accumulated in f32 (Jordan et al. 2024, Muon).
+  // ---- optimizers
+  // --------------------------------------------------------------------------------------- All
+  // f32, in place. g' = g coefficient[1]. m = b1 m + (1-b1) g'; v = b2 v + (1-b2) g'^2; p = p (1 -
+  // lr wd) - lr (m/bias1) / (sqrt(v/bias2) + eps) (Loshchilov, Hutter 2019).
+  virtual void adamw(Out p, Out m, Out v, In g, In coefficient, const AdamWStep& step,
+                     int64_t count) = 0;
+  // m = mu m + g'; u[rows, cols] = g' + mu m (Nesterov). With row_norm each row of u is divided by
+  // max(|row|_2, 1e-7). m, u, g f32.
+  virtual void muon_momentum(Out u, Out m, In g, In coefficient, float mu, bool row_norm,
+                             int64_t rows, int64_t cols) = 0;
+  // In place on u[rows, cols] f32: u /= |u|_F + 1e-7, then one iteration per coefficient triple, on
+  // the smaller side. Products in the device's compute type, accumulated in f32 (Jordan et al.
+  // 2024, Muon).
   virtual void newton_schulz(Out u, std::span<const NewtonSchulzCoefficients> steps, int64_t rows,
                              int64_t cols) = 0;
   // p[count] = p decay - step u, f32.

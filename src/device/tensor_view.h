@@ -1,4 +1,5 @@
-// Raw tensors as the ops see them: a pointer and its element type. Shapes stand in each op's comment.
+// Raw tensors as the ops see them: a pointer and its element type. Shapes stand in each op's
+// comment.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -12,25 +13,45 @@ enum class DType : uint8_t { kF32, kBF16, kF64, kI32 };
 
 constexpr size_t dtype_bytes(DType t) {
   switch (t) {
-    case DType::kBF16: return 2;
-    case DType::kF64: return 8;
-    default: return 4;
+    case DType::kBF16:
+      return 2;
+    case DType::kF64:
+      return 8;
+    default:
+      return 4;
   }
 }
 constexpr const char* dtype_name(DType t) {
   switch (t) {
-    case DType::kBF16: return "bf16";
-    case DType::kF64: return "f64";
-    case DType::kI32: return "i32";
-    default: return "f32";
+    case DType::kBF16:
+      return "bf16";
+    case DType::kF64:
+      return "f64";
+    case DType::kI32:
+      return "i32";
+    default:
+      return "f32";
   }
 }
 
-template <class T> struct DTypeOf;
-template <> struct DTypeOf<float> { static constexpr DType value = DType::kF32; };
-template <> struct DTypeOf<bf16> { static constexpr DType value = DType::kBF16; };
-template <> struct DTypeOf<double> { static constexpr DType value = DType::kF64; };
-template <> struct DTypeOf<int32_t> { static constexpr DType value = DType::kI32; };
+template <class T>
+struct DTypeOf;
+template <>
+struct DTypeOf<float> {
+  static constexpr DType value = DType::kF32;
+};
+template <>
+struct DTypeOf<bf16> {
+  static constexpr DType value = DType::kBF16;
+};
+template <>
+struct DTypeOf<double> {
+  static constexpr DType value = DType::kF64;
+};
+template <>
+struct DTypeOf<int32_t> {
+  static constexpr DType value = DType::kI32;
+};
 
 // A tensor an op reads. An empty one (no data) stands for an absent optional operand.
 struct In {
@@ -45,7 +66,8 @@ struct In {
   }
 };
 
-// A tensor an op writes: y = value, or y += value when accumulate is set. An empty one is not computed.
+// A tensor an op writes: y = value, or y += value when accumulate is set. An empty one is not
+// computed.
 struct Out {
   void* data = nullptr;
   DType dtype = DType::kF32;

@@ -1,6 +1,8 @@
-// The forward pass of record 2026-03-23, written once (model_training.md 2.2-2.7). Gradients come from the plan.
+// The forward pass of record 2026-03-23, written once (model_training.md 2.2-2.7). Gradients come
+// from the plan.
 //
-// Shapes: N = batch * seq_len rows; D model width, H query heads, K kv heads, S head size, F MLP width, V vocabulary.
+// Shapes: N = batch * seq_len rows; D model width, H query heads, K kv heads, S head size, F MLP
+// width, V vocabulary.
 #include "src/model/forward.h"
 
 #include <fmt/format.h>
@@ -13,8 +15,9 @@
 namespace pg {
 namespace {
 
-// (cos, sin) of position times frequency, [T, R/2, 2]. Angles in f64: at long contexts f32 loses the low bits of
-// the product. Beyond rope_ntk_length the base grows by (T / length)^(R / (R - 2)), as the records do.
+// (cos, sin) of position times frequency, [T, R/2, 2]. Angles in f64: at long contexts f32 loses
+// the low bits of the product. Beyond rope_ntk_length the base grows by (T / length)^(R / (R - 2)),
+// as the records do.
 std::vector<float> make_rope_table(const ModelConfig& c, int64_t tokens) {
   const double dims = static_cast<double>(c.rope_dims);
   double base = c.rope_base;
@@ -64,8 +67,8 @@ class Forward {
       if (c.unet_skips && decoder < 0) skips.push_back(x);
     }
 
-    const Tensor h = p.rmsnorm(x, 1.0f);                                   // [N, D]
-    f.logits = p.linear(h, p.weight("tok_emb"), /*f32_output=*/true);      // [N, V], tied head
+    const Tensor h = p.rmsnorm(x, 1.0f);                               // [N, D]
+    f.logits = p.linear(h, p.weight("tok_emb"), /*f32_output=*/true);  // [N, V], tied head
     const float one = 1.0f;
     const Tensor weights = p.constant("target_weights", 1, 1, {&one, 1});
     f.loss = p.softcap_xent(f.logits, f.targets, weights, static_cast<float>(c.logit_softcap)).loss;
@@ -82,8 +85,8 @@ class Forward {
     Tensor x = p.embed(ids, p.weight("tok_emb"));  // [N, D]
     if (c.bigram_buckets > 0) {
       const Tensor hashed = p.bigram_hash(ids, seq_len_, c.bigram_buckets);
-      const Tensor rows = p.embed(hashed, p.weight("bigram.table"));                 // [N, bigram_dim]
-      const Tensor projected = p.linear(rows, p.weight("bigram.proj"));              // [N, D]
+      const Tensor rows = p.embed(hashed, p.weight("bigram.table"));     // [N, bigram_dim]
+      const Tensor projected = p.linear(rows, p.weight("bigram.proj"));  // [N, D]
       x = p.add_scaled(x, projected, p.weight("bigram.scale"));
     }
     x = p.rmsnorm(x, 1.0f);
@@ -110,13 +113,16 @@ class Forward {
     const HeadShape q_heads{batch_, seq_len_, c.heads, c.head_dim(), c.rope_dims};
     const HeadShape k_heads{batch_, seq_len_, c.kv_heads, c.head_dim(), c.rope_dims};
     const AttentionShape shape{
-        batch_, seq_len_, c.heads, c.kv_heads, c.head_dim(),
-        static_cast<float>(1.0 / std::sqrt(static_cast<double>(c.head_dim())))};
+        batch_,       seq_len_,
+        c.heads,      c.kv_heads,
+        c.head_dim(), static_cast<float>(1.0 / std::sqrt(static_cast<double>(c.head_dim())))};
     Tensor v = p.linear(n, weight(l, "attn.v"));  // [N, K*S]
     if (uses_value_embedding(c, l)) {
-      v = p.add_scaled(v, value_embedding_, p.weight("value_embed.scale"), weight(l, "value_embed.scale"));
+      v = p.add_scaled(v, value_embedding_, p.weight("value_embed.scale"),
+                       weight(l, "value_embed.scale"));
     }
-    const Tensor q = p.qk_norm_rope(p.linear(n, weight(l, "attn.q")), weight(l, "attn.q_gain"), rope_, q_heads);
+    const Tensor q =
+        p.qk_norm_rope(p.linear(n, weight(l, "attn.q")), weight(l, "attn.q_gain"), rope_, q_heads);
     const Tensor k = p.qk_norm_rope(p.linear(n, weight(l, "attn.k")), {}, rope_, k_heads);
     Tensor y = p.attention(q, k, v, shape);  // [N, H*S]
     if (uses_xsa(c, l)) y = p.xsa(y, v, shape);
@@ -125,8 +131,8 @@ class Forward {
 
   // n [N, D] -> [N, D].
   Tensor mlp(Tensor n, int64_t l) {
-    const Tensor hidden =
-        p.leaky_relu2(p.linear(n, weight(l, "mlp.up")), static_cast<float>(c.leaky_slope));  // [N, F]
+    const Tensor hidden = p.leaky_relu2(p.linear(n, weight(l, "mlp.up")),
+                                        static_cast<float>(c.leaky_slope));  // [N, F]
     return p.linear(hidden, weight(l, "mlp.down"));
   }
 
@@ -138,7 +144,8 @@ class Forward {
 
 }  // namespace
 
-ForwardTensors record_forward(Plan& plan, const ModelConfig& config, int64_t batch, int64_t seq_len) {
+ForwardTensors record_forward(Plan& plan, const ModelConfig& config, int64_t batch,
+                              int64_t seq_len) {
   return Forward(plan, config, batch, seq_len).record();
 }
 

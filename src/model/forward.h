@@ -14,6 +14,7 @@ struct ForwardTensors {
   Tensor loss;     // [batch*seq_len, 1] f32, nats
 };
 
-ForwardTensors record_forward(Plan& plan, const ModelConfig& config, int64_t batch, int64_t seq_len);
+ForwardTensors record_forward(Plan& plan, const ModelConfig& config, int64_t batch,
+                              int64_t seq_len);
 
 }  // namespace pg

@@ -10,7 +10,8 @@ namespace pg {
 
 struct ModelPlan::Handles {
   ForwardTensors forward;
-  std::vector<float> losses;  // host copy of the token losses, kept so that a step allocates nothing
+  std::vector<float>
+      losses;  // host copy of the token losses, kept so that a step allocates nothing
 };
 
 ModelPlan::ModelPlan(const ModelConfig& config, Weights& weights, int64_t batch, int64_t seq_len,
@@ -21,7 +22,8 @@ ModelPlan::ModelPlan(const ModelConfig& config, Weights& weights, int64_t batch,
       seq_len_(seq_len),
       plan_(std::make_unique<Plan>(weights)),
       handles_(std::make_unique<Handles>()) {
-  if (const std::string problem = check_model_config(config); !problem.empty()) throw Error(problem);
+  if (const std::string problem = check_model_config(config); !problem.empty())
+    throw Error(problem);
   handles_->forward = record_forward(*plan_, config, batch, seq_len);
   if (mode == PlanMode::kScore) plan_->keep(handles_->forward.logits);
   plan_->finish(mode == PlanMode::kTrain ? handles_->forward.loss : Tensor{});

@@ -1,5 +1,6 @@
-// The model as plans over shared weights: one class records the forward pass (and, for training, its gradient) for
-// one batch shape and replays it. The forward pass itself is in forward.cpp and reads like the paper.
+// The model as plans over shared weights: one class records the forward pass (and, for training,
+// its gradient) for one batch shape and replays it. The forward pass itself is in forward.cpp and
+// reads like the paper.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -18,7 +19,8 @@ class Plan;
 std::vector<ParamSpec> list_params(const ModelConfig& config);
 int64_t count_params(const ModelConfig& config);
 
-// Which blocks carry what: the first half of the blocks are the encoder of the U-Net, the rest the decoder.
+// Which blocks carry what: the first half of the blocks are the encoder of the U-Net, the rest the
+// decoder.
 constexpr int64_t encoder_blocks(const ModelConfig& c) { return c.layers / 2; }
 constexpr int64_t skip_count(const ModelConfig& c) { return c.unet_skips ? encoder_blocks(c) : 0; }
 constexpr bool has_value_embedding(const ModelConfig& c) {
@@ -38,8 +40,10 @@ enum class PlanMode : uint8_t {
 
 class ModelPlan {
  public:
-  // Weights and device must outlive this. One plan serves one shape: `batch` rows of `seq_len` tokens.
-  ModelPlan(const ModelConfig& config, Weights& weights, int64_t batch, int64_t seq_len, PlanMode mode);
+  // Weights and device must outlive this. One plan serves one shape: `batch` rows of `seq_len`
+  // tokens.
+  ModelPlan(const ModelConfig& config, Weights& weights, int64_t batch, int64_t seq_len,
+            PlanMode mode);
   ~ModelPlan();
   ModelPlan(ModelPlan&&) noexcept;
 
@@ -48,8 +52,8 @@ class ModelPlan {
 
   // Sets ids and targets, both [batch, seq_len]; ids and targets must lie below vocab_size.
   void load(std::span<const int32_t> ids, std::span<const int32_t> targets);
-  // In kTrain the gradients in Weights are overwritten, or added to when `accumulate`; the loss's gradient
-  // is scaled by loss_scale (1 / micro-batches).
+  // In kTrain the gradients in Weights are overwritten, or added to when `accumulate`; the loss's
+  // gradient is scaled by loss_scale (1 / micro-batches).
   void run(bool accumulate = false, float loss_scale = 1.0f);
 
   // Mean loss of the last run in nats per token. Waits for the device.
@@ -59,9 +63,10 @@ class ModelPlan {
   // Softcapped logits of one position, [vocab]. Waits for the device.
   void read_logits(int64_t row, std::span<float> logits);
 
-  // The first tensor in step order that holds a NaN or an infinity after the last run; empty when all are finite.
+  // The first tensor in step order that holds a NaN or an infinity after the last run; empty when
+  // all are finite.
   std::string find_non_finite();
-  double flops() const;        // of one run
+  double flops() const;  // of one run
   int64_t arena_bytes() const;
   Plan& plan() { return *plan_; }
 

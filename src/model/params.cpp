@@ -13,8 +13,8 @@ class ParamList {
   void add(std::string name, int64_t rows, int64_t cols, ParamGroup group, ParamInit init,
            double init_value) {
     const bool has_compute_copy = group != ParamGroup::kScalar || (rows > 1 && cols > 1);
-    specs_.push_back(
-        {std::move(name), rows, cols, group, init, static_cast<float>(init_value), has_compute_copy});
+    specs_.push_back({std::move(name), rows, cols, group, init, static_cast<float>(init_value),
+                      has_compute_copy});
   }
   void matrix(std::string name, int64_t rows, int64_t cols) {
     add(std::move(name), rows, cols, ParamGroup::kMatrix, ParamInit::kOrthogonal, 1.0);

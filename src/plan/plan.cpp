@@ -1,5 +1,5 @@
-// Recording, replay and inspection of plans. The ops with their gradient rules are in plan_rules.cpp, the arena
-// in plan_place.cpp.
+// Recording, replay and inspection of plans. The ops with their gradient rules are in
+// plan_rules.cpp, the arena in plan_place.cpp.
 #include "src/plan/plan.h"
 
 #include <chrono>
@@ -151,7 +151,8 @@ Plan::OutRef Plan::contribute(Tensor t) {
 }
 
 bool Plan::pass_gradient(Tensor y, Tensor x) {
-  if (!info(x).needs_gradient || info(x).gradient >= 0 || info(x).place != Place::kArena) return false;
+  if (!info(x).needs_gradient || info(x).gradient >= 0 || info(x).place != Place::kArena)
+    return false;
   info(x).gradient = info(y).gradient;
   info(x).gradient_written = true;
   return true;
@@ -232,18 +233,18 @@ std::string Plan::find_non_finite() {
 }
 
 void Plan::write_ids(Tensor t, std::span<const int32_t> values) {
-  PG_CHECK(info(t).dtype == DType::kI32 &&
-               static_cast<int64_t>(values.size()) == info(t).elements(),
-           "ids of another shape");
+  PG_CHECK(
+      info(t).dtype == DType::kI32 && static_cast<int64_t>(values.size()) == info(t).elements(),
+      "ids of another shape");
   weights_->device().upload(info(t).data, values.data(), values.size_bytes());
 }
 
 void Plan::read(Tensor t, int64_t first_element, std::span<float> out) {
   const TensorInfo& tensor = info(t);
   PG_CHECK(tensor.kept && tensor.dtype == DType::kF32, "only kept f32 tensors can be read");
-  PG_CHECK(first_element >= 0 &&
-               first_element + static_cast<int64_t>(out.size()) <= tensor.elements(),
-           "read past the end of a tensor");
+  PG_CHECK(
+      first_element >= 0 && first_element + static_cast<int64_t>(out.size()) <= tensor.elements(),
+      "read past the end of a tensor");
   weights_->device().synchronize();
   weights_->device().download(out.data(), static_cast<const float*>(tensor.data) + first_element,
                               out.size_bytes());

@@ -1,11 +1,14 @@
-// A forward pass recorded once, its gradient from one rule per op, all tensors in one arena, replayed without allocation.
+// A forward pass recorded once, its gradient from one rule per op, all tensors in one arena,
+// replayed without allocation.
 //
-// Recording: each method below appends a step that will call one op, and remembers the op's gradient rule. finish()
-// runs the rules backwards, which appends the backward steps, then gives every tensor a place in the arena by its
-// lifetime. Shapes are static: another batch shape or phase is another plan over the same Weights.
+// Recording: each method below appends a step that will call one op, and remembers the op's
+// gradient rule. finish() runs the rules backwards, which appends the backward steps, then gives
+// every tensor a place in the arena by its lifetime. Shapes are static: another batch shape or
+// phase is another plan over the same Weights.
 //
-// Gradients: the first contribution to a tensor's gradient overwrites, later ones add, decided while recording, so nothing
-// is ever zero-filled. Where an op passes its output's gradient on unchanged, both share one buffer.
+// Gradients: the first contribution to a tensor's gradient overwrites, later ones add, decided
+// while recording, so nothing is ever zero-filled. Where an op passes its output's gradient on
+// unchanged, both share one buffer.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -38,20 +41,23 @@ struct OpProfile {
 
 class Plan {
  public:
-  // kShared: tensors whose lives do not overlap share memory. kSeparate: every tensor has its own; for the test that
-  // placing never changes a number.
+  // kShared: tensors whose lives do not overlap share memory. kSeparate: every tensor has its own;
+  // for the test that placing never changes a number.
   enum class Memory : uint8_t { kShared, kSeparate };
 
   explicit Plan(Weights& weights, Memory memory = Memory::kShared);
 
-  // ---- leaves -------------------------------------------------------------------------------------------
+  // ---- leaves
+  // -------------------------------------------------------------------------------------------
   Tensor input_ids(std::string name, int64_t rows, int64_t cols);  // int32; fill with write_ids
   Tensor constant(std::string name, int64_t rows, int64_t cols, std::span<const float> values);
   Tensor weight(std::string_view name);
 
-  // ---- ops: the formulas stand in device/ops.h ------------------------------------------------------------
-  Tensor linear(Tensor x, Tensor w, bool f32_output = false);  // [rows, in] x [out, in] -> [rows, out]
-  Tensor embed(Tensor ids, Tensor table);                       // [rows] x [vocab, dim] -> [rows, dim]
+  // ---- ops: the formulas stand in device/ops.h
+  // ------------------------------------------------------------
+  Tensor linear(Tensor x, Tensor w,
+                bool f32_output = false);  // [rows, in] x [out, in] -> [rows, out]
+  Tensor embed(Tensor ids, Tensor table);  // [rows] x [vocab, dim] -> [rows, dim]
   Tensor bigram_hash(Tensor ids, int64_t tokens, int64_t buckets);
   Tensor add_scaled(Tensor x, Tensor z, Tensor s1, Tensor s2 = {});
   Tensor mix(Tensor x, Tensor a, Tensor z, Tensor b);
@@ -66,15 +72,19 @@ class Plan {
 
   // Keeps a tensor's value readable after a run.
   void keep(Tensor t);
-  // Ends recording. With a loss, records the gradients of its mean; without, the plan is forward only.
+  // Ends recording. With a loss, records the gradients of its mean; without, the plan is forward
+  // only.
   void finish(Tensor loss = {});
 
-  // ---- replay -------------------------------------------------------------------------------------------
+  // ---- replay
+  // -------------------------------------------------------------------------------------------
   // accumulate: weight gradients are added to; loss_scale multiplies the loss's gradient.
   void run(bool accumulate = false, float loss_scale = 1.0f);
   // run() with a clock around each step; adds to profile[op].
-  void run_profiled(std::vector<OpProfile>& profile, bool accumulate = false, float loss_scale = 1.0f);
-  // Repeats the last run step by step and names the first tensor with a NaN or infinity; empty when all are finite.
+  void run_profiled(std::vector<OpProfile>& profile, bool accumulate = false,
+                    float loss_scale = 1.0f);
+  // Repeats the last run step by step and names the first tensor with a NaN or infinity; empty when
+  // all are finite.
   std::string find_non_finite();
 
   void write_ids(Tensor t, std::span<const int32_t> values);
@@ -95,7 +105,7 @@ class Plan {
     Place place = Place::kArena;
     int weight = -1;
     bool needs_gradient = false;
-    int gradient = -1;          // id of the gradient tensor
+    int gradient = -1;  // id of the gradient tensor
     bool gradient_written = false;
     bool kept = false;
     int first_step = -1, last_step = -1;
@@ -110,7 +120,7 @@ class Plan {
   // What a step writes: resolved while recording, read while running.
   struct OutRef {
     int id = -1;
-    bool adds = false;         // a later contribution to a gradient
+    bool adds = false;                // a later contribution to a gradient
     bool is_weight_gradient = false;  // adds across micro-batches too
   };
   struct Step {

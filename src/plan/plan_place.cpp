@@ -1,4 +1,5 @@
-// Gives every tensor of a plan its memory: one arena, in which tensors whose lives do not overlap share space.
+// Gives every tensor of a plan its memory: one arena, in which tensors whose lives do not overlap
+// share space.
 #include <algorithm>
 #include <numeric>
 
@@ -46,7 +47,8 @@ void Plan::place_tensors() {
   int64_t arena_bytes = 0;
   for (const size_t i : order) {
     const TensorInfo& t = tensors_[i];
-    const int64_t bytes = (static_cast<int64_t>(t.bytes()) + kAlignBytes - 1) / kAlignBytes * kAlignBytes;
+    const int64_t bytes =
+        (static_cast<int64_t>(t.bytes()) + kAlignBytes - 1) / kAlignBytes * kAlignBytes;
     std::vector<Block> alive;
     for (const Block& block : blocks) {
       const bool overlaps = block.first_step <= t.last_step && t.first_step <= block.last_step;

@@ -7,7 +7,8 @@
 namespace pg {
 namespace {
 
-// The fp32 machine epsilon, which the records' RMSNorm uses whatever the storage type (model_training.md 2.1).
+// The fp32 machine epsilon, which the records' RMSNorm uses whatever the storage type
+// (model_training.md 2.1).
 constexpr float kNormEpsilon = 1.1920929e-07f;
 
 double product_flops(int64_t rows, int64_t in, int64_t out) {
@@ -25,7 +26,8 @@ double attention_flops(const AttentionShape& s) {
 Tensor Plan::linear(Tensor x, Tensor w, bool f32_output) {
   const int64_t rows = info(x).rows, n_in = info(x).cols, n_out = info(w).rows;
   PG_CHECK(info(w).cols == n_in, "linear: x and w disagree on the inner size");
-  const Tensor y = f32_output ? make_f32("linear", rows, n_out) : make_activation("linear", rows, n_out);
+  const Tensor y =
+      f32_output ? make_f32("linear", rows, n_out) : make_activation("linear", rows, n_out);
   info(y).needs_gradient = true;
   const double flops = product_flops(rows, n_in, n_out);
   record(OpId::kLinear, flops, {x, w}, {write_to(y)}, [=, this](Ops& ops, const RunArgs& args) {
@@ -78,17 +80,18 @@ Tensor Plan::add_scaled(Tensor x, Tensor z, Tensor s1, Tensor s2) {
   const int64_t count = info(x).elements();
   PG_CHECK(info(z).elements() == count, "add_scaled: x and z differ in size");
   const Tensor y = make_activation("add_scaled", info(x).rows, info(x).cols);
-  record(OpId::kAddScaled, 0, {x, z, s1, s2}, {write_to(y)}, [=, this](Ops& ops, const RunArgs& args) {
-    ops.add_scaled(out(write_to(y), args), in(x), in(z), in(s1), in(s2), count);
-  });
+  record(OpId::kAddScaled, 0, {x, z, s1, s2}, {write_to(y)},
+         [=, this](Ops& ops, const RunArgs& args) {
+           ops.add_scaled(out(write_to(y), args), in(x), in(z), in(s1), in(s2), count);
+         });
   add_rule(y, [=, this] {
     const Tensor dy = gradient(y);
     const OutRef dx = pass_gradient(y, x) ? OutRef{} : contribute(x);
     const OutRef dz = contribute(z), ds1 = contribute(s1), ds2 = contribute(s2);
     record(OpId::kAddScaledBackward, 0, {dy, z, s1, s2}, {dx, dz, ds1, ds2},
            [=, this](Ops& ops, const RunArgs& args) {
-             ops.add_scaled_backward(out(dx, args), out(dz, args), out(ds1, args), out(ds2, args), in(dy),
-                                     in(z), in(s1), in(s2), count);
+             ops.add_scaled_backward(out(dx, args), out(dz, args), out(ds1, args), out(ds2, args),
+                                     in(dy), in(z), in(s1), in(s2), count);
            });
   });
   return y;
@@ -109,8 +112,8 @@ Tensor Plan::mix(Tensor x, Tensor a, Tensor z, Tensor b) {
     const auto record_part = [=, this](OutRef dx, OutRef dz, OutRef da, OutRef db) {
       record(OpId::kMixBackward, 0, {dy, x, a, z, b}, {dx, dz, da, db},
              [=, this](Ops& ops, const RunArgs& args) {
-               ops.mix_backward(out(dx, args), out(dz, args), out(da, args), out(db, args), in(dy), in(x),
-                                in(a), in(z), in(b), rows, dim);
+               ops.mix_backward(out(dx, args), out(dz, args), out(da, args), out(db, args), in(dy),
+                                in(x), in(a), in(z), in(b), rows, dim);
              });
     };
     const OutRef dz = contribute(z), db = contribute(b);
@@ -149,9 +152,11 @@ Tensor Plan::smear(Tensor x, Tensor gate, int64_t tokens) {
   add_rule(y, [=, this] {
     const Tensor dy = gradient(y);
     const OutRef dx = contribute(x), dgate = contribute(gate);
-    record(OpId::kSmearBackward, 0, {dy, x, gate}, {dx, dgate}, [=, this](Ops& ops, const RunArgs& args) {
-      ops.smear_backward(out(dx, args), out(dgate, args), in(dy), in(x), in(gate), rows, tokens, dim);
-    });
+    record(OpId::kSmearBackward, 0, {dy, x, gate}, {dx, dgate},
+           [=, this](Ops& ops, const RunArgs& args) {
+             ops.smear_backward(out(dx, args), out(dgate, args), in(dy), in(x), in(gate), rows,
+                                tokens, dim);
+           });
   });
   return y;
 }
@@ -160,36 +165,40 @@ Tensor Plan::rmsnorm(Tensor x, float scale) {
   const int64_t rows = info(x).rows, dim = info(x).cols;
   const Tensor y = make_activation("rmsnorm", rows, dim);
   const Tensor rstd = make_f32("rmsnorm.rstd", rows, 1);
-  record(OpId::kRmsnorm, 0, {x}, {write_to(y), write_to(rstd)}, [=, this](Ops& ops, const RunArgs& args) {
-    ops.rmsnorm(out(write_to(y), args), out(write_to(rstd), args), in(x), scale, kNormEpsilon, rows, dim);
-  });
+  record(OpId::kRmsnorm, 0, {x}, {write_to(y), write_to(rstd)},
+         [=, this](Ops& ops, const RunArgs& args) {
+           ops.rmsnorm(out(write_to(y), args), out(write_to(rstd), args), in(x), scale,
+                       kNormEpsilon, rows, dim);
+         });
   add_rule(y, [=, this] {
     const Tensor dy = gradient(y);
     const OutRef dx = contribute(x);
-    record(OpId::kRmsnormBackward, 0, {dy, x, rstd}, {dx}, [=, this](Ops& ops, const RunArgs& args) {
-      ops.rmsnorm_backward(out(dx, args), in(dy), in(x), in(rstd), scale, rows, dim);
-    });
+    record(OpId::kRmsnormBackward, 0, {dy, x, rstd}, {dx},
+           [=, this](Ops& ops, const RunArgs& args) {
+             ops.rmsnorm_backward(out(dx, args), in(dy), in(x), in(rstd), scale, rows, dim);
+           });
   });
   return y;
 }
 
 Tensor Plan::qk_norm_rope(Tensor x, Tensor gain, Tensor table, const HeadShape& shape) {
   const int64_t rows = info(x).rows, cols = info(x).cols;
-  PG_CHECK(rows == shape.rows() && cols == shape.heads * shape.head_dim, "qk_norm_rope: wrong shape");
+  PG_CHECK(rows == shape.rows() && cols == shape.heads * shape.head_dim,
+           "qk_norm_rope: wrong shape");
   const Tensor y = make_activation("qk_norm_rope", rows, cols);
   const Tensor rstd = make_f32("qk_norm_rope.rstd", rows, shape.heads);
   record(OpId::kQkNormRope, 0, {x, gain, table}, {write_to(y), write_to(rstd)},
          [=, this](Ops& ops, const RunArgs& args) {
-           ops.qk_norm_rope(out(write_to(y), args), out(write_to(rstd), args), in(x), in(gain), in(table),
-                            kNormEpsilon, shape);
+           ops.qk_norm_rope(out(write_to(y), args), out(write_to(rstd), args), in(x), in(gain),
+                            in(table), kNormEpsilon, shape);
          });
   add_rule(y, [=, this] {
     const Tensor dy = gradient(y);
     const OutRef dx = contribute(x), dgain = contribute(gain);
     record(OpId::kQkNormRopeBackward, 0, {dy, x, rstd, gain, table}, {dx, dgain},
            [=, this](Ops& ops, const RunArgs& args) {
-             ops.qk_norm_rope_backward(out(dx, args), out(dgain, args), in(dy), in(x), in(rstd), in(gain),
-                                       in(table), shape);
+             ops.qk_norm_rope_backward(out(dx, args), out(dgain, args), in(dy), in(x), in(rstd),
+                                       in(gain), in(table), shape);
            });
   });
   return y;
@@ -203,16 +212,17 @@ Tensor Plan::attention(Tensor q, Tensor k, Tensor v, const AttentionShape& shape
   const Tensor lse = make_f32("attention.lse", shape.batch * shape.heads, shape.tokens);
   record(OpId::kAttention, attention_flops(shape), {q, k, v}, {write_to(y), write_to(lse)},
          [=, this](Ops& ops, const RunArgs& args) {
-           ops.attention(out(write_to(y), args), out(write_to(lse), args), in(q), in(k), in(v), shape);
+           ops.attention(out(write_to(y), args), out(write_to(lse), args), in(q), in(k), in(v),
+                         shape);
          });
   add_rule(y, [=, this] {
     const Tensor dy = gradient(y);
     const OutRef dq = contribute(q), dk = contribute(k), dv = contribute(v);
     // Five products where the forward pass has two.
-    record(OpId::kAttentionBackward, 2.5 * attention_flops(shape), {dy, y, lse, q, k, v}, {dq, dk, dv},
-           [=, this](Ops& ops, const RunArgs& args) {
-             ops.attention_backward(out(dq, args), out(dk, args), out(dv, args), in(dy), in(y), in(lse),
-                                    in(q), in(k), in(v), shape);
+    record(OpId::kAttentionBackward, 2.5 * attention_flops(shape), {dy, y, lse, q, k, v},
+           {dq, dk, dv}, [=, this](Ops& ops, const RunArgs& args) {
+             ops.attention_backward(out(dq, args), out(dk, args), out(dv, args), in(dy), in(y),
+                                    in(lse), in(q), in(k), in(v), shape);
            });
   });
   return y;

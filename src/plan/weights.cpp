@@ -11,15 +11,17 @@
 namespace pg {
 namespace {
 
-// Parameters start at multiples of this many elements, so that every one is 64-byte aligned in any type.
+// Parameters start at multiples of this many elements, so that every one is 64-byte aligned in any
+// type.
 constexpr int64_t kAlignElements = 32;
 
 int64_t align(int64_t elements) {
   return (elements + kAlignElements - 1) / kAlignElements * kAlignElements;
 }
 
-// n orthonormal vectors of length m >= n, row by row: modified Gram-Schmidt on Gaussian rows. Its R has a
-// positive diagonal, so the result is distributed as a random orthogonal matrix (Mezzadri 2007).
+// n orthonormal vectors of length m >= n, row by row: modified Gram-Schmidt on Gaussian rows. Its R
+// has a positive diagonal, so the result is distributed as a random orthogonal matrix (Mezzadri
+// 2007).
 std::vector<double> make_orthonormal_rows(int64_t n, int64_t m, const CounterRng& rng) {
   std::vector<double> q(static_cast<size_t>(n * m));
   for (size_t i = 0; i < q.size(); ++i) q[i] = rng.normal(i);
@@ -45,9 +47,9 @@ std::vector<double> make_orthonormal_rows(int64_t n, int64_t m, const CounterRng
 void initialise_param(const ParamSpec& spec, uint64_t seed, std::vector<float>& values) {
   values.resize(static_cast<size_t>(spec.elements()));
   // Keyed by name: adding a parameter leaves the others' values as they were.
-  const CounterRng rng(seed ^ fnv1a({reinterpret_cast<const uint8_t*>(spec.name.data()),
-                                     spec.name.size()}),
-                       kStreamWeightInit);
+  const CounterRng rng(
+      seed ^ fnv1a({reinterpret_cast<const uint8_t*>(spec.name.data()), spec.name.size()}),
+      kStreamWeightInit);
   switch (spec.init) {
     case ParamInit::kConstant:
       std::fill(values.begin(), values.end(), spec.init_value);
@@ -165,9 +167,9 @@ void Weights::upload(const std::vector<HostTensor>& tensors) {
     const ParamSpec& want = params_[i].spec;
     if (have.name != want.name || have.rows != want.rows || have.cols != want.cols ||
         static_cast<int64_t>(tensors[i].values.size()) != want.elements()) {
-      throw Error("weights do not fit the model: tensor \"" + have.name + "\" where \"" + want.name +
-                  "\" [" + std::to_string(want.rows) + ", " + std::to_string(want.cols) +
-                  "] is expected");
+      throw Error("weights do not fit the model: tensor \"" + have.name + "\" where \"" +
+                  want.name + "\" [" + std::to_string(want.rows) + ", " +
+                  std::to_string(want.cols) + "] is expected");
     }
     device_->upload(params_[i].master, tensors[i].values.data(),
                     tensors[i].values.size() * sizeof(float));

@@ -1,5 +1,5 @@
-// The parameters of a model on a device: fp32 masters, fp32 gradients, and copies in the compute type that
-// the matmuls and gathers of a plan read. Plans of any shape share one Weights.
+// The parameters of a model on a device: fp32 masters, fp32 gradients, and copies in the compute
+// type that the matmuls and gathers of a plan read. Plans of any shape share one Weights.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -24,12 +24,13 @@ struct ParamSpec {
   int64_t rows = 1, cols = 1;
   ParamGroup group = ParamGroup::kScalar;
   ParamInit init = ParamInit::kConstant;
-  float init_value = 0;         // the constant, or the standard deviation, or the gain
+  float init_value = 0;           // the constant, or the standard deviation, or the gain
   bool has_compute_copy = false;  // read by linear or embed, which take the compute type
   int64_t elements() const { return rows * cols; }
 };
 
-// A named fp32 matrix on the host: what training hands to the quantiser and the unpacker to a scorer.
+// A named fp32 matrix on the host: what training hands to the quantiser and the unpacker to a
+// scorer.
 struct HostTensor {
   ParamSpec spec;
   std::vector<float> values;  // [rows, cols]
@@ -46,23 +47,28 @@ class Weights {
   const ParamSpec& spec(int index) const { return at(index).spec; }
   int64_t elements() const { return elements_; }
 
-  float* master(int index) const { return at(index).master; }    // [rows, cols] f32
-  float* gradient(int index) const { return at(index).gradient; }  // [rows, cols] f32; null without gradients
+  float* master(int index) const { return at(index).master; }  // [rows, cols] f32
+  float* gradient(int index) const {
+    return at(index).gradient;
+  }  // [rows, cols] f32; null without gradients
   // What a plan reads: the compute copy when the parameter has one, else the master.
   In compute(int index) const;
 
-  // All masters (gradients) as one flat range in parameter order, padded with zeros between parameters.
+  // All masters (gradients) as one flat range in parameter order, padded with zeros between
+  // parameters.
   float* masters() const { return masters_.as<float>(); }
   float* gradients() const { return gradients_.as<float>(); }
   int64_t flat_elements() const { return flat_elements_; }
 
-  // Sets every master from its spec and the seed: the same values for any device and order of creation.
+  // Sets every master from its spec and the seed: the same values for any device and order of
+  // creation.
   void initialise(uint64_t seed);
   // Copies masters into the compute copies; call after every change of the masters.
   void refresh_compute();
 
   std::vector<HostTensor> download() const;
-  // Sets masters and compute copies from host values; the names and shapes must match exactly, else Error.
+  // Sets masters and compute copies from host values; the names and shapes must match exactly, else
+  // Error.
   void upload(const std::vector<HostTensor>& tensors);
 
   Device& device() const { return *device_; }

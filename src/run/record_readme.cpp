@@ -38,7 +38,7 @@ std::string write_time_ledger(const RunResult& r) {
   row("pack", t.pack_s, "");
   row("evaluate", t.eval_s, format_budget(r.recipe.eval.wallclock_s));
   row("diagnostics, no part of the score", t.diagnose_s, "");
-  row("start, data and record", other_s, "");
+  row("start, data, validation passes and record", other_s, "");
   row("**total from program start**", t.total_s, "");
   row("first step done, from program start", t.first_step_s, "");
   return text;

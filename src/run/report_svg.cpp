@@ -138,6 +138,16 @@ std::string draw_points(const LossCurve& curve, const Axis& x, const Axis& y) {
   return svg;
 }
 
+// What fits between the left edge and the legend.
+std::string shorten_title(std::string_view title) {
+  constexpr size_t kMaxBytes = 56;
+  if (title.size() <= kMaxBytes) return std::string(title);
+  size_t end = kMaxBytes;
+  while (end > 0 && (static_cast<unsigned char>(title[end]) & 0xc0) == 0x80)
+    --end;  // whole characters
+  return std::string(title.substr(0, end)) + "...";
+}
+
 std::string draw_legend(bool has_validation) {
   const double x = kWidth - kRight - 210;
   std::string svg = fmt::format(
@@ -178,7 +188,7 @@ std::string draw_loss_curve(const LossCurve& curve, std::string_view title) {
       "role=\"img\">\n<style>{2}</style>\n<rect width=\"{0:.0f}\" height=\"{1:.0f}\" "
       "fill=\"#fff\"/>\n"
       "<text class=\"title\" x=\"{3:.0f}\" y=\"30\">{4}</text>\n",
-      kWidth, kHeight, kStyle, kLeft, escape_xml(title));
+      kWidth, kHeight, kStyle, kLeft, escape_xml(shorten_title(title)));
   svg += draw_legend(!curve.validation.empty());
   svg += draw_axes(x, y);
   svg += draw_points(curve, x, y);

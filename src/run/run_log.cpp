@@ -186,6 +186,12 @@ void RunLog::write_trained(const TrainResult& result) {
 }
 
 void RunLog::write_pre_quant(const ScoreLine& score) {
+  if (!curve_.train.empty()) {
+    LossPoint last = curve_.train.back();
+    last.loss_nats = score.loss_nats;
+    last.bits_per_byte = score.bits_per_byte;
+    curve_.validation.push_back(last);
+  }
   const char* stage = recipe_->train.average == "ema"   ? "post_ema"
                       : recipe_->train.average == "swa" ? "post_swa"
                                                         : "pre_quant";

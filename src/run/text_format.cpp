@@ -11,7 +11,7 @@ std::string format_thousands(int64_t value) {
   std::string digits = fmt::format("{}", value);
   const int64_t first = value < 0 ? 1 : 0;
   for (auto at = static_cast<int64_t>(digits.size()) - 3; at > first; at -= 3) {
-    digits.insert(static_cast<size_t>(at), ",");
+    digits.insert(static_cast<size_t>(at), 1, ',');
   }
   return digits;
 }

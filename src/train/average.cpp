@@ -22,7 +22,8 @@ bool Averager::update(int64_t steps_done, double lr_multiplier) {
   if (config_.average == "swa") {
     const bool due = lr_multiplier < config_.swa_start_lr && steps_done % config_.swa_every == 0;
     if (!due && snapshots_ > 0) return false;
-    // The running mean of n snapshots; until the first one is due, the "mean" follows the last weights.
+    // The running mean of n snapshots; until the first one is due, the "mean" follows the last
+    // weights.
     decay = static_cast<double>(snapshots_) / static_cast<double>(snapshots_ + 1);
     if (due) ++snapshots_;
   }

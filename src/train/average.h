@@ -9,9 +9,9 @@
 
 namespace pg {
 
-// none: the last weights. ema: e = d e + (1-d) w after every step, from the initial weights on, no bias correction.
-// swa: the plain mean of snapshots taken every swa_every steps once the learning-rate multiplier is below swa_start_lr;
-// before the first snapshot it is the last weights.
+// none: the last weights. ema: e = d e + (1-d) w after every step, from the initial weights on, no
+// bias correction. swa: the plain mean of snapshots taken every swa_every steps once the
+// learning-rate multiplier is below swa_start_lr; before the first snapshot it is the last weights.
 class Averager {
  public:
   Averager(Weights& weights, const TrainConfig& config);

@@ -10,7 +10,8 @@
 namespace pg {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "flat arrays are stored as they lie in memory");
+static_assert(std::endian::native == std::endian::little,
+              "flat arrays are stored as they lie in memory");
 
 constexpr uint32_t kMagic = 0x4b434750;  // "PGCK"
 constexpr uint32_t kVersion = 1;

@@ -1,5 +1,5 @@
-// A training state on disk, written whole or not at all. Layout (little endian): magic, version, identity, counters, four
-// flat f32 arrays with their lengths, SHA-256 of all before it.
+// A training state on disk, written whole or not at all. Layout (little endian): magic, version,
+// identity, counters, four flat f32 arrays with their lengths, SHA-256 of all before it.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -15,15 +15,16 @@ struct Checkpoint {
   double train_s = 0;
   double last_loss_nats = 0;
   int64_t swa_snapshots = 0;
-  std::vector<float> masters;    // flat, in Weights order
-  std::vector<float> optimizer;  // Optimizer::download_state
-  std::vector<float> average;    // Averager::download_state
+  std::vector<float> masters;        // flat, in Weights order
+  std::vector<float> optimizer;      // Optimizer::download_state
+  std::vector<float> average;        // Averager::download_state
   std::vector<double> step_times_s;  // the stop predictor's recent steps
 };
 
 // Throws Error when it cannot be written; the previous checkpoint then still stands.
 void write_checkpoint(const std::filesystem::path& file, const Checkpoint& checkpoint);
-// Empty when there is no file. Throws Error when it is damaged or of another identity, saying what to do.
+// Empty when there is no file. Throws Error when it is damaged or of another identity, saying what
+// to do.
 std::optional<Checkpoint> read_checkpoint(const std::filesystem::path& file, uint64_t identity);
 
 }  // namespace pg

@@ -1,4 +1,5 @@
-// Muon for the matrices, AdamW for the rest, after clipping the reduced gradient (model_training.md 4).
+// Muon for the matrices, AdamW for the rest, after clipping the reduced gradient (model_training.md
+// 4).
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -13,7 +14,8 @@ class Optimizer {
   // The weights must have gradients and outlive this.
   Optimizer(Weights& weights, const OptimizerConfig& config);
 
-  // One step from Weights::gradients(); steps_done counts the steps before this one. Refreshes the compute copies.
+  // One step from Weights::gradients(); steps_done counts the steps before this one. Refreshes the
+  // compute copies.
   void step(int64_t steps_done, double lr_multiplier);
   // L2 norm of the gradient of the last step, before clipping. Waits for the device.
   double grad_norm() const;

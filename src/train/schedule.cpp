@@ -15,7 +15,8 @@ double lr_multiplier(const TrainConfig& config, int64_t steps_done, double elaps
   if (config.warmdown_form == "steps") {
     const double warmdown_steps = static_cast<double>(config.warmdown_steps);
     if (warmdown_steps > 0 && cap_s > 0) {
-      // Remaining time in steps of the mean length so far; before the first step the length is unknown.
+      // Remaining time in steps of the mean length so far; before the first step the length is
+      // unknown.
       const double step_s = steps_done > 0 ? elapsed_s / done : 0.0;
       if (step_s > 0) falling = (cap_s - elapsed_s) / (warmdown_steps * step_s);
     } else if (warmdown_steps > 0) {
@@ -23,7 +24,8 @@ double lr_multiplier(const TrainConfig& config, int64_t steps_done, double elaps
     }
   } else {
     const double fraction =
-        cap_s > 0 ? elapsed_s / cap_s : done / static_cast<double>(std::max<int64_t>(config.max_steps, 1));
+        cap_s > 0 ? elapsed_s / cap_s
+                  : done / static_cast<double>(std::max<int64_t>(config.max_steps, 1));
     if (config.warmdown_fraction > 0) falling = (1.0 - fraction) / config.warmdown_fraction;
   }
   return std::clamp(falling, config.min_lr, 1.0);

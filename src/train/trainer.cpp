@@ -17,7 +17,8 @@
 namespace pg {
 namespace {
 
-// Pricing the weights costs some milliseconds of training; every few seconds is often enough to watch.
+// Pricing the weights costs some milliseconds of training; every few seconds is often enough to
+// watch.
 constexpr double kProjectEvery_s = 5.0;
 
 // Folds every field of a config into a fingerprint.
@@ -32,7 +33,8 @@ struct Fingerprint {
   }
 };
 
-// Keys that may change between a run and its continuation: they decide what is shown and kept, not what is computed.
+// Keys that may change between a run and its continuation: they decide what is shown and kept, not
+// what is computed.
 bool is_free_to_change(std::string_view key) {
   return key == "log_every" || key == "val_every" || key == "checkpoint_every_s";
 }
@@ -51,8 +53,9 @@ uint64_t run_identity(const TrainSetup& setup) {
 void check_batch(const TrainConfig& train, int64_t seq_len) {
   if (train.seq_len != seq_len) throw Error("batches of another seq_len than the recipe's");
   if (train.micro_batch_tokens % train.seq_len != 0) {
-    throw Error(fmt::format("train.micro_batch_tokens \"{}\" is not a multiple of train.seq_len \"{}\"",
-                            train.micro_batch_tokens, train.seq_len));
+    throw Error(
+        fmt::format("train.micro_batch_tokens \"{}\" is not a multiple of train.seq_len \"{}\"",
+                    train.micro_batch_tokens, train.seq_len));
   }
   if (train.batch_tokens % train.micro_batch_tokens != 0) {
     throw Error(fmt::format(
@@ -96,19 +99,21 @@ class Trainer {
       elapsed_s = step(elapsed_s);
     }
     if (reason == StopReason::kWallclock) {
-      s_.observer->on_note(fmt::format("stopping_early: wallclock_cap train_time:{:.0f}ms step:{}/{}",
-                                       1000 * elapsed_s, steps_, s_.train.max_steps));
+      s_.observer->on_note(
+          fmt::format("stopping_early: wallclock_cap train_time:{:.0f}ms step:{}/{}",
+                      1000 * elapsed_s, steps_, s_.train.max_steps));
     }
     if (s_.train.average != "none") {
       s_.observer->on_note(fmt::format("{}:applying {} weights", s_.train.average,
                                        s_.train.average == "ema" ? "EMA" : "SWA"));
     }
-    return {steps_, steps_ * s_.train.batch_tokens, elapsed_s, last_loss_, reason,
-            averager_->describe(), weights_.download(), averager_->download()};
+    return {steps_, steps_ * s_.train.batch_tokens, elapsed_s,           last_loss_,
+            reason, averager_->describe(),          weights_.download(), averager_->download()};
   }
 
  private:
-  // Seconds of training: the clock without validation passes, plus what a resumed run has behind it.
+  // Seconds of training: the clock without validation passes, plus what a resumed run has behind
+  // it.
   double now_s() { return earlier_s_ + s_.clock->now_s() - start_s_ - paused_s_; }
 
   // One optimizer step; gives the elapsed time after it, from which the next decisions are made.
@@ -120,14 +125,16 @@ class Trainer {
       s_.batches->read(first_window + m * rows_, rows_, ids_, targets_);
       plan_.load(ids_, targets_);
       plan_.run(/*accumulate=*/m > 0, 1.0f / static_cast<float>(micro_batches_));
-      const double micro_loss = plan_.mean_loss();  // reads one number back: the only wait of a micro-batch
+      const double micro_loss =
+          plan_.mean_loss();  // reads one number back: the only wait of a micro-batch
       if (!std::isfinite(micro_loss)) fail_non_finite();
       loss += micro_loss / static_cast<double>(micro_batches_);
     }
     optimizer_.step(steps_, lr);
     ++steps_;
     last_loss_ = loss;
-    if (averager_->update(steps_, lr)) s_.observer->on_note(fmt::format("swa:start step:{}", steps_));
+    if (averager_->update(steps_, lr))
+      s_.observer->on_note(fmt::format("swa:start step:{}", steps_));
     const double grad_norm = optimizer_.grad_norm();
     if (!std::isfinite(grad_norm)) fail_non_finite();
     const double end_s = now_s();
@@ -155,7 +162,8 @@ class Trainer {
     r.time_left_s = cap_s > 0 ? std::max(cap_s - end_s, 0.0) : 0.0;
     r.log = steps_ <= 10 || steps_ % s_.train.log_every == 0 || steps_ == s_.train.max_steps ||
             !predictor_.next_step_fits(end_s, cap_s);
-    if (s_.project_bytes && r.log && (last_project_s_ < 0 || end_s - last_project_s_ >= kProjectEvery_s)) {
+    if (s_.project_bytes && r.log &&
+        (last_project_s_ < 0 || end_s - last_project_s_ >= kProjectEvery_s)) {
       r.projected_bytes = s_.project_bytes(averager_->download());
       last_project_s_ = end_s;
     }
@@ -200,7 +208,8 @@ class Trainer {
     try {
       write_checkpoint(s_.checkpoint_file, c);
     } catch (const Error& error) {
-      // A full disk must not end a run whose weights are fine; the previous checkpoint still stands.
+      // A full disk must not end a run whose weights are fine; the previous checkpoint still
+      // stands.
       s_.observer->on_note(fmt::format("checkpoint:failed step:{} {}", steps_, error.what()));
     }
   }
@@ -223,8 +232,8 @@ class Trainer {
     earlier_s_ = c->train_s;
     last_loss_ = c->last_loss_nats;
     for (const double seconds : c->step_times_s) predictor_.add_step(seconds);
-    s_.observer->on_note(fmt::format("resume:checkpoint step:{} train_time:{:.0f}ms", steps_,
-                                     1000 * earlier_s_));
+    s_.observer->on_note(
+        fmt::format("resume:checkpoint step:{} train_time:{:.0f}ms", steps_, 1000 * earlier_s_));
   }
 
   const TrainSetup& s_;

@@ -1,5 +1,6 @@
-// The wall-clock-capped trainer: batches in, exported weights out. Every decision that depends on time is made from one
-// elapsed value per step and reported, so that it can be recorded and replayed.
+// The wall-clock-capped trainer: batches in, exported weights out. Every decision that depends on
+// time is made from one elapsed value per step and reported, so that it can be recorded and
+// replayed.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -17,26 +18,29 @@
 namespace pg {
 
 struct StepReport {
-  int64_t step = 0;           // steps done, this one included
-  double loss_nats = 0;       // mean over the batch
-  double grad_norm = 0;       // before clipping
+  int64_t step = 0;      // steps done, this one included
+  double loss_nats = 0;  // mean over the batch
+  double grad_norm = 0;  // before clipping
   double lr_multiplier = 1;
-  double step_s = 0;          // this step
-  double train_s = 0;         // since training began, earlier runs of a resumed training included
-  double tokens_per_s = 0;    // of this step
-  double speed_of_light = 0;  // flops of the step over the device's measured peak, 0..1
-  double time_left_s = 0;     // to the cap; 0 when there is none
+  double step_s = 0;            // this step
+  double train_s = 0;           // since training began, earlier runs of a resumed training included
+  double tokens_per_s = 0;      // of this step
+  double speed_of_light = 0;    // flops of the step over the device's measured peak, 0..1
+  double time_left_s = 0;       // to the cap; 0 when there is none
   int64_t projected_bytes = 0;  // of the artifact, 0 when not priced at this step
-  bool log = false;           // on the log grid: first ten steps, every log_every, the last
+  bool log = false;             // on the log grid: first ten steps, every log_every, the last
 };
 
-// Hears of everything that happens; run/ turns it into the log, the progress line and the JSON lines.
+// Hears of everything that happens; run/ turns it into the log, the progress line and the JSON
+// lines.
 class TrainObserver {
  public:
   virtual ~TrainObserver() = default;
   virtual void on_step(const StepReport& report) = 0;
-  virtual void on_validation(int64_t step, double train_s, double loss_nats, double bits_per_byte) = 0;
-  virtual void on_note(const std::string& line) = 0;  // one line in the community's format, e.g. "swa:start step:12"
+  virtual void on_validation(int64_t step, double train_s, double loss_nats,
+                             double bits_per_byte) = 0;
+  virtual void on_note(
+      const std::string& line) = 0;  // one line in the community's format, e.g. "swa:start step:12"
 };
 
 struct ValidationScore {
@@ -51,13 +55,14 @@ struct TrainSetup {
   const Batches* batches = nullptr;
   Clock* clock = nullptr;
   TrainObserver* observer = nullptr;
-  // Where the checkpoint lies; empty: none is written. A checkpoint found there is resumed from when it fits.
+  // Where the checkpoint lies; empty: none is written. A checkpoint found there is resumed from
+  // when it fits.
   std::filesystem::path checkpoint_file;
   uint64_t data_fingerprint = 0;  // a checkpoint of other data is refused
   double peak_flops_per_s = 0;    // for speed_of_light; 0: not shown
-  std::function<ValidationScore(const std::vector<HostTensor>&)> validate;     // may be empty
-  std::function<int64_t(const std::vector<HostTensor>&)> project_bytes;        // may be empty
-  std::function<bool()> stop_requested;                                        // Ctrl-C; may be empty
+  std::function<ValidationScore(const std::vector<HostTensor>&)> validate;  // may be empty
+  std::function<int64_t(const std::vector<HostTensor>&)> project_bytes;     // may be empty
+  std::function<bool()> stop_requested;                                     // Ctrl-C; may be empty
 };
 
 enum class StopReason : uint8_t { kWallclock, kMaxSteps, kInterrupted };
@@ -68,13 +73,13 @@ struct TrainResult {
   double train_s = 0;
   double last_loss_nats = 0;
   StopReason stop_reason = StopReason::kMaxSteps;
-  std::string averaging;            // what `exported` is: "none", "ema 0.997", "swa of 31"
+  std::string averaging;             // what `exported` is: "none", "ema 0.997", "swa of 31"
   std::vector<HostTensor> raw;       // the last weights
   std::vector<HostTensor> exported;  // the averaged ones, which are packed
 };
 
-// Throws Error on a recipe that does not fit the model, and on a non-finite loss, naming the tensor; the last good
-// checkpoint stays.
+// Throws Error on a recipe that does not fit the model, and on a non-finite loss, naming the
+// tensor; the last good checkpoint stays.
 TrainResult train(const TrainSetup& setup);
 
 }  // namespace pg

@@ -1,4 +1,5 @@
-// The foundations: bf16 rounding, hashes by published vectors, atomic files, hostile byte readers, random numbers.
+// The foundations: bf16 rounding, hashes by published vectors, atomic files, hostile byte readers,
+// random numbers.
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
@@ -53,10 +54,14 @@ TEST(Hash, Sha256MatchesPublishedVectors) {
 TEST(SimdMath, ExpAndTanhAreAccurate) {
   for (double x = -86; x < 87; x += 0.0137) {
     const double want = std::exp(x);
-    ASSERT_NEAR(exp_simd(static_cast<float>(x)), std::exp(static_cast<double>(static_cast<float>(x))), 3e-7 * want) << x;
+    ASSERT_NEAR(exp_simd(static_cast<float>(x)),
+                std::exp(static_cast<double>(static_cast<float>(x))), 3e-7 * want)
+        << x;
   }
   for (double x = -20; x < 20; x += 0.0031) {
-    ASSERT_NEAR(tanh_simd(static_cast<float>(x)), std::tanh(static_cast<double>(static_cast<float>(x))), 3e-7) << x;
+    ASSERT_NEAR(tanh_simd(static_cast<float>(x)),
+                std::tanh(static_cast<double>(static_cast<float>(x))), 3e-7)
+        << x;
   }
   EXPECT_EQ(exp_simd(-200.0f), 0.0f);
   EXPECT_EQ(exp_simd(-INFINITY), 0.0f);
@@ -81,7 +86,7 @@ TEST(Rng, NormalsHaveUnitVariance) {
     sum += x;
     squares += x * x;
   }
-  EXPECT_NEAR(sum / kDraws, 0, 4 / std::sqrt(kDraws));          // four standard errors
+  EXPECT_NEAR(sum / kDraws, 0, 4 / std::sqrt(kDraws));  // four standard errors
   EXPECT_NEAR(squares / kDraws, 1, 4 * std::sqrt(2.0 / kDraws));
 }
 
@@ -93,8 +98,8 @@ TEST(Threads, EveryChunkRunsOnce) {
   for (const int n : hits) EXPECT_EQ(n, 1);
 }
 
-// Many short loops of changing size on more threads than cores: a claim that went to the wrong loop would show as a
-// chunk run twice or never.
+// Many short loops of changing size on more threads than cores: a claim that went to the wrong loop
+// would show as a chunk run twice or never.
 TEST(Threads, LoopsNeverMixTheirChunks) {
   const int before = thread_count();
   set_thread_count(4);

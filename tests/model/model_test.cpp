@@ -1,5 +1,5 @@
-// The model: known parameter counts, a loss of ln V before training, causality, gradients of every parameter, and
-// a test per feature that fails when the feature is inert.
+// The model: known parameter counts, a loss of ln V before training, causality, gradients of every
+// parameter, and a test per feature that fails when the feature is inert.
 #include "src/model/model.h"
 
 #include <gtest/gtest.h>
@@ -64,8 +64,9 @@ TEST(Model, InitialValuesDependOnTheSeedAndTheNameOnly) {
 
 TEST(Model, OrthogonalMatricesHaveOrthonormalRowsOrColumns) {
   const auto device = make_device("reference");
-  Weights weights(*device, {{"tall", 48, 32, ParamGroup::kMatrix, ParamInit::kOrthogonal, 1.0f, true},
-                            {"wide", 16, 32, ParamGroup::kMatrix, ParamInit::kOrthogonal, 1.0f, true}},
+  Weights weights(*device,
+                  {{"tall", 48, 32, ParamGroup::kMatrix, ParamInit::kOrthogonal, 1.0f, true},
+                   {"wide", 16, 32, ParamGroup::kMatrix, ParamInit::kOrthogonal, 1.0f, true}},
                   false);
   weights.initialise(5);
   const auto tensors = weights.download();
@@ -73,7 +74,8 @@ TEST(Model, OrthogonalMatricesHaveOrthonormalRowsOrColumns) {
     const bool tall = t.spec.rows > t.spec.cols;
     const int64_t n = tall ? t.spec.cols : t.spec.rows, m = tall ? t.spec.rows : t.spec.cols;
     const auto at = [&](int64_t i, int64_t k) {
-      return static_cast<double>(t.values[static_cast<size_t>(tall ? k * t.spec.cols + i : i * t.spec.cols + k)]);
+      return static_cast<double>(
+          t.values[static_cast<size_t>(tall ? k * t.spec.cols + i : i * t.spec.cols + k)]);
     };
     for (int64_t i = 0; i < n; ++i) {
       for (int64_t j = 0; j < n; ++j) {
@@ -85,9 +87,9 @@ TEST(Model, OrthogonalMatricesHaveOrthonormalRowsOrColumns) {
   }
 }
 
-// Each parameter's gradient against the loss's change along a random direction of that parameter. Storage is f32, so a loss
-// of about 4 is known to 4e-7; with a step that changes it by about 1e-3 the quotient is good to a few parts in a thousand,
-// plus the cubic term of the step.
+// Each parameter's gradient against the loss's change along a random direction of that parameter.
+// Storage is f32, so a loss of about 4 is known to 4e-7; with a step that changes it by about 1e-3
+// the quotient is good to a few parts in a thousand, plus the cubic term of the step.
 TEST(Model, GradientOfEveryParameterMatchesFiniteDifferences) {
   const auto device = make_device("reference");
   const ModelConfig config = make_small_config();
@@ -158,7 +160,8 @@ TEST(Model, LossesIgnoreLaterTokens) {
   }
 }
 
-// One entry per switch: how to turn it off. On perturbed weights, off must change the loss; else the feature is inert.
+// One entry per switch: how to turn it off. On perturbed weights, off must change the loss; else
+// the feature is inert.
 TEST(Model, EverySwitchChangesTheLoss) {
   const auto device = make_device("reference");
   const struct {

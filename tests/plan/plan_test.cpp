@@ -1,4 +1,5 @@
-// Plans: the arena never changes a number, gradients add across micro-batches, a replay allocates nothing.
+// Plans: the arena never changes a number, gradients add across micro-batches, a replay allocates
+// nothing.
 #include "src/plan/plan.h"
 
 #include <dlfcn.h>
@@ -16,17 +17,19 @@ namespace {
 int64_t g_allocations = 0;
 }  // namespace
 
-// Counts the C++ allocations of the process, except those inside oneDNN: each of its execute calls builds a small map
-// that no caller can spare it.
+// Counts the C++ allocations of the process, except those inside oneDNN: each of its execute calls
+// builds a small map that no caller can spare it.
 void* operator new(size_t bytes) {
   Dl_info caller;
-  const bool known = dladdr(__builtin_return_address(0), &caller) != 0 && caller.dli_fname != nullptr;
+  const bool known =
+      dladdr(__builtin_return_address(0), &caller) != 0 && caller.dli_fname != nullptr;
   if (!known || std::strstr(caller.dli_fname, "dnnl") == nullptr) ++g_allocations;
   if (void* p = std::malloc(bytes)) return p;
   throw std::bad_alloc();
 }
 #pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wmismatched-new-delete"  // it is matched: operator new above uses malloc
+#pragma GCC diagnostic ignored \
+    "-Wmismatched-new-delete"  // it is matched: operator new above uses malloc
 void operator delete(void* p) noexcept { std::free(p); }
 void operator delete(void* p, size_t) noexcept { std::free(p); }
 #pragma GCC diagnostic pop
@@ -145,7 +148,8 @@ TEST_P(PlanOnDevice, ARepeatedStepAllocatesNothing) {
   if (std::string_view(GetParam()) == "reference") GTEST_SKIP() << "the specification may allocate";
   Net net = make_net(config_, weights_, Plan::Memory::kShared);
   load(net, config_, 3);
-  // Threads take chunks dynamically: each needs a few steps to have met every shape and grown its scratch.
+  // Threads take chunks dynamically: each needs a few steps to have met every shape and grown its
+  // scratch.
   const int threads = thread_count();
   set_thread_count(1);
   net.plan->run();

@@ -92,6 +92,13 @@ TEST(ReportSvg, PlotHasAxesAndEscapedTitle) {
   EXPECT_LT(svg.size(), 20000u);  // 1000 points are thinned
 }
 
+TEST(ReportSvg, LongTitleIsCutBetweenCharacters) {
+  std::string title(55, 'a');
+  title += "\xe2\x82\xac\xe2\x82\xac";
+  EXPECT_NE(draw_loss_curve({}, title).find(std::string(55, 'a') + "...</text>"),
+            std::string::npos);
+}
+
 TEST(ReportSvg, EmptyAndNonFiniteCurvesDraw) {
   LossCurve curve;
   EXPECT_TRUE(draw_loss_curve(curve, "").ends_with("</svg>\n"));

@@ -3,7 +3,7 @@ target_link_libraries(simt_test PRIVATE pg_simt_kernel_options)
 include(${CMAKE_CURRENT_LIST_DIR}/mutants.cmake)
 
 # Links every launcher as nvcc compiled it, and runs where there is a GPU; elsewhere its tests say that they skip.
-if(PG_HAVE_CUDA)
+if(PG_HAVE_CUDA AND NOT PG_SANITIZE)
   set(dir ${CMAKE_CURRENT_LIST_DIR})
   add_executable(kernels_cuda_test
     ${dir}/cuda/kernel_harness_cuda.cpp

@@ -24,13 +24,12 @@ class OptimizerTest : public testing::Test {
     const CounterRng rng(9, kStreamTest);
     for (int i = 0; i < weights_.count(); ++i) {
       for (int64_t k = 0; k < weights_.spec(i).elements(); ++k) {
-        weights_.gradient(i)[k] = static_cast<float>(rng.normal(static_cast<uint64_t>(1000 * i + k)));
+        weights_.gradient(i)[k] =
+            static_cast<float>(rng.normal(static_cast<uint64_t>(1000 * i + k)));
       }
     }
   }
-  std::vector<float> values(int i) {
-    return weights_.download()[static_cast<size_t>(i)].values;
-  }
+  std::vector<float> values(int i) { return weights_.download()[static_cast<size_t>(i)].values; }
   double gradient_norm() {
     double squares = 0;
     for (int64_t k = 0; k < weights_.flat_elements(); ++k) {
@@ -58,7 +57,8 @@ TEST_F(OptimizerTest, AdamWFollowsTheFormulaForThreeSteps) {
       const double g = clip * static_cast<double>(weights_.gradient(2)[k]);
       m[k] = 0.9 * m[k] + 0.1 * g;
       v[k] = 0.95 * v[k] + 0.05 * g * g;
-      const double m_hat = m[k] / (1 - std::pow(0.9, step)), v_hat = v[k] / (1 - std::pow(0.95, step));
+      const double m_hat = m[k] / (1 - std::pow(0.9, step)),
+                   v_hat = v[k] / (1 - std::pow(0.95, step));
       p[k] = p[k] * (1 - lr * config.adam_weight_decay) - lr * m_hat / (std::sqrt(v_hat) + 1e-8);
     }
   }
@@ -66,8 +66,9 @@ TEST_F(OptimizerTest, AdamWFollowsTheFormulaForThreeSteps) {
   EXPECT_NEAR(optimizer.grad_norm(), gradient_norm(), 1e-6 * gradient_norm());
 }
 
-// The Muon update is the gradient's orthogonal factor up to Newton-Schulz's band: with lr 1, no decay and scale
-// sqrt(24/16), old minus new has singular values within [0.65, 1.25] of the scale (measured band of the stock coefficients).
+// The Muon update is the gradient's orthogonal factor up to Newton-Schulz's band: with lr 1, no
+// decay and scale sqrt(24/16), old minus new has singular values within [0.65, 1.25] of the scale
+// (measured band of the stock coefficients).
 TEST_F(OptimizerTest, MuonMovesAMatrixByANearlyOrthogonalStep) {
   OptimizerConfig config;
   config.matrix_lr = 1.0;
@@ -77,7 +78,8 @@ TEST_F(OptimizerTest, MuonMovesAMatrixByANearlyOrthogonalStep) {
   optimizer.step(0, 1.0);
   const std::vector<float> after = values(0);
   const double scale = std::sqrt(24.0 / 16.0);
-  // The Gram matrix of the 16 columns has eigenvalues sigma^2: compare random quadratic forms with the band.
+  // The Gram matrix of the 16 columns has eigenvalues sigma^2: compare random quadratic forms with
+  // the band.
   const CounterRng rng(4, kStreamTest);
   for (uint64_t trial = 0; trial < 200; ++trial) {
     double x[16], norm = 0, squares = 0;
@@ -88,7 +90,8 @@ TEST_F(OptimizerTest, MuonMovesAMatrixByANearlyOrthogonalStep) {
     for (size_t r = 0; r < 24; ++r) {
       double dot = 0;
       for (size_t c = 0; c < 16; ++c) {
-        dot += (static_cast<double>(before[r * 16 + c]) - static_cast<double>(after[r * 16 + c])) / scale * x[c];
+        dot += (static_cast<double>(before[r * 16 + c]) - static_cast<double>(after[r * 16 + c])) /
+               scale * x[c];
       }
       squares += dot * dot;
     }

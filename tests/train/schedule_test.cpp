@@ -59,8 +59,8 @@ TEST(Schedule, MomentumWarmsUpLinearly) {
   EXPECT_DOUBLE_EQ(muon_momentum(c, 10000), 0.9);
 }
 
-// 1,000 runs with caps of 5 to 60 s and steps whose length jitters by up to +-5 %: none ends after its cap, and
-// none leaves more than two steps unused.
+// 1,000 runs with caps of 5 to 60 s and steps whose length jitters by up to +-5 %: none ends after
+// its cap, and none leaves more than two steps unused.
 TEST(Schedule, TheLastStepEndsBeforeTheCap) {
   for (uint64_t run = 0; run < 1000; ++run) {
     const CounterRng rng(run, kStreamTest);

@@ -1,4 +1,5 @@
-// The trainer: it learns, keeps its cap, resumes to the very same weights, survives a full disk and names a bad tensor.
+// The trainer: it learns, keeps its cap, resumes to the very same weights, survives a full disk and
+// names a bad tensor.
 #include "src/train/trainer.h"
 
 #include <gtest/gtest.h>
@@ -192,13 +193,15 @@ TEST_F(TrainerTest, ANonFiniteLossNamesATensorAndKeepsTheCheckpoint) {
     train(setup_);
     FAIL() << "the run should not have survived";
   } catch (const Error& error) {
-    EXPECT_NE(std::string(error.what()).find("first bad tensor"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("first bad tensor"), std::string::npos)
+        << error.what();
   }
   // Whatever was written last is whole: it ends with the hash of what stands before.
   const Bytes last = read_file(setup_.checkpoint_file);
   const auto body = std::span(last).first(last.size() - sizeof(Sha256));
   const Sha256 hash = sha256(body);
-  EXPECT_TRUE(std::equal(hash.begin(), hash.end(), last.begin() + static_cast<int64_t>(body.size())));
+  EXPECT_TRUE(
+      std::equal(hash.begin(), hash.end(), last.begin() + static_cast<int64_t>(body.size())));
 }
 
 TEST_F(TrainerTest, AFailedCheckpointDoesNotEndTheRun) {

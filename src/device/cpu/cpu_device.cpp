@@ -25,9 +25,9 @@ bool has_isa(dnnl_cpu_isa_t wanted) {
   return (isa & static_cast<unsigned>(wanted)) == static_cast<unsigned>(wanted);
 }
 
-std::string isa_name() {
-  if (has_isa(dnnl_cpu_isa_avx512_core_amx)) return "AMX bf16";
-  if (has_isa(dnnl_cpu_isa_avx512_core_bf16)) return "AVX-512 bf16";
+// The instructions that products in this type use.
+std::string isa_name(DType compute) {
+  if (compute == DType::kBF16 && has_isa(dnnl_cpu_isa_avx512_core_amx)) return "AMX";
   if (has_isa(dnnl_cpu_isa_avx512_core)) return "AVX-512";
   if (has_isa(dnnl_cpu_isa_avx2)) return "AVX2";
   return "generic";
@@ -88,7 +88,7 @@ class CpuDevice final : public Device {
     peak.copy_bytes_per_s = measure_copy();
     const int threads = thread_count();
     peak.description = std::to_string(threads) + (threads == 1 ? " thread, " : " threads, ") +
-                       isa_name() + " " + dtype_name(compute_);
+                       isa_name(compute_) + " " + dtype_name(compute_);
     return peak;
   }
 

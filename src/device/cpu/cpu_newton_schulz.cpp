@@ -103,8 +103,7 @@ class NewtonSchulz {
     parallel_ranges(side_, kBlock, [&](int64_t begin, int64_t end) {
       const Product block = {.m = end - begin, .n = side_, .k = side_, .operands = kType};
       const int64_t count = block.m * side_;
-      float* const square =
-          cpu::thread_floats(scratch_, thread_index(), cpu::kSlotRows, count);
+      float* const square = cpu::thread_floats(scratch_, thread_index(), cpu::kSlotRows, count);
       matmul_.run(block, gram_operand_ + begin * side_, gram_operand_, square);
       const float* const gram = gram_ + begin * side_;
       T* const polynomial = polynomial_ + begin * side_;
