@@ -12,13 +12,17 @@
 
 #include "kernels/simt_state.h"
 
-// AddressSanitizer must know which stack is current. Weak: null in programs built without it.
+// Sanitizers must know which stack is current. Weak: null in programs built without them.
 extern "C" {
 [[gnu::weak]] void __sanitizer_start_switch_fiber(void** fake_stack, const void* bottom,
                                                   size_t size);
 [[gnu::weak]] void __sanitizer_finish_switch_fiber(void* fake_stack, const void** bottom_old,
                                                    size_t* size_old);
 [[gnu::weak]] void __asan_unpoison_memory_region(const volatile void* address, size_t size);
+[[gnu::weak]] void* __tsan_get_current_fiber();
+[[gnu::weak]] void* __tsan_create_fiber(unsigned flags);
+[[gnu::weak]] void __tsan_destroy_fiber(void* fiber);
+[[gnu::weak]] void __tsan_switch_to_fiber(void* fiber, unsigned flags);
 // The linker's names for the ends of the section that holds static __shared__ arrays.
 [[gnu::weak]] extern char __start_pg_shared[];
 [[gnu::weak]] extern char __stop_pg_shared[];
@@ -92,6 +96,7 @@ void Executor::switch_to(int next) {
                                    next == kNobody ? home_bottom_ : stacks_.bottom(index),
                                    next == kNobody ? home_bytes_ : Stacks::bytes(index));
   }
+  if (__tsan_switch_to_fiber != nullptr) __tsan_switch_to_fiber(to.tsan_fiber, 0);
   switch_context(from.context, to.context);
   if (__sanitizer_finish_switch_fiber != nullptr) {
     __sanitizer_finish_switch_fiber(from.fake_stack, nullptr, nullptr);
@@ -124,6 +129,10 @@ void Executor::start_lane(int index) {
   // An earlier kernel's frames may still be marked as poisoned.
   if (__asan_unpoison_memory_region != nullptr) {
     __asan_unpoison_memory_region(stacks_.bottom(i), Stacks::bytes(i));
+  }
+  if (__tsan_create_fiber != nullptr) {
+    if (lanes_[i].tsan_fiber != nullptr) __tsan_destroy_fiber(lanes_[i].tsan_fiber);
+    lanes_[i].tsan_fiber = __tsan_create_fiber(0);
   }
   lanes_[i].context =
       make_context(stacks_.bottom(i), Stacks::bytes(i), [] { executor().run_lane(); });
@@ -170,6 +179,7 @@ void Executor::run_grid(dim3 grid, dim3 block, size_t shared_bytes, void (*body)
   count_ = static_cast<int>(block.x * block.y * block.z);
   lanes_.resize(kMaxBlockThreads);
   home_bottom_ = nullptr;
+  if (__tsan_get_current_fiber != nullptr) home_.tsan_fiber = __tsan_get_current_fiber();
   rng_.seed(options.seed);
   // A fresh allocation of the exact size: AddressSanitizer then sees an access past its end.
   void* shared = nullptr;

@@ -30,6 +30,7 @@ struct Lane {
   uint3 thread_idx;
   LaneState state = LaneState::kDone;
   void* fake_stack = nullptr;  // AddressSanitizer's
+  void* tsan_fiber = nullptr;  // ThreadSanitizer's
 };
 
 struct WarpOperation {
