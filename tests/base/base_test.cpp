@@ -66,6 +66,10 @@ TEST(SimdMath, ExpAndTanhAreAccurate) {
   EXPECT_EQ(exp_simd(-200.0f), 0.0f);
   EXPECT_EQ(exp_simd(-INFINITY), 0.0f);
   EXPECT_EQ(exp_simd(0.0f), 1.0f);
+  EXPECT_EQ(exp_simd(1e30f), exp_simd(89.0f));
+  EXPECT_EQ(exp_simd(INFINITY), exp_simd(89.0f));
+  EXPECT_EQ(tanh_simd(INFINITY), 1.0f);
+  EXPECT_EQ(tanh_simd(-50.0f), -1.0f);
 }
 
 TEST(Rng, IsTheSameForEver) {
