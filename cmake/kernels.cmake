@@ -11,8 +11,7 @@ endif()
 
 # What kernel code is compiled with for the host: as nvcc does, no type-based alias analysis; and no guards around
 # function-local statics, which are shared memory there.
-add_library(pg_simt_kernel_options INTERFACE)
-target_compile_options(pg_simt_kernel_options INTERFACE -fno-strict-aliasing -fno-threadsafe-statics)
+set(pg_host_kernel_options -fno-strict-aliasing -fno-threadsafe-statics)
 
 # pg_add_host_kernels(target source...): compiles .cu files into a target through wrappers of one line each.
 function(pg_add_host_kernels target)
@@ -21,12 +20,13 @@ function(pg_add_host_kernels target)
     set(wrapper ${CMAKE_BINARY_DIR}/simt/${name}.simt.cpp)
     file(CONFIGURE OUTPUT ${wrapper} CONTENT "#include \"${source}\"\n")
     target_sources(${target} PRIVATE ${wrapper})
+    set_source_files_properties(${wrapper} PROPERTIES COMPILE_OPTIONS "${pg_host_kernel_options}")
   endforeach()
 endfunction()
 
 add_library(pg_kernels_simt STATIC kernels/simt_executor.cpp kernels/simt_scheduler.cpp ${pg_simt_switch})
 pg_add_host_kernels(pg_kernels_simt ${pg_kernel_sources})
-target_link_libraries(pg_kernels_simt PUBLIC pg_options PRIVATE pg_simt_kernel_options)
+target_link_libraries(pg_kernels_simt PUBLIC pg_options)
 
 # ---- GPUs --------------------------------------------------------------------------------------
 set(PG_HAVE_CUDA OFF)

@@ -5,13 +5,16 @@
   bundle_code.py unpack BUNDLE FOLDER        write the sources
   bundle_code.py verify BUNDLE COMPILER ARGUMENTS...
                                              unpack to a temporary folder; check that every included project
-                                             header is there and that each source compiles (-fsyntax-only)
+                                             header is there, that each source compiles, and that they link
+                                             (with what stands after "--") into a scorer
 
 The counted sources are stripped of comments, blank lines and indentation, as the challenge's records minify theirs;
 names stay. The stripped text is still compilable C++: `verify` proves it. Same sources, same bytes.
 """
 
+import concurrent.futures
 import lzma
+import os
 import pathlib
 import re
 import subprocess
@@ -115,6 +118,11 @@ def unpack(bundle_path, folder):
 
 
 def verify(bundle_path, compiler, arguments):
+    """arguments: compiler flags, then "--", then what to link with."""
+    flags, libraries = arguments, []
+    if '--' in arguments:
+        at = arguments.index('--')
+        flags, libraries = arguments[:at], arguments[at + 1:]
     with tempfile.TemporaryDirectory() as folder:
         files = unpack(bundle_path, folder)
         missing = sorted({(name, header) for name, body in files.items()
@@ -123,13 +131,24 @@ def verify(bundle_path, compiler, arguments):
         for name, header in missing:
             print(f'"{name}" includes "{header}", which is not in the bundle; '
                   'add it to quant/artifact_sources.txt')
-        failed = [name for name in files if name.endswith('.cpp') and subprocess.run(
-            [compiler, '-fsyntax-only', '-I.', *arguments, name], cwd=folder).returncode != 0]
+        sources = [name for name in files if name.endswith('.cpp')]
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            codes = list(pool.map(lambda name: subprocess.run(
+                [compiler, '-O0', '-I.', *flags, '-c', name, '-o', name + '.o'], cwd=folder).returncode, sources))
+        failed = [name for name, code in zip(sources, codes) if code != 0]
         for name in failed:
             print(f'"{name}" does not compile once stripped')
         if missing or failed:
             raise SystemExit(1)
-        print(f'code bundle: {len(files)} files compile')
+        linked = subprocess.run([compiler, *[name + '.o' for name in sources], '-o', 'score_artifact', *libraries],
+                                cwd=folder)
+        if linked.returncode != 0:
+            raise SystemExit('the counted sources do not link into a scorer; add what is missing to '
+                             'quant/artifact_sources.txt')
+        usage = subprocess.run(['./score_artifact'], cwd=folder, capture_output=True, text=True)
+        if usage.returncode != 2 or not usage.stderr.startswith('usage:'):
+            raise SystemExit(f'the scorer built from the bundle does not run: "{usage.stderr}"')
+        print(f'code bundle: {len(files)} files compile and link into a scorer')
 
 
 def main(arguments):

@@ -24,7 +24,7 @@ void release_device(void* memory);
 void upload(void* device_to, const void* host_from, size_t bytes);
 void download(void* host_to, const void* device_from, size_t bytes);
 
-// Calls run(name) under each schedule: eight on the host; on a GPU twice, since its own schedule
+// Calls run() under each schedule: eight on the host; on a GPU twice, since its own schedule
 // varies anyway. run returns an error or "", and so does this; an exception of a launch is an error
 // too.
 std::string for_each_schedule(const std::function<std::string()>& run);

@@ -80,5 +80,5 @@ foreach(pair rmsnorm:RmsnormFamily softcap_xent:SoftcapXentFamily)
   file(CONFIGURE OUTPUT ${pg_mutant_dir}/mutants_${family}.cpp CONTENT "${content}" @ONLY)
   target_sources(simt_test PRIVATE ${pg_mutant_dir}/mutants_${family}.cpp)
   # Thirty copies of each kernel: their speed does not matter, the build's does. Mutants leave things unused.
-  set_source_files_properties(${pg_mutant_dir}/mutants_${family}.cpp PROPERTIES COMPILE_OPTIONS "-O1;-w")
+  set_source_files_properties(${pg_mutant_dir}/mutants_${family}.cpp PROPERTIES COMPILE_OPTIONS "${pg_host_kernel_options};-O1;-w")
 endforeach()

@@ -1,5 +1,4 @@
-# What pg_test(simt) cannot express: kernels inside tests, seeded bugs, and the same kernel tests on a GPU.
-target_link_libraries(simt_test PRIVATE pg_simt_kernel_options)
+# What pg_test(simt) cannot express: seeded bugs, and the same kernel tests on a GPU.
 include(${CMAKE_CURRENT_LIST_DIR}/mutants.cmake)
 
 # Links every launcher as nvcc compiled it, and runs where there is a GPU; elsewhere its tests say that they skip.
