@@ -5,6 +5,8 @@
 //
 // Each include says what it gives. The other commands are in src/run/commands.cpp.
 
+// clang-format off: the includes stand in the order of the pipeline
+
 // what to do
 #include "src/run/bench_train.h"  // run_bench_train: speed beside the machine's peak
 #include "src/run/cli.h"          // parse_command_line: argv -> Command
@@ -22,8 +24,8 @@
 #include "src/device/device.h"  // make_device: memory and the op table
 
 // weights
-#include "quant/artifact.h"  // quantize, seal: weights -> artifact bytes under the cap
-#include "quant/unpack.h"  // unpack: artifact bytes -> UnpackedModel, the only way into evaluation
+#include "quant/artifact.h"     // quantize, seal: weights -> artifact bytes under the cap
+#include "quant/unpack.h"       // unpack: artifact bytes -> UnpackedModel, all that is evaluated
 #include "src/train/trainer.h"  // train: batches -> averaged weights within the budget
 
 // the score and the record
@@ -37,6 +39,7 @@
 #include "src/base/bytes.h"       // read_file, write_file_atomic
 #include "src/base/error.h"       // Error: a user's mistake, caught once in main
 #include "src/run/text_format.h"  // format_date
+// clang-format on
 
 #include <fmt/format.h>
 

@@ -17,8 +17,8 @@ say "1/6 packages: installing what packages.txt lists and this machine lacks"
 scripts/install_packages.sh
 
 say "2/6 program: building $program"
-scripts/build.sh release train_gpt > build.log 2>&1 || { tail -40 build.log >&2; exit 1; }
-rm -f build.log
+mkdir -p build
+scripts/build.sh release train_gpt > build/demo_build.log 2>&1 || { tail -40 build/demo_build.log >&2; exit 1; }
 
 say "3/6 corpus: prose from Debian packages into $data"
 if [ -f "$data/manifest.json" ]; then

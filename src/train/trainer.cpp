@@ -103,6 +103,7 @@ class Trainer {
           fmt::format("stopping_early: wallclock_cap train_time:{:.0f}ms step:{}/{}",
                       1000 * elapsed_s, steps_, s_.train.max_steps));
     }
+    save_checkpoint();  // a failure to pack must not cost the training
     if (s_.train.average != "none") {
       s_.observer->on_note(fmt::format("{}:applying {} weights", s_.train.average,
                                        s_.train.average == "ema" ? "EMA" : "SWA"));
@@ -194,6 +195,11 @@ class Trainer {
     if (end_s - last_checkpoint_s_ < s_.train.checkpoint_every_s) return;
     if (!predictor_.next_step_fits(end_s, effective_cap_s(s_.train))) return;  // training is over
     last_checkpoint_s_ = end_s;
+    save_checkpoint();
+  }
+
+  void save_checkpoint() {
+    if (s_.checkpoint_file.empty() || steps_ == 0) return;
     Checkpoint c;
     c.identity = identity_;
     c.steps = steps_;

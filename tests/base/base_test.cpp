@@ -2,6 +2,7 @@
 // random numbers.
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <bit>
 #include <cmath>
@@ -132,7 +133,9 @@ TEST(Threads, NestedLoopsRunSerially) {
 
 class FileTest : public testing::Test {
  protected:
-  FileTest() : folder_(std::filesystem::path(testing::TempDir()) / "pg_file_test") {
+  FileTest()
+      : folder_(std::filesystem::path(testing::TempDir()) /
+                ("pg_file_test_" + std::to_string(getpid()))) {
     std::filesystem::remove_all(folder_);
   }
   ~FileTest() override { std::filesystem::remove_all(folder_); }

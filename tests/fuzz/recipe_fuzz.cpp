@@ -1,4 +1,5 @@
-// Recipe files and --set on any bytes: an Error or a recipe whose canonical text reads back to itself.
+// Recipe files and --set on any bytes: an Error or a recipe whose canonical text reads back to
+// itself.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>

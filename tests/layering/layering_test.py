@@ -20,6 +20,8 @@ LAYERS = {
     "src/model/": ["src/base/", "src/device/*", "src/plan/", "src/model/"],
     "src/train/": ["src/base/", "src/device/*", "src/plan/", "src/model/", "src/data/", "src/train/"],
     "quant/": ["src/base/", "src/device/*", "src/plan/", "src/model/", "quant/"],
+    # The counted scorer is a program of its own, linked with the CPU back end and no other.
+    "eval/scorer/": ["src/base/", "src/device/*", "src/device/cpu/cpu_device.h", "src/data/", "eval/", "quant/unpack.h"],
     "eval/": ["src/base/", "src/device/*", "src/plan/", "src/model/", "src/data/", "eval/", "quant/unpack.h"],
     "src/run/": ["src/base/", "src/device/*", "src/plan/", "src/model/", "src/data/", "src/train/", "quant/", "eval/",
                  "src/run/"],
@@ -105,6 +107,7 @@ PLANTED = [
     ("src/train/a.cpp", '#include "eval/score.h"\n', "layer src/train/"),
     ("eval/a.cpp", '#include "src/train/trainer.h"\n', "layer eval/"),
     ("eval/a.cpp", '#include "quant/artifact.h"\n', "layer eval/"),
+    ("eval/scorer/a.cpp", '#include "quant/artifact.h"\n', "layer eval/scorer/"),
     ("quant/a.cpp", '#include "src/run/recipe.h"\n', "layer quant/"),
     ("kernels/a.cu", '#include "src/base/rng.h"\n', "layer kernels/"),
     ("src/run/a.cpp", ' # include "kernels/dialect.h"\n', "layer src/run/"),

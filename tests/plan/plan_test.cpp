@@ -19,12 +19,15 @@ int64_t g_allocations = 0;
 
 // Counts the C++ allocations of the process, except those inside oneDNN: each of its execute calls
 // builds a small map that no caller can spare it.
-void* operator new(size_t bytes) {
+void* operator new(size_t bytes, const std::nothrow_t&) noexcept {
   Dl_info caller;
   const bool known =
       dladdr(__builtin_return_address(0), &caller) != 0 && caller.dli_fname != nullptr;
   if (!known || std::strstr(caller.dli_fname, "dnnl") == nullptr) ++g_allocations;
-  if (void* p = std::malloc(bytes)) return p;
+  return std::malloc(bytes);
+}
+void* operator new(size_t bytes) {
+  if (void* p = operator new(bytes, std::nothrow)) return p;
   throw std::bad_alloc();
 }
 #pragma GCC diagnostic push

@@ -3,6 +3,7 @@
 #include "src/train/trainer.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <filesystem>
@@ -45,7 +46,9 @@ class TickingClock final : public Clock {
 
 class TrainerTest : public testing::Test {
  protected:
-  TrainerTest() : folder_(std::filesystem::path(testing::TempDir()) / "pg_trainer_test") {
+  TrainerTest()
+      : folder_(std::filesystem::path(testing::TempDir()) /
+                ("pg_trainer_test_" + std::to_string(getpid()))) {
     std::filesystem::remove_all(folder_);
     std::filesystem::create_directories(folder_);
     // A text of period 16: learnable at once from context.
@@ -131,6 +134,16 @@ TEST_F(TrainerTest, AResumedRunEndsWithTheSameWeights) {
   EXPECT_EQ(rest.steps, whole.steps);
   expect_same(whole.raw, rest.raw);
   expect_same(whole.exported, rest.exported);
+}
+
+// The end of training is a checkpoint too: when packing fails, nothing is trained again.
+TEST_F(TrainerTest, AFinishedTrainingIsKept) {
+  setup_.checkpoint_file = folder_ / "checkpoint.bin";
+  const TrainResult first = train(setup_);
+  recorder_.steps.clear();
+  const TrainResult again = train(setup_);
+  EXPECT_TRUE(recorder_.steps.empty());
+  expect_same(first.exported, again.exported);
 }
 
 TEST_F(TrainerTest, ACheckpointOfAnotherRecipeIsRefused) {

@@ -1,5 +1,6 @@
-// The CUDA kernels' own source, compiled for the host and run by the fiber executor of kernels/; ops without a kernel
-// fall back to the reference. For tests: slow, but it executes every launcher a GPU would.
+// The CUDA kernels' own source, compiled for the host and run by the fiber executor of kernels/;
+// ops without a kernel fall back to the reference. For tests: slow, but it executes every launcher
+// a GPU would.
 #pragma once
 #include <memory>
 
