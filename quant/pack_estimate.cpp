@@ -34,16 +34,21 @@ double gaussian_bits_per_weight(int bits, double clip_sigmas) {
                     static_cast<double>(bits));
 }
 
-// No published int6 run went below 3.3 bits (the SDClip records, clip 12.85 sigma,
-// quant_eval.md 1.3).
-constexpr double kLeastClipSigmas = 12.85;
-// With the published floor of 1/31 the effective clip is wider than the rows. Set so that the 27M
-// stack takes 4.59 bits per weight, the whole file of record 2026-03-22 (int6 GPTQ-lite, int8
-// embedding, zstd-22).
-constexpr double kPublishedFloor = 1.0 / 31, kPublishedClipSigmas = 5.9;
-// Without it the clip follows the rows: Gaussian rows of 512 to 2048 have their 0.9995 quantile
-// at 3.3 to 3.5 sigma, trained ones have longer tails.
+// Trained matrices have a standard deviation near this: with the published floor of 1/31 it gives
+// the 4.59 bits per weight of record 2026-03-22 (27M parameters, int6 GPTQ-lite, zstd-22), and the
+// CPU track's own lie between 0.08 and 0.18.
+constexpr double kTrainedSigma = 0.17, kTrainedEmbeddingSigma = 0.45;
+// Above the floor the clip follows the rows: Gaussian rows of 512 to 2048 have their 0.9995
+// quantile at 3.3 to 3.5 sigma, trained ones have longer tails.
 constexpr double kRowClipSigmas = 3.8;
+// No published int6 run went below 3.3 bits (the SDClip records, clip 12.85 sigma,
+// quant_eval.md 1.3), and no trained matrix that we met was narrower than this.
+constexpr double kLeastClipSigmas = 12.85, kLeastSigma = 0.08;
+
+// The clip in standard deviations that rows of this width get, the smallest step included.
+double clip_sigmas(double row_clip_sigmas, double sigma, int bits, double scale_floor) {
+  return std::max(row_clip_sigmas, scale_floor * max_code(bits) / sigma);
+}
 
 using Histogram = std::array<int64_t, 256>;
 
@@ -124,8 +129,6 @@ Histogram count_range(const RowRange& range, double scale_floor) {
 
 PackForecast forecast_pack(const ModelConfig& config, const QuantConfig& quant,
                            int64_t code_bytes) {
-  const double likely_sigmas =
-      quant.scale_floor >= kPublishedFloor ? kPublishedClipSigmas : kRowClipSigmas;
   double least = kHeaderBytes, likely = kHeaderBytes;
   for (const ParamSpec& spec : list_params(config)) {
     const auto elements = static_cast<double>(spec.elements());
@@ -137,8 +140,11 @@ PackForecast forecast_pack(const ModelConfig& config, const QuantConfig& quant,
       likely += kValueBytes * elements;
     } else {
       const auto rows = static_cast<double>(spec.rows);
-      least += elements * gaussian_bits_per_weight(bits, kLeastClipSigmas) / 8 + rows;
-      likely += elements * kCoderOverEntropy * gaussian_bits_per_weight(bits, likely_sigmas) / 8 +
+      const double least_clip = clip_sigmas(kLeastClipSigmas, kLeastSigma, bits, quant.scale_floor);
+      const double likely_clip =
+          clip_sigmas(kRowClipSigmas, kTrainedSigma, bits, quant.scale_floor);
+      least += elements * gaussian_bits_per_weight(bits, least_clip) / 8 + rows;
+      likely += elements * kCoderOverEntropy * gaussian_bits_per_weight(bits, likely_clip) / 8 +
                 kScaleBytes * rows;
     }
   }

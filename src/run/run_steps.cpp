@@ -29,15 +29,16 @@ std::string check_forecast(const Recipe& recipe, const PackForecast& forecast) {
     throw Error(fmt::format(
         "the artifact cannot fit: at least {} bytes, {} over the cap \"{}\"; make the model "
         "smaller, "
-        "lower quant.matrix_bits or raise quant.cap_bytes",
+        "lower quant.matrix_bits, or raise quant.scale_floor or quant.cap_bytes",
         format_thousands(forecast.least_bytes), format_thousands(forecast.least_bytes - cap_bytes),
         format_thousands(cap_bytes)));
   }
   if (forecast.likely_bytes <= cap_bytes) return {};
-  return fmt::format("the artifact will likely take {} bytes, {} over the cap of {}",
-                     format_thousands(forecast.likely_bytes),
-                     format_thousands(forecast.likely_bytes - cap_bytes),
-                     format_thousands(cap_bytes));
+  return fmt::format(
+      "the artifact will likely take {} bytes, {} over the cap of {}; this is judged from "
+      "shapes alone, the progress line shows the projection from the weights",
+      format_thousands(forecast.likely_bytes), format_thousands(forecast.likely_bytes - cap_bytes),
+      format_thousands(cap_bytes));
 }
 
 RunFacts collect_facts(const Recipe& recipe, const Tokenizer& tokenizer, const TokenStream& train,
