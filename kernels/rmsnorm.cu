@@ -1,9 +1,10 @@
 // Bound by memory: a row is read once and kept in registers between the reduction and the output,
 // and all its loads are under way before the first is used. A warp per row where that fits (up to
 // 1024 bf16 or 512 f32 elements), else a block per row, which reads again what does not fit.
+#include "kernels/rmsnorm.h"
+
 #include "kernels/dialect.h"
 #include "kernels/pack.h"
-#include "kernels/rmsnorm.h"
 #include "kernels/row_reduce.h"
 
 namespace pg::kernels {

@@ -1,10 +1,11 @@
 // One pass over the logits each way. Forward: online softmax (Milakov, Gimelshein 2018) per thread,
 // partial results combined in a fixed order. Backward: no reduction at all; every thread finds the
 // targets among its own elements. A warp per row for short rows, else a block.
+#include "kernels/softcap_xent.h"
+
 #include "kernels/dialect.h"
 #include "kernels/pack.h"
 #include "kernels/row_reduce.h"
-#include "kernels/softcap_xent.h"
 
 namespace pg::kernels {
 namespace {

@@ -69,7 +69,8 @@ RunFolder open_run_folder(const fs::path& path, const Recipe& recipe, bool fresh
     before.train.log_every = recipe.train.log_every;
     before.train.val_every = recipe.train.val_every;
     before.train.checkpoint_every_s = recipe.train.checkpoint_every_s;
-    // What comes after training may change too: a run that did not fit its cap is packed anew, not trained anew.
+    // What comes after training may change too: a run that did not fit its cap is packed anew, not
+    // trained anew.
     before.quant = recipe.quant;
     before.eval = recipe.eval;
     before.record = recipe.record;

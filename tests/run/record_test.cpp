@@ -116,9 +116,10 @@ TEST(RunSteps, ForecastOverTheCapIsRefusedWithTheDifference) {
   Recipe recipe;
   recipe.quant.cap_bytes = 1000;
   EXPECT_EQ(check_forecast(recipe, {.least_bytes = 900, .likely_bytes = 1000}), "");
-  EXPECT_EQ(check_forecast(recipe, {.least_bytes = 900, .likely_bytes = 1001}),
-            "the artifact will likely take 1,001 bytes, 1 over the cap of 1,000; this is judged from "
-            "shapes alone, the progress line shows the projection from the weights");
+  EXPECT_EQ(
+      check_forecast(recipe, {.least_bytes = 900, .likely_bytes = 1001}),
+      "the artifact will likely take 1,001 bytes, 1 over the cap of 1,000; this is judged from "
+      "shapes alone, the progress line shows the projection from the weights");
   EXPECT_THROW(check_forecast(recipe, {.least_bytes = 1001, .likely_bytes = 2000}), std::exception);
 }
 

@@ -8,8 +8,8 @@
 #include <cmath>
 #include <limits>
 
-#include "src/base/threads.h"
 #include "src/base/simd_math.h"
+#include "src/base/threads.h"
 #include "src/device/cpu/cpu_loops.h"
 #include "src/device/cpu/cpu_ops.h"
 

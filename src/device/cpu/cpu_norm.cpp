@@ -286,8 +286,7 @@ void CpuOps::xsa_backward(Out dx, Out dv, In dy, In x, In v, const AttentionShap
   const int64_t dim = shape.heads * shape.head_dim, kv_dim = kv_heads * shape.head_dim;
   with_activation_type(x.dtype, [&]<class T>() {
     parallel_ranges(shape.rows(), chunk_rows(dim), [&](int64_t begin, int64_t end) {
-      float* const dys =
-          thread_floats(*scratch_, thread_index(), kSlotRows, 2 * (dim + kv_dim));
+      float* const dys = thread_floats(*scratch_, thread_index(), kSlotRows, 2 * (dim + kv_dim));
       float* const xs = dys + dim;
       float* const vs = xs + dim;
       float* const dvs = vs + kv_dim;

@@ -1,9 +1,10 @@
-// The op table for processors: oneDNN for products, vectorised loops for the rest. One file per family of ops
-// implements this class: cpu_matmul_onednn.cpp, cpu_attention.cpp, cpu_embedding.cpp, cpu_elementwise.cpp, cpu_norm.cpp,
-// cpu_loss.cpp, cpu_optimizer.cpp.
+// The op table for processors: oneDNN for products, vectorised loops for the rest. One file per
+// family of ops implements this class: cpu_matmul_onednn.cpp, cpu_attention.cpp, cpu_embedding.cpp,
+// cpu_elementwise.cpp, cpu_norm.cpp, cpu_loss.cpp, cpu_optimizer.cpp.
 //
-// Determinism: work is cut into chunks by shape alone, each chunk is computed by one thread, partial sums are
-// combined in chunk order. Scratch is allocated at first use and kept, so a repeated step allocates nothing.
+// Determinism: work is cut into chunks by shape alone, each chunk is computed by one thread,
+// partial sums are combined in chunk order. Scratch is allocated at first use and kept, so a
+// repeated step allocates nothing.
 #pragma once
 #include <memory>
 
@@ -40,9 +41,11 @@ class CpuOps final : public Ops {
                       int64_t dim) override;
 
   void rmsnorm(Out y, Out rstd, In x, float scale, float eps, int64_t rows, int64_t dim) override;
-  void rmsnorm_backward(Out dx, In dy, In x, In rstd, float scale, int64_t rows, int64_t dim) override;
+  void rmsnorm_backward(Out dx, In dy, In x, In rstd, float scale, int64_t rows,
+                        int64_t dim) override;
 
-  void qk_norm_rope(Out y, Out rstd, In x, In gain, In table, float eps, const HeadShape& shape) override;
+  void qk_norm_rope(Out y, Out rstd, In x, In gain, In table, float eps,
+                    const HeadShape& shape) override;
   void qk_norm_rope_backward(Out dx, Out dgain, In dy, In x, In rstd, In gain, In table,
                              const HeadShape& shape) override;
   void attention(Out y, Out lse, In q, In k, In v, const AttentionShape& shape) override;
@@ -61,7 +64,8 @@ class CpuOps final : public Ops {
   void sum_squares(Out sum, In x, int64_t count) override;
   void clip_coefficient(Out coefficient, In squares, float max_norm) override;
 
-  void adamw(Out p, Out m, Out v, In g, In coefficient, const AdamWStep& step, int64_t count) override;
+  void adamw(Out p, Out m, Out v, In g, In coefficient, const AdamWStep& step,
+             int64_t count) override;
   void muon_momentum(Out u, Out m, In g, In coefficient, float mu, bool row_norm, int64_t rows,
                      int64_t cols) override;
   void newton_schulz(Out u, std::span<const NewtonSchulzCoefficients> steps, int64_t rows,

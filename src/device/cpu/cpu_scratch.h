@@ -1,5 +1,5 @@
-// Working memory of CpuOps: named slots per thread and shared ones, grown at first use and kept, so that a repeated step
-// allocates nothing.
+// Working memory of CpuOps: named slots per thread and shared ones, grown at first use and kept, so
+// that a repeated step allocates nothing.
 #pragma once
 #include <cstddef>
 #include <cstdlib>
@@ -14,10 +14,11 @@ class CpuScratch {
  public:
   explicit CpuScratch(int threads) : slots_(static_cast<size_t>(threads) + 1) {}
 
-  // At least `bytes` of 64-byte-aligned memory of this thread (thread_index()), valid until the same thread asks
-  // for the same slot again. Contents are unspecified.
+  // At least `bytes` of 64-byte-aligned memory of this thread (thread_index()), valid until the
+  // same thread asks for the same slot again. Contents are unspecified.
   void* of_thread(int thread, size_t slot, size_t bytes) {
-    PG_CHECK(static_cast<size_t>(thread) + 1 < slots_.size(), "more threads than CpuScratch was made for");
+    PG_CHECK(static_cast<size_t>(thread) + 1 < slots_.size(),
+             "more threads than CpuScratch was made for");
     return grow(slots_[static_cast<size_t>(thread) + 1], slot, bytes);
   }
   // The same, one buffer for all threads; ask outside parallel regions.
