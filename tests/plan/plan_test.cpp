@@ -19,15 +19,17 @@ int64_t g_allocations = 0;
 
 // Counts the C++ allocations of the process, except those inside oneDNN: each of its execute calls
 // builds a small map that no caller can spare it.
-void* operator new(size_t bytes, const std::nothrow_t&) noexcept {
-  Dl_info caller;
-  const bool known =
-      dladdr(__builtin_return_address(0), &caller) != 0 && caller.dli_fname != nullptr;
-  if (!known || std::strstr(caller.dli_fname, "dnnl") == nullptr) ++g_allocations;
+static void* allocate(size_t bytes, const void* caller) {
+  Dl_info place;
+  const bool known = dladdr(caller, &place) != 0 && place.dli_fname != nullptr;
+  if (!known || std::strstr(place.dli_fname, "dnnl") == nullptr) ++g_allocations;
   return std::malloc(bytes);
 }
+void* operator new(size_t bytes, const std::nothrow_t&) noexcept {
+  return allocate(bytes, __builtin_return_address(0));
+}
 void* operator new(size_t bytes) {
-  if (void* p = operator new(bytes, std::nothrow)) return p;
+  if (void* p = allocate(bytes, __builtin_return_address(0))) return p;
   throw std::bad_alloc();
 }
 #pragma GCC diagnostic push
