@@ -143,6 +143,8 @@ void set_thread_count(int count) {
 
 int thread_index() { return t_index; }
 
+void run_own_loops_serially() { t_in_loop = true; }
+
 void internal::run_chunks(int64_t chunks, ChunkBody body, const void* context) {
   PG_CHECK(chunks < 0xffffffff, "too many chunks for one loop");
   if (chunks <= 1 || t_in_loop || pool()->threads() == 1 ||

@@ -22,6 +22,11 @@ void set_thread_count(int count);
 // This thread's number within the loop it runs in, 0 <= index < thread_count(); 0 outside loops.
 int thread_index();
 
+// From now on every loop that this thread starts runs on it alone: for work in the background,
+// which would otherwise take the threads from the loop of somebody who waits. Not for code that
+// uses thread_index().
+void run_own_loops_serially();
+
 namespace internal {
 using ChunkBody = void (*)(const void* context, int64_t chunk);
 void run_chunks(int64_t chunks, ChunkBody body, const void* context);

@@ -39,18 +39,23 @@ std::vector<float> make_rope_table(const ModelConfig& c, int64_t tokens) {
 
 class Forward {
  public:
-  Forward(Plan& plan, const ModelConfig& config, int64_t batch, int64_t seq_len)
-      : p(plan), c(config), batch_(batch), seq_len_(seq_len) {
+  Forward(Plan& plan, const ModelConfig& config, int64_t batch, int64_t seq_len,
+          const ForwardOptions& options)
+      : p(plan), c(config), options_(options), batch_(batch), seq_len_(seq_len) {
     if (c.rope_dims > 0) {
       rope_ = p.constant("rope", seq_len, c.rope_dims, make_rope_table(c, seq_len));
     }
   }
 
   ForwardTensors record() {
-    const int64_t rows = batch_ * seq_len_;
+    const bool is_partial = options_.last_positions > 0 && options_.last_positions < seq_len_;
     ForwardTensors f;
-    f.ids = p.input_ids("ids", rows, 1);
-    f.targets = p.input_ids("targets", rows, 1);
+    f.ids = p.input_ids("ids", batch_ * seq_len_, 1);
+    if (options_.with_loss) {
+      f.targets =
+          p.input_ids("targets", batch_ * (is_partial ? options_.last_positions : seq_len_), 1);
+    }
+    if (is_partial) last_rows_ = list_last_rows();
 
     Tensor x = embed(f.ids);
     const Tensor x0 = x;
@@ -67,8 +72,9 @@ class Forward {
       if (c.unet_skips && decoder < 0) skips.push_back(x);
     }
 
-    const Tensor h = p.rmsnorm(x, 1.0f);                               // [N, D]
-    f.logits = p.linear(h, p.weight("tok_emb"), /*f32_output=*/true);  // [N, V], tied head
+    const Tensor h = p.rmsnorm(x, 1.0f);                                             // [N, D]
+    f.logits = adapted_linear(h, p.weight("tok_emb"), "head", /*f32_output=*/true);  // [N, V], tied
+    if (!options_.with_loss) return f;
     const float one = 1.0f;
     const Tensor weights = p.constant("target_weights", 1, 1, {&one, 1});
     f.loss = p.softcap_xent(f.logits, f.targets, weights, static_cast<float>(c.logit_softcap)).loss;
@@ -76,8 +82,32 @@ class Forward {
   }
 
  private:
+  Tensor list_last_rows() {
+    std::vector<int32_t> rows;
+    for (int64_t b = 0; b < batch_; ++b) {
+      for (int64_t t = seq_len_ - options_.last_positions; t < seq_len_; ++t) {
+        rows.push_back(static_cast<int32_t>(b * seq_len_ + t));
+      }
+    }
+    const Tensor ids = p.input_ids("last_rows", static_cast<int64_t>(rows.size()), 1);
+    p.write_ids(ids, rows);
+    return ids;
+  }
+
   Tensor weight(int64_t layer, const char* part) {
     return p.weight(fmt::format("blocks.{}.{}", layer, part));
+  }
+
+  // x wT, plus (x aT) bT where the weights hold an adapter of this name: see adapters.h.
+  Tensor adapted_linear(Tensor x, Tensor w, const std::string& name, bool f32_output = false) {
+    if (!p.has_weight(name + ".lora_a")) return p.linear(x, w, f32_output);
+    const Tensor u = p.linear(x, p.weight(name + ".lora_a"));  // [N, rank]
+    const Tensor y = p.linear(x, w, f32_output);
+    return p.add_linear(y, u, p.weight(name + ".lora_b"));
+  }
+  // A matrix of a block.
+  Tensor linear(Tensor x, int64_t layer, const char* part) {
+    return adapted_linear(x, weight(layer, part), fmt::format("blocks.{}.{}", layer, part));
   }
 
   // Token embedding + scaled BigramHash, RMSNorm, SmearGate.
@@ -99,16 +129,22 @@ class Forward {
     return p.linear(rows, p.weight("value_embed.proj"));              // [N, K*S]
   }
 
-  // x [N, D] -> [N, D]; x0 is the embedding after its norm.
+  // x [N, D] -> [N, D]; x0 is the embedding after its norm. The last block may give fewer rows.
   Tensor block(Tensor x, Tensor x0, int64_t l) {
     const float norm_scale =
         c.ln_scale ? static_cast<float>(1.0 / std::sqrt(static_cast<double>(l + 1))) : 1.0f;
     if (c.resid_mix) x = p.mix(x, weight(l, "resid_mix.x"), x0, weight(l, "resid_mix.x0"));
-    x = p.mix(x, {}, attention(p.rmsnorm(x, norm_scale), l), weight(l, "attn_scale"));
+    Tensor y = attention(p.rmsnorm(x, norm_scale), l);  // [N, H*S]
+    if (last_rows_ && l == c.layers - 1) {
+      // embed() gathers rows of any table; from here on N is batch * last_positions.
+      x = p.embed(last_rows_, x);
+      y = p.embed(last_rows_, y);
+    }
+    x = p.mix(x, {}, linear(y, l, "attn.out"), weight(l, "attn_scale"));
     return p.mix(x, {}, mlp(p.rmsnorm(x, norm_scale), l), weight(l, "mlp_scale"));
   }
 
-  // n [N, D] -> [N, D].
+  // n [N, D] -> [N, H*S], before the output projection.
   Tensor attention(Tensor n, int64_t l) {
     const HeadShape q_heads{batch_, seq_len_, c.heads, c.head_dim(), c.rope_dims};
     const HeadShape k_heads{batch_, seq_len_, c.kv_heads, c.head_dim(), c.rope_dims};
@@ -116,37 +152,38 @@ class Forward {
         batch_,       seq_len_,
         c.heads,      c.kv_heads,
         c.head_dim(), static_cast<float>(1.0 / std::sqrt(static_cast<double>(c.head_dim())))};
-    Tensor v = p.linear(n, weight(l, "attn.v"));  // [N, K*S]
+    Tensor v = linear(n, l, "attn.v");  // [N, K*S]
     if (uses_value_embedding(c, l)) {
       v = p.add_scaled(v, value_embedding_, p.weight("value_embed.scale"),
                        weight(l, "value_embed.scale"));
     }
     const Tensor q =
-        p.qk_norm_rope(p.linear(n, weight(l, "attn.q")), weight(l, "attn.q_gain"), rope_, q_heads);
-    const Tensor k = p.qk_norm_rope(p.linear(n, weight(l, "attn.k")), {}, rope_, k_heads);
+        p.qk_norm_rope(linear(n, l, "attn.q"), weight(l, "attn.q_gain"), rope_, q_heads);
+    const Tensor k = p.qk_norm_rope(linear(n, l, "attn.k"), {}, rope_, k_heads);
     Tensor y = p.attention(q, k, v, shape);  // [N, H*S]
     if (uses_xsa(c, l)) y = p.xsa(y, v, shape);
-    return p.linear(y, weight(l, "attn.out"));
+    return y;
   }
 
   // n [N, D] -> [N, D].
   Tensor mlp(Tensor n, int64_t l) {
-    const Tensor hidden = p.leaky_relu2(p.linear(n, weight(l, "mlp.up")),
-                                        static_cast<float>(c.leaky_slope));  // [N, F]
-    return p.linear(hidden, weight(l, "mlp.down"));
+    const Tensor hidden =
+        p.leaky_relu2(linear(n, l, "mlp.up"), static_cast<float>(c.leaky_slope));  // [N, F]
+    return linear(hidden, l, "mlp.down");
   }
 
   Plan& p;
   const ModelConfig& c;
+  ForwardOptions options_;
   int64_t batch_, seq_len_;
-  Tensor rope_, value_embedding_;
+  Tensor rope_, value_embedding_, last_rows_;
 };
 
 }  // namespace
 
-ForwardTensors record_forward(Plan& plan, const ModelConfig& config, int64_t batch,
-                              int64_t seq_len) {
-  return Forward(plan, config, batch, seq_len).record();
+ForwardTensors record_forward(Plan& plan, const ModelConfig& config, int64_t batch, int64_t seq_len,
+                              const ForwardOptions& options) {
+  return Forward(plan, config, batch, seq_len, options).record();
 }
 
 }  // namespace pg

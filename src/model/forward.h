@@ -7,14 +7,23 @@
 
 namespace pg {
 
-struct ForwardTensors {
-  Tensor ids;      // [batch*seq_len, 1] int32, input
-  Tensor targets;  // [batch*seq_len, 1] int32, input
-  Tensor logits;   // [batch*seq_len, vocab] f32, before the softcap
-  Tensor loss;     // [batch*seq_len, 1] f32, nats
+// What of the forward pass is needed.
+struct ForwardOptions {
+  bool with_loss = true;
+  // Logits of the last so many positions of each row; 0: of all seq_len. What only other positions
+  // need is left out: the head, and the last block behind its attention.
+  int64_t last_positions = 0;
 };
 
-ForwardTensors record_forward(Plan& plan, const ModelConfig& config, int64_t batch,
-                              int64_t seq_len);
+// P = last_positions, or seq_len.
+struct ForwardTensors {
+  Tensor ids;      // [batch*seq_len, 1] int32, input
+  Tensor targets;  // [batch*P, 1] int32, input; absent without a loss
+  Tensor logits;   // [batch*P, vocab] f32, before the softcap
+  Tensor loss;     // [batch*P, 1] f32, nats; absent without a loss
+};
+
+ForwardTensors record_forward(Plan& plan, const ModelConfig& config, int64_t batch, int64_t seq_len,
+                              const ForwardOptions& options = {});
 
 }  // namespace pg

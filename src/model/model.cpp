@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "src/base/check.h"
 #include "src/base/error.h"
 #include "src/model/forward.h"
 #include "src/plan/plan.h"
@@ -15,7 +16,7 @@ struct ModelPlan::Handles {
 };
 
 ModelPlan::ModelPlan(const ModelConfig& config, Weights& weights, int64_t batch, int64_t seq_len,
-                     PlanMode mode)
+                     PlanMode mode, int64_t last_positions)
     : config_(config),
       weights_(&weights),
       batch_(batch),
@@ -24,8 +25,11 @@ ModelPlan::ModelPlan(const ModelConfig& config, Weights& weights, int64_t batch,
       handles_(std::make_unique<Handles>()) {
   if (const std::string problem = check_model_config(config); !problem.empty())
     throw Error(problem);
-  handles_->forward = record_forward(*plan_, config, batch, seq_len);
-  if (mode == PlanMode::kScore) plan_->keep(handles_->forward.logits);
+  PG_CHECK(last_positions == 0 || mode == PlanMode::kLogits, "losses are those of all positions");
+  handles_->forward =
+      record_forward(*plan_, config, batch, seq_len,
+                     {.with_loss = mode != PlanMode::kLogits, .last_positions = last_positions});
+  if (mode != PlanMode::kTrain) plan_->keep(handles_->forward.logits);
   plan_->finish(mode == PlanMode::kTrain ? handles_->forward.loss : Tensor{});
   handles_->losses.resize(static_cast<size_t>(batch * seq_len));
 }
@@ -35,7 +39,7 @@ ModelPlan::ModelPlan(ModelPlan&&) noexcept = default;
 
 void ModelPlan::load(std::span<const int32_t> ids, std::span<const int32_t> targets) {
   plan_->write_ids(handles_->forward.ids, ids);
-  plan_->write_ids(handles_->forward.targets, targets);
+  if (handles_->forward.targets) plan_->write_ids(handles_->forward.targets, targets);
 }
 
 void ModelPlan::run(bool accumulate, float loss_scale) { plan_->run(accumulate, loss_scale); }
@@ -51,8 +55,12 @@ void ModelPlan::read_token_losses(std::span<float> losses) {
   plan_->read(handles_->forward.loss, 0, losses);
 }
 
+void ModelPlan::read_raw_logits(int64_t first_row, std::span<float> logits) {
+  plan_->read(handles_->forward.logits, first_row * config_.vocab_size, logits);
+}
+
 void ModelPlan::read_logits(int64_t row, std::span<float> logits) {
-  plan_->read(handles_->forward.logits, row * config_.vocab_size, logits);
+  read_raw_logits(row, logits);
   const double cap = config_.logit_softcap;
   for (float& z : logits) z = static_cast<float>(cap * std::tanh(static_cast<double>(z) / cap));
 }

@@ -34,23 +34,26 @@ constexpr bool uses_xsa(const ModelConfig& c, int64_t layer) {
 }
 
 enum class PlanMode : uint8_t {
-  kTrain,  // forward, loss, gradients
-  kScore,  // forward and the loss of every position
+  kTrain,   // forward, loss, gradients
+  kScore,   // forward and the loss of every position
+  kLogits,  // forward and the logits of every position
 };
 
 class ModelPlan {
  public:
   // Weights and device must outlive this. One plan serves one shape: `batch` rows of `seq_len`
-  // tokens.
+  // tokens. last_positions > 0, for kLogits: logits of the last so many positions of each row
+  // alone, which saves the work that only the others need.
   ModelPlan(const ModelConfig& config, Weights& weights, int64_t batch, int64_t seq_len,
-            PlanMode mode);
+            PlanMode mode, int64_t last_positions = 0);
   ~ModelPlan();
   ModelPlan(ModelPlan&&) noexcept;
 
   int64_t batch() const { return batch_; }
   int64_t seq_len() const { return seq_len_; }
 
-  // Sets ids and targets, both [batch, seq_len]; ids and targets must lie below vocab_size.
+  // Sets ids and targets, both [batch, seq_len]; ids and targets must lie below vocab_size. In
+  // kLogits there are no targets.
   void load(std::span<const int32_t> ids, std::span<const int32_t> targets);
   // In kTrain the gradients in Weights are overwritten, or added to when `accumulate`; the loss's
   // gradient is scaled by loss_scale (1 / micro-batches).
@@ -60,6 +63,9 @@ class ModelPlan {
   double mean_loss();
   // -log p(target) in nats of every position, [batch, seq_len]. Waits for the device.
   void read_token_losses(std::span<float> losses);
+  // Logits before the softcap of positions [first_row, first_row + n), [n, vocab], of those that
+  // have logits; not in kTrain. Waits for the device.
+  void read_raw_logits(int64_t first_row, std::span<float> logits);
   // Softcapped logits of one position, [vocab]. Waits for the device.
   void read_logits(int64_t row, std::span<float> logits);
 

@@ -131,7 +131,7 @@ In Plan::in(Tensor t) const {
 Out Plan::out(const OutRef& ref, const RunArgs& args) const {
   if (ref.id < 0) return {};
   const TensorInfo& t = tensors_[static_cast<size_t>(ref.id)];
-  return {t.data, t.dtype, ref.adds || (ref.is_weight_gradient && args.accumulate)};
+  return {t.data, t.dtype, ref.adds || (ref.adds_across_runs && args.accumulate)};
 }
 
 Plan::OutRef Plan::contribute(Tensor t) {
@@ -241,13 +241,23 @@ void Plan::write_ids(Tensor t, std::span<const int32_t> values) {
 
 void Plan::read(Tensor t, int64_t first_element, std::span<float> out) {
   const TensorInfo& tensor = info(t);
-  PG_CHECK(tensor.kept && tensor.dtype == DType::kF32, "only kept f32 tensors can be read");
+  PG_CHECK((tensor.kept || tensor.place == Place::kOwned) && tensor.dtype == DType::kF32,
+           "only kept f32 tensors can be read");
   PG_CHECK(
       first_element >= 0 && first_element + static_cast<int64_t>(out.size()) <= tensor.elements(),
       "read past the end of a tensor");
   weights_->device().synchronize();
   weights_->device().download(out.data(), static_cast<const float*>(tensor.data) + first_element,
                               out.size_bytes());
+}
+
+void Plan::read_ids(Tensor t, std::span<int32_t> out) {
+  const TensorInfo& tensor = info(t);
+  PG_CHECK((tensor.kept || tensor.place == Place::kOwned) && tensor.dtype == DType::kI32 &&
+               static_cast<int64_t>(out.size()) == tensor.elements(),
+           "only kept ids can be read, and only whole");
+  weights_->device().synchronize();
+  weights_->device().download(out.data(), tensor.data, out.size_bytes());
 }
 
 double Plan::flops() const {

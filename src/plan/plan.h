@@ -33,6 +33,15 @@ struct LossTensors {
   Tensor lse;   // [rows, 1] f32
 };
 
+// One use of a weight by linear or embed, with the sums that collect_grams() asks for. The sums run
+// over the rows of every run since the last one without `accumulate`.
+struct WeightUse {
+  int weight = -1;   // index in Weights
+  Tensor gram;       // [cols, cols] f32: xT x of a linear map's input, dyT dy of a gather's output
+  Tensor squares;    // [1, out] f32: dy^2 summed over rows; linear only
+  Tensor table_ids;  // [rows] int32: the table's rows that the last run read; embed only
+};
+
 // Time, work and calls of one op within a plan.
 struct OpProfile {
   double seconds = 0, flops = 0, bytes = 0;
@@ -52,11 +61,14 @@ class Plan {
   Tensor input_ids(std::string name, int64_t rows, int64_t cols);  // int32; fill with write_ids
   Tensor constant(std::string name, int64_t rows, int64_t cols, std::span<const float> values);
   Tensor weight(std::string_view name);
+  bool has_weight(std::string_view name) const { return weights_->has(name); }
 
   // ---- ops: the formulas stand in device/ops.h
   // ------------------------------------------------------------
   Tensor linear(Tensor x, Tensor w,
                 bool f32_output = false);  // [rows, in] x [out, in] -> [rows, out]
+  // y += u wT in place, u [rows, rank], w [out, rank]; gives y, which is the step before's output.
+  Tensor add_linear(Tensor y, Tensor u, Tensor w);
   Tensor embed(Tensor ids, Tensor table);  // [rows] x [vocab, dim] -> [rows, dim]
   Tensor bigram_hash(Tensor ids, int64_t tokens, int64_t buckets);
   Tensor add_scaled(Tensor x, Tensor z, Tensor s1, Tensor s2 = {});
@@ -69,6 +81,11 @@ class Plan {
   Tensor xsa(Tensor x, Tensor v, const AttentionShape& shape);
   // weights: constant [1, n]; targets [rows, n].
   LossTensors softcap_xent(Tensor logits, Tensor targets, Tensor weights, float cap);
+
+  // From here on every linear and embed of a weight also records the sums of a WeightUse; those
+  // over dy need a loss. Changes no other number. For calibration, not for training.
+  void collect_grams() { collects_grams_ = true; }
+  const std::vector<WeightUse>& weight_uses() const { return weight_uses_; }
 
   // Keeps a tensor's value readable after a run.
   void keep(Tensor t);
@@ -88,8 +105,10 @@ class Plan {
   std::string find_non_finite();
 
   void write_ids(Tensor t, std::span<const int32_t> values);
-  // Reads an f32 tensor that keep() named; waits for the device.
+  // Reads an f32 tensor that keep() named or a sum of weight_uses(); waits for the device.
   void read(Tensor t, int64_t first_element, std::span<float> out);
+  void read_ids(Tensor t, std::span<int32_t> out);  // of the last run; waits for the device
+  int64_t elements(Tensor t) const { return info(t).elements(); }
 
   int64_t arena_bytes() const { return static_cast<int64_t>(arena_.bytes()); }
   int64_t separate_bytes() const { return separate_bytes_; }  // what kSeparate would take
@@ -120,8 +139,8 @@ class Plan {
   // What a step writes: resolved while recording, read while running.
   struct OutRef {
     int id = -1;
-    bool adds = false;                // a later contribution to a gradient
-    bool is_weight_gradient = false;  // adds across micro-batches too
+    bool adds = false;              // a later contribution to a gradient
+    bool adds_across_runs = false;  // a sum that micro-batches add to: a weight gradient, a gram
   };
   struct Step {
     OpId op;
@@ -150,6 +169,13 @@ class Plan {
   // True when x's gradient may simply be y's buffer: y's gradient is complete and x has none yet.
   bool pass_gradient(Tensor y, Tensor x);
   void place_tensors();
+  // plan_grams.cpp
+  OutRef make_sum(std::string name, int64_t rows, int64_t cols);
+  int add_weight_use(Tensor w, Tensor gram, Tensor table_ids);
+  WeightUse& weight_use(int use) { return weight_uses_[static_cast<size_t>(use)]; }
+  Tensor record_input_gram(Tensor x);  // once for all linear maps of x
+  Tensor record_gram(Tensor x);
+  Tensor record_column_squares(Tensor x);
 
   Weights* weights_;
   Memory memory_;
@@ -157,11 +183,13 @@ class Plan {
   std::vector<Step> steps_;
   std::vector<std::function<void()>> rules_;
   std::vector<DeviceBuffer> owned_;
+  std::vector<WeightUse> weight_uses_;
+  std::vector<std::pair<int, Tensor>> input_grams_;  // id of a linear map's input, its gram
   DeviceBuffer arena_;
   RunArgs last_run_;
   int64_t separate_bytes_ = 0;
   int forward_steps_ = 0;
-  bool finished_ = false;
+  bool finished_ = false, collects_grams_ = false;
 };
 
 }  // namespace pg

@@ -33,8 +33,10 @@ Tensor Plan::linear(Tensor x, Tensor w, bool f32_output) {
   record(OpId::kLinear, flops, {x, w}, {write_to(y)}, [=, this](Ops& ops, const RunArgs& args) {
     ops.linear(out(write_to(y), args), in(x), in(w), rows, n_in, n_out);
   });
+  const int use = collects_grams_ ? add_weight_use(w, record_input_gram(x), {}) : -1;
   add_rule(y, [=, this] {
     const Tensor dy = gradient(y);
+    if (use >= 0) weight_use(use).squares = record_column_squares(dy);
     if (const OutRef dw = contribute(w); dw.id >= 0) {
       record(OpId::kLinearDw, flops, {dy, x}, {dw}, [=, this](Ops& ops, const RunArgs& args) {
         ops.linear_dw(out(dw, args), in(dy), in(x), rows, n_in, n_out);
@@ -49,16 +51,46 @@ Tensor Plan::linear(Tensor x, Tensor w, bool f32_output) {
   return y;
 }
 
+Tensor Plan::add_linear(Tensor y, Tensor u, Tensor w) {
+  const int64_t rows = info(u).rows, n_in = info(u).cols, n_out = info(w).rows;
+  PG_CHECK(info(w).cols == n_in && info(y).rows == rows && info(y).cols == n_out,
+           "add_linear: shapes disagree");
+  PG_CHECK(info(y).last_step == static_cast<int>(steps_.size()) - 1,
+           "add_linear: y must be the output of the step before");
+  const double flops = product_flops(rows, n_in, n_out);
+  const OutRef sum{y.id, /*adds=*/true, false};
+  record(OpId::kLinear, flops, {y, u, w}, {sum}, [=, this](Ops& ops, const RunArgs& args) {
+    ops.linear(out(sum, args), in(u), in(w), rows, n_in, n_out);
+  });
+  // Recorded after the rule of what wrote y first, so it runs before that one, on the same dy.
+  add_rule(y, [=, this] {
+    const Tensor dy = gradient(y);
+    if (const OutRef dw = contribute(w); dw.id >= 0) {
+      record(OpId::kLinearDw, flops, {dy, u}, {dw}, [=, this](Ops& ops, const RunArgs& args) {
+        ops.linear_dw(out(dw, args), in(dy), in(u), rows, n_in, n_out);
+      });
+    }
+    if (const OutRef du = contribute(u); du.id >= 0) {
+      record(OpId::kLinearDx, flops, {dy, w}, {du}, [=, this](Ops& ops, const RunArgs& args) {
+        ops.linear_dx(out(du, args), in(dy), in(w), rows, n_in, n_out);
+      });
+    }
+  });
+  return y;
+}
+
 Tensor Plan::embed(Tensor ids, Tensor table) {
   const int64_t rows = info(ids).elements(), vocab = info(table).rows, dim = info(table).cols;
   const Tensor y = make_activation("embed", rows, dim);
   record(OpId::kEmbed, 0, {ids, table}, {write_to(y)}, [=, this](Ops& ops, const RunArgs& args) {
     ops.embed(out(write_to(y), args), in(ids), in(table), rows, dim);
   });
+  const int use = collects_grams_ ? add_weight_use(table, {}, ids) : -1;
   add_rule(y, [=, this] {
+    const Tensor dy = gradient(y);
+    if (use >= 0) weight_use(use).gram = record_gram(dy);
     const OutRef dtable = contribute(table);
     if (dtable.id < 0) return;
-    const Tensor dy = gradient(y);
     record(OpId::kEmbedBackward, 0, {ids, dy}, {dtable}, [=, this](Ops& ops, const RunArgs& args) {
       ops.embed_backward(out(dtable, args), in(ids), in(dy), rows, vocab, dim);
     });

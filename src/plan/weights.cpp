@@ -59,6 +59,12 @@ void initialise_param(const ParamSpec& spec, uint64_t seed, std::vector<float>& 
         values[i] = static_cast<float>(rng.normal(i) * static_cast<double>(spec.init_value));
       }
       break;
+    case ParamInit::kUniform:
+      for (size_t i = 0; i < values.size(); ++i) {
+        values[i] =
+            static_cast<float>((2 * rng.uniform(i) - 1) * static_cast<double>(spec.init_value));
+      }
+      break;
     case ParamInit::kOrthogonal: {
       const bool tall = spec.rows > spec.cols;
       const int64_t n = std::min(spec.rows, spec.cols), m = std::max(spec.rows, spec.cols);
@@ -88,23 +94,27 @@ Weights::Weights(Device& device, std::vector<ParamSpec> specs, bool with_gradien
   for (const ParamSpec& spec : specs) {
     flat_elements_ += align(spec.elements());
     elements_ += spec.elements();
+    if (with_gradients && spec.trainable) gradient_elements_ += align(spec.elements());
     if (spec.has_compute_copy) compute_elements += align(spec.elements());
   }
   masters_ = DeviceBuffer(device, static_cast<size_t>(flat_elements_) * sizeof(float));
   if (with_gradients) {
-    gradients_ = DeviceBuffer(device, static_cast<size_t>(flat_elements_) * sizeof(float));
+    gradients_ = DeviceBuffer(device, static_cast<size_t>(gradient_elements_) * sizeof(float));
   }
   if (needs_copies) {
     compute_ =
         DeviceBuffer(device, static_cast<size_t>(compute_elements) * dtype_bytes(compute_type));
   }
-  int64_t flat = 0;
+  int64_t flat = 0, flat_gradient = 0;
   size_t compute_at = 0;
   for (ParamSpec& spec : specs) {
     Param param;
     param.master = masters() + flat;
-    if (with_gradients) param.gradient = gradients() + flat;
     flat += align(spec.elements());
+    if (with_gradients && spec.trainable) {
+      param.gradient = gradients() + flat_gradient;
+      flat_gradient += align(spec.elements());
+    }
     if (spec.has_compute_copy && needs_copies) {
       param.compute = compute_.as<uint8_t>() + compute_at;
       compute_at += static_cast<size_t>(align(spec.elements())) * dtype_bytes(compute_type);
@@ -114,11 +124,17 @@ Weights::Weights(Device& device, std::vector<ParamSpec> specs, bool with_gradien
   }
 }
 
-int Weights::find(std::string_view name) const {
+int Weights::search(std::string_view name) const {
   for (int i = 0; i < count(); ++i) {
     if (spec(i).name == name) return i;
   }
-  PG_CHECK(false, std::string(name).c_str());
+  return -1;
+}
+
+int Weights::find(std::string_view name) const {
+  const int index = search(name);
+  PG_CHECK(index >= 0, std::string(name).c_str());
+  return index;
 }
 
 In Weights::compute(int index) const {
@@ -128,13 +144,14 @@ In Weights::compute(int index) const {
 }
 
 void Weights::initialise(uint64_t seed) {
-  parallel_chunks(count(), [&](int64_t i) {
-    std::vector<float> values;
-    const Param& param = at(static_cast<int>(i));
-    initialise_param(param.spec, seed, values);
-    device_->upload(param.master, values.data(), values.size() * sizeof(float));
-  });
+  parallel_chunks(count(), [&](int64_t i) { initialise(static_cast<int>(i), seed); });
   refresh_compute();
+}
+
+void Weights::initialise(int index, uint64_t seed) {
+  std::vector<float> values;
+  initialise_param(spec(index), seed, values);
+  device_->upload(master(index), values.data(), values.size() * sizeof(float));
 }
 
 void Weights::refresh_compute() {
@@ -158,9 +175,13 @@ std::vector<HostTensor> Weights::download() const {
 }
 
 void Weights::upload(const std::vector<HostTensor>& tensors) {
-  if (tensors.size() != params_.size()) {
+  const auto own =
+      static_cast<size_t>(std::count_if(params_.begin(), params_.end(), [](const Param& param) {
+        return param.spec.group != ParamGroup::kAdapter;
+      }));
+  if (tensors.size() != own && tensors.size() != params_.size()) {
     throw Error("weights do not fit the model: " + std::to_string(tensors.size()) +
-                " tensors given, the model has " + std::to_string(params_.size()));
+                " tensors given, the model has " + std::to_string(own));
   }
   for (size_t i = 0; i < tensors.size(); ++i) {
     const ParamSpec& have = tensors[i].spec;

@@ -15,17 +15,19 @@ enum class ParamGroup : uint8_t {
   kMatrix,     // Muon; quantised to matrix_bits
   kEmbedding,  // AdamW at embed_lr; quantised to embed_bits
   kScalar,     // AdamW at scalar_lr: vectors, gains, small projections
+  kAdapter,    // of test-time training; never in an artifact
 };
 
-enum class ParamInit : uint8_t { kConstant, kNormal, kOrthogonal };
+enum class ParamInit : uint8_t { kConstant, kNormal, kOrthogonal, kUniform };
 
 struct ParamSpec {
   std::string name;  // "blocks.3.attn.q"
   int64_t rows = 1, cols = 1;
   ParamGroup group = ParamGroup::kScalar;
   ParamInit init = ParamInit::kConstant;
-  float init_value = 0;           // the constant, or the standard deviation, or the gain
+  float init_value = 0;  // the constant, the standard deviation, the gain, or the largest value
   bool has_compute_copy = false;  // read by linear or embed, which take the compute type
+  bool trainable = true;          // false: no plan computes its gradient, which takes no memory
   int64_t elements() const { return rows * cols; }
 };
 
@@ -38,19 +40,21 @@ struct HostTensor {
 
 class Weights {
  public:
-  // Without gradients a Weights serves inference only. All values start at zero.
+  // Without gradients a Weights serves inference only. All values start at zero. Adapters stand
+  // behind the model's own parameters.
   Weights(Device& device, std::vector<ParamSpec> specs, bool with_gradients);
 
   int count() const { return static_cast<int>(params_.size()); }
   // Index of a parameter by name; PG_CHECKs that it exists.
   int find(std::string_view name) const;
+  bool has(std::string_view name) const { return search(name) >= 0; }
   const ParamSpec& spec(int index) const { return at(index).spec; }
   int64_t elements() const { return elements_; }
 
   float* master(int index) const { return at(index).master; }  // [rows, cols] f32
   float* gradient(int index) const {
     return at(index).gradient;
-  }  // [rows, cols] f32; null without gradients
+  }  // [rows, cols] f32; null without gradients and when frozen
   // What a plan reads: the compute copy when the parameter has one, else the master.
   In compute(int index) const;
 
@@ -59,16 +63,19 @@ class Weights {
   float* masters() const { return masters_.as<float>(); }
   float* gradients() const { return gradients_.as<float>(); }
   int64_t flat_elements() const { return flat_elements_; }
+  // Of gradients(): fewer than the masters when parameters are frozen.
+  int64_t gradient_elements() const { return gradient_elements_; }
 
   // Sets every master from its spec and the seed: the same values for any device and order of
   // creation.
   void initialise(uint64_t seed);
+  void initialise(int index, uint64_t seed);  // one parameter; the same value as among all
   // Copies masters into the compute copies; call after every change of the masters.
   void refresh_compute();
 
   std::vector<HostTensor> download() const;
-  // Sets masters and compute copies from host values; the names and shapes must match exactly, else
-  // Error.
+  // Sets masters and compute copies from host values; the names and shapes must match the model's
+  // own parameters exactly, else Error. Adapters that are left out keep their values.
   void upload(const std::vector<HostTensor>& tensors);
 
   Device& device() const { return *device_; }
@@ -81,11 +88,12 @@ class Weights {
     void* compute = nullptr;
   };
   const Param& at(int index) const { return params_[static_cast<size_t>(index)]; }
+  int search(std::string_view name) const;  // -1: absent
 
   Device* device_;
   std::vector<Param> params_;
   DeviceBuffer masters_, gradients_, compute_;
-  int64_t elements_ = 0, flat_elements_ = 0;
+  int64_t elements_ = 0, flat_elements_ = 0, gradient_elements_ = 0;
 };
 
 }  // namespace pg

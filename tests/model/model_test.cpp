@@ -50,6 +50,38 @@ TEST(Model, UntrainedLossIsLogOfVocabulary) {
   EXPECT_NEAR(mean_loss(config, weights), std::log(61.0), 0.05);
 }
 
+// Of the last positions alone, the logits are bitwise those of the whole pass, also where products
+// have other numbers of rows.
+TEST(Model, LogitsOfTheLastPositionsAreThoseOfAll) {
+  ModelConfig config = make_small_config();
+  for (const char* name : {"reference", "cpu:f32", "cpu:bf16"}) {
+    const auto device = make_device(name);
+    for (const int64_t tokens : {9, 70}) {
+      Weights weights(*device, list_params(config), false);
+      weights.initialise(1);
+      ModelPlan whole(config, weights, 3, tokens, PlanMode::kLogits);
+      whole.load(make_ids(3 * tokens, config.vocab_size, 5), {});
+      whole.run();
+      std::vector<float> expected(static_cast<size_t>(3 * tokens * config.vocab_size));
+      whole.read_raw_logits(0, expected);
+      for (const int64_t last : {1, 4, 8}) {
+        ModelPlan part(config, weights, 3, tokens, PlanMode::kLogits, last);
+        part.load(make_ids(3 * tokens, config.vocab_size, 5), {});
+        part.run();
+        EXPECT_LT(part.flops(), whole.flops());
+        const auto size = static_cast<size_t>(last * config.vocab_size);
+        std::vector<float> logits(size);
+        for (int64_t b = 0; b < 3; ++b) {
+          part.read_raw_logits(b * last, logits);
+          const auto from = expected.begin() + ((b + 1) * tokens - last) * config.vocab_size;
+          EXPECT_TRUE(std::equal(logits.begin(), logits.end(), from))
+              << name << ", last " << last << " of " << tokens << ", row " << b;
+        }
+      }
+    }
+  }
+}
+
 TEST(Model, InitialValuesDependOnTheSeedAndTheNameOnly) {
   const auto device = make_device("reference");
   const ModelConfig config = make_small_config();

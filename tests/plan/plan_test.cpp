@@ -2,42 +2,12 @@
 // nothing.
 #include "src/plan/plan.h"
 
-#include <dlfcn.h>
 #include <gtest/gtest.h>
-
-#include <cstdlib>
-#include <cstring>
-#include <new>
 
 #include "src/base/threads.h"
 #include "src/model/forward.h"
 #include "tests/model/model_fixture.h"
-
-namespace {
-int64_t g_allocations = 0;
-}  // namespace
-
-// Counts the C++ allocations of the process, except those inside oneDNN: each of its execute calls
-// builds a small map that no caller can spare it.
-static void* allocate(size_t bytes, const void* caller) {
-  Dl_info place;
-  const bool known = dladdr(caller, &place) != 0 && place.dli_fname != nullptr;
-  if (!known || std::strstr(place.dli_fname, "dnnl") == nullptr) ++g_allocations;
-  return std::malloc(bytes);
-}
-void* operator new(size_t bytes, const std::nothrow_t&) noexcept {
-  return allocate(bytes, __builtin_return_address(0));
-}
-void* operator new(size_t bytes) {
-  if (void* p = allocate(bytes, __builtin_return_address(0))) return p;
-  throw std::bad_alloc();
-}
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored \
-    "-Wmismatched-new-delete"  // it is matched: operator new above uses malloc
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete(void* p, size_t) noexcept { std::free(p); }
-#pragma GCC diagnostic pop
+#include "tests/plan/allocation_counter.h"
 
 namespace pg {
 namespace {
@@ -49,8 +19,10 @@ struct Net {
   std::unique_ptr<Plan> plan;
 };
 
-Net make_net(const ModelConfig& config, Weights& weights, Plan::Memory memory) {
+Net make_net(const ModelConfig& config, Weights& weights, Plan::Memory memory,
+             bool collects_grams = false) {
   Net net{{}, std::make_unique<Plan>(weights, memory)};
+  if (collects_grams) net.plan->collect_grams();
   net.tensors = record_forward(*net.plan, config, kBatch, kTokens);
   net.plan->finish(net.tensors.loss);
   return net;
@@ -124,6 +96,39 @@ TEST_P(PlanOnDevice, GradientsAddAcrossMicroBatches) {
   EXPECT_GT(norm, 0);
 }
 
+TEST_P(PlanOnDevice, CollectingGramsChangesNoOtherNumber) {
+  std::vector<float> losses[2], weight_gradients[2];
+  int64_t steps[2];
+  for (const bool collects : {false, true}) {
+    Net net = make_net(config_, weights_, Plan::Memory::kShared, collects);
+    load(net, config_, 3);
+    net.plan->run();
+    losses[collects].resize(kBatch * kTokens);
+    net.plan->read(net.tensors.loss, 0, losses[collects]);
+    weight_gradients[collects] = gradients(weights_);
+    steps[collects] = net.plan->step_count();
+    EXPECT_EQ(net.plan->weight_uses().empty(), !collects);
+  }
+  EXPECT_EQ(losses[0], losses[1]);
+  EXPECT_EQ(weight_gradients[0], weight_gradients[1]);
+  EXPECT_GT(steps[1], steps[0]);
+}
+
+// Queries, keys and values of a block read one input: one gram serves the three.
+TEST_P(PlanOnDevice, LinearMapsOfOneInputShareItsGram) {
+  const Net net = make_net(config_, weights_, Plan::Memory::kShared, true);
+  const auto gram_of = [&](const char* name) {
+    for (const WeightUse& use : net.plan->weight_uses()) {
+      if (use.weight == weights_.find(name)) return use.gram.id;
+    }
+    return -1;
+  };
+  EXPECT_GE(gram_of("blocks.1.attn.q"), 0);
+  EXPECT_EQ(gram_of("blocks.1.attn.q"), gram_of("blocks.1.attn.k"));
+  EXPECT_EQ(gram_of("blocks.1.attn.q"), gram_of("blocks.1.attn.v"));
+  EXPECT_NE(gram_of("blocks.1.attn.q"), gram_of("blocks.1.attn.out"));
+}
+
 TEST_P(PlanOnDevice, LossScaleScalesTheGradient) {
   Net net = make_net(config_, weights_, Plan::Memory::kShared);
   load(net, config_, 3);
@@ -159,9 +164,7 @@ TEST_P(PlanOnDevice, ARepeatedStepAllocatesNothing) {
   set_thread_count(1);
   net.plan->run();
   net.plan->run();
-  const int64_t before = g_allocations;
-  net.plan->run();
-  EXPECT_EQ(g_allocations - before, 0);
+  EXPECT_EQ(count_allocations([&] { net.plan->run(); }), 0);
   set_thread_count(threads);
 }
 

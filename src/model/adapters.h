@@ -1,0 +1,38 @@
+// Low-rank adapters and frozen parameters: what test-time training makes of a model's parameter
+// list (LoRA: Hu et al. 2021).
+//
+// An adapted linear map is y = x wT + (x aT) bT, a [rank, in], b [out, rank]. A plan applies the
+// adapters that its Weights hold, so scoring and training need no word about them. The published
+// factor alpha / rank is part of b: whoever trains b multiplies its learning rate by it.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "src/model/model_config.h"
+#include "src/plan/weights.h"
+
+namespace pg {
+
+struct AdapterConfig {
+  int64_t rank = 8;
+  std::vector<std::string> targets;  // of adapter_target_names()
+};
+
+// q, k, v, out, up, down: those matrices of every block; head: the tied output head.
+std::span<const std::string_view> adapter_target_names();
+
+// The adapters' parameters, "blocks.3.attn.q.lora_a" and so on; they stand behind the model's own.
+// a starts uniform in +-1/sqrt(in), b at 0: then the adapted model is the model, bit for bit.
+// Throws Error naming an unknown or repeated target.
+std::vector<ParamSpec> list_adapter_params(const ModelConfig& model, const AdapterConfig& adapters);
+
+inline void freeze_all(std::vector<ParamSpec>& params) {
+  for (ParamSpec& param : params) param.trainable = false;
+}
+// Every parameter of the first `count` blocks.
+void freeze_blocks(std::vector<ParamSpec>& params, int64_t count);
+
+}  // namespace pg

@@ -1,0 +1,53 @@
+// The sums of a WeightUse: what a weight's input looks like and how much the loss cares about its
+// output. Both come from ops that the gradients need anyway: a gram is a weight gradient with
+// dy = x, a sum of squares is the gradient of mix's factor with x = dy.
+#include "src/plan/plan.h"
+
+namespace pg {
+
+// A sum over rows and, with `accumulate`, over runs: it lives outside the arena.
+Plan::OutRef Plan::make_sum(std::string name, int64_t rows, int64_t cols) {
+  TensorInfo t;
+  t.name = std::move(name);
+  t.rows = rows;
+  t.cols = cols;
+  t.place = Place::kOwned;
+  owned_.emplace_back(weights_->device(), t.bytes());
+  t.data = owned_.back().data();
+  return {add_tensor(std::move(t)).id, /*adds=*/false, /*adds_across_runs=*/true};
+}
+
+int Plan::add_weight_use(Tensor w, Tensor gram, Tensor table_ids) {
+  if (table_ids) keep(table_ids);
+  weight_uses_.push_back({info(w).weight, gram, {}, table_ids});
+  return static_cast<int>(weight_uses_.size()) - 1;
+}
+
+Tensor Plan::record_input_gram(Tensor x) {
+  for (const auto& [input, gram] : input_grams_) {
+    if (input == x.id) return gram;
+  }
+  return input_grams_.emplace_back(x.id, record_gram(x)).second;
+}
+
+Tensor Plan::record_gram(Tensor x) {
+  const int64_t rows = info(x).rows, dim = info(x).cols;
+  const OutRef gram = make_sum(info(x).name + ".gram", dim, dim);
+  const double flops =
+      2.0 * static_cast<double>(rows) * static_cast<double>(dim) * static_cast<double>(dim);
+  record(OpId::kLinearDw, flops, {x}, {gram}, [=, this](Ops& ops, const RunArgs& args) {
+    ops.linear_dw(out(gram, args), in(x), in(x), rows, dim, dim);
+  });
+  return Tensor{gram.id};
+}
+
+Tensor Plan::record_column_squares(Tensor x) {
+  const int64_t rows = info(x).rows, dim = info(x).cols;
+  const OutRef squares = make_sum(info(x).name + ".squares", 1, dim);
+  record(OpId::kMixBackward, 0, {x}, {squares}, [=, this](Ops& ops, const RunArgs& args) {
+    ops.mix_backward({}, {}, out(squares, args), {}, in(x), in(x), {}, {}, {}, rows, dim);
+  });
+  return Tensor{squares.id};
+}
+
+}  // namespace pg
