@@ -39,15 +39,23 @@ std::string Averager::describe() const {
 }
 
 std::vector<HostTensor> Averager::download() const {
-  std::vector<HostTensor> tensors = weights_->download();
-  if (!is_kept()) return tensors;
-  for (int i = 0; i < weights_->count(); ++i) {
-    const int64_t offset = weights_->master(i) - weights_->masters();
-    auto& values = tensors[static_cast<size_t>(i)].values;
-    weights_->device().download(values.data(), average_.as<float>() + offset,
-                                values.size() * sizeof(float));
-  }
+  std::vector<HostTensor> tensors;
+  download(tensors);
   return tensors;
+}
+
+void Averager::download(std::vector<HostTensor>& tensors) const {
+  Device& device = weights_->device();
+  device.synchronize();
+  tensors.resize(static_cast<size_t>(weights_->count()));
+  for (int i = 0; i < weights_->count(); ++i) {
+    HostTensor& tensor = tensors[static_cast<size_t>(i)];
+    tensor.spec = weights_->spec(i);
+    tensor.values.resize(static_cast<size_t>(tensor.spec.elements()));
+    const int64_t offset = weights_->master(i) - weights_->masters();
+    const float* from = is_kept() ? average_.as<float>() + offset : weights_->master(i);
+    device.download(tensor.values.data(), from, tensor.values.size() * sizeof(float));
+  }
 }
 
 std::vector<float> Averager::download_state() const {

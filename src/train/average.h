@@ -21,6 +21,9 @@ class Averager {
 
   std::string describe() const;  // "ema 0.997", "swa of 31", "none"
   std::vector<HostTensor> download() const;
+  // The same into tensors that an earlier call filled, without allocating; empty ones are filled
+  // too.
+  void download(std::vector<HostTensor>& tensors) const;
 
   int64_t snapshots() const { return snapshots_; }
   // State for a resumed run: the flat f32 average; empty for none.

@@ -34,6 +34,8 @@ Out write(float* p) { return {p, DType::kF32}; }
 Optimizer::Optimizer(Weights& weights, const OptimizerConfig& config)
     : weights_(&weights), config_(config) {
   PG_CHECK(weights.gradients() != nullptr, "an optimizer needs gradients");
+  PG_CHECK(weights.gradient_elements() == weights.flat_elements(),
+           "the optimizer trains every parameter; frozen ones are for test-time training");
   Device& device = weights.device();
   const size_t flat_bytes = static_cast<size_t>(weights.flat_elements()) * sizeof(float);
   first_ = DeviceBuffer(device, flat_bytes);

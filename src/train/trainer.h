@@ -27,7 +27,7 @@ struct StepReport {
   double tokens_per_s = 0;      // of this step
   double speed_of_light = 0;    // flops of the step over the device's measured peak, 0..1
   double time_left_s = 0;       // to the cap; 0 when there is none
-  int64_t projected_bytes = 0;  // of the artifact, 0 when not priced at this step
+  int64_t projected_bytes = 0;  // of the artifact, as priced last; 0 before the first answer
   bool log = false;             // on the log grid: first ten steps, every log_every, the last
 };
 
@@ -61,8 +61,9 @@ struct TrainSetup {
   uint64_t data_fingerprint = 0;  // a checkpoint of other data is refused
   double peak_flops_per_s = 0;    // for speed_of_light; 0: not shown
   std::function<ValidationScore(const std::vector<HostTensor>&)> validate;  // may be empty
-  std::function<int64_t(const std::vector<HostTensor>&)> project_bytes;     // may be empty
-  std::function<bool()> stop_requested;                                     // Ctrl-C; may be empty
+  // Prices the artifact of these weights, on a thread in the background; may throw, may be empty.
+  std::function<int64_t(const std::vector<HostTensor>&)> project_bytes;
+  std::function<bool()> stop_requested;  // Ctrl-C; may be empty
 };
 
 enum class StopReason : uint8_t { kWallclock, kMaxSteps, kInterrupted };

@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <filesystem>
 
@@ -230,6 +232,97 @@ TEST_F(TrainerTest, ValidationRunsOnItsGridAndOffTheClock) {
   setup_.validate = [](const std::vector<HostTensor>&) { return ValidationScore{1.0, 2.0}; };
   train(setup_);
   EXPECT_EQ(recorder_.validations, 3);
+}
+
+TEST_F(TrainerTest, PricingNeverChangesTheWeights) {
+  const TrainResult without = train(setup_);
+  std::atomic<int64_t> jobs = 0;
+  setup_.project_bytes = [&](const std::vector<HostTensor>& weights) {
+    ++jobs;
+    jobs.notify_all();
+    std::atomic<int64_t> elements = 0;
+    // A loop of its own must not disturb the trainer's.
+    parallel_chunks(static_cast<int64_t>(weights.size()), [&](int64_t i) {
+      elements += weights[static_cast<size_t>(i)].spec.elements();
+    });
+    return elements.load();
+  };
+  TickingClock clock(10);  // due at every step
+  setup_.clock = &clock;
+  const size_t steps_before = recorder_.steps.size();
+  setup_.stop_requested = [&] {
+    if (recorder_.steps.size() > steps_before) jobs.wait(0);  // so that steps run beside it
+    return false;
+  };
+  const TrainResult with = train(setup_);
+  EXPECT_GE(jobs, 1);
+  expect_same(without.raw, with.raw);
+  expect_same(without.exported, with.exported);
+}
+
+// Steps go on while the projector is stuck, and what it says at last is heard.
+TEST_F(TrainerTest, ASlowProjectionIsHeardOfLater) {
+  constexpr int64_t kReleasedAt = 6, kBytes = 123456;
+  std::atomic<bool> is_released = false;
+  setup_.project_bytes = [&](const std::vector<HostTensor>&) {
+    is_released.wait(false);
+    return kBytes;
+  };
+  bool is_heard = false;
+  setup_.stop_requested = [&] {
+    if (static_cast<int64_t>(recorder_.steps.size()) == kReleasedAt) {
+      is_released = true;
+      is_released.notify_all();
+    }
+    is_heard = !recorder_.steps.empty() && recorder_.steps.back().projected_bytes > 0;
+    return is_heard;
+  };
+  setup_.train.max_steps = 100000;
+  const TrainResult result = train(setup_);
+  EXPECT_TRUE(is_heard);
+  EXPECT_GT(result.steps, kReleasedAt);
+  EXPECT_EQ(recorder_.steps[kReleasedAt - 1].projected_bytes, 0);
+  EXPECT_EQ(recorder_.steps.back().projected_bytes, kBytes);
+}
+
+// What is priced is the average that would be exported, of the step that asked.
+TEST_F(TrainerTest, TheAverageOfTheMomentIsPriced) {
+  setup_.train.max_steps = 100000;
+  setup_.stop_requested = [&] { return recorder_.steps.size() == 1; };
+  const TrainResult one_step = train(setup_);
+  std::vector<HostTensor> priced;
+  std::atomic<bool> is_priced = false;
+  setup_.project_bytes = [&](const std::vector<HostTensor>& weights) {
+    if (priced.empty()) priced = weights;
+    is_priced = true;
+    return int64_t{1};
+  };
+  setup_.stop_requested = [&] { return is_priced.load(); };
+  train(setup_);  // the projector has ended before it returns
+  expect_same(one_step.exported, priced);
+}
+
+TEST_F(TrainerTest, AFailedProjectionIsNotedOnceAndEndsNothing) {
+  std::atomic<int> jobs = 0;
+  setup_.project_bytes = [&](const std::vector<HostTensor>&) -> int64_t {
+    ++jobs;
+    throw Error("no scale");
+  };
+  TickingClock clock(10);
+  setup_.clock = &clock;
+  setup_.train.max_steps = 100000;
+  setup_.stop_requested = [&] { return jobs >= 4; };
+  train(setup_);
+  EXPECT_EQ(std::ranges::count(recorder_.notes, "projection:failed step:1 no scale"), 1);
+  EXPECT_EQ(recorder_.notes.size(), 2u);  // and the one on averaging
+}
+
+TEST_F(TrainerTest, ANonFiniteLossEndsTheProjectorToo) {
+  setup_.optimizer.scalar_lr = setup_.optimizer.embed_lr = setup_.optimizer.matrix_lr = 10;
+  setup_.optimizer.adam_weight_decay = setup_.optimizer.muon_weight_decay = 10;
+  setup_.train.max_steps = 1000;
+  setup_.project_bytes = [](const std::vector<HostTensor>&) { return int64_t{1}; };
+  EXPECT_THROW(train(setup_), Error);
 }
 
 TEST_F(TrainerTest, BatchSizesThatDoNotFitAreErrors) {
