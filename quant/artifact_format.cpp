@@ -6,9 +6,6 @@
 #include <string>
 #include <type_traits>
 
-#include "quant/storage_bits.h"
-#include "src/base/check.h"
-#include "src/base/threads.h"
 #include "src/model/model.h"
 
 namespace pg {
@@ -25,26 +22,17 @@ std::string role_of(const std::string& name) {
 
 }  // namespace
 
-PayloadLayout plan_payload(const ModelConfig& config, std::span<const uint8_t> bits) {
-  PayloadLayout layout;
-  layout.specs = list_params(config);
-  PG_CHECK(bits.size() == layout.specs.size(), "one bit width per tensor");
-  std::map<std::string, size_t> first_of_role;
-  std::vector<size_t> group(layout.specs.size());
-  for (size_t i = 0; i < layout.specs.size(); ++i) {
-    const ParamSpec& spec = layout.specs[i];
-    group[i] = first_of_role.emplace(role_of(spec.name), i).first->second;
-    layout.order.push_back(i);
-    if (bits[i] == kHalfBits) {
-      layout.values += spec.elements();
-    } else {
-      layout.codes += spec.elements();
-      layout.scales += spec.rows;
-    }
+std::vector<PayloadEntry> order_payload(const std::vector<ParamSpec>& specs) {
+  std::map<std::string, int> roles;  // numbered by first appearance
+  std::vector<PayloadEntry> order;
+  for (size_t i = 0; i < specs.size(); ++i) {
+    const int next = static_cast<int>(roles.size());
+    order.push_back({i, roles.emplace(role_of(specs[i].name), next).first->second});
   }
-  std::stable_sort(layout.order.begin(), layout.order.end(),
-                   [&](size_t a, size_t b) { return group[a] < group[b]; });
-  return layout;
+  std::stable_sort(order.begin(), order.end(),
+                   [](const PayloadEntry& a, const PayloadEntry& b) { return a.role < b.role; });
+  for (PayloadEntry& entry : order) entry.role = std::min(entry.role, 15);
+  return order;
 }
 
 uint32_t model_field_count() {
@@ -63,18 +51,6 @@ uint32_t model_field_fingerprint() {
     hash = fnv1a(as_bytes(std::string(info.key) + ':' + type + ' '), hash);
   });
   return static_cast<uint32_t>(hash ^ (hash >> 32));
-}
-
-void transpose_codes(const int8_t* from, int64_t rows, int64_t cols, int8_t* to) {
-  constexpr int64_t kTile = 64;  // 64 cache lines of each side stay in L1
-  parallel_ranges(rows, kTile, [&](int64_t row_begin, int64_t row_end) {
-    for (int64_t col_begin = 0; col_begin < cols; col_begin += kTile) {
-      const int64_t col_end = std::min(col_begin + kTile, cols);
-      for (int64_t c = col_begin; c < col_end; ++c) {
-        for (int64_t r = row_begin; r < row_end; ++r) to[c * rows + r] = from[r * cols + c];
-      }
-    }
-  });
 }
 
 }  // namespace pg

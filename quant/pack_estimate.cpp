@@ -1,31 +1,29 @@
 // What an artifact will weigh, without making one: from shapes before training, from weights during
 // it.
 //
-// project_bytes() counts codes under a row-maximum clip instead of searching for the clip, and
-// takes their order-0 entropy: two passes over the weights. tests/quant/pack_estimate_test.cpp
-// holds it to 3 % of the real thing.
+// project_bytes() rounds to the nearest code on the rows' own steps instead of searching, and asks
+// the coder. tests/quant/pack_estimate_test.cpp holds it to 3 % of the real thing.
 #include <algorithm>
-#include <array>
 #include <cmath>
 
 #include "quant/artifact.h"
+#include "quant/artifact_format.h"
 #include "quant/half.h"
 #include "quant/storage_bits.h"
-#include "src/base/threads.h"
 #include "src/model/model.h"
 
 namespace pg {
 namespace {
 
-constexpr double kHeaderBytes =
-    44 + 130 + 2 + 4 + 32;  // artifact_format.h; plus one byte per tensor
-// Measured on random models of 1.7M parameters, Gaussian and heavy-tailed: zstd takes 1.1 to 1.4 %
-// more than order-0 entropy, and the search's codes have 0.3 to 0.45 % more entropy than those of
-// the row maximum.
-constexpr double kCoderOverEntropy = 1.012;
-constexpr double kSearchOverRowMax = 1.004;
-// Bytes per fp16 number after shuffling and compression, measured there too.
-constexpr double kScaleBytes = 1.4, kValueBytes = 1.8;
+constexpr double kHeaderBytes = 190;  // artifact_format.h; plus one byte per tensor
+// The coder takes this much of the order-0 entropy at most (tests/quant/weight_coder_test.cpp).
+constexpr double kCoderOverEntropy = 1.003;
+// Bytes per fp16 number after coding, measured on random models of 1.7M parameters.
+constexpr double kScaleBytes = 1.2, kValueBytes = 1.8;
+// With quant.fill_cap any model can be made to fit; below these widths it is not worth it: ternary
+// weights take 1 to 1.6 bits, and at 2.7 bits record #1493's stack lost 0.05 bits per byte
+// (quant_eval.md 1.4).
+constexpr double kLeastFilledBits = 1.0, kSteepFilledBits = 2.5;
 
 // Entropy of Gaussian rows under a uniform quantiser with step clip / R (quant_eval.md 1.4): 2.047
 // - log2(step / sigma). Below half a bit the formula leaves its range.
@@ -45,35 +43,48 @@ constexpr double kRowClipSigmas = 3.8;
 // quant_eval.md 1.3), and no trained matrix that we met was narrower than this.
 constexpr double kLeastClipSigmas = 12.85, kLeastSigma = 0.08;
 
+bool is_clip_search(const QuantConfig& quant) { return quant.steps.starts_with("gptq_lite"); }
+
 // The clip in standard deviations that rows of this width get, the smallest step included.
-double clip_sigmas(double row_clip_sigmas, double sigma, int bits, double scale_floor) {
-  return std::max(row_clip_sigmas, scale_floor * max_code(bits) / sigma);
+double forecast_clip_sigmas(const ParamSpec& spec, const QuantConfig& quant, double row_clip,
+                            double sigma, int bits) {
+  if (is_clip_search(quant)) return std::max(row_clip, quant.scale_floor * max_code(bits) / sigma);
+  return quant.steps == "row_max" ? row_clip : clip_sigmas(spec, quant);
 }
 
-using Histogram = std::array<int64_t, 256>;
-
-double entropy_bytes(const Histogram& counts) {
-  int64_t total = 0;
-  double sum = 0;
-  for (const int64_t count : counts) {
-    total += count;
-    if (count > 0) sum += static_cast<double>(count) * std::log2(static_cast<double>(count));
+// The step of a row: what the method gives it without its search.
+float row_step(std::span<const float> row, double largest, const ParamSpec& spec, int bits,
+               const QuantConfig& quant) {
+  const double limit = max_code(bits);
+  if (is_clip_search(quant))
+    return static_cast<float>(std::max(largest / limit, quant.scale_floor));
+  if (quant.steps == "row_max") return static_cast<float>(largest / limit);
+  double sum = 0, squares = 0;
+#pragma omp simd reduction(+ : sum, squares)
+  for (size_t i = 0; i < row.size(); ++i) {
+    const double w = static_cast<double>(row[i]);
+    sum += quant.steps == "ternary" ? std::fabs(w) : w;
+    squares += w * w;
   }
-  if (total == 0) return 0;
-  return (static_cast<double>(total) * std::log2(static_cast<double>(total)) - sum) / 8;
+  const auto n = static_cast<double>(row.size());
+  if (quant.steps == "ternary") return static_cast<float>(sum / n);
+  const double variance = std::max(squares - sum * sum / n, 0.0) / std::max(n - 1, 1.0);
+  return static_cast<float>(clip_sigmas(spec, quant) * std::sqrt(variance) / limit);
 }
 
 // max() that ignores NaN, and a clamp that maps NaN to -limit: a diverging run still gets a number.
-void quantize_row_by_max(std::span<const float> row, int bits, double scale_floor, int8_t* codes) {
+uint16_t quantize_row(std::span<const float> row, const ParamSpec& spec, int bits,
+                      const QuantConfig& quant, int8_t* codes) {
   float largest = 0;
 #pragma omp simd reduction(max : largest)
   for (size_t i = 0; i < row.size(); ++i) {
     const float magnitude = std::fabs(row[i]);
     largest = magnitude > largest ? magnitude : largest;
   }
-  const auto limit = static_cast<float>(max_code(bits));
-  const float scale =
-      float_from_half(half_from_float(std::max(largest / limit, static_cast<float>(scale_floor))));
+  const auto limit = static_cast<float>(max_code(quant.steps == "ternary" ? 2 : bits));
+  const uint16_t half =
+      half_from_float(row_step(row, static_cast<double>(largest), spec, bits, quant));
+  const float scale = float_from_half(half);
   const float inverse = scale > 0 ? 1.0f / scale : 0.0f;
 #pragma omp simd
   for (size_t i = 0; i < row.size(); ++i) {
@@ -81,48 +92,27 @@ void quantize_row_by_max(std::span<const float> row, int bits, double scale_floo
     const float above = x > -limit ? x : -limit;
     codes[i] = static_cast<int8_t>(std::nearbyint(above < limit ? above : limit));
   }
+  return half;
 }
 
-// Four histograms, because equal neighbours would wait for each other's store.
-void count_codes(std::span<const int8_t> codes, Histogram& counts) {
-  std::array<std::array<uint32_t, 256>, 4> lanes = {};
-  size_t i = 0;
-  for (; i + 4 <= codes.size(); i += 4) {
-    for (size_t lane = 0; lane < 4; ++lane) {
-      ++lanes[lane][static_cast<uint8_t>(codes[i + lane])];
-    }
+// Codes and scales as they would be sealed, into the coder.
+void price_tensor(const HostTensor& tensor, int bits, const QuantConfig& quant, int role,
+                  WeightEncoder& encoder) {
+  std::vector<uint16_t> halves;
+  if (bits == kHalfBits) {
+    for (const float value : tensor.values) halves.push_back(half_from_float(value));
+    encoder.halves(halves, HalfKind::kValues, role);
+    return;
   }
-  for (; i < codes.size(); ++i) ++lanes[0][static_cast<uint8_t>(codes[i])];
-  for (size_t v = 0; v < counts.size(); ++v) {
-    counts[v] += int64_t{lanes[0][v]} + lanes[1][v] + lanes[2][v] + lanes[3][v];
+  const auto cols = static_cast<size_t>(tensor.spec.cols);
+  std::vector<int8_t> codes(tensor.values.size());
+  for (size_t begin = 0; begin < codes.size(); begin += cols) {
+    const auto row = std::span(tensor.values).subspan(begin, cols);
+    halves.push_back(quantize_row(row, tensor.spec, bits, quant, codes.data() + begin));
   }
-}
-
-// Some rows of one tensor.
-struct RowRange {
-  const HostTensor* tensor = nullptr;
-  int bits = 0;
-  int64_t begin = 0, end = 0;
-};
-
-void add_ranges(const HostTensor& tensor, int bits, std::vector<RowRange>& ranges) {
-  constexpr int64_t kElementsPerRange = 1 << 16;
-  const int64_t grain = std::max<int64_t>(1, kElementsPerRange / tensor.spec.cols);
-  for (int64_t begin = 0; begin < tensor.spec.rows; begin += grain) {
-    ranges.push_back({&tensor, bits, begin, std::min(begin + grain, tensor.spec.rows)});
-  }
-}
-
-Histogram count_range(const RowRange& range, double scale_floor) {
-  const int64_t cols = range.tensor->spec.cols;
-  std::vector<int8_t> codes(static_cast<size_t>((range.end - range.begin) * cols));
-  for (int64_t r = range.begin; r < range.end; ++r) {
-    const std::span row(range.tensor->values.data() + r * cols, static_cast<size_t>(cols));
-    quantize_row_by_max(row, range.bits, scale_floor, codes.data() + (r - range.begin) * cols);
-  }
-  Histogram counts = {};
-  count_codes(codes, counts);
-  return counts;
+  encoder.halves(halves, HalfKind::kScales, role);
+  const int limit = max_code(quant.steps == "ternary" ? 2 : bits);
+  encoder.codes({tensor.spec.rows, tensor.spec.cols, limit}, codes, role);
 }
 
 }  // namespace
@@ -132,17 +122,23 @@ PackForecast forecast_pack(const ModelConfig& config, const QuantConfig& quant,
   double least = kHeaderBytes, likely = kHeaderBytes;
   for (const ParamSpec& spec : list_params(config)) {
     const auto elements = static_cast<double>(spec.elements());
-    const int bits = storage_bits(spec, quant);
+    const int bits = quant.steps == "ternary" && storage_bits(spec, quant) < kHalfBits
+                         ? 2
+                         : storage_bits(spec, quant);
     least += 1;
     likely += 1;
     if (bits == kHalfBits) {
       least += elements;
       likely += kValueBytes * elements;
+    } else if (quant.fill_cap) {
+      least += elements * kLeastFilledBits / 8;
+      likely += elements * kSteepFilledBits / 8;
     } else {
       const auto rows = static_cast<double>(spec.rows);
-      const double least_clip = clip_sigmas(kLeastClipSigmas, kLeastSigma, bits, quant.scale_floor);
+      const double least_clip =
+          forecast_clip_sigmas(spec, quant, kLeastClipSigmas, kLeastSigma, bits);
       const double likely_clip =
-          clip_sigmas(kRowClipSigmas, kTrainedSigma, bits, quant.scale_floor);
+          forecast_clip_sigmas(spec, quant, kRowClipSigmas, kTrainedSigma, bits);
       least += elements * gaussian_bits_per_weight(bits, least_clip) / 8 + rows;
       likely += elements * kCoderOverEntropy * gaussian_bits_per_weight(bits, likely_clip) / 8 +
                 kScaleBytes * rows;
@@ -152,35 +148,18 @@ PackForecast forecast_pack(const ModelConfig& config, const QuantConfig& quant,
           .likely_bytes = std::llround(likely) + code_bytes};
 }
 
-// All tensors in one parallel loop: a loop per tensor would wait for its slowest thread fifty
-// times.
+// Serial: it runs beside training, whose threads it must not take.
 int64_t project_bytes(const std::vector<HostTensor>& weights, const QuantConfig& quant,
                       int64_t code_bytes) {
-  double bytes = kHeaderBytes;
-  std::vector<RowRange> ranges;
-  for (const HostTensor& tensor : weights) {
-    const int bits = storage_bits(tensor.spec, quant);
-    bytes += 1;
-    if (bits == kHalfBits) {
-      bytes += kValueBytes * static_cast<double>(tensor.spec.elements());
-    } else {
-      bytes += kScaleBytes * static_cast<double>(tensor.spec.rows);
-      add_ranges(tensor, bits, ranges);
-    }
+  WeightEncoder encoder;
+  std::vector<ParamSpec> specs;
+  for (const HostTensor& tensor : weights) specs.push_back(tensor.spec);
+  for (const PayloadEntry& entry : order_payload(specs)) {
+    const HostTensor& tensor = weights[entry.tensor];
+    price_tensor(tensor, storage_bits(tensor.spec, quant), quant, entry.role, encoder);
   }
-  std::vector<Histogram> counts(ranges.size());
-  parallel_chunks(static_cast<int64_t>(ranges.size()), [&](int64_t i) {
-    const auto at = static_cast<size_t>(i);
-    counts[at] = count_range(ranges[at], quant.scale_floor);
-  });
-  for (size_t begin = 0, end; begin < ranges.size(); begin = end) {
-    Histogram tensor = {};
-    for (end = begin; end < ranges.size() && ranges[end].tensor == ranges[begin].tensor; ++end) {
-      for (size_t v = 0; v < tensor.size(); ++v) tensor[v] += counts[end][v];
-    }
-    bytes += entropy_bytes(tensor) * kCoderOverEntropy * kSearchOverRowMax;
-  }
-  return std::llround(bytes) + code_bytes;
+  const double header_bytes = kHeaderBytes + static_cast<double>(weights.size());
+  return std::llround(header_bytes + encoder.ideal_bytes()) + code_bytes;
 }
 
 }  // namespace pg

@@ -5,9 +5,10 @@
 #include <cstring>
 
 #include "quant/artifact_format.h"
+#include "quant/code_entropy.h"
+#include "quant/storage_bits.h"
 #include "quant/unpack.h"
 #include "src/base/error.h"
-#include "src/base/threads.h"
 #include "src/model/model.h"
 
 namespace pg {
@@ -30,11 +31,19 @@ void check_round_trip(const QuantModel& model, std::span<const uint8_t> artifact
   }
 }
 
+void measure_codes(const QuantModel& model, const std::vector<TensorBytes>& spent,
+                   PackSummary& summary) {
+  for (const QuantTensor& t : model.tensors) {
+    if (t.bits != kHalfBits) summary.entropy_bytes += order0_entropy_bytes(t.codes);
+  }
+  for (const TensorBytes& bytes : spent) summary.code_stream_bytes += bytes.codes;
+}
+
 void require_within_cap(const PackSummary& s) {
   if (s.total_bytes <= s.cap_bytes) return;
   throw Error(fmt::format(
-      "artifact is {} bytes over the cap \"{}\": model {} plus code {}; lower quant.matrix_bits or "
-      "quant.embed_bits, or train a smaller model (model.layers, model.mlp_hidden, "
+      "artifact is {} bytes over the cap \"{}\": model {} plus code {}; set "
+      "quant.fill_cap = true, or train a smaller model (model.layers, model.mlp_hidden, "
       "model.bigram_buckets)",
       s.total_bytes - s.cap_bytes, s.cap_bytes, s.model_bytes, s.code_bytes));
 }
@@ -42,33 +51,17 @@ void require_within_cap(const PackSummary& s) {
 }  // namespace
 
 SealedArtifact seal(const QuantModel& model, const QuantConfig& quant, int64_t code_bytes) {
-  const bool try_zstd = quant.compressor != "lzma", try_lzma = quant.compressor != "zstd";
-  const Bytes raw = encode_payload(model);
-  const ArtifactHeader header{.tokenizer_sha256 = model.tokenizer_sha256,
-                              .config = model.config,
-                              .bits = tensor_bits(model)};
-  Bytes zstd, lzma;
-  parallel_chunks(2, [&](int64_t chunk) {  // the two take about the same time
-    const bool is_zstd = chunk == 0;
-    if (!(is_zstd ? try_zstd : try_lzma)) return;
-    ArtifactHeader own = header;
-    own.compressor = is_zstd ? Compressor::kZstd : Compressor::kLzma;
-    (is_zstd ? zstd : lzma) = encode_artifact(own, compress(own.compressor, raw));
-  });
-
-  const bool use_zstd = try_zstd && (!try_lzma || zstd.size() <= lzma.size());
   SealedArtifact out;
-  out.bytes = use_zstd ? zstd : lzma;
+  std::vector<TensorBytes> spent;
+  out.bytes = encode_artifact(model, &spent);
   PackSummary& s = out.summary;
-  s.compressor = use_zstd ? "zstd" : "lzma";
-  s.zstd_bytes = static_cast<int64_t>(zstd.size());
-  s.lzma_bytes = static_cast<int64_t>(lzma.size());
   s.model_bytes = static_cast<int64_t>(out.bytes.size());
   s.code_bytes = code_bytes;
   s.total_bytes = s.model_bytes + code_bytes;
   s.cap_bytes = quant.cap_bytes;
   s.bits_per_weight =
       8.0 * static_cast<double>(s.model_bytes) / static_cast<double>(count_params(model.config));
+  measure_codes(model, spent, s);
   check_round_trip(model, out.bytes);
   require_within_cap(s);
   return out;

@@ -3,6 +3,8 @@
 #include "quant/unpack.h"
 
 #include <algorithm>
+#include <bit>
+#include <cmath>
 #include <exception>
 #include <type_traits>
 
@@ -16,6 +18,7 @@ namespace pg {
 namespace {
 
 constexpr size_t kDigestBytes = sizeof(Sha256);
+constexpr int64_t kMaxScoringContext = 1 << 20;
 
 // Reads the model fields and checks each against the range its recipe key has. Empty when all is
 // well.
@@ -44,47 +47,111 @@ std::string read_fields(ByteReader& reader, ModelConfig& config) {
   return error.empty() ? check_model_config(config) : error;
 }
 
-bool is_known_width(uint8_t bits) { return (bits >= 2 && bits <= 8) || bits == kHalfBits; }
-
-// Joins low and high bytes again and checks what fp16 fields promise; empty result on failure.
-bool read_halves(std::span<const uint8_t> shuffled, bool allow_negative,
-                 std::vector<uint16_t>& out) {
-  const size_t count = shuffled.size() / 2;
-  out.resize(count);
-  for (size_t i = 0; i < count; ++i) {
-    const auto half = static_cast<uint16_t>(shuffled[i] | (shuffled[count + i] << 8));
-    if (!is_finite_half(half) || (!allow_negative && half >= 0x8000)) return false;
-    out[i] = half;
+// Form of one tensor; an error text, or empty.
+std::string read_form(ByteReader& reader, const ParamSpec& spec, QuantTensor& t) {
+  const uint8_t byte = reader.u8();
+  t.name = spec.name;
+  t.rows = spec.rows;
+  t.cols = spec.cols;
+  t.bits = byte & 31;
+  t.is_factored = (byte & 32) != 0;
+  const bool has_codes = t.bits >= 2 && t.bits <= 8;
+  if (!has_codes && byte != kHalfBits) return "\"" + spec.name + "\" has an unknown bit width";
+  if ((byte & 64) != 0) {
+    t.fine.begin = reader.u16();
+    t.fine.count = reader.u16();
+    if (t.is_factored || t.fine.count == 0 || t.fine.begin + t.fine.count > t.cols) {
+      return "the fine columns of \"" + spec.name + "\" are out of range";
+    }
   }
-  return true;
+  if ((byte & 128) != 0) {
+    t.low_rank.rank = reader.u8();
+    t.low_rank.group = reader.u8();
+    if (t.low_rank.rank < 1 || t.low_rank.rank > kMaxLowRank || t.low_rank.group < 1) {
+      return "the low rank of \"" + spec.name + "\" is out of range";
+    }
+  }
+  return reader.ok() ? "" : "the header is cut short";
 }
 
-// Codes within [-R, R], and zero where the row's scale is zero.
-bool are_codes_canonical(const QuantTensor& tensor) {
-  const int limit = max_code(tensor.bits);
-  for (int64_t r = 0; r < tensor.rows; ++r) {
-    const int row_limit = tensor.halves[static_cast<size_t>(r)] == 0 ? 0 : limit;
-    const int8_t* row = tensor.codes.data() + r * tensor.cols;
-    int largest = 0;
-    for (int64_t c = 0; c < tensor.cols; ++c) largest = std::max<int>(largest, std::abs(row[c]));
-    if (largest > row_limit) return false;
+bool are_scales(std::span<const uint16_t> halves) {
+  return std::all_of(halves.begin(), halves.end(),
+                     [](uint16_t h) { return is_finite_half(h) && h < 0x8000; });
+}
+
+// What the coder cannot know: finite numbers, codes within their own limit, zero where the step is
+// zero. An error text, or empty.
+std::string check_numbers(const QuantTensor& t) {
+  const auto fail = [&](const char* what) { return what + (" of \"" + t.name) + "\""; };
+  if (t.bits == kHalfBits) {
+    const bool finite = std::all_of(t.halves.begin(), t.halves.end(), is_finite_half);
+    return finite ? "" : fail("an fp16 value is not finite: that");
   }
-  return true;
+  if (!are_scales(t.halves) || !are_scales(t.fine.scales) || !are_scales(t.low_rank.b_scales) ||
+      !are_scales({&t.low_rank.a_scale, 1}) || !(t.step >= 0 && std::isfinite(t.step)) ||
+      std::signbit(t.step)) {
+    return fail("a step is not finite or negative: that");
+  }
+  const auto in = [](const std::vector<int8_t>& v, int low, int high) {
+    return std::all_of(v.begin(), v.end(), [&](int q) { return q >= low && q <= high; });
+  };
+  if (!in(t.low_rank.a, -2, 1) || !in(t.low_rank.b, -8, 7)) return fail("a low-rank code");
+  const int64_t fine_end = t.fine.begin + t.fine.count;
+  for (int64_t r = 0; r < t.rows; ++r) {
+    const auto row = static_cast<size_t>(r);
+    const int limit = (t.is_factored ? t.step == 0 : t.halves[row] == 0) ? 0 : max_code(t.bits);
+    const int fine_limit = t.fine.count > 0 && t.fine.scales[row] > 0 ? 127 : 0;
+    const int8_t* codes = t.codes.data() + r * t.cols;
+    int largest = 0, largest_fine = 0;
+    for (int64_t c = 0; c < t.cols; ++c) {
+      int& most = c >= t.fine.begin && c < fine_end ? largest_fine : largest;
+      most = std::max<int>(most, std::abs(codes[c]));
+    }
+    if (largest > limit || largest_fine > fine_limit) return fail("a code out of range: that");
+  }
+  return "";
 }
 
 // The dimensions are checked; this bounds what they multiply to. Empty when the sizes are sane.
-std::string check_sizes(const ArtifactHeader& header, const PayloadLayout& layout) {
-  const int64_t elements = layout.codes + layout.values;
+std::string check_sizes(const ArtifactHeader& header, uint64_t stream_bytes) {
+  int64_t elements = 0;
+  for (const QuantTensor& t : header.forms) elements += t.rows * t.cols;
   if (elements > kMaxArtifactElements) {
     return "the model is too large: \"" + std::to_string(elements) +
            "\" parameters, the limit is " + std::to_string(kMaxArtifactElements);
   }
-  if (layout.raw_bytes() > std::max(kFreeRawBytes, kMaxRawRatio * header.payload_bytes)) {
-    return "the payload of \"" + std::to_string(header.payload_bytes) +
+  const auto allowed = kMaxElementsPerByte * static_cast<int64_t>(stream_bytes);
+  if (elements > std::max(kFreeElements, allowed)) {
+    return "the payload of \"" + std::to_string(stream_bytes) +
            "\" bytes is too small for the model it declares";
   }
   return "";
 }
+
+struct StreamReader {
+  WeightDecoder* decoder;
+  int role;
+
+  void halves(std::vector<uint16_t>& v, size_t count, HalfKind kind) const {
+    v.resize(count);
+    decoder->halves(v, kind, role);
+  }
+  void half(uint16_t& value) const { decoder->halves({&value, 1}, HalfKind::kValues, role); }
+  void real(float& value) const {
+    uint16_t high = 0, low = 0;
+    half(high);
+    half(low);
+    value = std::bit_cast<float>(uint32_t{high} << 16 | low);
+  }
+  void small_codes(std::vector<int8_t>& v, size_t count, int limit) const {
+    v.resize(count);
+    decoder->small_codes(v, limit, role);
+  }
+  void codes(const CodeShape& shape, std::vector<int8_t>& v) const {
+    v.resize(static_cast<size_t>(shape.rows * shape.cols));
+    decoder->codes(shape, v, role);
+  }
+};
 
 }  // namespace
 
@@ -94,82 +161,56 @@ Result<ArtifactHeader> parse_header(ByteReader& reader) {
     return Failure{"not a model artifact: the first bytes are not \"PGAF\""};
   }
   const uint16_t version = reader.u16();
-  const uint8_t compressor = reader.u8();
   const uint8_t fields = reader.u8();
   const uint32_t fingerprint = reader.u32();
   if (version != kArtifactVersion) {
     return Failure{"unknown artifact version: \"" + std::to_string(version) +
                    "\", this build reads " + std::to_string(kArtifactVersion)};
   }
-  if (compressor != static_cast<uint8_t>(Compressor::kZstd) &&
-      compressor != static_cast<uint8_t>(Compressor::kLzma)) {
-    return Failure{"unknown compressor: \"" + std::to_string(compressor) + "\""};
-  }
-  header.compressor = static_cast<Compressor>(compressor);
   if (fields != model_field_count() || fingerprint != model_field_fingerprint()) {
     return Failure{"the artifact's model fields are not those of this build"};
   }
   const std::span<const uint8_t> tokenizer = reader.bytes(kDigestBytes);
   if (!reader.ok()) return Failure{"the header is cut short"};
   std::copy(tokenizer.begin(), tokenizer.end(), header.tokenizer_sha256.begin());
+  header.scoring.context = reader.u32();
+  header.scoring.stride = reader.u32();
+  if (header.scoring.context < 1 || header.scoring.context > kMaxScoringContext ||
+      header.scoring.stride < 1 || header.scoring.stride > header.scoring.context) {
+    return Failure{"the scoring window is out of range"};
+  }
   if (std::string error = read_fields(reader, header.config); !error.empty()) {
     return Failure{std::move(error)};
   }
   const uint16_t tensors = reader.u16();
-  const std::span<const uint8_t> bits = reader.bytes(tensors);
-  header.bits.assign(bits.begin(), bits.end());
-  header.payload_bytes = reader.u32();
+  const std::vector<ParamSpec> specs = list_params(header.config);
   if (!reader.ok()) return Failure{"the header is cut short"};
-  if (tensors != list_params(header.config).size()) {
+  if (tensors != specs.size()) {
     return Failure{"wrong number of tensors: \"" + std::to_string(tensors) + "\""};
   }
-  if (!std::all_of(bits.begin(), bits.end(), is_known_width)) {
-    return Failure{"a tensor has an unknown bit width"};
+  for (const ParamSpec& spec : specs) {
+    if (std::string error = read_form(reader, spec, header.forms.emplace_back()); !error.empty()) {
+      return Failure{std::move(error)};
+    }
   }
   return header;
 }
 
-Result<QuantModel> parse_payload(const ArtifactHeader& header, const PayloadLayout& layout,
-                                 std::span<const uint8_t> raw) {
-  if (raw.size() != layout.raw_bytes()) return Failure{"the payload has the wrong size"};
-  std::vector<uint16_t> scales, values;
-  const auto codes_bytes = static_cast<size_t>(layout.codes);
-  const auto scale_bytes = static_cast<size_t>(2 * layout.scales);
-  if (!read_halves(raw.subspan(codes_bytes, scale_bytes), false, scales)) {
-    return Failure{"a row scale is negative or not finite"};
-  }
-  if (!read_halves(raw.subspan(codes_bytes + scale_bytes), true, values)) {
-    return Failure{"an fp16 value is not finite"};
-  }
-
-  QuantModel model{
-      .config = header.config, .tokenizer_sha256 = header.tokenizer_sha256, .tensors = {}};
-  model.tensors.resize(layout.specs.size());
-  const auto* codes = reinterpret_cast<const int8_t*>(raw.data());
-  auto scale = scales.begin(), value = values.begin();
-  for (const size_t i : layout.order) {
-    const ParamSpec& spec = layout.specs[i];
-    QuantTensor& tensor = model.tensors[i];
-    tensor = {.name = spec.name,
-              .rows = spec.rows,
-              .cols = spec.cols,
-              .bits = header.bits[i],
-              .codes = {},
-              .halves = {}};
-    if (tensor.bits == kHalfBits) {
-      tensor.halves.assign(value, value + spec.elements());
-      value += spec.elements();
-      continue;
-    }
-    tensor.halves.assign(scale, scale + spec.rows);
-    scale += spec.rows;
-    tensor.codes.resize(static_cast<size_t>(spec.elements()));
-    transpose_codes(codes, tensor.cols, tensor.rows, tensor.codes.data());
-    codes += spec.elements();
-    if (!are_codes_canonical(tensor)) {
-      return Failure{"a code of \"" + spec.name + "\" is out of range"};
+Result<QuantModel> parse_payload(const ArtifactHeader& header, std::span<const uint8_t> stream) {
+  QuantModel model{.config = header.config,
+                   .tokenizer_sha256 = header.tokenizer_sha256,
+                   .scoring = header.scoring,
+                   .tensors = header.forms};
+  WeightDecoder decoder(stream);
+  for (const PayloadEntry& entry : order_payload(list_params(header.config))) {
+    QuantTensor& tensor = model.tensors[entry.tensor];
+    visit_streams(tensor, StreamReader{&decoder, entry.role});
+    if (decoder.failed()) return Failure{"the weights are cut short or damaged"};
+    if (std::string error = check_numbers(tensor); !error.empty()) {
+      return Failure{std::move(error)};
     }
   }
+  if (!decoder.finish()) return Failure{"the weights do not end where they should"};
   return model;
 }
 
@@ -183,18 +224,10 @@ Result<QuantModel> parse_artifact(std::span<const uint8_t> artifact) {
   ByteReader reader(body);
   const Result<ArtifactHeader> header = parse_header(reader);
   if (!header) return Failure{header.error()};
-  if (reader.remaining() != header.value().payload_bytes) {
-    return Failure{"the payload size is wrong: \"" + std::to_string(header.value().payload_bytes) +
-                   "\" declared, " + std::to_string(reader.remaining()) + " present"};
-  }
-  const PayloadLayout layout = plan_payload(header.value().config, header.value().bits);
-  if (std::string error = check_sizes(header.value(), layout); !error.empty()) {
+  if (std::string error = check_sizes(header.value(), reader.remaining()); !error.empty()) {
     return Failure{std::move(error)};
   }
-  const Result<Bytes> raw =
-      decompress(header.value().compressor, reader.bytes(reader.remaining()), layout.raw_bytes());
-  if (!raw) return Failure{raw.error()};
-  return parse_payload(header.value(), layout, raw.value());
+  return parse_payload(header.value(), reader.bytes(reader.remaining()));
 }
 
 Result<UnpackedModel> unpack(std::span<const uint8_t> artifact) {
@@ -206,6 +239,7 @@ Result<UnpackedModel> unpack(std::span<const uint8_t> artifact) {
     UnpackedModel model;
     model.config_ = quantised.config;
     model.tokenizer_sha256_ = quantised.tokenizer_sha256;
+    model.scoring_ = quantised.scoring;
     model.artifact_sha256_ = sha256(artifact);
     for (size_t i = 0; i < specs.size(); ++i) {
       model.tensors_.push_back(dequantize(quantised.tensors[i], specs[i]));

@@ -21,7 +21,7 @@ int find_tensor(const std::vector<HostTensor>& weights, std::string_view name) {
 
 std::string error_of(const std::vector<HostTensor>& weights) {
   try {
-    quantize(tiny_config(), weights, {}, tiny_quant());
+    quantize_plain(tiny_config(), weights, tiny_quant());
   } catch (const Error& e) {
     return e.what();
   }
@@ -49,7 +49,7 @@ TEST(Quantize, RoutesByGroupAndSize) {
 
 TEST(Quantize, DequantisedValuesAreCodeTimesScaleExactly) {
   const std::vector<HostTensor> weights = random_weights(tiny_config(), 1);
-  const QuantModel model = quantize(tiny_config(), weights, {}, tiny_quant());
+  const QuantModel model = quantize_plain(tiny_config(), weights, tiny_quant());
   ASSERT_EQ(model.tensors.size(), weights.size());
   int with_codes = 0;
   for (size_t t = 0; t < weights.size(); ++t) {

@@ -1,4 +1,4 @@
-// Sealing: round trip, repeatability, the cap, the choice of compressor.
+// Sealing: round trip, repeatability, the cap.
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -14,15 +14,18 @@ namespace {
 
 QuantModel tiny_model(uint64_t seed = 1) {
   const Sha256 tokenizer = sha256(as_bytes("tokenizer"));
-  return quantize(tiny_config(), random_weights(tiny_config(), seed), tokenizer, tiny_quant());
+  return quantize_plain(tiny_config(), random_weights(tiny_config(), seed), tiny_quant(),
+                        tokenizer);
 }
 
 TEST(Seal, UnpackGivesTheDequantisedModel) {
-  for (const char* compressor : {"zstd", "lzma", "best"}) {
-    const QuantModel model = tiny_model();
-    QuantConfig quant = tiny_quant();
-    quant.compressor = compressor;
-    const SealedArtifact sealed = seal(model, quant, 1000);
+  const QuantModel filled =
+      quantize_calibrated(tiny_config(), random_weights(tiny_config(), 1), tiny_filled_quant(2900))
+          .model;
+  for (QuantModel model : {tiny_model(), filled}) {
+    model.tokenizer_sha256 = sha256(as_bytes("tokenizer"));
+    model.scoring = {.context = 96, .stride = 7};
+    const SealedArtifact sealed = seal(model, tiny_quant(), 1000);
     const Result<UnpackedModel> unpacked = unpack(sealed.bytes);
     ASSERT_TRUE(unpacked.ok()) << unpacked.error();
     const UnpackedModel& m = unpacked.value();
@@ -37,6 +40,8 @@ TEST(Seal, UnpackGivesTheDequantisedModel) {
     }
     EXPECT_EQ(m.tokenizer_sha256(), sha256(as_bytes("tokenizer")));
     EXPECT_EQ(m.artifact_sha256(), sha256(sealed.bytes));
+    EXPECT_EQ(m.scoring().context, 96);
+    EXPECT_EQ(m.scoring().stride, 7);
     EXPECT_EQ(m.config().bigram_buckets, tiny_config().bigram_buckets);
     EXPECT_EQ(m.config().rope_base, tiny_config().rope_base);
     EXPECT_EQ(m.config().resid_mix, tiny_config().resid_mix);
@@ -59,20 +64,46 @@ TEST(Seal, DecodingAndEncodingAgainGivesTheSameBytes) {
   EXPECT_EQ(seal(parsed.value(), tiny_quant(), 0).bytes, sealed.bytes);
 }
 
-TEST(Seal, SummaryAddsUpAndBestIsTheSmaller) {
+TEST(Seal, SummaryAddsUp) {
   const SealedArtifact sealed = seal(tiny_model(), tiny_quant(), 1234);
   const PackSummary& s = sealed.summary;
   EXPECT_EQ(s.model_bytes, static_cast<int64_t>(sealed.bytes.size()));
-  EXPECT_EQ(s.model_bytes, std::min(s.zstd_bytes, s.lzma_bytes));
-  EXPECT_EQ(s.compressor, s.zstd_bytes <= s.lzma_bytes ? "zstd" : "lzma");
   EXPECT_EQ(s.total_bytes, s.model_bytes + 1234);
   EXPECT_NEAR(
       s.bits_per_weight,
       8.0 * static_cast<double>(s.model_bytes) / static_cast<double>(count_params(tiny_config())),
       1e-12);
+  EXPECT_GT(s.entropy_bytes, 0);
+  EXPECT_GT(s.code_stream_bytes, 0);
+  EXPECT_LT(s.code_stream_bytes, static_cast<double>(s.model_bytes));
+}
+
+TEST(Seal, BytesOfTheStreamAreChargedToWhatTheyHold) {
   QuantConfig quant = tiny_quant();
-  quant.compressor = "lzma";
-  EXPECT_EQ(seal(tiny_model(), quant, 0).summary.zstd_bytes, 0);
+  quant.lqer_rank = 2;
+  quant.lqer_tensors = 1;
+  const QuantModel corrected =
+      quantize_plain(tiny_config(), random_weights(tiny_config(), 1), quant);
+  const QuantModel factored =
+      quantize_calibrated(tiny_config(), random_weights(tiny_config(), 1), tiny_filled_quant(2900))
+          .model;
+  for (const QuantModel* model : {&corrected, &factored}) {
+    std::vector<TensorBytes> spent;
+    const Bytes stream = encode_weights(*model, &spent);
+    ASSERT_EQ(spent.size(), model->tensors.size());
+    double sum = 0;
+    for (size_t i = 0; i < spent.size(); ++i) {
+      const QuantTensor& t = model->tensors[i];
+      const bool is_half = t.bits == 16;
+      EXPECT_EQ(spent[i].values > 0, is_half) << t.name;
+      EXPECT_EQ(spent[i].codes > 0, !is_half) << t.name;
+      EXPECT_EQ(spent[i].steps > 0, !is_half) << t.name;
+      EXPECT_EQ(spent[i].low_rank > 0, t.low_rank.rank > 0) << t.name;
+      sum += spent[i].total();
+    }
+    // Four states of 64 bits that start with 31 bits each, and half a word of slack.
+    EXPECT_NEAR(static_cast<double>(stream.size()), sum + 16, 16);
+  }
 }
 
 TEST(Seal, RefusesToPassTheCapByOneByte) {
@@ -86,7 +117,7 @@ TEST(Seal, RefusesToPassTheCapByOneByte) {
     FAIL() << "the cap did not bind";
   } catch (const Error& e) {
     EXPECT_NE(std::string(e.what()).find("1 bytes over the cap"), std::string::npos) << e.what();
-    EXPECT_NE(std::string(e.what()).find("lower"), std::string::npos) << e.what();
+    EXPECT_NE(std::string(e.what()).find("fill_cap"), std::string::npos) << e.what();
   }
 }
 
@@ -95,14 +126,15 @@ TEST(Seal, EachSettingChangesTheModel) {
   const auto packed = [&](auto change) {
     QuantConfig quant = tiny_quant();
     change(quant);
-    return seal(quantize(tiny_config(), weights, {}, quant), quant, 0).bytes;
+    return seal(quantize_plain(tiny_config(), weights, quant), quant, 0).bytes;
   };
   const Bytes base = packed([](QuantConfig&) {});
   EXPECT_LT(packed([](QuantConfig& q) { q.matrix_bits = 4; }).size(), base.size());
+  EXPECT_LT(packed([](QuantConfig& q) { q.mlp_bits = 4; }).size(), base.size());
   EXPECT_LT(packed([](QuantConfig& q) { q.embed_bits = 5; }).size(), base.size());
   EXPECT_LT(packed([](QuantConfig& q) { q.scale_floor = 1.0 / 31; }).size(), base.size());
   EXPECT_GT(packed([](QuantConfig& q) { q.keep_fp16_elements = 100000; }).size(), base.size());
-  EXPECT_NE(packed([](QuantConfig& q) { q.method = "gptq_lite_matrix"; }), base);
+  EXPECT_NE(packed([](QuantConfig& q) { q.steps = "gptq_lite_matrix"; }), base);
 }
 
 }  // namespace

@@ -1,0 +1,91 @@
+// Step choices by hand, and what snapping may and may not do to a step.
+#include "quant/row_steps.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "quant/half.h"
+#include "src/base/threads.h"
+#include "tests/quant/gptq_reference.h"
+
+namespace pg {
+namespace {
+
+TEST(RowSteps, SdclipIsTheUnbiasedStdByHand) {
+  // Mean 2, squared deviations 1 + 1 + 4 + 4 = 10 over 3; a constant row has std 0: the floor.
+  const std::vector<float> values = {1, 3, 4, 0, 5, 5, 5, 5};
+  const std::vector<float> steps = sdclip_steps(values, 2, 4, 12.85, 31);
+  EXPECT_FLOAT_EQ(steps[0], static_cast<float>(12.85 * std::sqrt(10.0 / 3) / 31));
+  EXPECT_EQ(steps[1], 1e-10f);
+}
+
+TEST(RowSteps, HessianSdclipByHand) {
+  // std 1/sqrt(2) and 2/sqrt(2); sum |w| diag = 3 and 2: r = 1.2 and 0.8.
+  const std::vector<float> values = {0, 1, 2, 0}, diagonal = {1, 3};
+  const std::vector<float> steps = sdclip_hessian_steps(values, 2, 2, diagonal, 10, 0.5, 31);
+  EXPECT_FLOAT_EQ(steps[0], static_cast<float>(10 * 1.1 * std::sqrt(0.5) / 31));
+  EXPECT_FLOAT_EQ(steps[1], static_cast<float>(10 * 0.9 * std::sqrt(2.0) / 31));
+}
+
+TEST(RowSteps, HessianSdclipWithoutStrengthOrSignalIsSdclip) {
+  const std::vector<float> values = random_matrix(70, 30, 1), ones(30, 1.0f), zeros(30);
+  const std::vector<float> plain = sdclip_steps(values, 70, 30, 13, 31);
+  EXPECT_EQ(sdclip_hessian_steps(values, 70, 30, ones, 13, 0, 31), plain);
+  EXPECT_EQ(sdclip_hessian_steps(values, 70, 30, zeros, 13, 0.175, 31), plain);
+  EXPECT_NE(sdclip_hessian_steps(values, 70, 30, ones, 13, 0.175, 31), plain);
+}
+
+TEST(RowSteps, TernaryIsTheMeanMagnitude) {
+  const std::vector<float> values = {1, -3, 0, 0, 0, 0};
+  EXPECT_EQ(ternary_steps(values, 2, 3), (std::vector<float>{4.0f / 3, 1e-10f}));
+}
+
+TEST(RowSteps, ThreadCountChangesNothing) {
+  const std::vector<float> values = random_matrix(300, 77, 2), diagonal(77, 2.0f);
+  const auto run = [&](int threads) {
+    const int before = thread_count();
+    set_thread_count(threads);
+    std::vector<float> steps = sdclip_hessian_steps(values, 300, 77, diagonal, 13, 0.2, 31);
+    set_thread_count(before);
+    return steps;
+  };
+  EXPECT_EQ(run(1), run(4));
+}
+
+TEST(SnapHalf, TenBitsAreFp16) {
+  for (float step = 1e-7f; step < 60000; step *= 1.0137f) {
+    ASSERT_EQ(snap_half(step, 10), half_from_float(step)) << step;
+  }
+}
+
+TEST(SnapHalf, TakesTheNearestOfItsPrecision) {
+  for (const int bits : {0, 3, 4, 6}) {
+    const int spacing = 1 << (10 - bits);
+    for (float step = 0x1p-14f; step < 30000; step *= 1.0071f) {
+      const uint16_t half = snap_half(step, bits);
+      ASSERT_EQ(half % spacing, 0) << step;
+      const float error = std::fabs(float_from_half(half) - step);
+      for (const int neighbour : {half - spacing, half + spacing}) {
+        const float other = float_from_half(static_cast<uint16_t>(neighbour));
+        ASSERT_LE(error, std::fabs(other - step)) << step;
+      }
+    }
+  }
+}
+
+TEST(SnapHalf, NeverZeroNeverInfinite) {
+  for (int bits = 0; bits <= 10; ++bits) {
+    EXPECT_EQ(snap_half(0, bits), 1);
+    EXPECT_EQ(snap_half(1e-10f, bits), 1);
+    for (const float large : {65504.0f, 65520.0f, 1e30f, 3.4e38f, INFINITY}) {
+      const uint16_t half = snap_half(large, bits);
+      EXPECT_TRUE(is_finite_half(half)) << bits;
+      EXPECT_GE(float_from_half(half), 32768.0f) << bits;
+      EXPECT_EQ(half & ((1 << (10 - bits)) - 1), 0) << bits;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace pg
