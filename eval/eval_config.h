@@ -1,6 +1,7 @@
 // Recipe keys of evaluation.
 #pragma once
 #include <cstdint>
+#include <string>
 
 #include "src/base/field.h"
 
@@ -9,6 +10,7 @@ namespace pg {
 struct EvalConfig {
   int64_t context = 2048;
   int64_t stride = 64;
+  std::string windows = "stream";
   int64_t batch_tokens = 8192;
   double wallclock_s = 600.0;
 };
@@ -30,6 +32,10 @@ void visit_eval_fields(Config& c, Visit&& visit) {
                   .min = 1,
                   .max = 1 << 20},
         c.stride);
+  visit(FieldInfo{.key = "windows",
+                  .help = "stream: windows reach back over document starts; document: they do not",
+                  .choices = "stream|document"},
+        c.windows);
   visit(FieldInfo{.key = "batch_tokens",
                   .help = "tokens of the windows scored in one forward pass",
                   .unit = "tokens",
@@ -37,8 +43,11 @@ void visit_eval_fields(Config& c, Visit&& visit) {
                   .max = 1 << 24},
         c.batch_tokens);
   visit(
-      FieldInfo{
-          .key = "wallclock_s", .help = "evaluation budget", .unit = "s", .min = 0, .max = 1e7},
+      FieldInfo{.key = "wallclock_s",
+                .help = "evaluation budget; a score that took longer is marked as over it; 0: none",
+                .unit = "s",
+                .min = 0,
+                .max = 1e7},
       c.wallclock_s);
 }
 

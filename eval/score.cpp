@@ -1,47 +1,17 @@
-// Sums the losses of the sliding windows in fp64 and in stream order, so that the score is one
-// number for any batch size and thread count, and charges the bytes by the tokenizer's table.
+// The ledger adds up what a network scorer's distributions cost the stream, and charges the bytes
+// by the tokenizer's table.
 #include "eval/score.h"
 
 #include <fmt/format.h>
 
-#include <cmath>
-#include <numbers>
-
-#include "eval/sliding_window.h"
+#include "eval/ledger.h"
+#include "eval/make_scorer.h"
+#include "eval/network_scorer.h"
 #include "src/base/check.h"
 #include "src/base/error.h"
 
 namespace pg {
 namespace {
-
-// A probability of 1 may come out of the fp32 softmax a few roundings above it; anything lower is
-// no rounding.
-constexpr float kLeastLossNats = -1e-5f;
-
-struct LossTotals {
-  double nats = 0;
-  int64_t tokens = 0, bytes = 0, documents = 0, windows = 0;
-
-  double bits() const { return nats / std::numbers::ln2; }
-  double mean_nats() const { return nats / static_cast<double>(tokens); }
-  double bits_per_byte() const { return bytes > 0 ? bits() / static_cast<double>(bytes) : 0.0; }
-};
-
-void add_window(const ByteTable& bytes, const WindowLosses& window, LossTotals& totals) {
-  for (size_t i = 0; i < window.losses.size(); ++i) {
-    const float loss = window.losses[i];
-    if (!std::isfinite(loss) || loss < kLeastLossNats) {
-      throw Error(fmt::format(
-          "loss of validation target {} is not that of a probability: {} nats; the weights are "
-          "broken, pack another checkpoint",
-          window.first_target + static_cast<int64_t>(i), loss));
-    }
-    totals.nats += static_cast<double>(loss);
-    totals.bytes += bytes.target_bytes(window.previous[i], window.targets[i]);
-    if (window.targets[i] == kBosId) ++totals.documents;
-  }
-  totals.tokens += static_cast<int64_t>(window.losses.size());
-}
 
 void check_byte_table(const ByteTable& bytes, int64_t vocab_size) {
   const auto entries = static_cast<int64_t>(bytes.bytes.size());
@@ -56,30 +26,28 @@ void check_byte_table(const ByteTable& bytes, int64_t vocab_size) {
            "the columns of a byte table differ in length");
 }
 
-LossTotals sum_losses(const ModelConfig& model, const std::vector<HostTensor>& tensors,
-                      const ByteTable& bytes, const TokenStream& val, const EvalConfig& config,
-                      Device& device, const EvalProgressFn& progress) {
-  check_byte_table(bytes, model.vocab_size);
-  LossTotals totals;
-  LossSink sink;
-  sink.on_window = [&](const WindowLosses& window) {
-    if (window.first_target == 0 && window.previous[0] == kBosId) ++totals.documents;
-    add_window(bytes, window, totals);
-  };
+std::vector<int32_t> read_stream(const TokenStream& stream) {
+  std::vector<int32_t> tokens(static_cast<size_t>(stream.size()));
+  stream.read(0, tokens);
+  return tokens;
+}
+
+LedgerTotals sum_costs(Scorer& scorer, const ByteTable& bytes, std::span<const int32_t> stream,
+                       const EvalProgressFn& progress) {
+  LedgerHooks hooks;
   if (progress) {
-    sink.on_batch = [&] {
-      progress({.tokens_done = totals.tokens,
-                .tokens_total = val.size() - 1,
-                .bits_per_byte = totals.bits_per_byte()});
+    hooks.on_block = [&](const LedgerEvent& event) {
+      progress({.tokens_done = event.totals->tokens,
+                .tokens_total = static_cast<int64_t>(stream.size()) - 1,
+                .bits_per_byte = event.totals->bits_per_byte()});
     };
   }
-  totals.windows = score_windows(model, tensors, val, config, device, sink);
-  PG_CHECK(totals.tokens == val.size() - 1, "every target is scored exactly once");
+  const LedgerTotals totals = Ledger(stream, bytes).score(scorer, hooks);
   if (totals.bytes == 0) {
     throw Error(
         fmt::format("validation stream stands for no bytes: {} tokens; give shards that hold text "
                     "in this tokenizer's ids",
-                    val.size()));
+                    stream.size()));
   }
   return totals;
 }
@@ -87,19 +55,21 @@ LossTotals sum_losses(const ModelConfig& model, const std::vector<HostTensor>& t
 }  // namespace
 
 Score evaluate(const UnpackedModel& model, const ByteTable& bytes, const TokenStream& val,
-               const EvalConfig& config, Device& device, Clock& clock,
+               const ScoringConfig& config, Device& device, Clock& clock,
                const EvalProgressFn& progress) {
   const double start_s = clock.now_s();
-  const LossTotals totals =
-      sum_losses(model.config(), model.tensors(), bytes, val, config, device, progress);
+  check_byte_table(bytes, model.config().vocab_size);
+  const auto scorer = make_scorer(model, config, device, val.size());
+  const LedgerTotals totals = sum_costs(*scorer, bytes, read_stream(val), progress);
   Score score;
-  score.loss_nats_ = totals.mean_nats();
+  score.loss_nats_ = totals.loss_nats();
   score.bits_per_byte_ = totals.bits_per_byte();
-  score.bits_ = totals.bits();
+  score.bits_ = totals.bits;
   score.tokens_ = totals.tokens;
   score.bytes_ = totals.bytes;
   score.documents_ = totals.documents;
-  score.windows_ = totals.windows;
+  score.windows_ = scorer->windows_run();
+  score.budget_s_ = config.eval.wallclock_s;
   score.eval_s_ = clock.now_s() - start_s;
   return score;
 }
@@ -109,8 +79,11 @@ DiagnosticLoss diagnose_loss(const ModelConfig& model, const std::vector<HostTen
                              const EvalConfig& config, Device& device, Clock& clock,
                              const EvalProgressFn& progress) {
   const double start_s = clock.now_s();
-  const LossTotals totals = sum_losses(model, tensors, bytes, val, config, device, progress);
-  return {.diagnostic_loss_nats = totals.mean_nats(),
+  check_byte_table(bytes, model.vocab_size);
+  NetworkScorer scorer =
+      NetworkScorer::for_diagnosis(model, tensors, fit_batch(config, val.size()), device);
+  const LedgerTotals totals = sum_costs(scorer, bytes, read_stream(val), progress);
+  return {.diagnostic_loss_nats = totals.loss_nats(),
           .diagnostic_bits_per_byte = totals.bits_per_byte(),
           .tokens = totals.tokens,
           .bytes = totals.bytes,

@@ -1,9 +1,10 @@
-// Which window scores which target. A stream of n tokens has n - 1 targets: target t is token t +
-// 1, predicted from tokens up to t. The published sliding evaluation scored the last `stride`
-// targets of the stream up to context / stride times; here every target belongs to exactly one
-// window.
+// Which window scores which target. Here target t is the token at position t + 1 of the stream,
+// predicted from tokens up to t, so a stream of n tokens has targets 0 to n - 2. The published
+// sliding evaluation scored the last `stride` targets of the stream up to context / stride times;
+// here every target belongs to exactly one window.
 #pragma once
 #include <cstdint>
+#include <span>
 #include <vector>
 
 namespace pg {
@@ -12,17 +13,35 @@ namespace pg {
 // + length).
 struct EvalWindow {
   int64_t begin = 0;
-  int64_t length = 0;      // at most context; less only in the last window
-  int64_t score_from = 0;  // 0 in the first window, else context - stride
+  int64_t length = 0;      // at most context; less only where a text ends
+  int64_t score_from = 0;  // 0 in the first window of a text, else context - stride
 
   int64_t scored() const { return length - score_from; }
   friend bool operator==(const EvalWindow&, const EvalWindow&) = default;
 };
 
-// Windows in stream order; their scored targets are consecutive and cover [0, targets). Every
-// target but those of the first window sees at least context - stride tokens before its own input.
-// stride == context: no overlap. Throws Error when there is no target, or not 1 <= stride <=
-// context.
-std::vector<EvalWindow> plan_windows(int64_t targets, int64_t context, int64_t stride);
+// How windows slide: 1 <= stride <= context; stride == context: no overlap.
+struct WindowShape {
+  int64_t context = 0, stride = 0;
+};
+// Throws Error when the shape has no meaning.
+void check_window_shape(const WindowShape& shape);
+
+// The targets [first, end) that the windows of a call shall score.
+struct TargetRange {
+  int64_t first = 0, end = 0;
+};
+
+// Windows over the text that begins at token `origin` <= range.first, in order; their scored
+// targets are exactly the range. Every target but those of the text's first window sees at least
+// context - stride tokens before its own input. A window that the range cuts keeps its begin, so a
+// target's context depends on its distance from the origin alone.
+std::vector<EvalWindow> plan_windows(int64_t origin, TargetRange range, const WindowShape& shape);
+
+// The same for a stream of documents, each a text of its own from its BOS on: no window reaches
+// back over one. The BOS of the next document is the last target of a document. `tokens` holds the
+// stream up to range.end at least.
+std::vector<EvalWindow> plan_document_windows(std::span<const int32_t> tokens, TargetRange range,
+                                              const WindowShape& shape);
 
 }  // namespace pg

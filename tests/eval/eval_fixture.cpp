@@ -5,7 +5,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include "eval/sliding_window.h"
+#include "eval/ledger.h"
+#include "eval/network_scorer.h"
 #include "quant/artifact.h"
 #include "src/base/rng.h"
 #include "src/model/model.h"
@@ -51,9 +52,17 @@ std::vector<HostTensor> make_random_weights(const ModelConfig& config, uint64_t 
 
 UnpackedModel make_artifact_model(const ModelConfig& config, const std::vector<HostTensor>& weights,
                                   const Sha256& tokenizer_sha256) {
-  const QuantConfig quant;
+  QuantConfig quant;
+  quant.steps = "row_max";
+  quant.rounding = "nearest";
+  quant.fill_cap = false;
+  const QuantInput input{.config = &config,
+                         .weights = &weights,
+                         .tokenizer_sha256 = tokenizer_sha256,
+                         .scoring = {},
+                         .calibration = nullptr};
   const SealedArtifact artifact =
-      seal(quantize(config, weights, tokenizer_sha256, quant), quant, /*code_bytes=*/0);
+      seal(quantize(input, quant, /*code_bytes=*/0).model, quant, /*code_bytes=*/0);
   return unpack(artifact.bytes).value();
 }
 
@@ -86,17 +95,29 @@ ByteTable make_test_bytes() {
   return table;
 }
 
+std::vector<float> list_losses(Scorer& scorer, std::span<const uint16_t> ids, LedgerTier tier) {
+  const std::vector<int32_t> stream(ids.begin(), ids.end());
+  const ByteTable bytes = make_test_bytes();
+  std::vector<float> losses;
+  LedgerHooks hooks;
+  hooks.on_distribution = [&](int64_t target, const TokenDistribution& distribution) {
+    EXPECT_EQ(target, static_cast<int64_t>(losses.size()) + 1);
+    losses.push_back(-distribution.log_prob(stream[static_cast<size_t>(target)]));
+  };
+  const Ledger ledger(stream, bytes);
+  if (tier == LedgerTier::kMetered) {
+    ledger.score(scorer, hooks);
+  } else {
+    ledger.score_as_decoder(scorer, hooks);
+  }
+  return losses;
+}
+
 std::vector<float> list_losses(const ModelConfig& config, const std::vector<HostTensor>& weights,
                                std::span<const uint16_t> ids, const EvalConfig& eval,
                                Device& device) {
-  std::vector<float> losses;
-  LossSink sink;
-  sink.on_window = [&](const WindowLosses& window) {
-    EXPECT_EQ(window.first_target, static_cast<int64_t>(losses.size()));
-    losses.insert(losses.end(), window.losses.begin(), window.losses.end());
-  };
-  score_windows(config, weights, make_stream(ids), eval, device, sink);
-  return losses;
+  NetworkScorer scorer = NetworkScorer::for_diagnosis(config, weights, eval, device);
+  return list_losses(scorer, ids, LedgerTier::kMetered);
 }
 
 }  // namespace pg

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "eval/eval_config.h"
+#include "eval/scorer.h"
 #include "quant/unpack.h"
 #include "src/data/token_file.h"
 #include "src/data/tokenizer.h"
@@ -32,7 +33,9 @@ TokenStream make_stream(std::span<const uint16_t> ids);
 // Ids 0 to 3 are control ids of 0 bytes, the rest 1 to 4 bytes, every third with a leading space.
 ByteTable make_test_bytes();
 
-// One loss per target of the stream, as the scorer gets them.
+// -log p of every target of the stream, nats, as the ledger gets them.
+enum class LedgerTier : uint8_t { kMetered, kDecoded };
+std::vector<float> list_losses(Scorer& scorer, std::span<const uint16_t> ids, LedgerTier tier);
 std::vector<float> list_losses(const ModelConfig& config, const std::vector<HostTensor>& weights,
                                std::span<const uint16_t> ids, const EvalConfig& eval,
                                Device& device);

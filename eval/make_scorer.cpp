@@ -1,0 +1,26 @@
+#include "eval/make_scorer.h"
+
+#include <algorithm>
+
+#include "eval/make_learner.h"
+#include "eval/make_mixer.h"
+
+namespace pg {
+
+EvalConfig fit_batch(EvalConfig config, int64_t tokens) {
+  check_window_shape({config.context, config.stride});
+  const int64_t beyond_first = std::max<int64_t>(0, tokens - 1 - config.context);
+  const int64_t windows = 1 + (beyond_first + config.stride - 1) / config.stride;
+  config.batch_tokens = std::min(config.batch_tokens, windows * config.context);
+  return config;
+}
+
+std::unique_ptr<NetworkScorer> make_scorer(const UnpackedModel& model, const ScoringConfig& config,
+                                           Device& device, int64_t tokens) {
+  const EvalConfig fitted = fit_batch(config.eval, tokens);
+  return std::make_unique<NetworkScorer>(model, fitted, device,
+                                         make_mixer(config.mix, model.config().vocab_size, tokens),
+                                         make_learner(config.ttt, model.config(), fitted, tokens));
+}
+
+}  // namespace pg

@@ -1,0 +1,20 @@
+// Everything that decides how an artifact is scored.
+#pragma once
+#include <utility>
+
+#include "eval/eval_config.h"
+#include "eval/mix_config.h"
+#include "eval/ttt_config.h"
+
+namespace pg {
+
+struct ScoringConfig {
+  EvalConfig eval;  // windows and budget
+  TttConfig ttt;    // what learns from the scored text
+  MixConfig mix;    // n-grams of the scored text
+  // Implicit: windows alone are a way of scoring.
+  ScoringConfig(EvalConfig eval_, TttConfig ttt_ = {}, MixConfig mix_ = {})
+      : eval(std::move(eval_)), ttt(std::move(ttt_)), mix(std::move(mix_)) {}
+};
+
+}  // namespace pg
