@@ -8,11 +8,15 @@
 // clang-format off: the includes stand in the order of the pipeline
 
 // what to do
-#include "src/run/bench_train.h"  // run_bench_train: speed beside the machine's peak
-#include "src/run/cli.h"          // parse_command_line: argv -> Command
-#include "src/run/commands.h"     // eval, size, generate, tokenizer, tokenize, corpus, recipe, docs
+#include "src/run/bench_eval.h"       // run_bench_eval: speed of scoring
+#include "src/run/bench_pack.h"       // run_bench_pack: the weight coder beside general compressors
+#include "src/run/bench_train.h"      // run_bench_train: speed beside the machine's peak
+#include "src/run/cli.h"              // parse_command_line: argv -> Command
+#include "src/run/coding_commands.h"  // encode, decode: the score as a file
+#include "src/run/commands.h"     // eval, audit, export, pack, generate, tokenizer, recipe, ...
 #include "src/run/recipe.h"       // Recipe, load_recipe: file < environment < --set
-#include "src/run/run_steps.h"    // check_data, check_forecast, collect_facts, LapTimer
+#include "src/run/run_steps.h"    // check_data, check_forecast, keep_weights, LapTimer
+#include "src/run/size_report.h"  // print_size: what an artifact takes of the cap
 
 // tokens: text -> ids, and how many bytes each id stands for
 #include "src/data/batches.h"     // Batches: training windows in the loader's order
@@ -24,9 +28,10 @@
 #include "src/device/device.h"  // make_device: memory and the op table
 
 // weights
-#include "quant/artifact.h"     // quantize, seal: weights -> artifact bytes under the cap
-#include "quant/unpack.h"       // unpack: artifact bytes -> UnpackedModel, all that is evaluated
-#include "src/train/trainer.h"  // train: batches -> averaged weights within the budget
+#include "quant/artifact.h"      // quantize, seal: weights -> artifact bytes under the cap
+#include "quant/unpack.h"        // unpack: artifact bytes -> UnpackedModel, all that is evaluated
+#include "src/run/pack_steps.h"  // calibrate_weights, quantize_weights
+#include "src/train/trainer.h"   // train: batches -> averaged weights within the budget
 
 // the score and the record
 #include "eval/score.h"          // evaluate: UnpackedModel -> Score in bits per byte
@@ -109,6 +114,7 @@ int run(const RunOptions& options, Clock& clock, double start_s) {
   log.write_trained(trained);
 
   LapTimer timer(clock);
+  keep_weights(folder, {recipe.model, tokenizer.sha256(), trained.exported}, log);
   const DiagnosticLoss pre_quant =
       diagnose_loss(recipe.model, trained.exported, tokenizer.byte_table(), val_tokens,
                     without_overlap(recipe.eval), *device, clock);
@@ -116,10 +122,15 @@ int run(const RunOptions& options, Clock& clock, double start_s) {
                                           pre_quant.diagnostic_bits_per_byte, pre_quant.eval_s});
   result.times.diagnose_s = timer.lap_s();
 
-  const QuantModel quantized =
-      quantize(recipe.model, trained.exported, tokenizer.sha256(), recipe.quant);
+  const Calibration calibration =
+      calibrate_weights(recipe, trained.exported, batches, *device);  // on training text
+  result.times.calibrate_s = timer.lap_s();
+  const QuantResult quantized =
+      quantize_weights(recipe, trained.exported, tokenizer.sha256(), calibration, code_bytes);
+  log.write_allocation(result.allocation = quantized.ledger);
   result.times.quantize_s = timer.lap_s();
-  const SealedArtifact sealed = seal(quantized, recipe.quant, code_bytes);  // throws over the cap
+  const SealedArtifact sealed =
+      seal(quantized.model, recipe.quant, code_bytes);  // throws over the cap
   const auto artifact_file = folder.artifact(recipe.quant.matrix_bits);
   write_file_atomic(artifact_file, sealed.bytes);
   log.write_packed(result.pack = sealed.summary, result.facts.params * 4);
@@ -127,15 +138,16 @@ int run(const RunOptions& options, Clock& clock, double start_s) {
 
   const Result<UnpackedModel> shipped = unpack(read_file(artifact_file));
   if (!shipped.ok()) throw Error("the artifact just written does not unpack: " + shipped.error());
-  const auto score_with = [&](const EvalConfig& eval) {
-    return evaluate(shipped.value(), tokenizer.byte_table(), val_tokens, eval, *device, clock,
+  const auto score_with = [&](const ScoringConfig& scoring) {
+    return evaluate(shipped.value(), tokenizer.byte_table(), val_tokens, scoring, *device, clock,
                     [&](const EvalProgress& p) { log.show_progress(format_progress(p)); });
   };
   const Score roundtrip = score_with(without_overlap(recipe.eval));
   log.write_roundtrip(result.roundtrip = to_score_line(roundtrip));
   result.times.diagnose_s += timer.lap_s();
-  const Score score = score_with(recipe.eval);
+  const Score score = score_with(recipe.scoring());
   log.write_final(result.score = to_score_line(score), recipe.eval.stride);
+  if (score.is_over_budget()) log.warn(describe_over_budget(score));
   result.times.eval_s = timer.lap_s();
 
   fill_result(result, trained, score, log, folder);
@@ -162,7 +174,12 @@ struct Dispatch {
     return run(options, clock, start_s);
   }
   int operator()(const EvalOptions& options) const { return eval_artifact(options, clock); }
+  int operator()(const AuditCommand& command) const { return audit_artifact(command); }
   int operator()(const SizeOptions& options) const { return print_size(options); }
+  int operator()(const ExportOptions& options) const { return export_weights(options); }
+  int operator()(const PackOptions& options) const { return pack_weights(options, clock); }
+  int operator()(const EncodeCommand& command) const { return encode_file(command, clock); }
+  int operator()(const DecodeCommand& command) const { return decode_file(command, clock); }
   int operator()(const GenerateCommand& command) const { return generate_text(command); }
   int operator()(const TrainTokenizerOptions& options) const {
     return train_tokenizer_model(options);
@@ -171,6 +188,8 @@ struct Dispatch {
   int operator()(const CorpusInfoCommand& command) const { return print_corpus_info(command); }
   int operator()(const RecipeOptions& options) const { return print_recipe(options); }
   int operator()(const BenchTrainOptions& options) const { return run_bench_train(options); }
+  int operator()(const BenchEvalOptions& options) const { return run_bench_eval(options); }
+  int operator()(const BenchPackOptions& options) const { return run_bench_pack(options); }
   int operator()(const DocsOpsCommand&) const { return print_docs_ops(); }
 };
 

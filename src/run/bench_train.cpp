@@ -12,6 +12,7 @@
 #include "src/base/threads.h"
 #include "src/model/model.h"
 #include "src/plan/plan.h"
+#include "src/run/bench_profile.h"
 #include "src/train/optimizer.h"
 
 namespace pg {
@@ -80,25 +81,6 @@ class TrainLoop {
   int64_t steps_ = 0;
 };
 
-void print_profile(std::vector<OpProfile> profile, const DevicePeak& peak) {
-  std::vector<size_t> order;
-  double total_s = 0;
-  for (size_t i = 0; i < profile.size(); ++i) {
-    if (profile[i].calls > 0) order.push_back(i);
-    total_s += profile[i].seconds;
-  }
-  std::sort(order.begin(), order.end(),
-            [&](size_t a, size_t b) { return profile[a].seconds > profile[b].seconds; });
-  fmt::print("  {:<24} {:>7} {:>9} {:>7} {:>10} {:>8} {:>8}\n", "op", "calls", "ms", "share",
-             "GFLOP/s", "% peak", "GB/s");
-  for (const size_t i : order) {
-    const OpProfile& op = profile[i];
-    fmt::print("  {:<24} {:>7} {:>9.2f} {:>6.1f}% {:>10.0f} {:>7.0f}% {:>8.1f}\n", kOps[i].name,
-               op.calls, 1e3 * op.seconds, 100 * op.seconds / total_s, op.flops / op.seconds / 1e9,
-               100 * op.flops / op.seconds / peak.matmul_flops_per_s, op.bytes / op.seconds / 1e9);
-  }
-}
-
 }  // namespace
 
 int run_bench_train(const BenchTrainOptions& options) {
@@ -140,7 +122,7 @@ int run_bench_train(const BenchTrainOptions& options) {
     if (options.profile) {
       std::vector<OpProfile> profile;
       for (int64_t i = 0; i < options.steps; ++i) loop.profile(profile);
-      print_profile(std::move(profile), peak);
+      print_profile(profile, peak);
     }
     std::fflush(stdout);
   }

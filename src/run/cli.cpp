@@ -20,13 +20,20 @@ struct Options {
   RunOptions run;
   std::string seed, device;
   EvalOptions eval;
+  AuditCommand audit;
   SizeOptions size;
+  ExportOptions exported;
+  PackOptions pack;
   GenerateCommand generate;
   TrainTokenizerOptions train_tokenizer;
   TokenizeCommand tokenize;
   CorpusInfoCommand corpus_info;
   RecipeOptions recipe;
   BenchTrainOptions bench_train;
+  BenchEvalOptions bench_eval;
+  EncodeCommand encode;
+  DecodeCommand decode;
+  BenchPackOptions bench_pack;
   Command chosen = UsageText{};
 };
 
@@ -52,6 +59,32 @@ void add_run(CLI::App& app, Options& o) {
   });
 }
 
+void add_audit(CLI::App& app, Options& o) {
+  CLI::App* audit =
+      app.add_subcommand("audit", "probe whether an artifact's score could be a decoder's");
+  audit->add_option("artifact", o.audit.artifact, "final_model.int6.bin")->required();
+  audit->add_option("--recipe", o.audit.recipe,
+                    "recipe.toml of the run: takes data, tokenizer and [eval] from it");
+  audit->add_option("--data", o.audit.val_shards, "validation shards: a file or a glob");
+  audit->add_option("--tokenizer", o.audit.tokenizer, "SentencePiece .model file");
+  audit->add_option("--train", o.audit.train_shards,
+                    "training shards, to look for validation text in them");
+  audit
+      ->add_option("--tokens", o.audit.tokens,
+                   "tokens of the validation text to probe; default a window and 16 strides")
+      ->check(CLI::Range(int64_t{16}, int64_t{1} << 24));
+  audit->add_option("--out", o.audit.out, "folder for certificate.md and certificate.json");
+  audit->add_option("--device", o.device, "default cpu");
+  add_sets(audit, o.audit.sets);
+  audit->callback([&o] {
+    AuditCommand& a = o.audit;
+    if (!a.val_shards.empty()) a.sets.push_back("data.val_shards=" + a.val_shards);
+    if (!a.tokenizer.empty()) a.sets.push_back("data.tokenizer=" + a.tokenizer);
+    if (!o.device.empty()) a.sets.push_back("track.device=" + o.device);
+    o.chosen = a;
+  });
+}
+
 void add_artifact_commands(CLI::App& app, Options& o) {
   CLI::App* eval = app.add_subcommand("eval", "score an artifact in bits per byte");
   eval->add_option("artifact", o.eval.artifact, "final_model.int6.bin")->required();
@@ -60,6 +93,11 @@ void add_artifact_commands(CLI::App& app, Options& o) {
   eval->add_option("--data", o.eval.val_shards, "validation shards: a file or a glob");
   eval->add_option("--tokenizer", o.eval.tokenizer, "SentencePiece .model file");
   eval->add_option("--device", o.device, "default cpu");
+  eval->add_option("--diagnose-pretraining", o.eval.pretrain_epochs,
+                   "train N epochs on the text first and report what that hides; not a score")
+      ->check(CLI::Range(int64_t{1}, int64_t{1000}));
+  eval->add_flag("--diagnose-published-mixer", o.eval.published_mixer,
+                 "what PR #1033's n-gram cache reports, and why that is no score");
   add_sets(eval, o.eval.sets);
   eval->callback([&o] {
     if (!o.eval.val_shards.empty()) o.eval.sets.push_back("data.val_shards=" + o.eval.val_shards);
@@ -70,9 +108,26 @@ void add_artifact_commands(CLI::App& app, Options& o) {
 
   CLI::App* size = app.add_subcommand("size", "what an artifact takes of the cap");
   size->add_option("artifact", o.size.artifact, "final_model.int6.bin")->required();
-  size->add_option("--cap", o.size.cap_bytes, "cap in bytes; default 16000000")
+  size->add_option("--cap", o.size.caps_bytes,
+                   "cap in bytes; repeatable; default 1000000, 16000000")
+      ->take_all()
+      ->expected(1)
       ->check(CLI::Range(int64_t{1}, int64_t{1'000'000'000'000}));
+  size->add_flag("--tensors", o.size.tensors, "a table of the tensors too");
   size->callback([&o] { o.chosen = o.size; });
+
+  CLI::App* exported =
+      app.add_subcommand("export", "an artifact's dequantised weights as safetensors");
+  exported->add_option("artifact", o.exported.artifact, "final_model.int6.bin")->required();
+  exported->add_option("out", o.exported.out, ".safetensors file to write")->required();
+  exported->callback([&o] { o.chosen = o.exported; });
+
+  CLI::App* pack = app.add_subcommand("pack", "quantise and seal weights that a run exported");
+  pack->add_option("weights", o.pack.weights, "final_model.safetensors")->required();
+  pack->add_option("out", o.pack.out, "artifact to write")->required();
+  pack->add_option("--recipe", o.pack.recipe, "recipe with [quant] and the training text");
+  pack->add_option("--set", o.pack.sets, "section.key=value over the recipe");
+  pack->callback([&o] { o.chosen = o.pack; });
 
   CLI::App* generate = app.add_subcommand("generate", "text from an artifact's model");
   generate->add_option("artifact", o.generate.artifact, "final_model.int6.bin")->required();
@@ -94,6 +149,36 @@ void add_artifact_commands(CLI::App& app, Options& o) {
   generate->add_option("--seed", o.generate.options.seed, "of the draws")->capture_default_str();
   generate->add_option("--device", o.generate.device, "device to run on")->capture_default_str();
   generate->callback([&o] { o.chosen = o.generate; });
+}
+
+void add_coding_commands(CLI::App& app, Options& o) {
+  CLI::App* encode = app.add_subcommand("encode", "a text as a file of the score's length");
+  encode->add_option("artifact", o.encode.artifact, "final_model.int6.bin")->required();
+  encode->add_option("--recipe", o.encode.recipe,
+                     "recipe.toml of the run: takes data, tokenizer and [eval] from it");
+  encode->add_option("--tokenizer", o.encode.tokenizer, "SentencePiece .model file");
+  CLI::Option* shards = encode->add_option("--data", o.encode.shards, "shards: a file or a glob");
+  encode->add_option("--text", o.encode.text, "a text file, taken as one document")
+      ->excludes(shards);
+  encode->add_option("--out", o.encode.out, "file to write")->required();
+  encode->add_option("--device", o.device, "default cpu");
+  add_sets(encode, o.encode.sets);
+  encode->callback([&o] {
+    if (!o.encode.shards.empty()) o.encode.sets.push_back("data.val_shards=" + o.encode.shards);
+    if (!o.encode.tokenizer.empty()) {
+      o.encode.sets.push_back("data.tokenizer=" + o.encode.tokenizer);
+    }
+    if (!o.device.empty()) o.encode.sets.push_back("track.device=" + o.device);
+    o.chosen = o.encode;
+  });
+
+  CLI::App* decode = app.add_subcommand("decode", "the text of a file that encode wrote");
+  decode->add_option("artifact", o.decode.artifact, "the artifact it was encoded with")->required();
+  decode->add_option("file", o.decode.file, "file that train_gpt encode wrote")->required();
+  decode->add_option("--tokenizer", o.decode.tokenizer, "SentencePiece .model file")->required();
+  decode->add_option("--out", o.decode.out, "text file to write; default stdout");
+  decode->add_option("--device", o.decode.device, "device to run on")->capture_default_str();
+  decode->callback([&o] { o.chosen = o.decode; });
 }
 
 void add_data_commands(CLI::App& app, Options& o) {
@@ -145,7 +230,7 @@ void add_recipe_commands(CLI::App& app, Options& o) {
                    "every key with unit, range, default and environment name");
   recipe->callback([&o] { o.chosen = o.recipe; });
 
-  CLI::App* bench = app.add_subcommand("bench", "measure speed");
+  CLI::App* bench = app.add_subcommand("bench", "measure speed and size");
   bench->require_subcommand(1);
   CLI::App* train = bench->add_subcommand("train", "time training steps on random tokens");
   train->add_option("--shape", o.bench_train.shape, "small, record (the 27M stack) or all")
@@ -157,6 +242,20 @@ void add_recipe_commands(CLI::App& app, Options& o) {
   train->add_flag("--profile", o.bench_train.profile, "time every op");
   train->add_flag("--json", o.bench_train.json, "one JSON object a shape instead of the table");
   train->callback([&o] { o.chosen = o.bench_train; });
+  CLI::App* pack =
+      bench->add_subcommand("pack", "the weight coder against general compressors on artifacts");
+  pack->add_option("artifact", o.bench_pack.artifacts, "final_model.int6.bin; repeatable");
+  pack->add_flag("--synthetic", o.bench_pack.synthetic, "36M Gaussian codes as well");
+  pack->add_flag("--no-lrzip", o.bench_pack.no_lrzip, "leave out the slowest of the others");
+  pack->callback([&o] { o.chosen = o.bench_pack; });
+
+  CLI::App* eval = bench->add_subcommand("eval", "time the forward passes of scoring");
+  eval->add_option("--passes", o.bench_eval.passes, "timed passes of each kind")
+      ->check(CLI::Range(int64_t{1}, int64_t{1'000'000}))
+      ->capture_default_str();
+  eval->add_option("--device", o.bench_eval.device, "device to run on")->capture_default_str();
+  eval->add_flag("--profile", o.bench_eval.profile, "time every op");
+  eval->callback([&o] { o.chosen = o.bench_eval; });
 
   CLI::App* docs = app.add_subcommand("docs", "generated documentation");
   docs->require_subcommand(1);
@@ -228,6 +327,8 @@ Command parse_command_line(int argc, const char* const* argv) {
   app.get_formatter()->column_width(28);
   add_run(app, options);
   add_artifact_commands(app, options);
+  add_audit(app, options);
+  add_coding_commands(app, options);
   add_data_commands(app, options);
   add_recipe_commands(app, options);
   try {

@@ -9,7 +9,10 @@
 
 #include "eval/generate.h"
 #include "src/data/corpus.h"
+#include "src/run/bench_eval.h"
+#include "src/run/bench_pack.h"
 #include "src/run/bench_train.h"
+#include "src/run/coding_commands.h"
 #include "src/run/recipe.h"
 
 namespace pg {
@@ -26,11 +29,36 @@ struct EvalOptions {
   std::filesystem::path recipe;   // may be empty
   std::vector<std::string> sets;  // --set, --data, --tokenizer and --device as section.key=value
   std::string val_shards, tokenizer;
+  int64_t pretrain_epochs = 0;   // on the validation text: no score, a diagnosis
+  bool published_mixer = false;  // PR #1033's n-gram cache: no score, a diagnosis
+};
+
+struct AuditCommand {
+  std::filesystem::path artifact;
+  std::filesystem::path recipe;   // may be empty
+  std::vector<std::string> sets;  // --set, --data, --tokenizer and --device as section.key=value
+  std::string val_shards, tokenizer;
+  std::string train_shards;   // empty: no search for val text in them
+  std::filesystem::path out;  // folder for the certificate; empty: none is written
+  int64_t tokens = 0;         // of val that the probes run on; 0: a window and 16 strides
 };
 
 struct SizeOptions {
   std::filesystem::path artifact;
-  int64_t cap_bytes = 0;  // 0: the default of quant.cap_bytes
+  std::vector<int64_t> caps_bytes;  // empty: 1,000,000 and the default of quant.cap_bytes
+  bool tensors = false;             // a table of them too
+};
+
+struct ExportOptions {
+  std::filesystem::path artifact;
+  std::filesystem::path out;
+};
+
+struct PackOptions {
+  std::filesystem::path weights;  // .safetensors that a run wrote
+  std::filesystem::path recipe;
+  std::filesystem::path out;
+  std::vector<std::string> sets;
 };
 
 struct GenerateCommand {
@@ -69,9 +97,11 @@ struct UsageText {
   int exit_code = 0;
 };
 
-using Command = std::variant<UsageText, RunOptions, EvalOptions, SizeOptions, GenerateCommand,
-                             TrainTokenizerOptions, TokenizeCommand, CorpusInfoCommand,
-                             RecipeOptions, BenchTrainOptions, DocsOpsCommand>;
+using Command = std::variant<UsageText, RunOptions, EvalOptions, AuditCommand, SizeOptions,
+                             ExportOptions, PackOptions, GenerateCommand, TrainTokenizerOptions,
+                             TokenizeCommand, CorpusInfoCommand, RecipeOptions, BenchTrainOptions,
+                             BenchEvalOptions, BenchPackOptions, EncodeCommand, DecodeCommand,
+                             DocsOpsCommand>;
 
 // Never throws and never exits: a usage error comes back as UsageText with exit code 2.
 Command parse_command_line(int argc, const char* const* argv);

@@ -2,28 +2,27 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
+#include "eval/published_diagnosis.h"
 #include "eval/score.h"
 #include "quant/artifact.h"
 #include "src/base/error.h"
+#include "src/model/model.h"
 #include "src/run/docs_ops.h"
+#include "src/run/pack_steps.h"
 #include "src/run/progress_line.h"
+#include "src/run/run_steps.h"
 #include "src/run/text_escape.h"
 #include "src/run/text_format.h"
+#include "src/run/weights_file.h"
 
 namespace pg {
 namespace {
 
 void print(const std::string& text) { std::fputs(text.c_str(), stdout); }
-
-UnpackedModel unpack_file(const std::filesystem::path& path) {
-  Result<UnpackedModel> unpacked = unpack(read_file(path));
-  if (unpacked.ok()) return std::move(unpacked.value());
-  throw Error(fmt::format("not a valid artifact: \"{}\" ({}); give a file that train_gpt run wrote",
-                          path.string(), unpacked.error()));
-}
 
 CorpusProgress show_corpus_progress(ProgressLine& progress) {
   return [&progress](int64_t documents, int64_t text_bytes) {
@@ -31,6 +30,29 @@ CorpusProgress show_corpus_progress(ProgressLine& progress) {
                               static_cast<double>(text_bytes) / 1e6),
                   false);
   };
+}
+
+void print_contaminated(const ContaminatedLoss& loss) {
+  print(fmt::format(
+      "not a score: trained on the text it reports on: {:.8f} bits per byte after {} epochs "
+      "(tokens:{} bytes:{} train_time:{:.0f}ms eval_time:{:.0f}ms)\n",
+      loss.contaminated_bits_per_byte, loss.epochs, loss.tokens, loss.bytes, loss.train_s * 1e3,
+      loss.eval_s * 1e3));
+}
+
+void print_published(const PublishedDiagnosis& d) {
+  print(fmt::format("not a score: the published n-gram cache claims {:.4f} bits per byte\n",
+                    d.claimed_bits_per_byte));
+  print(fmt::format("its 'probabilities' sum to {:.1f} over the vocabulary, mean of {} targets\n",
+                    d.sum_over_vocabulary, d.sampled_tokens));
+  print(
+      fmt::format("the same counts, normalised: {:.4f} bits per byte; the network alone: {:.4f}\n",
+                  d.normalised_bits_per_byte, d.network_bits_per_byte));
+  print(fmt::format(
+      "on uniform random tokens it claims {:.3f} bits a token, {:.3f} in the last tenth, where any "
+      "code needs 10 at 1024 tokens; sum {:.1f}; normalised {:.2f} +- {:.2f}\n",
+      d.random.claimed_bits, d.random.claimed_bits_late, d.random.sum_over_vocabulary,
+      d.random.normalised_bits, d.random.standard_error));
 }
 
 void print_split(const SplitSummary& s) {
@@ -44,55 +66,115 @@ void print_split(const SplitSummary& s) {
   }
 }
 
+// An artifact knows the window it is to be scored with; a recipe or a key given by hand wins.
+void take_scoring_form(const UnpackedModel& model, const EvalOptions& options,
+                       const std::vector<RecipeOverride>& overrides, EvalConfig& eval) {
+  const auto is_given = [&](const char* key) {
+    return !options.recipe.empty() ||
+           std::any_of(overrides.begin(), overrides.end(),
+                       [&](const RecipeOverride& o) { return o.key == key; });
+  };
+  if (!is_given("eval.context")) eval.context = model.scoring().context;
+  if (!is_given("eval.stride")) eval.stride = std::min(model.scoring().stride, eval.context);
+}
+
 }  // namespace
+
+UnpackedModel unpack_file(const std::filesystem::path& path) {
+  Result<UnpackedModel> unpacked = unpack(read_file(path));
+  if (unpacked.ok()) return std::move(unpacked.value());
+  throw Error(fmt::format("not a valid artifact: \"{}\" ({}); give a file that train_gpt run wrote",
+                          path.string(), unpacked.error()));
+}
 
 const char* process_environment(const char* name) { return std::getenv(name); }
 
 int eval_artifact(const EvalOptions& options, Clock& clock) {
-  const Recipe recipe = load_recipe(options.recipe, options.sets, process_environment).recipe;
+  const LoadedRecipe loaded = load_recipe(options.recipe, options.sets, process_environment);
+  Recipe recipe = loaded.recipe;
   if (recipe.data.val_shards.empty() || recipe.data.tokenizer.empty()) {
     throw Error("eval: no validation text or tokenizer; give --recipe, or --data and --tokenizer");
   }
   const UnpackedModel model = unpack_file(options.artifact);
+  take_scoring_form(model, options, loaded.overrides, recipe.eval);
   const Tokenizer tokenizer(recipe.data.tokenizer);
   check_tokenizer(model, tokenizer);
   check_tokenizer_of_shards(recipe.data.val_shards, tokenizer.sha256());
   const TokenStream val = TokenStream::open(recipe.data.val_shards, model.config().vocab_size);
   const auto device = make_device(recipe.track.device);
+  if (options.published_mixer) {
+    print_published(
+        diagnose_published_mixer(model, tokenizer.byte_table(), val, recipe.eval, *device));
+    return 0;
+  }
+  if (options.pretrain_epochs > 0) {
+    print_contaminated(diagnose_pretrained_on_val(model, tokenizer.byte_table(), val, recipe.eval,
+                                                  recipe.ttt, options.pretrain_epochs, *device,
+                                                  clock));
+    return 0;
+  }
   ProgressLine progress = ProgressLine::for_stream(stderr);
   const Score score =
-      evaluate(model, tokenizer.byte_table(), val, recipe.eval, *device, clock,
+      evaluate(model, tokenizer.byte_table(), val, recipe.scoring(), *device, clock,
                [&](const EvalProgress& p) { progress.show(format_progress(p), false); });
   progress.finish();
   print(fmt::format(
       "val_loss:{:.8f} val_bpb:{:.8f} tokens:{} bytes:{} documents:{} context:{} stride:{} "
-      "eval_time:{:.0f}ms\n",
+      "windows:{} eval_time:{:.0f}ms{}\n",
       score.loss_nats(), score.bits_per_byte(), score.tokens(), score.bytes(), score.documents(),
-      recipe.eval.context, recipe.eval.stride, score.eval_s() * 1e3));
+      recipe.eval.context, recipe.eval.stride, recipe.eval.windows, score.eval_s() * 1e3,
+      score.is_over_budget() ? " OVER BUDGET" : ""));
+  if (score.is_over_budget()) progress.warn(describe_over_budget(score));
   return 0;
 }
 
-int print_size(const SizeOptions& options) {
-  const Bytes bytes = read_file(options.artifact);
+int export_weights(const ExportOptions& options) {
   const UnpackedModel model = unpack_file(options.artifact);
-  const int64_t cap_bytes = options.cap_bytes > 0 ? options.cap_bytes : QuantConfig{}.cap_bytes;
-  const auto model_bytes = static_cast<int64_t>(bytes.size());
+  const int64_t bytes =
+      write_weights_file(options.out, {model.config(), model.tokenizer_sha256(), model.tensors()});
+  print(fmt::format("{}: {} tensors, {} parameters, {} bytes\n",
+                    escape_terminal(options.out.string()), model.tensors().size(),
+                    format_thousands(count_params(model.config())), format_thousands(bytes)));
+  return 0;
+}
+
+int pack_weights(const PackOptions& options, Clock& clock) {
+  Recipe recipe = load_recipe(options.recipe, options.sets, process_environment).recipe;
+  Result<WeightsFile> file = read_weights_file(options.weights);
+  if (!file.ok()) {
+    throw Error(
+        fmt::format("not a weights file: \"{}\" ({}); give the final_model.safetensors of a run",
+                    options.weights.string(), file.error()));
+  }
+  const WeightsFile& weights = file.value();
+  recipe.model = weights.config;
+  check_recipe(recipe);
+  const auto device = make_device(recipe.track.device);
+  const double start_s = clock.now_s();
+  Calibration calibration;
+  if (needs_calibration(recipe.quant)) {
+    check_tokenizer_of_shards(recipe.data.train_shards, weights.tokenizer_sha256);
+    const auto tokens = TokenStream::open(recipe.data.train_shards, recipe.model.vocab_size);
+    const Batches batches(tokens, parse_loader(recipe.data.loader),
+                          static_cast<uint64_t>(recipe.train.seed), recipe.train.seq_len);
+    calibration = calibrate_weights(recipe, weights.tensors, batches, *device);
+  }
+  const double calibrated_s = clock.now_s();
   const int64_t code_bytes = counted_code_bytes();
-  const int64_t total_bytes = model_bytes + code_bytes;
-  int64_t params = 0;
-  for (const HostTensor& tensor : model.tensors()) params += tensor.spec.elements();
-  const auto row = [](const char* what, int64_t value) {
-    print(fmt::format("{:<14}{:>15}\n", what, format_thousands(value)));
-  };
-  row("model bytes", model_bytes);
-  row("code bytes", code_bytes);
-  row("total bytes", total_bytes);
-  row("cap bytes", cap_bytes);
-  row("left", cap_bytes - total_bytes);
-  row("parameters", params);
-  print(fmt::format("{:<14}{:>15.3f}\n", "bits/weight",
-                    8.0 * static_cast<double>(model_bytes) / static_cast<double>(params)));
-  return total_bytes <= cap_bytes ? 0 : 1;
+  const QuantResult quantized =
+      quantize_weights(recipe, weights.tensors, weights.tokenizer_sha256, calibration, code_bytes);
+  const double quantized_s = clock.now_s();
+  const SealedArtifact sealed = seal(quantized.model, recipe.quant, code_bytes);
+  write_file_atomic(options.out, sealed.bytes);
+  const PackSummary& s = sealed.summary;
+  print(format_allocation(quantized.ledger));
+  print(fmt::format("calibrate {:.2f} s, quantise {:.2f} s, seal {:.2f} s\n",
+                    calibrated_s - start_s, quantized_s - calibrated_s,
+                    clock.now_s() - quantized_s));
+  print(fmt::format("{}: {} bytes + code {} = {} of {}, {} left, {:.3f} bits/weight\n",
+                    escape_terminal(options.out.string()), s.model_bytes, s.code_bytes,
+                    s.total_bytes, s.cap_bytes, s.cap_bytes - s.total_bytes, s.bits_per_weight));
+  return 0;
 }
 
 int generate_text(const GenerateCommand& command) {

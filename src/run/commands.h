@@ -1,21 +1,28 @@
 // The commands beside `run`. Results go to stdout, progress to stderr; each gives the exit code and
 // throws Error.
 #pragma once
-#include <string>
+#include <filesystem>
 
+#include "quant/unpack.h"
 #include "src/base/clock.h"
 #include "src/run/cli.h"
 
 namespace pg {
 
 int eval_artifact(const EvalOptions& options, Clock& clock);
-int print_size(const SizeOptions& options);
+// Exit code 1 when a probe fails.
+int audit_artifact(const AuditCommand& command);
+int export_weights(const ExportOptions& options);
+int pack_weights(const PackOptions& options, Clock& clock);
 int generate_text(const GenerateCommand& command);
 int train_tokenizer_model(const TrainTokenizerOptions& options);
 int tokenize_text(const TokenizeCommand& command);
 int print_corpus_info(const CorpusInfoCommand& command);
 int print_recipe(const RecipeOptions& options);
 int print_docs_ops();
+
+// Throws Error for a file that is no artifact.
+UnpackedModel unpack_file(const std::filesystem::path& path);
 
 // The process's environment variables, for load_recipe.
 const char* process_environment(const char* name);

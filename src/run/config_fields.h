@@ -3,6 +3,8 @@
 // and nowhere else.
 #pragma once
 #include "eval/eval_config.h"
+#include "eval/mix_config.h"
+#include "eval/ttt_config.h"
 #include "quant/quant_config.h"
 #include "src/data/data_config.h"
 #include "src/model/model_config.h"
@@ -26,6 +28,8 @@ void visit_recipe_fields(AnyRecipe& recipe, Visit&& visit) {
   visit_optimizer_fields(recipe.optimizer, in_section("optimizer"));
   visit_quant_fields(recipe.quant, in_section("quant"));
   visit_eval_fields(recipe.eval, in_section("eval"));
+  visit_ttt_fields(recipe.ttt, in_section("ttt"));
+  visit_mix_fields(recipe.mix, in_section("mix"));
   visit_record_fields(recipe.record, in_section("record"));
 }
 

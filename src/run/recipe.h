@@ -10,6 +10,9 @@
 #include <vector>
 
 #include "eval/eval_config.h"
+#include "eval/mix_config.h"
+#include "eval/scoring_config.h"
+#include "eval/ttt_config.h"
 #include "quant/quant_config.h"
 #include "src/data/data_config.h"
 #include "src/model/model_config.h"
@@ -26,6 +29,10 @@ struct Recipe {
   OptimizerConfig optimizer;
   QuantConfig quant;
   EvalConfig eval;
+  TttConfig ttt;
+  MixConfig mix;
+
+  ScoringConfig scoring() const { return {eval, ttt, mix}; }
   RecordConfig record;
 };
 

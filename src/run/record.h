@@ -20,10 +20,13 @@ struct TimeLedger {
   double train_s = 0;
   double diagnose_s =
       0;  // loss of the weights before quantisation, and without sliding; no part of the score
+  double calibrate_s = 0;  // reads training text, so it counts as training
   double quantize_s = 0;
   double pack_s = 0;  // compress, check the round trip, write
   double eval_s = 0;
   double total_s = 0;
+  // What counts against the training budget: all that reads training text.
+  double budgeted_train_s() const { return train_s + calibrate_s; }
 };
 
 struct RunResult {
@@ -36,6 +39,7 @@ struct RunResult {
   StopReason stop_reason = StopReason::kMaxSteps;
   std::string averaging;
   PackSummary pack;
+  std::vector<TensorLedger> allocation;
   std::string artifact_name;
   std::string artifact_sha256;
   ScoreLine pre_quant;  // exported weights before quantisation, windows that do not overlap

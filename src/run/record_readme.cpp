@@ -22,25 +22,43 @@ std::string write_result_table(const RunResult& r) {
       r.score.loss_nats, format_thousands(r.pack.total_bytes));
 }
 
-std::string format_budget(double budget_s) {
-  return budget_s == 0 ? "none" : fmt::format("{:.0f} s", budget_s);
+std::string format_budget(double used_s, double budget_s) {
+  if (budget_s == 0) return "none";
+  return fmt::format("{:.0f} s{}", budget_s, used_s > budget_s ? ", **over budget**" : "");
 }
 
 std::string write_time_ledger(const RunResult& r) {
   const TimeLedger& t = r.times;
-  const double other_s = t.total_s - t.train_s - t.quantize_s - t.pack_s - t.eval_s - t.diagnose_s;
+  const double other_s =
+      t.total_s - t.train_s - t.calibrate_s - t.quantize_s - t.pack_s - t.eval_s - t.diagnose_s;
   std::string text = "| time | seconds | budget |\n|---|---|---|\n";
   const auto row = [&](const char* what, double s, const std::string& budget) {
     text += fmt::format("| {} | {:.2f} | {} |\n", what, s, budget);
   };
-  row("train", t.train_s, format_budget(r.recipe.train.wallclock_s));
+  row("train and calibrate", t.budgeted_train_s(),
+      format_budget(t.budgeted_train_s(), r.recipe.train.wallclock_s));
+  row("of it calibrate, on training text", t.calibrate_s, "");
   row("quantise", t.quantize_s, "");
   row("pack", t.pack_s, "");
-  row("evaluate", t.eval_s, format_budget(r.recipe.eval.wallclock_s));
+  row("evaluate", t.eval_s, format_budget(t.eval_s, r.recipe.eval.wallclock_s));
   row("diagnostics, no part of the score", t.diagnose_s, "");
   row("start, data, validation passes and record", other_s, "");
   row("**total from program start**", t.total_s, "");
   row("first step done, from program start", t.first_step_s, "");
+  return text;
+}
+
+// What the bit allocation chose, tensor by tensor.
+std::string write_allocation(const std::vector<TensorLedger>& ledger) {
+  std::string text =
+      "| tensor | weights | bits | mean step | bytes | bits per weight | predicted loss, nats |\n"
+      "|---|---|---|---|---|---|---|\n";
+  for (const TensorLedger& t : ledger) {
+    if (t.bits == 16) continue;
+    text += fmt::format("| {} | {} | {} | {:.5f} | {:.0f} | {:.3f} | {:.6f} |\n", t.name,
+                        t.elements, t.bits, t.step, t.bytes,
+                        8 * t.bytes / static_cast<double>(t.elements), t.loss_nats);
+  }
   return text;
 }
 
@@ -50,14 +68,14 @@ std::string write_byte_ledger(const RunResult& r) {
   const auto row = [&](const std::string& what, int64_t bytes) {
     text += fmt::format("| {} | {} |\n", what, format_thousands(bytes));
   };
-  row(fmt::format("model ({})", p.compressor), p.model_bytes);
+  row("model", p.model_bytes);
   row("code", p.code_bytes);
   row("**total**", p.total_bytes);
   row("cap", p.cap_bytes);
   row("left under the cap", p.cap_bytes - p.total_bytes);
-  if (p.zstd_bytes > 0) row("model with zstd", p.zstd_bytes);
-  if (p.lzma_bytes > 0) row("model with lzma", p.lzma_bytes);
-  return text;
+  row("codes", std::llround(p.code_stream_bytes));
+  row("order-0 entropy of the codes", std::llround(p.entropy_bytes));
+  return text + "\n" + write_allocation(r.allocation);
 }
 
 std::string describe_stop(const RunResult& r) {
@@ -90,11 +108,12 @@ std::string write_record_readme(const RunResult& r) {
       "{}. Trained on {} "
       "tokens; training ended because {}. Weights exported: {}. Scored: {} tokens that stand for "
       "{} bytes in {} "
-      "documents, windows of {} tokens moved by {}.\n\n",
+      "documents, {} windows of {} tokens moved by {}.\n\n",
       format_thousands(r.facts.params), m.layers, m.dim, m.heads, m.kv_heads, m.mlp_hidden,
       m.vocab_size, format_thousands(r.tokens), describe_stop(r), escape_markdown(r.averaging),
       format_thousands(r.scored_tokens), format_thousands(r.scored_bytes),
-      format_thousands(r.scored_documents), r.recipe.eval.context, r.recipe.eval.stride);
+      format_thousands(r.scored_documents), r.recipe.eval.windows, r.recipe.eval.context,
+      r.recipe.eval.stride);
   text +=
       "The score is that of the weights unpacked from the artifact's bytes; no token is scored "
       "twice.\n\n";

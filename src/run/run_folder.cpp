@@ -21,7 +21,8 @@ void remove_run_files(const RunFolder& folder, const Recipe& before) {
       folder.log(),    folder.events(),
       folder.tape(),   folder.checkpoint(),
       folder.plot(),   folder.submission(),
-      folder.readme(), folder.artifact(before.quant.matrix_bits)};
+      folder.readme(), folder.artifact(before.quant.matrix_bits),
+      folder.weights()};
   for (const fs::path& file : files) {
     std::error_code error;
     fs::remove(file, error);

@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "src/run/machine.h"
 #include "src/run/text_escape.h"
+#include "src/run/text_format.h"
 
 namespace pg {
 namespace {
@@ -124,6 +127,24 @@ std::string RunLog::time_suffix(int64_t step, double train_s) const {
   return fmt::format("train_time:{} step_avg:{:.2f}ms", seconds(train_s), step_ms);
 }
 
+// Once: the user has the first projection to act on, before the budget is spent.
+void RunLog::warn_over_cap(const StepReport& report) {
+  const int64_t cap_bytes = recipe_->quant.cap_bytes;
+  if (report.projected_bytes <= cap_bytes || std::exchange(has_warned_over_cap_, true)) return;
+  const char* advice =
+      recipe_->quant.fill_cap
+          ? "quant.fill_cap will make the steps coarser than usual, which costs quality; a smaller "
+            "model may score better"
+          : "if the projection does not fall below the cap soon, stop and make the model smaller, "
+            "set quant.fill_cap = true, or raise quant.cap_bytes";
+  warn(fmt::format(
+      "the artifact would take {} bytes, {} over the cap of {}, projected from the weights by step "
+      "{}; {}",
+      format_thousands(report.projected_bytes),
+      format_thousands(report.projected_bytes - cap_bytes), format_thousands(cap_bytes),
+      report.step, advice));
+}
+
 void RunLog::on_step(const StepReport& report) {
   if (first_step_s_ == 0) {
     first_step_s_ = clock_->now_s() - process_start_s_;
@@ -135,6 +156,7 @@ void RunLog::on_step(const StepReport& report) {
                                 report.loss_nats, time_suffix(report.step, report.train_s)));
   }
   progress_.show(format_progress(report, recipe_->train.max_steps), report.log);
+  warn_over_cap(report);
   JsonObject event;
   event.add("event", "step").add("step", report.step).add("loss_nats", report.loss_nats);
   event.add("grad_norm", report.grad_norm).add("lr_multiplier", report.lr_multiplier);
@@ -200,8 +222,18 @@ void RunLog::write_pre_quant(const ScoreLine& score) {
   write_event(score_event("pre_quant", score));
 }
 
+void RunLog::write_allocation(const std::vector<TensorLedger>& ledger) {
+  for (const TensorLedger& t : ledger) {
+    JsonObject event;
+    event.add("event", "quantized").add("tensor", t.name).add("weights", t.elements);
+    event.add("bits", static_cast<int64_t>(t.bits)).add("step", t.step).add("scale", t.scale);
+    event.add("bytes", t.bytes).add("predicted_loss_nats", t.loss_nats);
+    write_event(event);
+  }
+}
+
 void RunLog::write_packed(const PackSummary& pack, int64_t raw_bytes) {
-  const std::string kind = fmt::format("int{}+{}", recipe_->quant.matrix_bits, pack.compressor);
+  const std::string kind = fmt::format("int{}+rans", recipe_->quant.matrix_bits);
   write_line(fmt::format("Serialized model: {} bytes", raw_bytes));
   write_line(fmt::format("Code size: {} bytes", pack.code_bytes));
   log_.write_line(fmt::format("Total submission size: {} bytes", raw_bytes + pack.code_bytes));
@@ -209,9 +241,9 @@ void RunLog::write_packed(const PackSummary& pack, int64_t raw_bytes) {
   write_line(fmt::format("Total submission size {}: {} bytes", kind, pack.total_bytes));
   JsonObject event;
   event.add("event", "packed")
-      .add("compressor", pack.compressor)
-      .add("zstd_bytes", pack.zstd_bytes);
-  event.add("lzma_bytes", pack.lzma_bytes).add("model_bytes", pack.model_bytes);
+      .add("code_stream_bytes", pack.code_stream_bytes)
+      .add("entropy_bytes", pack.entropy_bytes)
+      .add("model_bytes", pack.model_bytes);
   event.add("code_bytes", pack.code_bytes).add("total_bytes", pack.total_bytes);
   event.add("cap_bytes", pack.cap_bytes).add("bits_per_weight", pack.bits_per_weight);
   write_event(event);

@@ -56,6 +56,7 @@ class RunLog final : public TrainObserver {
   // averaging.
   void write_trained(const TrainResult& result);
   void write_pre_quant(const ScoreLine& score);
+  void write_allocation(const std::vector<TensorLedger>& ledger);
   void write_packed(const PackSummary& pack, int64_t raw_bytes);
   void write_roundtrip(const ScoreLine& score);
   // The final score: the sliding-window lines and the line that some parsers only read.
@@ -72,6 +73,7 @@ class RunLog final : public TrainObserver {
  private:
   void write_line(const std::string& line);  // log and stderr
   void write_event(const JsonObject& event) { events_.write_line(event.line()); }
+  void warn_over_cap(const StepReport& report);
   std::string step_prefix(int64_t step) const;
   std::string time_suffix(int64_t step, double train_s) const;
 
@@ -80,6 +82,7 @@ class RunLog final : public TrainObserver {
   double process_start_s_;
   double first_step_s_ = 0;
   bool is_resumed_;
+  bool has_warned_over_cap_ = false;
   ProgressLine progress_;
   AppendFile log_, events_, tape_;
   LossCurve curve_;

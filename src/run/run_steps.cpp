@@ -28,12 +28,18 @@ std::string check_forecast(const Recipe& recipe, const PackForecast& forecast) {
   if (forecast.least_bytes > cap_bytes) {
     throw Error(fmt::format(
         "the artifact cannot fit: at least {} bytes, {} over the cap \"{}\"; make the model "
-        "smaller, "
-        "lower quant.matrix_bits, or raise quant.scale_floor or quant.cap_bytes",
+        "smaller "
+        "or raise quant.cap_bytes",
         format_thousands(forecast.least_bytes), format_thousands(forecast.least_bytes - cap_bytes),
         format_thousands(cap_bytes)));
   }
   if (forecast.likely_bytes <= cap_bytes) return {};
+  if (recipe.quant.fill_cap) {
+    return fmt::format(
+        "the cap leaves few bits for each weight: {} bytes would be 2.5 bits each, the cap is {}; "
+        "below that quantisation costs much, a smaller model is likely better",
+        format_thousands(forecast.likely_bytes), format_thousands(cap_bytes));
+  }
   return fmt::format(
       "the artifact will likely take {} bytes, {} over the cap of {}; this is judged from "
       "shapes alone, the progress line shows the projection from the weights",
@@ -62,6 +68,22 @@ RunFacts collect_facts(const Recipe& recipe, const Tokenizer& tokenizer, const T
 
 ScoreLine to_score_line(const Score& score) {
   return {score.loss_nats(), score.bits_per_byte(), score.eval_s()};
+}
+
+// A disk too full for these may still hold the artifact, which is several times smaller.
+void keep_weights(const RunFolder& folder, const WeightsFile& weights, RunLog& log) {
+  try {
+    write_weights_file(folder.weights(), weights);
+  } catch (const Error& error) {
+    log.warn(error.what());
+  }
+}
+
+std::string describe_over_budget(const Score& score) {
+  return fmt::format(
+      "evaluation took {:.1f} s of {:.1f} s: the score does not count under this budget; raise "
+      "eval.stride or eval.wallclock_s",
+      score.eval_s(), score.budget_s());
 }
 
 void fill_result(RunResult& result, const TrainResult& trained, const Score& score,

@@ -12,6 +12,7 @@
 #include "src/run/record.h"
 #include "src/run/run_folder.h"
 #include "src/run/run_log.h"
+#include "src/run/weights_file.h"
 #include "src/train/trainer.h"
 
 namespace pg {
@@ -27,6 +28,12 @@ RunFacts collect_facts(const Recipe& recipe, const Tokenizer& tokenizer, const T
                        const TokenStream& val, const Device& device, const DevicePeak& peak);
 
 ScoreLine to_score_line(const Score& score);
+
+// Writes final_model.safetensors, the weights before quantising; only warns when that fails.
+void keep_weights(const RunFolder& folder, const WeightsFile& weights, RunLog& log);
+
+// "evaluation took 612.0 s of 600.0 s ..."; for a score that is over its budget.
+std::string describe_over_budget(const Score& score);
 
 // The parts of a result that training and the score give.
 void fill_result(RunResult& result, const TrainResult& trained, const Score& score,

@@ -24,3 +24,14 @@ foreach(argument --self ${CMAKE_SOURCE_DIR})
     COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/layering/layering_test.py ${argument})
   set_tests_properties(${name} PROPERTIES LABELS fast TIMEOUT 60)
 endforeach()
+
+add_test(NAME Cli.PublicLibraryReadsExportedWeights
+  COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/cli/safetensors_peer_test.py
+  $<TARGET_FILE:train_gpt> ${CMAKE_SOURCE_DIR})
+set_tests_properties(Cli.PublicLibraryReadsExportedWeights PROPERTIES LABELS cli TIMEOUT 60
+  SKIP_REGULAR_EXPRESSION "did not run")
+
+add_test(NAME Cli.SecondReaderAgreesOnArtifacts
+  COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/cli/artifact_peer_test.py
+  $<TARGET_FILE:train_gpt> ${CMAKE_SOURCE_DIR})
+set_tests_properties(Cli.SecondReaderAgreesOnArtifacts PROPERTIES LABELS cli TIMEOUT 60)

@@ -116,7 +116,7 @@ TEST(Recipe, UnknownSectionNamesTheNearest) {
   EXPECT_EQ(error_of_toml("\n[zzzzzzzzz]\n"),
             "recipe.toml:2: unknown section: \"zzzzzzzzz\"; sections are track, data, model, "
             "train, optimizer, "
-            "quant, eval, record");
+            "quant, eval, ttt, mix, record");
 }
 
 TEST(Recipe, WrongTypeIsAnError) {

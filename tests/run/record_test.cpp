@@ -46,12 +46,21 @@ TEST(Record, SubmissionHasTheCommunitysKeys) {
 
 TEST(Record, ComplianceIsComputed) {
   RunResult result = make_result();
-  result.times.train_s = result.recipe.train.wallclock_s + 1;
+  result.times.train_s = result.recipe.train.wallclock_s - 1;
+  result.times.calibrate_s = 2;  // reads training text too
   result.pack.total_bytes = result.pack.cap_bytes + 1;
   const std::string json = write_submission_json(result);
   EXPECT_NE(json.find("\"train_under_budget\": false"), std::string::npos);
   EXPECT_NE(json.find("\"artifact_under_cap\": false"), std::string::npos);
   EXPECT_NE(json.find("\"eval_under_budget\": true"), std::string::npos);
+}
+
+TEST(Record, AScoreOverItsBudgetSaysSo) {
+  RunResult result = make_result();
+  EXPECT_EQ(write_record_readme(result).find("over budget"), std::string::npos);
+  result.times.eval_s = result.recipe.eval.wallclock_s + 1;
+  EXPECT_NE(write_record_readme(result).find(" s, **over budget** |"), std::string::npos);
+  EXPECT_NE(write_submission_json(result).find("\"eval_under_budget\": false"), std::string::npos);
 }
 
 TEST(Record, SameResultGivesTheSameBytes) {
@@ -67,7 +76,7 @@ TEST(Record, ReadmeHasResultLedgersAndCommand) {
             "# First \\| run: 1.2150 bits per byte, 950,000 bytes");
   EXPECT_NE(readme.find("What is &lt;new\\>."), std::string::npos);
   EXPECT_NE(readme.find("| left under the cap | 50,000 |"), std::string::npos);
-  EXPECT_NE(readme.find("| train | 89.50 | 600 s |"), std::string::npos);
+  EXPECT_NE(readme.find("| train and calibrate | 92.50 | 600 s |"), std::string::npos);
   EXPECT_NE(readme.find("train_gpt run runs/a/recipe.toml --out runs/a_again"), std::string::npos);
 }
 
@@ -116,6 +125,9 @@ TEST(RunSteps, ForecastOverTheCapIsRefusedWithTheDifference) {
   Recipe recipe;
   recipe.quant.cap_bytes = 1000;
   EXPECT_EQ(check_forecast(recipe, {.least_bytes = 900, .likely_bytes = 1000}), "");
+  const std::string coarse = check_forecast(recipe, {.least_bytes = 900, .likely_bytes = 1001});
+  EXPECT_NE(coarse.find("2.5 bits"), std::string::npos) << coarse;
+  recipe.quant.fill_cap = false;
   EXPECT_EQ(
       check_forecast(recipe, {.least_bytes = 900, .likely_bytes = 1001}),
       "the artifact will likely take 1,001 bytes, 1 over the cap of 1,000; this is judged from "

@@ -64,14 +64,20 @@ inline RunResult make_result() {
   result.tokens = 16384000;
   result.stop_reason = StopReason::kWallclock;
   result.averaging = "ema 0.98";
-  result.pack = {.compressor = "lzma",
-                 .zstd_bytes = 910000,
-                 .lzma_bytes = 900000,
-                 .model_bytes = 900000,
+  result.pack = {.model_bytes = 900000,
                  .code_bytes = 50000,
                  .total_bytes = 950000,
                  .cap_bytes = 1000000,
-                 .bits_per_weight = 4.1};
+                 .bits_per_weight = 4.1,
+                 .entropy_bytes = 880000,
+                 .code_stream_bytes = 870000};
+  result.allocation = {{.name = "blocks.0.attn.q",
+                        .elements = 4096,
+                        .bits = 6,
+                        .step = 0.05,
+                        .bytes = 1800,
+                        .scale = 0.02,
+                        .loss_nats = 0.0005}};
   result.artifact_name = "final_model.int6.bin";
   result.artifact_sha256 = "ab";
   result.pre_quant = {2.0, 1.21, 1};
@@ -83,6 +89,7 @@ inline RunResult make_result() {
   result.times = {.first_step_s = 0.9,
                   .train_s = 89.5,
                   .diagnose_s = 2,
+                  .calibrate_s = 3,
                   .quantize_s = 1,
                   .pack_s = 2,
                   .eval_s = 4,

@@ -37,8 +37,7 @@ std::string write_golden_log(const std::filesystem::path& path) {
     trained.stop_reason = StopReason::kInterrupted;
     log.write_trained(trained);
     log.write_pre_quant({2.05, 1.2141, 12.3456});
-    log.write_packed({.compressor = "lzma",
-                      .model_bytes = 15000000,
+    log.write_packed({.model_bytes = 15000000,
                       .code_bytes = 50000,
                       .total_bytes = 15050000,
                       .cap_bytes = 16000000},
@@ -83,8 +82,8 @@ TEST(RunLog, LinesAreThoseOfThePublicScripts) {
             "Serialized model: 68239648 bytes\n"
             "Code size: 50000 bytes\n"
             "Total submission size: 68289648 bytes\n"
-            "Serialized model int6+lzma: 15000000 bytes\n"
-            "Total submission size int6+lzma: 15050000 bytes\n"
+            "Serialized model int6+rans: 15000000 bytes\n"
+            "Total submission size int6+rans: 15050000 bytes\n"
             "final_int6_roundtrip val_loss:2.0612 val_bpb:1.2208 eval_time:12000ms\n"
             "final_int6_roundtrip_exact val_loss:2.06123457 val_bpb:1.22076543\n"
             "final_int6_sliding_window val_loss:2.0312 val_bpb:1.2008 stride:64 eval_time:73900ms\n"
@@ -150,6 +149,36 @@ TEST(RunFolder, AnotherRecipeAndAFinishedRecordAreRefused) {
   EXPECT_FALSE(std::filesystem::exists(folder.checkpoint()));
   write_file_atomic(folder.submission(), std::string_view("{}"));
   EXPECT_THROW(open_run_folder(temporary.path(), recipe, false), Error);
+}
+
+// The log of a run whose projections are `projected_bytes`, one a step.
+std::string log_of_projections(const std::filesystem::path& path, int64_t cap_bytes,
+                               const std::vector<int64_t>& projected_bytes) {
+  Recipe recipe;
+  recipe.quant.cap_bytes = cap_bytes;
+  ManualClock clock;
+  const RunFolder folder = open_run_folder(path, recipe, true);
+  std::FILE* sink = std::tmpfile();
+  RunLog log(recipe, folder, clock, 0.0, ProgressLine(sink, TerminalStyle::kPlain, false));
+  for (size_t i = 0; i < projected_bytes.size(); ++i) {
+    StepReport report = make_step(static_cast<int64_t>(i) + 1, 0.1, 2.0);
+    report.projected_bytes = projected_bytes[i];
+    log.on_step(report);
+  }
+  std::fclose(sink);
+  return read_text_file(folder.log());
+}
+
+TEST(RunLog, AProjectionOverTheCapIsWarnedOfOnce) {
+  const TemporaryFolder folder;
+  const std::string over = log_of_projections(folder.path(), 900000, {0, 912345, 950000});
+  const std::string warning =
+      "warning: the artifact would take 912,345 bytes, 12,345 over the cap of 900,000, projected "
+      "from the weights by step 2; ";
+  ASSERT_NE(over.find(warning), std::string::npos) << over;
+  EXPECT_EQ(over.find("warning:", over.find(warning) + 1), std::string::npos) << over;
+  const std::string fitting = log_of_projections(folder.path(), 900000, {0, 900000, 899999});
+  EXPECT_EQ(fitting.find("warning:"), std::string::npos) << fitting;
 }
 
 TEST(ProgressLine, TerminalLineIsRewrittenAndOthersAreNot) {
