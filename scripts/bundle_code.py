@@ -86,6 +86,7 @@ def pack(root, list_path, bundle_path, cpp_path):
         'constexpr uint8_t kCodeBundle[] = {\n    ' + ',\n    '.join(rows) + '};\n\n'
         '}  // namespace\n\n'
         'int64_t counted_code_bytes() { return static_cast<int64_t>(sizeof kCodeBundle); }\n'
+        f'int64_t counted_code_files() {{ return {len(parts)}; }}\n'
         'Bytes code_bundle() { return Bytes(kCodeBundle, kCodeBundle + sizeof kCodeBundle); }\n\n'
         '}  // namespace pg\n')
     print(f'code bundle: {len(parts)} files, {raw_bytes} bytes of source, {len(bundle)} counted')
