@@ -3,20 +3,20 @@
 //   recipe -> forecast -> device -> tokens -> train -> quantise -> seal -> unpack -> evaluate
 //     -> record
 //
-// Each include says what it gives. The other commands are in src/run/commands.cpp.
+// Each include says what it gives. The other commands are in harness/command/commands.cpp.
 
 // clang-format off: the includes stand in the order of the pipeline
 
 // what to do
-#include "src/run/bench_eval.h"       // run_bench_eval: speed of scoring
-#include "src/run/bench_pack.h"       // run_bench_pack: the weight coder beside general compressors
-#include "src/run/bench_train.h"      // run_bench_train: speed beside the machine's peak
-#include "src/run/cli.h"              // parse_command_line: argv -> Command
-#include "src/run/coding_commands.h"  // encode, decode: the score as a file
-#include "src/run/commands.h"     // eval, audit, export, pack, generate, tokenizer, recipe, ...
-#include "src/run/recipe.h"       // Recipe, load_recipe: file < environment < --set
-#include "src/run/run_steps.h"    // check_data, check_forecast, keep_weights, LapTimer
-#include "src/run/size_report.h"  // print_size: what an artifact takes of the cap
+#include "harness/bench/bench_eval.h"  // run_bench_eval: speed of scoring
+#include "harness/bench/bench_pack.h"  // run_bench_pack: the weight coder beside general compressors
+#include "harness/bench/bench_train.h"        // run_bench_train: speed beside the machine's peak
+#include "harness/command/cli.h"              // parse_command_line: argv -> Command
+#include "harness/command/coding_commands.h"  // encode, decode: the score as a file
+#include "harness/command/commands.h"  // eval, audit, export, pack, generate, tokenizer, recipe, ...
+#include "harness/command/run_steps.h"    // check_data, check_forecast, keep_weights, LapTimer
+#include "harness/command/size_report.h"  // print_size: what an artifact takes of the cap
+#include "harness/recipe/recipe.h"        // Recipe, load_recipe: file < environment < --set
 
 // tokens: text -> ids, and how many bytes each id stands for
 #include "src/data/batches.h"     // Batches: training windows in the loader's order
@@ -24,26 +24,28 @@
 #include "src/data/tokenizer.h"   // Tokenizer, ByteTable
 
 // where it runs
-#include "src/base/clock.h"     // Clock: time is a parameter
-#include "src/device/device.h"  // make_device: memory and the op table
+#include "src/base/clock.h"                   // Clock: time is a parameter
+#include "src/device/registry/make_device.h"  // make_device: memory and the op table
 
 // weights
-#include "quant/artifact.h"      // quantize, seal: weights -> artifact bytes under the cap
-#include "quant/unpack.h"        // unpack: artifact bytes -> UnpackedModel, all that is evaluated
-#include "src/run/pack_steps.h"  // calibrate_weights, quantize_weights
-#include "src/train/trainer.h"   // train: batches -> averaged weights within the budget
+#include "harness/command/pack_steps.h"  // calibrate_weights, quantize_weights
+#include "quant/format/unpack.h"  // unpack: artifact bytes -> UnpackedModel, all that is evaluated
+#include "quant/method/pack_estimate.h"  // forecast_pack, project_bytes: what it will take
+#include "quant/method/quantize.h"       // quantize: weights -> codes
+#include "quant/method/seal.h"           // seal: codes -> artifact bytes under the cap
+#include "src/train/trainer.h"           // train: batches -> averaged weights within the budget
 
 // the score and the record
-#include "eval/score.h"          // evaluate: UnpackedModel -> Score in bits per byte
-#include "src/run/interrupt.h"   // watch_interrupts: Ctrl-C ends training, not the run
-#include "src/run/record.h"      // RunResult, write_record
-#include "src/run/run_folder.h"  // open_run_folder: new, resumed or refused
-#include "src/run/run_log.h"     // RunLog: community log, JSON lines, tape, progress
+#include "eval/score.h"                 // evaluate: UnpackedModel -> Score in bits per byte
+#include "harness/command/interrupt.h"  // watch_interrupts: Ctrl-C ends training, not the run
+#include "harness/record/record.h"      // RunResult, write_record
+#include "harness/record/run_folder.h"  // open_run_folder: new, resumed or refused
+#include "harness/record/run_log.h"     // RunLog: community log, JSON lines, tape, progress
 
 // small things
-#include "src/base/bytes.h"       // read_file, write_file_atomic
-#include "src/base/error.h"       // Error: a user's mistake, caught once in main
-#include "src/run/text_format.h"  // format_date
+#include "src/base/bytes.h"        // read_file, write_file_atomic
+#include "src/base/error.h"        // Error: a user's mistake, caught once in main
+#include "src/text/text_format.h"  // format_date
 // clang-format on
 
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-# The counted code (quant/artifact_sources.txt) as one xz bundle inside pg_quant; rebuilt when a listed file changes.
+# The counted code (quant/artifact_sources.txt) as one xz bundle inside pg_quant_method; rebuilt when a listed file changes.
 find_package(Python3 REQUIRED COMPONENTS Interpreter)  # python3
 
 set(PG_BUNDLE_LIST ${CMAKE_SOURCE_DIR}/quant/artifact_sources.txt)
@@ -18,7 +18,7 @@ add_custom_command(
   DEPENDS ${PG_BUNDLE_SCRIPT} ${PG_BUNDLE_LIST} ${PG_BUNDLE_SOURCES}
   COMMENT "Packing the counted sources"
   VERBATIM)
-target_sources(pg_quant PRIVATE ${PG_BUNDLE_CPP})
+target_sources(pg_quant_method PRIVATE ${PG_BUNDLE_CPP})
 
 # Stripped sources must still be a scorer: unpack them, check their includes, compile each, link them.
 add_test(NAME CodeBundle_LinksIntoAScorer

@@ -11,7 +11,7 @@ find_package(Eigen3 3.4 CONFIG REQUIRED)             # libeigen3-dev: Cholesky, 
 # Our own loops are the parallel ones; a library's would make results depend on the number of threads.
 set_property(TARGET Eigen3::Eigen APPEND PROPERTY INTERFACE_COMPILE_DEFINITIONS EIGEN_DONT_PARALLELIZE)
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)                  # libzstd-dev
-# What artifacts of other teams use: only to compare our own coder with (quant/reference_coders.h).
+# What artifacts of other teams use: only to compare our own coder with (harness/bench/reference_coders.h).
 pkg_check_modules(BROTLI REQUIRED IMPORTED_TARGET libbrotlienc libbrotlidec)  # libbrotli-dev
 pkg_check_modules(SENTENCEPIECE REQUIRED IMPORTED_TARGET sentencepiece)   # libsentencepiece-dev
 

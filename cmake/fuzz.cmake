@@ -7,27 +7,11 @@ set(PG_FUZZ_SECONDS 60 CACHE STRING "Seconds that ctest runs each fuzz target")
 
 file(GLOB fuzz_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/fuzz/*_fuzz.cpp)
 add_custom_target(fuzz_targets)
-# The recipe's sources alone, so that a fuzz build does not wait for the whole program.
-set(recipe_sources src/run/recipe.cpp src/run/recipe_toml.cpp src/run/recipe_value.cpp
-  src/run/nearest_name.cpp src/run/text_escape.cpp)
-list(TRANSFORM recipe_sources PREPEND ${CMAKE_SOURCE_DIR}/)
-set(safetensors_sources src/run/safetensors.cpp src/run/safetensors_header.cpp
-  src/run/weights_file.cpp src/run/json_object.cpp)
-list(TRANSFORM safetensors_sources PREPEND ${CMAKE_SOURCE_DIR}/)
-
 foreach(source ${fuzz_sources})
   get_filename_component(target ${source} NAME_WE)
   string(REGEX REPLACE "_fuzz$" "" name ${target})
   add_executable(${target} ${source})
-  target_link_libraries(${target} PRIVATE pg_quant pg_data pg_eval)
-  if(name STREQUAL "recipe")
-    target_sources(${target} PRIVATE ${recipe_sources})
-    target_link_libraries(${target} PRIVATE tomlplusplus::tomlplusplus)
-  endif()
-  if(name STREQUAL "safetensors")
-    target_sources(${target} PRIVATE ${recipe_sources} ${safetensors_sources})
-    target_link_libraries(${target} PRIVATE tomlplusplus::tomlplusplus nlohmann_json::nlohmann_json)
-  endif()
+  target_link_libraries(${target} PRIVATE pg_harness_exchange pg_eval_code)
   target_link_options(${target} PRIVATE -fsanitize=fuzzer)
   add_dependencies(fuzz_targets ${target})
   set(corpus ${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${name})

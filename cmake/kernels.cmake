@@ -4,9 +4,9 @@ file(GLOB pg_kernel_sources RELATIVE ${CMAKE_SOURCE_DIR} CONFIGURE_DEPENDS kerne
 
 # ---- the host ----------------------------------------------------------------------------------
 if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64" AND NOT PG_SIMT_UCONTEXT)
-  set(pg_simt_switch kernels/simt_switch_x86_64.cpp)
+  set(pg_simt_switch kernels/simt/simt_switch_x86_64.cpp)
 else()
-  set(pg_simt_switch kernels/simt_switch_ucontext.cpp)
+  set(pg_simt_switch kernels/simt/simt_switch_ucontext.cpp)
 endif()
 
 # What kernel code is compiled with for the host: as nvcc does, no type-based alias analysis; and no guards around
@@ -24,7 +24,7 @@ function(pg_add_host_kernels target)
   endforeach()
 endfunction()
 
-add_library(pg_kernels_simt STATIC kernels/simt_executor.cpp kernels/simt_scheduler.cpp ${pg_simt_switch})
+add_library(pg_kernels_simt STATIC kernels/simt/simt_executor.cpp kernels/simt/simt_scheduler.cpp ${pg_simt_switch})
 pg_add_host_kernels(pg_kernels_simt ${pg_kernel_sources})
 target_link_libraries(pg_kernels_simt PUBLIC pg_options)
 

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "eval/make_learner.h"
-#include "eval/make_mixer.h"
+#include "eval/learn/make_learner.h"
+#include "eval/mix/make_mixer.h"
 
 namespace pg {
 

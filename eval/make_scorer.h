@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <memory>
 
-#include "eval/network_scorer.h"
+#include "eval/score/network_scorer.h"
 #include "eval/scoring_config.h"
-#include "quant/unpack.h"
+#include "quant/format/unpack.h"
 #include "src/device/device.h"
 
 namespace pg {

@@ -4,9 +4,9 @@
 
 #include <fmt/format.h>
 
-#include "eval/ledger.h"
 #include "eval/make_scorer.h"
-#include "eval/network_scorer.h"
+#include "eval/score/ledger.h"
+#include "eval/score/network_scorer.h"
 #include "src/base/check.h"
 #include "src/base/error.h"
 

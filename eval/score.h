@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "eval/scoring_config.h"
-#include "quant/unpack.h"
+#include "quant/format/unpack.h"
 #include "src/base/clock.h"
 #include "src/data/token_file.h"
 #include "src/data/tokenizer.h"

@@ -2,9 +2,9 @@
 #pragma once
 #include <utility>
 
-#include "eval/eval_config.h"
-#include "eval/mix_config.h"
-#include "eval/ttt_config.h"
+#include "eval/learn/ttt_config.h"
+#include "eval/mix/mix_config.h"
+#include "eval/score/eval_config.h"
 
 namespace pg {
 

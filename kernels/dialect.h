@@ -62,7 +62,7 @@ __device__ __forceinline__ bf16 round_to<bf16>(float value) {
 
 #else
 
-#include "kernels/simt_host.h"
+#include "kernels/simt/simt_host.h"
 
 // Blocks run one at a time, so a function-local static is the block's shared memory; constinit
 // keeps the compiler from guarding it. Its own section lets the executor poison it, but would cost

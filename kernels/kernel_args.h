@@ -1,7 +1,7 @@
 // What launchers take besides raw pointers and sizes. Free of CUDA headers and of the dialect, so
 // that host code on either side of the seam can include it.
 #pragma once
-#include "src/base/bf16.h"
+#include "kernels/bf16.h"
 
 struct CUstream_st;  // the CUDA runtime's own name for what a cudaStream_t points to
 

@@ -37,10 +37,6 @@ class Device {
   virtual DevicePeak measure_peak() = 0;
 };
 
-// "cpu" (bf16 where the machine has fast bf16, else f32), "cpu:f32", "cpu:bf16", "reference" (f32
-// storage), "simt". Throws Error for an unknown or absent one, naming those present.
-std::unique_ptr<Device> make_device(std::string_view name);
-
 // Owns one allocation of a device.
 class DeviceBuffer {
  public:

@@ -45,18 +45,17 @@ class Ops {
  public:
   virtual ~Ops() = default;
 
-  // ---- linear maps
-  // -------------------------------------------------------------------------------------- y[rows,
-  // out] = x[rows, in] w[out, in]T. y is an activation or f32.
+  // ---- linear maps ----
+  // y[rows, out] = x[rows, in] w[out, in]T. y is an activation or f32.
   virtual void linear(Out y, In x, In w, int64_t rows, int64_t in, int64_t out) = 0;
   // dx[rows, in] = dy[rows, out] w[out, in].
   virtual void linear_dx(Out dx, In dy, In w, int64_t rows, int64_t in, int64_t out) = 0;
   // dw[out, in] f32 = dy[rows, out]T x[rows, in].
   virtual void linear_dw(Out dw, In dy, In x, int64_t rows, int64_t in, int64_t out) = 0;
 
-  // ---- embeddings
-  // --------------------------------------------------------------------------------------- y[rows,
-  // dim] = table[ids[row], :]; table [vocab, dim] has the activation type. Ids lie in [0, vocab).
+  // ---- embeddings ----
+  // y[rows, dim] = table[ids[row], :]; table [vocab, dim] has the activation type. Ids lie in
+  // [0, vocab).
   virtual void embed(Out y, In ids, In table, int64_t rows, int64_t dim) = 0;
   // dtable[vocab, dim] f32: row v = sum over rows with ids[row] == v of dy[row, :], in row order.
   virtual void embed_backward(Out dtable, In ids, In dy, int64_t rows, int64_t vocab,
@@ -66,9 +65,8 @@ class Ops {
   // int32 arithmetic.
   virtual void bigram_hash(Out hashed, In ids, int64_t rows, int64_t tokens, int64_t buckets) = 0;
 
-  // ---- elementwise
-  // -------------------------------------------------------------------------------------- y[count]
-  // = x + s1 s2 z; s1, s2 f32 [1]; an empty s2 counts as 1.
+  // ---- elementwise ----
+  // y[count] = x + s1 s2 z; s1, s2 f32 [1]; an empty s2 counts as 1.
   virtual void add_scaled(Out y, In x, In z, In s1, In s2, int64_t count) = 0;
   // dx = dy, dz = s1 s2 dy, ds1 = s2 sum(dy z), ds2 = s1 sum(dy z); ds f32 [1].
   virtual void add_scaled_backward(Out dx, Out dz, Out ds1, Out ds2, In dy, In z, In s1, In s2,
@@ -88,22 +86,20 @@ class Ops {
   virtual void smear_backward(Out dx, Out dgate, In dy, In x, In gate, int64_t rows, int64_t tokens,
                               int64_t dim) = 0;
 
-  // ---- norms
-  // -------------------------------------------------------------------------------------------- r
-  // = 1/sqrt(mean(x^2) + eps); y[rows, dim] = scale r x; rstd[rows] f32 = r (Zhang, Sennrich 2019;
-  // no weight).
+  // ---- norms ----
+  // r = 1/sqrt(mean(x^2) + eps); y[rows, dim] = scale r x; rstd[rows] f32 = r; no weight (Zhang,
+  // Sennrich 2019).
   virtual void rmsnorm(Out y, Out rstd, In x, float scale, float eps, int64_t rows,
                        int64_t dim) = 0;
   // dx = scale r (dy - x r^2 mean(dy x)).
   virtual void rmsnorm_backward(Out dx, In dy, In x, In rstd, float scale, int64_t rows,
                                 int64_t dim) = 0;
 
-  // ---- attention
-  // ---------------------------------------------------------------------------------------- Per
-  // head: n = x r (RMSNorm over S, eps), RoPE on the first R dims, times gain[head] (f32; empty
-  // counts as 1). Half-split RoPE with h = R/2: out_i = n_i c + n_{i+h} s, out_{i+h} = n_{i+h} c -
-  // n_i s, (c, s) = table[t, i, 0..1], table f32 [T, R/2, 2]. x, y [N, heads*S]; rstd f32 [N,
-  // heads].
+  // ---- attention ----
+  // Per head: n = x r (RMSNorm over S, eps), RoPE on the first R dims, times gain[head] (f32; empty
+  // counts as 1). Half-split RoPE with h = R/2:
+  //   out_i = n_i c + n_{i+h} s, out_{i+h} = n_{i+h} c - n_i s, (c, s) = table[t, i, 0..1].
+  // table f32 [T, R/2, 2]; x, y [N, heads*S]; rstd f32 [N, heads].
   virtual void qk_norm_rope(Out y, Out rstd, In x, In gain, In table, float eps,
                             const HeadShape& shape) = 0;
   // dgain f32 [heads].
@@ -120,12 +116,11 @@ class Ops {
   virtual void xsa(Out y, In x, In v, const AttentionShape& shape) = 0;
   virtual void xsa_backward(Out dx, Out dv, In dy, In x, In v, const AttentionShape& shape) = 0;
 
-  // ---- loss
-  // ---------------------------------------------------------------------------------------------
+  // ---- loss ----
   // c = cap tanh(z / cap) for logits z[rows, vocab] f32; lse[row] = log sum exp c; with n weighted
   // targets per row: loss[row] f32 = (sum_i w_i) lse - sum_i w_i c[y_i]. targets int32 [rows, n],
-  // weights f32 [n]. A negative target is skipped, its weight too. n = 1, w = 1 gives -log
-  // p(target) in nats.
+  // weights f32 [n]. A negative target is skipped, its weight too. n = 1, w = 1 gives
+  // -log p(target) in nats.
   virtual void softcap_xent(Out loss, Out lse, In logits, In targets, In weights, float cap,
                             int64_t rows, int64_t vocab, int64_t n) = 0;
   // dz = dloss ((sum_i w_i) p - sum_i w_i onehot(y_i)) (1 - (c/cap)^2), dloss one constant for all
@@ -134,9 +129,8 @@ class Ops {
                                      float cap, float dloss, int64_t rows, int64_t vocab,
                                      int64_t n) = 0;
 
-  // ---- reductions and casts
-  // ----------------------------------------------------------------------------- y[count] = x,
-  // converted to y's type.
+  // ---- reductions and casts ----
+  // y[count] = x, converted to y's type.
   virtual void cast(Out y, In x, int64_t count) = 0;
   // sum[1] f32 = scale * sum of x[count] f32, accumulated in f64.
   virtual void sum(Out sum, In x, float scale, int64_t count) = 0;
@@ -145,10 +139,10 @@ class Ops {
   // coefficient[1] f32 = min(1, max_norm / (sqrt(squares[1] f64) + 1e-6)); 1 when max_norm is 0.
   virtual void clip_coefficient(Out coefficient, In squares, float max_norm) = 0;
 
-  // ---- optimizers
-  // --------------------------------------------------------------------------------------- All
-  // f32, in place. g' = g coefficient[1]. m = b1 m + (1-b1) g'; v = b2 v + (1-b2) g'^2; p = p (1 -
-  // lr wd) - lr (m/bias1) / (sqrt(v/bias2) + eps) (Loshchilov, Hutter 2019).
+  // ---- optimizers ----
+  // All f32, in place. g' = g coefficient[1].
+  // m = b1 m + (1-b1) g'; v = b2 v + (1-b2) g'^2;
+  // p = p (1 - lr wd) - lr (m/bias1) / (sqrt(v/bias2) + eps) (Loshchilov, Hutter 2019).
   virtual void adamw(Out p, Out m, Out v, In g, In coefficient, const AdamWStep& step,
                      int64_t count) = 0;
   // m = mu m + g'; u[rows, cols] = g' + mu m (Nesterov). With row_norm each row of u is divided by

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "src/base/bf16.h"
+#include "kernels/bf16.h"
 #include "src/base/check.h"
 
 namespace pg {

@@ -56,15 +56,13 @@ class Plan {
 
   explicit Plan(Weights& weights, Memory memory = Memory::kShared);
 
-  // ---- leaves
-  // -------------------------------------------------------------------------------------------
+  // ---- leaves ----
   Tensor input_ids(std::string name, int64_t rows, int64_t cols);  // int32; fill with write_ids
   Tensor constant(std::string name, int64_t rows, int64_t cols, std::span<const float> values);
   Tensor weight(std::string_view name);
   bool has_weight(std::string_view name) const { return weights_->has(name); }
 
-  // ---- ops: the formulas stand in device/ops.h
-  // ------------------------------------------------------------
+  // ---- ops: the formulas stand in device/ops.h ----
   Tensor linear(Tensor x, Tensor w,
                 bool f32_output = false);  // [rows, in] x [out, in] -> [rows, out]
   // y += u wT in place, u [rows, rank], w [out, rank]; gives y, which is the step before's output.
@@ -93,8 +91,7 @@ class Plan {
   // only.
   void finish(Tensor loss = {});
 
-  // ---- replay
-  // -------------------------------------------------------------------------------------------
+  // ---- replay ----
   // accumulate: weight gradients are added to; loss_scale multiplies the loss's gradient.
   void run(bool accumulate = false, float loss_scale = 1.0f);
   // run() with a clock around each step; adds to profile[op].

@@ -9,7 +9,7 @@
 #include <csignal>
 #include <filesystem>
 
-#include "src/base/bf16.h"
+#include "kernels/bf16.h"
 #include "src/base/bytes.h"
 #include "src/base/error.h"
 #include "src/base/hash.h"

@@ -10,10 +10,10 @@
 #include <string>
 #include <vector>
 
-#include "src/base/bf16.h"
+#include "kernels/bf16.h"
 #include "src/base/rng.h"
 #include "src/base/threads.h"
-#include "src/device/device.h"
+#include "src/device/registry/make_device.h"
 
 namespace pg {
 namespace {

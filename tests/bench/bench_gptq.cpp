@@ -9,7 +9,7 @@
 #include <ctime>
 #include <vector>
 
-#include "quant/gptq.h"
+#include "quant/method/gptq.h"
 #include "src/base/rng.h"
 #include "src/base/threads.h"
 

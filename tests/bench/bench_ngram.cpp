@@ -12,8 +12,8 @@
 #include <string>
 #include <vector>
 
-#include "eval/make_mixer.h"
-#include "eval/ngram_mixer.h"
+#include "eval/mix/make_mixer.h"
+#include "eval/mix/ngram_mixer.h"
 #include "src/base/error.h"
 #include "src/base/rng.h"
 #include "src/data/token_file.h"

@@ -1,4 +1,4 @@
-#include "src/data/corpus.h"
+#include "src/data/corpus/corpus.h"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,7 @@
 
 #include "src/base/bytes.h"
 #include "src/base/threads.h"
-#include "src/data/shingles.h"
+#include "src/data/corpus/shingles.h"
 #include "src/data/token_file.h"
 #include "src/data/tokenizer.h"
 #include "tests/data/data_fixture.h"

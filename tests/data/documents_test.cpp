@@ -1,4 +1,4 @@
-#include "src/data/documents.h"
+#include "src/data/corpus/documents.h"
 
 #include <gtest/gtest.h>
 

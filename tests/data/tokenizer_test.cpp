@@ -6,7 +6,7 @@
 #include <fstream>
 
 #include "src/base/bytes.h"
-#include "src/data/documents.h"
+#include "src/data/corpus/documents.h"
 #include "tests/data/data_fixture.h"
 
 namespace pg {

@@ -1,6 +1,6 @@
 // What was encoded comes back, at the length that the probabilities say; any other bytes do no
 // harm.
-#include "eval/arithmetic_coder.h"
+#include "eval/code/arithmetic_coder.h"
 
 #include <gtest/gtest.h>
 

@@ -5,8 +5,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "eval/audit.h"
+#include "eval/audit/audit.h"
 #include "eval/make_scorer.h"
+#include "src/device/registry/make_device.h"
 #include "tests/eval/eval_fixture.h"
 
 namespace pg {

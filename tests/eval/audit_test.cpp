@@ -1,6 +1,6 @@
 // The probes against the zoo: every fraud is rejected by the probe that is meant for it, every
 // legal scorer passes all.
-#include "eval/audit.h"
+#include "eval/audit/audit.h"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>

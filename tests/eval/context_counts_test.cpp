@@ -1,5 +1,5 @@
 // The lazily grown tables say what plain tables of every order would say: checked against maps.
-#include "eval/context_counts.h"
+#include "eval/mix/context_counts.h"
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
 // A coded text decodes to its tokens at the length that the ledger metered, by a scorer that never
 // saw them; a foreign or damaged file is an error text.
-#include "eval/decode_tier.h"
+#include "eval/code/decode_tier.h"
 
 #include <gtest/gtest.h>
 
@@ -8,9 +8,10 @@
 #include <string>
 #include <vector>
 
-#include "eval/network_scorer.h"
+#include "eval/score/network_scorer.h"
 #include "src/base/error.h"
 #include "src/base/rng.h"
+#include "src/device/registry/make_device.h"
 #include "tests/eval/eval_fixture.h"
 #include "tests/eval/toy_scorer.h"
 

@@ -5,9 +5,10 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include "eval/ledger.h"
-#include "eval/network_scorer.h"
-#include "quant/artifact.h"
+#include "eval/score/ledger.h"
+#include "eval/score/network_scorer.h"
+#include "quant/method/quantize.h"
+#include "quant/method/seal.h"
 #include "src/base/rng.h"
 #include "src/model/model.h"
 

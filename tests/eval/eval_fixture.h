@@ -6,9 +6,9 @@
 #include <span>
 #include <vector>
 
-#include "eval/eval_config.h"
-#include "eval/scorer.h"
-#include "quant/unpack.h"
+#include "eval/score/eval_config.h"
+#include "eval/score/scorer.h"
+#include "quant/format/unpack.h"
 #include "src/data/token_file.h"
 #include "src/data/tokenizer.h"
 #include "src/device/device.h"

@@ -1,5 +1,5 @@
 // Generation repeats by seed, and its sampler draws from the distribution it is told to.
-#include "eval/generate.h"
+#include "eval/diagnosis/generate.h"
 
 #include <gtest/gtest.h>
 
@@ -10,6 +10,7 @@
 
 #include "src/base/error.h"
 #include "src/base/rng.h"
+#include "src/device/registry/make_device.h"
 #include "src/model/model.h"
 #include "tests/eval/eval_fixture.h"
 

@@ -1,6 +1,6 @@
 // The ledger asks for every target once and in order, shows a scorer nothing too early, adds up in
 // f64, and refuses what is no probability.
-#include "eval/ledger.h"
+#include "eval/score/ledger.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // Distributions from logits against their definition in f64, for any width and any spread.
-#include "eval/logit_rows.h"
+#include "eval/score/logit_rows.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // A match is real: the tokens before it agree over the length it tells; its confidence is earned.
-#include "eval/match_model.h"
+#include "eval/mix/match_model.h"
 
 #include <gtest/gtest.h>
 

@@ -4,8 +4,8 @@
 #include <span>
 #include <vector>
 
-#include "eval/mix_config.h"
-#include "eval/token_mixer.h"
+#include "eval/mix/mix_config.h"
+#include "eval/mix/token_mixer.h"
 
 namespace pg {
 

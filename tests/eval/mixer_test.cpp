@@ -6,8 +6,8 @@
 #include <memory>
 #include <vector>
 
-#include "eval/make_mixer.h"
-#include "eval/ngram_mixer.h"
+#include "eval/mix/make_mixer.h"
+#include "eval/mix/ngram_mixer.h"
 #include "src/base/error.h"
 #include "src/base/rng.h"
 #include "tests/eval/mixer_fixture.h"

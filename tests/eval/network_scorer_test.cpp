@@ -1,6 +1,6 @@
 // The laws of scoring, token by token: causality, independence of padding, batch and threads, and
 // true probabilities.
-#include "eval/network_scorer.h"
+#include "eval/score/network_scorer.h"
 
 #include <gtest/gtest.h>
 
@@ -11,6 +11,7 @@
 
 #include "src/base/error.h"
 #include "src/base/threads.h"
+#include "src/device/registry/make_device.h"
 #include "src/model/model.h"
 #include "tests/eval/eval_fixture.h"
 

@@ -1,5 +1,5 @@
 // The published cache's number comes beside the score of the same pass and what refutes it.
-#include "eval/published_diagnosis.h"
+#include "eval/diagnosis/published_diagnosis.h"
 
 #include <gtest/gtest.h>
 
@@ -7,6 +7,7 @@
 
 #include "eval/score.h"
 #include "src/base/clock.h"
+#include "src/device/registry/make_device.h"
 #include "tests/eval/eval_fixture.h"
 
 namespace pg {

@@ -1,5 +1,5 @@
 // The published n-gram cache is no probability: random tokens show it.
-#include "eval/published_mixer.h"
+#include "eval/diagnosis/published_mixer.h"
 
 #include <gtest/gtest.h>
 

@@ -12,6 +12,7 @@
 
 #include "src/base/bytes.h"
 #include "src/base/error.h"
+#include "src/device/registry/make_device.h"
 #include "tests/eval/eval_fixture.h"
 
 namespace pg {

@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-#include "eval/scorer.h"
+#include "eval/score/scorer.h"
 #include "src/base/hash.h"
 
 namespace pg {

@@ -9,13 +9,14 @@
 #include <type_traits>
 #include <vector>
 
-#include "eval/ledger.h"
-#include "eval/make_learner.h"
-#include "eval/network_scorer.h"
+#include "eval/learn/make_learner.h"
+#include "eval/learn/sgd_trainer.h"
 #include "eval/score.h"
-#include "eval/sgd_trainer.h"
+#include "eval/score/ledger.h"
+#include "eval/score/network_scorer.h"
 #include "src/base/error.h"
 #include "src/base/threads.h"
+#include "src/device/registry/make_device.h"
 #include "src/model/adapters.h"
 #include "src/model/model.h"
 #include "tests/eval/eval_fixture.h"

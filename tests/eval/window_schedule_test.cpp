@@ -1,5 +1,5 @@
 // Every target of a stream is scored once, whatever the lengths: checked by counting.
-#include "eval/window_schedule.h"
+#include "eval/score/window_schedule.h"
 
 #include <gtest/gtest.h>
 

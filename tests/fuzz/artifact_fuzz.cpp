@@ -4,8 +4,8 @@
 #include <cstdlib>
 #include <span>
 
-#include "quant/artifact_format.h"
-#include "quant/unpack.h"
+#include "quant/format/artifact_format.h"
+#include "quant/format/unpack.h"
 
 namespace {
 

@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <span>
 
-#include "eval/decode_tier.h"
+#include "eval/code/decode_tier.h"
 #include "tests/eval/toy_scorer.h"
 
 namespace {

@@ -5,8 +5,8 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "harness/recipe/recipe.h"
 #include "src/base/error.h"
-#include "src/run/recipe.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);

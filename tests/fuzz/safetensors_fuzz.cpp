@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "src/run/safetensors.h"
-#include "src/run/weights_file.h"
+#include "harness/exchange/safetensors.h"
+#include "harness/exchange/weights_file.h"
 
 namespace {
 

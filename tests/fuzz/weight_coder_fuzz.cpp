@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-#include "quant/weight_coder.h"
+#include "quant/coder/weight_coder.h"
 
 namespace {
 

@@ -4,32 +4,61 @@ end's name above src/device/, unique file names, an explanation behind each incl
 
   layering_test.py ROOT       check a tree
   layering_test.py --self     plant each violation in a scratch tree and see that it is caught
+
+A passing check ends with the arrows between the rooms as they stand.
 """
 import pathlib
 import re
 import sys
 import tempfile
 
-# Folder -> what its files may include. The first entry that a path starts with counts, so subfolders stand first.
-# "folder/" allows everything below it, "folder/*" only the files in it, anything else one file.
-LAYERS = {
-    "src/base/": ["src/base/"],
-    "src/device/": ["src/base/", "src/device/", "kernels/"],
-    "src/plan/": ["src/base/", "src/device/*", "src/plan/"],
-    "src/data/": ["src/base/", "src/data/"],
-    "src/model/": ["src/base/", "src/device/*", "src/plan/", "src/model/"],
-    "src/train/": ["src/base/", "src/device/*", "src/plan/", "src/model/", "src/data/", "src/train/"],
-    "quant/": ["src/base/", "src/device/*", "src/plan/", "src/model/", "quant/"],
+# Room -> the rooms it may include besides itself: one way down, train_gpt.cpp > harness > eval > quant > src > kernels. A room
+# is a folder without its subfolders; "folder/..." stands for it and all below it, a name with a dot for one file.
+DATA = ["src/base", "src/data"]
+MODEL = ["src/base", "src/device", "src/plan", "src/model"]
+UNPACK = ["quant/format/unpack.h"]
+SCORE = [*MODEL, "src/data", *UNPACK, "eval/mix", "eval/score"]
+ROOMS = {
+    "kernels": ["kernels/simt/simt_host.h"],
+    "kernels/simt": [],
+    "src/base": ["kernels/bf16.h"],
+    "src/text": ["src/base"],
+    "src/device": ["src/base", "kernels/bf16.h"],
+    "src/device/exact": ["src/base", "src/device"],
+    "src/device/cpu": ["src/base", "src/device", "src/device/exact", "kernels/bf16.h"],
+    "src/device/reference": ["src/base", "src/device", "kernels/bf16.h"],
+    "src/device/simt": ["src/base", "src/device", "src/device/reference", "kernels/..."],
+    "src/device/cuda": ["src/base", "src/device", "kernels/..."],
+    "src/device/registry": ["src/base", "src/device/..."],
+    "src/plan": ["src/base", "src/device"],
+    "src/plan/gradient": ["src/base", "src/device", "src/plan"],
+    "src/data": ["src/base"],
+    "src/data/corpus": [*DATA, "src/text"],
+    "src/model": [*MODEL],
+    "src/train": [*MODEL, *DATA],
+    "quant/coder": ["src/base"],
+    "quant/format": ["src/base", "src/plan", "src/model", "quant/coder"],
+    "quant/method": [*MODEL, "quant/coder", "quant/format"],
+    # What scores takes nothing of quant/ but unpack.h (law L3).
+    "eval/mix": ["src/base"],
+    "eval/score": SCORE,
+    "eval/learn": SCORE,
+    "eval": [*SCORE, "eval/learn"],
+    "eval/code": ["src/base", "eval/score"],
+    "eval/audit": [*MODEL, *DATA, "src/data/corpus", "eval/score", "eval/code"],
+    "eval/diagnosis": [*SCORE, "eval/learn", "eval"],
     # The counted scorer is a program of its own, linked with the CPU back end and no other.
-    "eval/scorer/": ["src/base/", "src/device/*", "src/device/cpu/cpu_device.h", "src/data/", "eval/", "quant/unpack.h"],
-    "eval/": ["src/base/", "src/device/*", "src/plan/", "src/model/", "src/data/", "eval/", "quant/unpack.h"],
-    "src/run/": ["src/base/", "src/device/*", "src/plan/", "src/model/", "src/data/", "src/train/", "quant/", "eval/",
-                 "src/run/"],
-    "kernels/": ["kernels/", "src/base/bf16.h"],
-    "train_gpt.cpp": ["src/base/", "src/device/*", "src/plan/", "src/model/", "src/data/", "src/train/", "quant/",
-                      "eval/", "src/run/"],
+    "eval/scorer": [*SCORE, "src/device/cpu/cpu_device.h", "eval/learn", "eval"],
+    "harness/recipe": [*MODEL, *DATA, "src/text", "src/train", "quant/format", "eval", "eval/score", "eval/learn", "eval/mix"],
+    "harness/exchange": [*MODEL, *DATA, "src/text", "quant/format", "harness/recipe", "kernels/bf16.h"],
+    "harness/record": [*MODEL, *DATA, "src/text", "src/train", "quant/...", "eval/...", "harness/recipe"],
+    "harness/bench": [*MODEL, *DATA, "src/device/registry", "src/text", "src/train", "quant/...", "eval/...", "harness/recipe"],
+    "harness/command": [*MODEL, *DATA, "src/data/corpus", "src/device/registry", "src/text", "src/train", "quant/...",
+                        "eval/...", "harness/..."],
+    "train_gpt.cpp": [*MODEL, *DATA, "src/device/registry", "src/text", "src/train", "quant/...", "eval/...", "harness/..."],
 }
-ABOVE_DEVICE = ("src/plan/", "src/data/", "src/model/", "src/train/", "quant/", "eval/", "src/run/", "train_gpt.cpp")
+ABOVE_DEVICE = ("src/plan/", "src/data/", "src/text/", "src/model/", "src/train/", "quant/", "eval/", "harness/",
+                "train_gpt.cpp")
 BACK_END_NAME = re.compile(r"\b(?:cuda\w*|cu(?:blas|dnn|rand)\w*|CU(?:DA|BLAS)\w*|dnnl\w*|onednn\w*|nccl\w*|NCCL\w*|MPI(?:_\w+)?)\b")
 # Standard headers have neither a folder nor a suffix; kernels/ speaks CUDA's own dialect where nvcc reads it.
 FOREIGN_HEADER = re.compile(r"[/.]")
@@ -44,34 +73,79 @@ NOT_CODE = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n
 
 def list_sources(root):
     """Paths relative to root. Hidden and build folders are no part of the tree."""
-    folders = ["src", "kernels", "quant", "eval", "tests", "scripts"]
+    folders = ["src", "kernels", "quant", "eval", "harness", "tests", "scripts"]
     found = [path for folder in folders for path in (root / folder).rglob("*") if path.suffix in NAMED_SUFFIXES]
     found += [path for path in root.glob("*.cpp")]
     return sorted(path.relative_to(root).as_posix() for path in found)
 
 
-def is_allowed(included, allowed):
-    for rule in allowed:
-        if rule.endswith("/*") and included.rpartition("/")[0] == rule[:-2]:
+def find_room(path):
+    """The room a file lies in, or None; tests and scripts are no rooms, and a folder without an entry is reported."""
+    if path in ROOMS:
+        return path
+    folder = path.rpartition("/")[0]
+    return folder if folder and not folder.startswith(("tests", "scripts")) else None
+
+
+def is_allowed(included, room):
+    folder = included.rpartition("/")[0]
+    for rule in [room, *ROOMS[room]]:
+        if rule.endswith("/...") and (folder + "/").startswith(rule[:-3]):
             return True
-        if included == rule or (rule.endswith("/") and included.startswith(rule)):
+        if rule in (included, folder):
             return True
     return False
 
 
 def check_includes(path, text):
-    layer = next((prefix for prefix in LAYERS if path.startswith(prefix)), None)
+    room = find_room(path)
+    if room and room not in ROOMS:
+        yield f"{path}: lies in no room; add its folder to ROOMS, with what it may include"
+        return
     for match in INCLUDE.finditer(text):
         bracket, included, rest = match.groups()
         line = text.count("\n", 0, match.start()) + 1
-        if bracket == '"' and layer and not is_allowed(included, LAYERS[layer]):
-            yield f'{path}:{line}: includes "{included}", which its layer {layer} may not; see docs/tour.md'
+        if bracket == '"' and room and not is_allowed(included, room):
+            yield f'{path}:{line}: includes "{included}", which its room {room} may not; see docs/tour.md'
         is_header = path.endswith((".h", ".cuh"))
-        if (bracket == "<" and layer and is_header and FOREIGN_HEADER.search(included)
+        if (bracket == "<" and room and is_header and FOREIGN_HEADER.search(included)
                 and (path, included) not in FOREIGN_HEADER_ALLOWED):
             yield f"{path}:{line}: a header includes <{included}>; include it in a .cpp only"
         if path == "train_gpt.cpp" and bracket == '"' and "//" not in rest:
             yield f'{path}:{line}: no comment says what "{included}" gives'
+
+
+def list_arrows(root):
+    """Room -> rooms that its files include, as they stand in the tree."""
+    arrows = {}
+    for path in list_sources(root):
+        room = find_room(path)
+        if room and pathlib.PurePath(path).suffix in SOURCE_SUFFIXES:
+            text = (root / path).read_text(encoding="utf-8", errors="replace")
+            found = {included.rpartition("/")[0] for bracket, included, _ in INCLUDE.findall(text) if bracket == '"'}
+            arrows.setdefault(room, set()).update(found - {room})
+    return arrows
+
+
+def check_circles(root):
+    """No room reaches itself by includes; files directly in a folder are a room of their own."""
+    arrows = list_arrows(root)
+    for start in sorted(arrows):
+        reached, pending = set(), list(arrows[start])
+        while pending:
+            room = pending.pop()
+            if room not in reached:
+                reached.add(room)
+                pending += arrows.get(room, ())
+        if start in reached:
+            yield f"{start}: a circle of includes leads back to it"
+
+
+def print_summary(root):
+    arrows = list_arrows(root)
+    for room in sorted(arrows):
+        print(f"{room:<22} -> {' '.join(sorted(arrows[room])) or '-'}")
+    print(f"layering: {len(arrows)} rooms, {sum(len(a) for a in arrows.values())} arrows")
 
 
 def check_names(path, text):
@@ -95,37 +169,48 @@ def check_tree(root):
         if name in first_with_name:
             problems.append(f"{path}: has the name of {first_with_name[name]}; file names are unique")
         first_with_name.setdefault(name, path)
-    return problems
+    return problems + list(check_circles(root))
 
 
 # Path, content, a part of the message that must come.
 PLANTED = [
-    ("src/base/a.h", '#include "src/device/device.h"\n', "layer src/base/"),
-    ("src/data/a.cpp", '#include "src/model/model.h"\n', "layer src/data/"),
-    ("src/plan/a.cpp", '#include "src/device/cpu/cpu_ops.h"\n', "layer src/plan/"),
-    ("src/model/a.cpp", '#include "src/train/trainer.h"\n', "layer src/model/"),
-    ("src/train/a.cpp", '#include "eval/score.h"\n', "layer src/train/"),
-    ("eval/a.cpp", '#include "src/train/trainer.h"\n', "layer eval/"),
-    ("eval/a.cpp", '#include "quant/artifact.h"\n', "layer eval/"),
-    ("eval/scorer/a.cpp", '#include "quant/artifact.h"\n', "layer eval/scorer/"),
-    ("quant/a.cpp", '#include "src/run/recipe.h"\n', "layer quant/"),
-    ("kernels/a.cu", '#include "src/base/rng.h"\n', "layer kernels/"),
-    ("src/run/a.cpp", ' # include "kernels/dialect.h"\n', "layer src/run/"),
-    ("src/run/a.h", "#include <nlohmann/json.hpp>\n", "a header includes"),
+    ("src/base/a.h", '#include "src/device/device.h"\n', "room src/base may not"),
+    ("src/data/a.cpp", '#include "src/model/model.h"\n', "room src/data may not"),
+    ("src/data/a.cpp", '#include "src/data/corpus/corpus.h"\n', "room src/data may not"),
+    ("src/text/a.cpp", '#include "src/data/tokenizer.h"\n', "room src/text may not"),
+    ("src/plan/a.cpp", '#include "src/device/cpu/cpu_ops.h"\n', "room src/plan may not"),
+    ("src/plan/a.cpp", '#include "src/device/registry/make_device.h"\n', "room src/plan may not"),
+    ("src/model/a.cpp", '#include "src/train/trainer.h"\n', "room src/model may not"),
+    ("src/train/a.cpp", '#include "eval/score.h"\n', "room src/train may not"),
+    ("quant/format/a.cpp", '#include "quant/method/quantize.h"\n', "room quant/format may not"),
+    ("quant/coder/a.cpp", '#include "quant/format/unpack.h"\n', "room quant/coder may not"),
+    ("quant/method/a.cpp", '#include "harness/recipe/recipe.h"\n', "room quant/method may not"),
+    ("eval/a.cpp", '#include "src/train/trainer.h"\n', "room eval may not"),
+    ("eval/score/a.cpp", '#include "quant/format/quant_model.h"\n', "room eval/score may not"),
+    ("eval/learn/a.cpp", '#include "eval/score.h"\n', "room eval/learn may not"),
+    ("eval/scorer/a.cpp", '#include "quant/method/seal.h"\n', "room eval/scorer may not"),
+    ("harness/recipe/a.cpp", '#include "harness/command/cli.h"\n', "room harness/recipe may not"),
+    ("harness/command/a.cpp", ' # include "kernels/dialect.h"\n', "room harness/command may not"),
+    ("kernels/a.cu", '#include "src/base/rng.h"\n', "room kernels may not"),
+    ("src/attic/a.cpp", "int x;\n", "lies in no room"),
+    ("harness/recipe/a.h", "#include <nlohmann/json.hpp>\n", "a header includes"),
     ("src/base/a.h", "#include <zstd.h>\n", "a header includes"),
     ("src/model/a.cpp", "void f() { cudaMalloc(nullptr, 1); }\n", 'names "cudaMalloc"'),
     ("src/train/a.cpp", "\n/* x\n */ dnnl::engine e;\n", "src/train/a.cpp:3: names"),
     ("eval/a.cpp", "int r = MPI_Init(0, 0);\n", 'names "MPI_Init"'),
-    ("quant/a.cpp", "ncclComm_t c;\n", 'names "ncclComm_t"'),
-    ("train_gpt.cpp", '#include "src/run/recipe.h"\n', "no comment says"),
+    ("quant/method/a.cpp", "ncclComm_t c;\n", 'names "ncclComm_t"'),
+    ("train_gpt.cpp", '#include "harness/recipe/recipe.h"\n', "no comment says"),
     ("tests/x/a.cpp", "", "has the name of"),
 ]
+# Two rooms that may each include the other by the table would still be a circle.
+CIRCLE = [("src/device/cpu/f.h", '#include "src/device/exact/g.h"\n'),
+          ("src/device/exact/g.h", '#include "src/device/cpu/f.h"\n')]
 CLEAN = [
     ("src/model/b.cpp", '#include "src/device/device.h"\n#include <fmt/format.h>\n// a cudaGraph on GPUs\n'
      'const char* kName = "cuda:0";\n'),
-    ("eval/c.cpp", '#include "quant/unpack.h"\n'),
-    ("kernels/d.cu", '#include "src/base/bf16.h"\n'),
-    ("train_gpt.cpp", '#include "src/run/recipe.h"  // Recipe\n'),
+    ("eval/c.cpp", '#include "quant/format/unpack.h"\n'),
+    ("kernels/d.cu", '#include "kernels/bf16.h"\n'),
+    ("train_gpt.cpp", '#include "harness/recipe/recipe.h"  // Recipe\n'),
     ("src/device/cuda/e.cpp", '#include "kernels/rmsnorm.h"\nvoid f() { cudaMalloc(nullptr, 1); }\n'),
 ]
 
@@ -145,11 +230,15 @@ def test_self():
     for path, text, expected in PLANTED:
         with tempfile.TemporaryDirectory() as folder:
             root = pathlib.Path(folder)
-            write_tree(root, CLEAN + [("quant/a.cpp", "")] if path.startswith("tests/") else CLEAN)
+            write_tree(root, CLEAN + [("quant/coder/a.cpp", "")] if path.startswith("tests/") else CLEAN)
             write_tree(root, [(path, text)])
             found = check_tree(root)
             if len(found) != 1 or expected not in found[0]:
                 problems.append(f"planted in {path}: {text!r}: expected {expected!r}, found {found}")
+    with tempfile.TemporaryDirectory() as folder:
+        write_tree(pathlib.Path(folder), CIRCLE)
+        if sum("a circle" in problem for problem in check_tree(pathlib.Path(folder))) != 2:
+            problems.append("a circle of two rooms was not found")
     return problems
 
 
@@ -159,6 +248,8 @@ def main():
     problems = test_self() if sys.argv[1] == "--self" else check_tree(pathlib.Path(sys.argv[1]))
     for problem in problems:
         print(problem)
+    if sys.argv[1] != "--self":
+        print_summary(pathlib.Path(sys.argv[1]))
     print(f"layering: {len(problems)} problems")
     sys.exit(1 if problems else 0)
 

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "src/base/error.h"
+#include "src/device/registry/make_device.h"
 #include "src/plan/plan.h"
 #include "tests/model/model_fixture.h"
 

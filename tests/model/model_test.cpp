@@ -7,6 +7,7 @@
 #include <cmath>
 #include <functional>
 
+#include "src/device/registry/make_device.h"
 #include "tests/model/model_fixture.h"
 
 namespace pg {

@@ -7,8 +7,8 @@
 #include <ostream>
 #include <set>
 
-#include "src/device/device.h"
 #include "src/device/reference/reference_device.h"
+#include "src/device/registry/make_device.h"
 #include "tests/ops/op_runner.h"
 
 namespace pg {

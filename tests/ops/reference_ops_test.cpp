@@ -8,8 +8,8 @@
 #include <limits>
 
 #include "src/base/error.h"
-#include "src/device/device.h"
 #include "src/device/reference/reference_values.h"
+#include "src/device/registry/make_device.h"
 #include "tests/ops/op_case.h"
 
 namespace pg::optest {

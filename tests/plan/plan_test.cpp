@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "src/base/threads.h"
+#include "src/device/registry/make_device.h"
 #include "src/model/forward.h"
 #include "tests/model/model_fixture.h"
 #include "tests/plan/allocation_counter.h"

@@ -6,8 +6,8 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "quant/artifact_format.h"
-#include "quant/unpack.h"
+#include "quant/format/artifact_format.h"
+#include "quant/format/unpack.h"
 #include "tests/quant/quant_fixtures.h"
 
 namespace pg {

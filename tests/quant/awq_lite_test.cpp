@@ -1,5 +1,5 @@
 // The salient group by hand, and what must move it.
-#include "quant/awq_lite.h"
+#include "quant/method/awq_lite.h"
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
 // Calibration: the sums are those of the real passes, and they predict what a change of weights
 // does to the loss.
-#include "quant/calibration.h"
+#include "quant/method/calibration.h"
 
 #include <gtest/gtest.h>
 
@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "src/base/threads.h"
+#include "src/device/registry/make_device.h"
 #include "tests/model/model_fixture.h"
 
 namespace pg {

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "quant/artifact.h"
+#include "quant/method/seal.h"
 
 namespace pg {
 namespace {

@@ -1,5 +1,5 @@
 // The cap is filled and never passed; the bytes go where they lower the loss most.
-#include "quant/fill_cap.h"
+#include "quant/method/fill_cap.h"
 
 #include <gtest/gtest.h>
 

@@ -1,12 +1,12 @@
 // The clip search: vectors computed by hand, error bounds, and per-row against per-matrix.
-#include "quant/gptq_lite.h"
+#include "quant/method/gptq_lite.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 
-#include "quant/half.h"
-#include "quant/storage_bits.h"
+#include "quant/format/half.h"
+#include "quant/format/storage_bits.h"
 #include "src/base/rng.h"
 #include "src/base/threads.h"
 

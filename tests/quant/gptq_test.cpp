@@ -1,5 +1,5 @@
 // GPTQ against its published form in double, against round-to-nearest, and each option of its grid.
-#include "quant/gptq.h"
+#include "quant/method/gptq.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // fp16 conversion against the definition of the format.
-#include "quant/half.h"
+#include "quant/format/half.h"
 
 #include <gtest/gtest.h>
 

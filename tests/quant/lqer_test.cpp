@@ -1,12 +1,12 @@
 // Low-rank corrections: what they must recover, their ranges, and that decoding is exact.
-#include "quant/lqer.h"
+#include "quant/method/lqer.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
 
-#include "quant/half.h"
+#include "quant/format/half.h"
 #include "src/base/threads.h"
 #include "tests/quant/gptq_reference.h"
 

@@ -3,8 +3,11 @@
 #include <cmath>
 #include <vector>
 
-#include "quant/artifact.h"
-#include "quant/calibration.h"
+#include "quant/format/quant_model.h"
+#include "quant/method/calibration.h"
+#include "quant/method/pack_estimate.h"
+#include "quant/method/quantize.h"
+#include "quant/method/seal.h"
 #include "src/base/rng.h"
 #include "src/model/model.h"
 

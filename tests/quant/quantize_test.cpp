@@ -4,8 +4,8 @@
 #include <cmath>
 #include <limits>
 
-#include "quant/half.h"
-#include "quant/storage_bits.h"
+#include "quant/format/half.h"
+#include "quant/format/storage_bits.h"
 #include "src/base/error.h"
 #include "tests/quant/quant_fixtures.h"
 

@@ -1,11 +1,11 @@
 // Step choices by hand, and what snapping may and may not do to a step.
-#include "quant/row_steps.h"
+#include "quant/method/row_steps.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 
-#include "quant/half.h"
+#include "quant/format/half.h"
 #include "src/base/threads.h"
 #include "tests/quant/gptq_reference.h"
 

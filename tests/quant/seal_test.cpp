@@ -3,8 +3,8 @@
 
 #include <cstring>
 
-#include "quant/artifact_format.h"
-#include "quant/unpack.h"
+#include "quant/format/artifact_format.h"
+#include "quant/format/unpack.h"
 #include "src/base/error.h"
 #include "src/base/threads.h"
 #include "tests/quant/quant_fixtures.h"

@@ -5,10 +5,10 @@
 #include <cstring>
 #include <type_traits>
 
-#include "quant/artifact_format.h"
-#include "quant/half.h"
-#include "quant/storage_bits.h"
-#include "quant/unpack.h"
+#include "quant/format/artifact_format.h"
+#include "quant/format/half.h"
+#include "quant/format/storage_bits.h"
+#include "quant/format/unpack.h"
 #include "tests/quant/quant_fixtures.h"
 
 namespace pg {

@@ -1,6 +1,6 @@
 // The weight coder: what goes in comes out, no other stream gives it, and it costs what theory
 // says.
-#include "quant/weight_coder.h"
+#include "quant/coder/weight_coder.h"
 
 #include <gtest/gtest.h>
 
@@ -9,7 +9,7 @@
 #include <cmath>
 #include <functional>
 
-#include "quant/reference_coders.h"
+#include "harness/bench/reference_coders.h"
 #include "src/base/rng.h"
 
 namespace pg {

@@ -56,8 +56,7 @@ size_t count_results(void (*kernel)(float*), unsigned threads) {
   return results.size();
 }
 
-// ---- races: a result that depends on the schedule
-// --------------------------------------------------
+// ---- races: a result that depends on the schedule ----
 
 __global__ void dropped_barrier_kernel(float* out) {
   __shared__ float fixed[64];
@@ -94,8 +93,7 @@ TEST(Divergence, WriteAfterReadRaceDependsOnTheSchedule) {
   EXPECT_GT(count_results(&dropped_barrier_between_sums_kernel, 128), 1u);
 }
 
-// ---- barriers
-// ----------------------------------------------------------------------------------------
+// ---- barriers ----
 
 constexpr int kTwoBarriersLine = __LINE__ + 3;  // of the first of them
 __global__ void two_barriers_kernel(float*) {
@@ -134,8 +132,7 @@ TEST(Divergence, BarrierAgainstShuffleIsReportedWithBothLines) {
                   "16 wait at the warp operation", here(kBarrierAndShuffleLine + 2)});
 }
 
-// ---- masks
-// -------------------------------------------------------------------------------------------
+// ---- masks ----
 
 constexpr int kTwoShufflesLine = __LINE__ + 3;
 __global__ void two_shuffles_kernel(float* out) {
@@ -194,8 +191,7 @@ TEST(Divergence, ShuffleFromALaneBeyondTheBlockIsRefused) {
   expect_refused(&sum_of_partial_warp_kernel, 48, {"shuffle reads a lane that takes no part"});
 }
 
-// ---- accesses and launches
-// -------------------------------------------------------------------------
+// ---- accesses and launches ----
 
 __global__ void misaligned_kernel(float* out) { store_16_bytes(out + 1, load_16_bytes(out)); }
 TEST(Divergence, MisalignedVectorAccessIsRefused) {

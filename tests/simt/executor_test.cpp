@@ -112,8 +112,7 @@ TEST(Executor, BarriersVote) {
   }
 }
 
-// ---- shuffles and votes
-// ---------------------------------------------------------------------------
+// ---- shuffles and votes ----
 
 __global__ void shuffles_kernel(int* out, int argument, int width) {
   const int value = 100 + static_cast<int>(threadIdx.x);
@@ -249,8 +248,7 @@ TEST(Executor, FullMaskInAPartialWarp) {
   EXPECT_EQ(votes[6 * 39], 1u << 3);  // of lanes 32 to 39 only thread 35 divides by 5
 }
 
-// ---- atomics
-// ----------------------------------------------------------------------------------------
+// ---- atomics ----
 
 __global__ void atomics_kernel(int* out) {
   const int t = static_cast<int>(threadIdx.x + blockIdx.x * blockDim.x);
@@ -267,8 +265,7 @@ TEST(Executor, Atomics) {
   EXPECT_EQ(out, (std::vector<int>{199 * 100, 199, -199, 1, 1, 200, 200}));
 }
 
-// ---- schedules, options, errors
-// ---------------------------------------------------------------------
+// ---- schedules, options, errors ----
 
 __global__ void order_kernel(int* order, int* ticket) {
   order[atomicAdd(ticket, 1)] = static_cast<int>(threadIdx.x);

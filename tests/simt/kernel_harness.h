@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "src/base/bf16.h"
+#include "kernels/bf16.h"
 #include "src/base/rng.h"
 
 namespace pg::kerneltest {

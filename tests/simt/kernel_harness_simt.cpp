@@ -3,7 +3,7 @@
 #include <cstdlib>
 #include <new>
 
-#include "kernels/simt_executor.h"
+#include "kernels/simt/simt_executor.h"
 #include "tests/simt/kernel_harness.h"
 
 namespace pg::kerneltest {

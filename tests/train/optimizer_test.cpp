@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "src/base/rng.h"
+#include "src/device/registry/make_device.h"
 #include "src/train/average.h"
 
 namespace pg {

@@ -14,6 +14,7 @@
 #include "src/base/error.h"
 #include "src/base/hash.h"
 #include "src/base/threads.h"
+#include "src/device/registry/make_device.h"
 #include "src/train/checkpoint.h"
 #include "tests/model/model_fixture.h"
 

@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "src/base/bf16.h"
+#include "kernels/bf16.h"
 #include "src/base/check.h"
 #include "src/base/threads.h"
 #include "src/device/cpu/cpu_scratch.h"

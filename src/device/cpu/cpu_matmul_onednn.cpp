@@ -197,8 +197,7 @@ void CpuMatmul::run_widened(int thread, const Product& product, const void* a, c
   }
 }
 
-// ---- linear maps
-// ----------------------------------------------------------------------------------------
+// ---- linear maps ----
 
 namespace {
 

@@ -6,8 +6,8 @@
 #include <span>
 #include <vector>
 
-#include "eval/audit.h"
-#include "eval/scorer.h"
+#include "eval/audit/audit.h"
+#include "eval/score/scorer.h"
 
 namespace pg {
 

@@ -1,0 +1,109 @@
+// V12: validation text in the training text. Val is kept as hashes and train streams past it, so
+// that memory goes with val alone.
+//
+// Runs are of tokens, as many as 13 words take: the shingles of shingles.h without decoding, which
+// would take minutes for a training set.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <unordered_set>
+
+#include "eval/audit/audit_bench.h"
+#include "src/data/corpus/shingles.h"
+
+namespace pg {
+namespace {
+
+// The ids of one document at a time, BOS first.
+void visit_documents(const TokenStream& stream,
+                     const std::function<void(std::span<const int32_t>)>& visit) {
+  constexpr int64_t kReadTokens = int64_t{1} << 20;
+  std::vector<int32_t> piece, document;
+  for (int64_t at = 0; at < stream.size(); at += kReadTokens) {
+    piece.resize(static_cast<size_t>(std::min(kReadTokens, stream.size() - at)));
+    stream.read(at, piece);
+    for (const int32_t id : piece) {
+      if (id == kBosId && !document.empty()) {
+        visit(document);
+        document.clear();
+      }
+      document.push_back(id);
+    }
+  }
+  if (!document.empty()) visit(document);
+}
+
+uint64_t hash_document(std::span<const int32_t> ids) {
+  uint64_t hash = ids.size();
+  for (const int32_t id : ids) hash = mix64(hash ^ static_cast<uint64_t>(id));
+  return hash;
+}
+
+// Hashes of all runs of `length` tokens behind the BOS: a polynomial in kBase, rolled along.
+void append_runs(std::span<const int32_t> ids, int64_t length, std::vector<uint64_t>& runs) {
+  constexpr uint64_t kBase = 0x9e3779b97f4a7c15ull | 1;
+  uint64_t leaving = 1;  // kBase^length
+  for (int64_t i = 0; i < length; ++i) leaving *= kBase;
+  const auto n = static_cast<size_t>(length);
+  uint64_t hash = 0;
+  for (size_t i = 1; i < ids.size(); ++i) {
+    hash = hash * kBase + static_cast<uint64_t>(ids[i]) + 1;
+    if (i > n) hash -= leaving * (static_cast<uint64_t>(ids[i - n]) + 1);
+    if (i >= n) runs.push_back(mix64(hash));
+  }
+}
+
+double count_bytes_per_token(const TokenStream& val, const ByteTable& table) {
+  int64_t bytes = 0, tokens = 0;
+  visit_documents(val, [&](std::span<const int32_t> ids) {
+    for (size_t i = 1; i < ids.size(); ++i) bytes += table.target_bytes(ids[i - 1], ids[i]);
+    tokens += static_cast<int64_t>(ids.size()) - 1;
+  });
+  return tokens > 0 ? static_cast<double>(bytes) / static_cast<double>(tokens) : 1.0;
+}
+
+}  // namespace
+
+ProbeResult probe_overlap(const TokenStream& train, const TokenStream& val,
+                          const ByteTable& bytes) {
+  constexpr double kBytesPerWord = 6;  // English, with its space
+  // Of val's runs; the published clean-ups leave a few percent of boilerplate and quotations.
+  constexpr double kMostShared = 0.05;
+  const double per_token = std::max(0.5, count_bytes_per_token(val, bytes));
+  const auto run_tokens =
+      static_cast<int64_t>(std::lround(kShingleWords * kBytesPerWord / per_token));
+
+  std::unordered_set<uint64_t> documents;
+  std::vector<uint64_t> runs;
+  visit_documents(val, [&](std::span<const int32_t> ids) {
+    append_runs(ids, run_tokens, runs);
+    // Shorter ones are headings that anybody may write twice.
+    if (static_cast<int64_t>(ids.size()) > run_tokens) documents.insert(hash_document(ids));
+  });
+  ShingleOverlap overlap(std::move(runs));
+  std::unordered_set<uint64_t> shared;
+  std::vector<uint64_t> seen;
+  visit_documents(train, [&](std::span<const int32_t> ids) {
+    seen.clear();
+    append_runs(ids, run_tokens, seen);
+    overlap.mark(seen);
+    const uint64_t hash = hash_document(ids);
+    if (documents.contains(hash)) shared.insert(hash);
+  });
+  const double share = overlap.distinct() > 0 ? static_cast<double>(overlap.marked()) /
+                                                    static_cast<double>(overlap.distinct())
+                                              : 0.0;
+  return make_result(
+      "V12", "overlap of train and val", shared.empty() && share <= kMostShared,
+      fmt::format("{} of {} val documents stand in train, and {:.3f}% of the runs of {} tokens",
+                  shared.size(), documents.size(), share * 100, run_tokens),
+      {{"val_documents", static_cast<double>(documents.size())},
+       {"shared_documents", static_cast<double>(shared.size())},
+       {"run_tokens", static_cast<double>(run_tokens)},
+       {"val_runs", static_cast<double>(overlap.distinct())},
+       {"shared_runs", static_cast<double>(overlap.marked())}});
+}
+
+}  // namespace pg

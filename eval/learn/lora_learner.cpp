@@ -1,0 +1,175 @@
+// The factor alpha / rank is part of B (src/model/adapters.h). AdamW does not mind the scale of a
+// gradient, so training s B at the rate s lr, decay wd / s and epsilon eps / s is the published
+// training of B.
+#include "eval/learn/lora_learner.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
+#include <string_view>
+
+#include "src/base/check.h"
+#include "src/base/error.h"
+#include "src/base/hash.h"
+#include "src/data/tokenizer.h"
+#include "src/model/adapters.h"
+
+namespace pg {
+namespace {
+
+constexpr double kEpsilon = 1e-10;    // as published
+constexpr uint64_t kAdapterSeed = 1;  // part of the method: A's start decides the score
+
+std::vector<std::string> split_names(std::string_view text) {
+  std::vector<std::string> names;
+  while (!text.empty()) {
+    const size_t comma = std::min(text.find(','), text.size());
+    names.emplace_back(text.substr(0, comma));
+    text.remove_prefix(std::min(comma + 1, text.size()));
+  }
+  return names;
+}
+
+bool is_b(const ParamSpec& spec) { return spec.name.ends_with(".lora_b"); }
+
+}  // namespace
+
+LoraLearner::LoraLearner(const TttConfig& config, const ModelConfig& model, const EvalConfig& eval,
+                         int64_t stream_tokens)
+    : config_(config),
+      model_(model),
+      adapters_(list_adapter_params(
+          model, {.rank = config.lora_rank, .targets = split_names(config.lora_targets)})),
+      context_(eval.context),
+      stream_tokens_(stream_tokens),
+      by_document_(eval.windows == "document") {
+  if (adapters_.empty()) {
+    throw Error(R"(ttt.lora_targets is empty; give some of "q,k,v,out,up,down,head")");
+  }
+  if (config.lora_chunk_tokens > context_) {
+    throw Error(
+        fmt::format("ttt.lora_chunk_tokens is larger than eval.context: {}; give at most {}",
+                    config.lora_chunk_tokens, context_));
+  }
+}
+
+std::vector<ParamSpec> LoraLearner::choose_params(const ModelConfig& model) const {
+  std::vector<ParamSpec> params = list_params(model);
+  freeze_all(params);
+  params.insert(params.end(), adapters_.begin(), adapters_.end());
+  return params;
+}
+
+void LoraLearner::start(Weights& weights) {
+  weights_ = &weights;
+  rows_ = std::make_unique<TrainingRows>(model_, weights, /*rows=*/1, context_);
+  const auto count = static_cast<size_t>(weights.gradient_elements());
+  first_ = DeviceBuffer(weights.device(), count * sizeof(float));
+  second_ = DeviceBuffer(weights.device(), count * sizeof(float));
+  zeros_.assign(count, 0.0f);
+  start_.assign(count, 0.0f);
+  for (const ParamSpec& spec : adapters_) {
+    const int i = weights.find(spec.name);
+    weights.initialise(i, kAdapterSeed);
+    weights.device().download(start_.data() + (weights.gradient(i) - weights.gradients()),
+                              weights.master(i),
+                              static_cast<size_t>(spec.elements()) * sizeof(float));
+  }
+  weights.refresh_compute();
+}
+
+void LoraLearner::learn(const ScoredBlock& scored, Weights& /*weights*/) {
+  PG_CHECK(rows_ != nullptr, "learn() before start()");
+  const std::span<const int32_t> tokens = scored.tokens();
+  const int64_t end = scored.block().end();
+  if (end >= stream_tokens_) return;  // nothing would be scored with what it teaches
+  int64_t first = scored.block().first;
+  if (config_.lora_reset != "none") {
+    for (int64_t t = end - 1; t >= first; --t) {
+      if (tokens[static_cast<size_t>(t)] != kBosId) continue;
+      reset();
+      first = t + 1;
+    }
+  }
+  while (first < end) {
+    const TrainingWindow window = next_window(tokens, first, end);
+    rows_->compute_gradient(tokens, {&window, 1}, config_.clip_norm);
+    apply_step();
+    first = window.end;
+  }
+}
+
+TrainingWindow LoraLearner::next_window(std::span<const int32_t> tokens, int64_t first,
+                                        int64_t end) const {
+  const auto is_bos = [&](int64_t t) { return tokens[static_cast<size_t>(t)] == kBosId; };
+  end = std::min(first + config_.lora_chunk_tokens, end);
+  if (by_document_) {  // the BOS of the next document is the last target of a document
+    for (int64_t t = end - 2; t >= first; --t) {
+      if (is_bos(t)) end = t + 1;
+    }
+  }
+  int64_t begin = std::max<int64_t>(end - 1 - context_, 0);
+  if (by_document_) {
+    for (int64_t t = first - 1; t > begin; --t) {
+      if (is_bos(t)) begin = t;
+    }
+  }
+  return {.begin = begin, .first = first, .end = end};
+}
+
+void LoraLearner::reset() {
+  const auto upload = [&](void* to, const float* from, int64_t count) {
+    weights_->device().upload(to, from, static_cast<size_t>(count) * sizeof(float));
+  };
+  for (const ParamSpec& spec : adapters_) {
+    if (!is_b(spec) && config_.lora_reset == "warm") continue;
+    const int i = weights_->find(spec.name);
+    upload(weights_->master(i), start_.data() + (weights_->gradient(i) - weights_->gradients()),
+           spec.elements());
+  }
+  upload(first_.data(), zeros_.data(), weights_->gradient_elements());
+  upload(second_.data(), zeros_.data(), weights_->gradient_elements());
+  steps_ = 0;
+  weights_->refresh_compute();
+}
+
+void LoraLearner::apply_step() {
+  ++steps_;
+  const double factor = config_.lora_alpha / static_cast<double>(config_.lora_rank);
+  for (int i = 0; i < weights_->count(); ++i) {
+    const ParamSpec& spec = weights_->spec(i);
+    if (!spec.trainable) continue;
+    const double s = is_b(spec) ? factor : 1.0;
+    const AdamWStep step = {.lr = static_cast<float>(s * config_.lora_lr),
+                            .beta1 = 0.0f,
+                            .beta2 = static_cast<float>(config_.lora_beta2),
+                            .epsilon = static_cast<float>(kEpsilon / s),
+                            .weight_decay = static_cast<float>(config_.lora_weight_decay / s),
+                            .bias1 = 1.0f,
+                            .bias2 = static_cast<float>(
+                                1.0 - std::pow(config_.lora_beta2, static_cast<double>(steps_)))};
+    const int64_t offset = weights_->gradient(i) - weights_->gradients();
+    weights_->device().ops().adamw(
+        {weights_->master(i), DType::kF32}, {first_.as<float>() + offset, DType::kF32},
+        {second_.as<float>() + offset, DType::kF32}, {weights_->gradient(i), DType::kF32},
+        rows_->clip_coefficient(), step, spec.elements());
+  }
+  weights_->refresh_compute();
+}
+
+uint64_t LoraLearner::state_hash() const {
+  uint64_t hash = fnv1a(std::bit_cast<std::array<uint8_t, sizeof(steps_)>>(steps_));
+  if (!rows_) return hash;
+  Device& device = weights_->device();
+  // Without a first moment AdamW's first buffer is the last gradient, which no later step reads.
+  hash = hash_floats(device, second_.as<float>(), weights_->gradient_elements(), hash);
+  for (const ParamSpec& spec : adapters_) {
+    hash = hash_floats(device, weights_->master(weights_->find(spec.name)), spec.elements(), hash);
+  }
+  return hash;
+}
+
+}  // namespace pg

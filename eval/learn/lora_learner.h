@@ -1,0 +1,52 @@
+// Low-rank adapters trained along the stream, score first (PR #1530 of the challenge, in stream
+// order). After a block is scored, one AdamW step for each chunk of it: the window is the one that
+// scored it, context included, and the loss counts the chunk's targets alone.
+//
+// Documents: a block whose targets hold a BOS begins a new document. Then, before learning, the
+// adapters are reset as lora_reset says, and only the targets behind the block's last BOS are
+// learnt from. Targets behind a BOS in the same block were scored with the adapters of the document
+// before, which knew nothing but the text before them.
+#pragma once
+#include <memory>
+#include <vector>
+
+#include "eval/learn/training_rows.h"
+#include "eval/learn/ttt_config.h"
+#include "eval/score/eval_config.h"
+#include "eval/score/learner.h"
+#include "src/model/model_config.h"
+
+namespace pg {
+
+class LoraLearner final : public Learner {
+ public:
+  // Throws Error when the targets are unknown or a chunk is longer than the context.
+  LoraLearner(const TttConfig& config, const ModelConfig& model, const EvalConfig& eval,
+              int64_t stream_tokens);
+
+  int64_t chunk_targets() const override { return config_.lora_chunk_tokens; }
+  std::vector<ParamSpec> choose_params(const ModelConfig& model) const override;
+  void start(Weights& weights) override;
+  void learn(const ScoredBlock& scored, Weights& weights) override;
+  uint64_t state_hash() const override;
+
+ private:
+  // The next window to train on, whose first target is `first`.
+  TrainingWindow next_window(std::span<const int32_t> tokens, int64_t first, int64_t end) const;
+  void reset();
+  void apply_step();
+
+  TttConfig config_;
+  ModelConfig model_;
+  std::vector<ParamSpec> adapters_;
+  int64_t context_, stream_tokens_;
+  bool by_document_;  // no window reaches back over a BOS
+  Weights* weights_ = nullptr;
+  std::unique_ptr<TrainingRows> rows_;
+  DeviceBuffer first_, second_;  // [gradient_elements] f32: AdamW's moments
+  std::vector<float> start_;     // [gradient_elements] the adapters' first values
+  std::vector<float> zeros_;     // [gradient_elements]
+  int64_t steps_ = 0;            // since the last reset
+};
+
+}  // namespace pg

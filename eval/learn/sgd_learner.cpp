@@ -1,0 +1,75 @@
+#include "eval/learn/sgd_learner.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+
+#include "src/base/check.h"
+#include "src/base/hash.h"
+#include "src/model/adapters.h"
+
+namespace pg {
+
+SgdLearner::SgdLearner(const TttConfig& config, const ModelConfig& model, int64_t context,
+                       int64_t stream_tokens)
+    : config_(config),
+      model_(model),
+      context_(context),
+      stream_tokens_(stream_tokens),
+      chunks_((stream_tokens - 1 + config.chunk_tokens - 1) / config.chunk_tokens) {}
+
+std::vector<ParamSpec> SgdLearner::choose_params(const ModelConfig& model) const {
+  std::vector<ParamSpec> params = list_params(model);
+  freeze_blocks(params, config_.frozen_blocks);
+  return params;
+}
+
+void SgdLearner::start(Weights& weights) {
+  trainer_ = std::make_unique<SgdTrainer>(model_, config_, context_, weights);
+}
+
+void SgdLearner::learn(const ScoredBlock& scored, Weights& /*weights*/) {
+  PG_CHECK(trainer_ != nullptr, "learn() before start()");
+  if (scored.block().end() >= stream_tokens_) return;
+  if (config_.kind == "phased") {
+    learn_phase(scored);
+  } else {
+    learn_chunk(scored);
+  }
+}
+
+void SgdLearner::learn_chunk(const ScoredBlock& scored) {
+  const double lr = config_.lr * cosine_multiplier(chunks_done_++, chunks_);
+  for (int64_t epoch = 0; epoch < config_.epochs; ++epoch) {
+    trainer_->train_pass(scored.tokens(), scored.block().first, scored.block().end(), lr);
+  }
+}
+
+// Which of the phases + 1 equal parts of the stream a target lies in.
+int64_t SgdLearner::phase_of(int64_t target) const {
+  return (target - 1) * (config_.phases + 1) / (stream_tokens_ - 1);
+}
+
+void SgdLearner::learn_phase(const ScoredBlock& scored) {
+  const int64_t end = scored.block().end();
+  const int64_t phase = phase_of(end);
+  if (phase <= phases_done_) return;
+  phases_done_ = phase;
+  const int64_t chunk = config_.chunk_tokens, chunks = (end - 1 + chunk - 1) / chunk;
+  for (int64_t epoch = 0; epoch < config_.epochs; ++epoch) {
+    for (int64_t c = 0; c < chunks; ++c) {
+      const int64_t first = 1 + c * chunk;
+      trainer_->train_pass(
+          scored.tokens(), first, std::min(first + chunk, end),
+          config_.lr * cosine_multiplier(epoch * chunks + c, config_.epochs * chunks));
+    }
+  }
+}
+
+uint64_t SgdLearner::state_hash() const {
+  const std::array<int64_t, 2> counters = {chunks_done_, phases_done_};
+  return fnv1a(std::bit_cast<std::array<uint8_t, sizeof(counters)>>(counters),
+               trainer_ ? trainer_->state_hash() : kFnvOffset);
+}
+
+}  // namespace pg

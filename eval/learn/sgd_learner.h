@@ -1,0 +1,39 @@
+// Full-weight test-time training, score first. Chunked (sgd): after each chunk, passes over that
+// chunk, at a learning rate that falls along a cosine over the stream's chunks. Phased: at a few
+// places of the stream, passes over all that has been scored so far, a cosine over its chunks each
+// time. The stream's last chunk is never trained on: nothing would be scored with what it teaches.
+#pragma once
+#include <memory>
+
+#include "eval/learn/sgd_trainer.h"
+#include "eval/learn/ttt_config.h"
+#include "eval/score/learner.h"
+#include "src/model/model_config.h"
+
+namespace pg {
+
+class SgdLearner final : public Learner {
+ public:
+  // stream_tokens: of the stream that will be scored.
+  SgdLearner(const TttConfig& config, const ModelConfig& model, int64_t context,
+             int64_t stream_tokens);
+
+  int64_t chunk_targets() const override { return config_.chunk_tokens; }
+  std::vector<ParamSpec> choose_params(const ModelConfig& model) const override;
+  void start(Weights& weights) override;
+  void learn(const ScoredBlock& scored, Weights& weights) override;
+  uint64_t state_hash() const override;
+
+ private:
+  void learn_chunk(const ScoredBlock& scored);
+  void learn_phase(const ScoredBlock& scored);
+  int64_t phase_of(int64_t target) const;
+
+  TttConfig config_;
+  ModelConfig model_;
+  int64_t context_, stream_tokens_, chunks_;
+  int64_t chunks_done_ = 0, phases_done_ = 0;
+  std::unique_ptr<SgdTrainer> trainer_;
+};
+
+}  // namespace pg

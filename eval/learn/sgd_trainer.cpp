@@ -1,0 +1,79 @@
+#include "eval/learn/sgd_trainer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "src/base/hash.h"
+
+namespace pg {
+namespace {
+
+// Rows of the flat gradient as muon_momentum sees them; parameters are padded to this many
+// elements.
+constexpr int64_t kFlatRow = 32;
+
+}  // namespace
+
+SgdTrainer::SgdTrainer(const ModelConfig& model, const TttConfig& config, int64_t context,
+                       Weights& weights)
+    : config_(config),
+      context_(context),
+      weights_(&weights),
+      rows_(model, weights, std::max<int64_t>(config.batch_tokens / context, 1), context) {
+  windows_.reserve(static_cast<size_t>(rows_.rows()));
+  const size_t bytes = static_cast<size_t>(weights.gradient_elements()) * sizeof(float);
+  momentum_ = DeviceBuffer(weights.device(), bytes);
+  update_ = DeviceBuffer(weights.device(), bytes);
+}
+
+void SgdTrainer::train_pass(std::span<const int32_t> tokens, int64_t first, int64_t end,
+                            double lr) {
+  while (first < end) {
+    windows_.clear();
+    for (int64_t row = 0; row < rows_.rows() && first < end; ++row) {
+      const int64_t row_end = std::min(first + context_, end);
+      windows_.push_back({.begin = first - 1, .first = first, .end = row_end});
+      first = row_end;
+    }
+    rows_.compute_gradient(tokens, windows_, config_.clip_norm);
+    apply_step(lr);
+  }
+}
+
+// m = mu m + g', p = p - lr m. muon_momentum() gives this m; its own result, Nesterov's, is unused.
+void SgdTrainer::apply_step(double lr) {
+  Ops& ops = weights_->device().ops();
+  ops.muon_momentum({update_.data(), DType::kF32}, {momentum_.data(), DType::kF32},
+                    {weights_->gradients(), DType::kF32}, rows_.clip_coefficient(),
+                    static_cast<float>(config_.momentum), /*row_norm=*/false,
+                    weights_->gradient_elements() / kFlatRow, kFlatRow);
+  for (int i = 0; i < weights_->count(); ++i) {
+    if (!weights_->spec(i).trainable) continue;
+    const int64_t offset = weights_->gradient(i) - weights_->gradients();
+    ops.apply_update({weights_->master(i), DType::kF32},
+                     {momentum_.as<float>() + offset, DType::kF32}, /*decay=*/1.0f,
+                     static_cast<float>(lr), weights_->spec(i).elements());
+  }
+  weights_->refresh_compute();
+}
+
+uint64_t SgdTrainer::state_hash() const {
+  Device& device = weights_->device();
+  uint64_t hash =
+      hash_floats(device, momentum_.as<float>(), weights_->gradient_elements(), kFnvOffset);
+  for (int i = 0; i < weights_->count(); ++i) {
+    if (!weights_->spec(i).trainable) continue;
+    hash = hash_floats(device, weights_->master(i), weights_->spec(i).elements(), hash);
+  }
+  return hash;
+}
+
+double cosine_multiplier(int64_t step, int64_t steps) {
+  if (steps < 2) return 1.0;
+  const double part =
+      static_cast<double>(std::min(step, steps - 1)) / static_cast<double>(steps - 1);
+  return 0.5 * (1.0 + std::cos(std::numbers::pi * part));
+}
+
+}  // namespace pg

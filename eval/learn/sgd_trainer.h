@@ -1,0 +1,37 @@
+// SGD with momentum on whole weights at test time. It trains on whatever text it is given: for a
+// score only sgd_learner.h may give it some, and only what is scored already.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "eval/learn/training_rows.h"
+#include "eval/learn/ttt_config.h"
+
+namespace pg {
+
+class SgdTrainer {
+ public:
+  // Weights must outlive this. `context`: tokens of a row.
+  SgdTrainer(const ModelConfig& model, const TttConfig& config, int64_t context, Weights& weights);
+
+  // One pass over the targets [first, end), first >= 1, in rows that do not overlap. Allocates
+  // nothing.
+  void train_pass(std::span<const int32_t> tokens, int64_t first, int64_t end, double lr);
+  uint64_t state_hash() const;  // trained weights and momentum
+
+ private:
+  void apply_step(double lr);
+
+  TttConfig config_;
+  int64_t context_;
+  Weights* weights_;
+  TrainingRows rows_;
+  std::vector<TrainingWindow> windows_;
+  DeviceBuffer momentum_, update_;  // [gradient_elements] f32
+};
+
+// From 1 at step 0 to 0 at the last of `steps`.
+double cosine_multiplier(int64_t step, int64_t steps);
+
+}  // namespace pg

@@ -1,0 +1,43 @@
+#include "eval/mix/make_mixer.h"
+
+#include <string>
+
+#include "eval/mix/ngram_mixer.h"
+#include "eval/mix/tilt_mixer.h"
+#include "src/base/check.h"
+#include "src/base/error.h"
+
+namespace pg {
+namespace {
+
+void check_mix_config(const MixConfig& config) {
+  if (config.min_order > config.max_order) {
+    throw Error("shortest n-grams are longer than the longest: \"" +
+                std::to_string(config.min_order) + "\"; set mix.min_order to at most " +
+                std::to_string(config.max_order));
+  }
+  if (config.linear_base + config.linear_range > 1) {
+    throw Error("the n-grams' weight passes 1: \"" +
+                std::to_string(config.linear_base + config.linear_range) +
+                "\"; lower mix.linear_base or mix.linear_range");
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<TokenMixer> make_mixer(const MixConfig& config, int64_t vocab_size,
+                                       int64_t expected_tokens) {
+  PG_CHECK(vocab_size >= 1 && vocab_size <= 65536, "tokens are 16 bits");
+  check_mix_config(config);
+  if (config.kind == "none") return nullptr;
+  if (config.kind == "tilt") return std::make_unique<TiltMixer>(config, expected_tokens);
+  if (config.kind == "linear") {
+    return std::make_unique<LinearMixer>(config, vocab_size, expected_tokens);
+  }
+  if (config.kind == "logit") {
+    return std::make_unique<LogitMixer>(config, vocab_size, expected_tokens);
+  }
+  throw Error("no such mixer: \"" + config.kind + "\"; use none, tilt, linear or logit");
+}
+
+}  // namespace pg

@@ -1,0 +1,16 @@
+// From recipe keys to the expert that they name.
+#pragma once
+#include <cstdint>
+#include <memory>
+
+#include "eval/mix/mix_config.h"
+#include "eval/mix/token_mixer.h"
+
+namespace pg {
+
+// Null for kind = none: the network's distribution is scored as it is. Throws Error for keys that
+// contradict each other and for a gate_start that is none.
+std::unique_ptr<TokenMixer> make_mixer(const MixConfig& config, int64_t vocab_size,
+                                       int64_t expected_tokens);
+
+}  // namespace pg

@@ -1,0 +1,57 @@
+// The ledger: owns the targets, asks a scorer for distributions, and adds up what the true tokens
+// cost. Nothing else makes a score.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "eval/score/scorer.h"
+#include "src/data/tokenizer.h"
+
+namespace pg {
+
+struct LedgerTotals {
+  double bits = 0;        // sum over targets, f64, in stream order
+  int64_t tokens = 0;     // targets
+  int64_t bytes = 0;      // that the targets stand for; BOS counts 0
+  int64_t documents = 0;  // BOS tokens in the stream
+  double bits_per_byte() const { return bytes > 0 ? bits / static_cast<double>(bytes) : 0.0; }
+  double loss_nats() const;  // mean per target
+};
+
+struct LedgerEvent {
+  const Block* block = nullptr;
+  const LedgerTotals* totals = nullptr;
+};
+
+// What an observer may watch while the ledger works; each may be empty. The audit's probes are
+// such observers and never part of a scorer.
+struct LedgerHooks {
+  std::function<void(int64_t target, const TokenDistribution&)> on_distribution;
+  std::function<void(int64_t target, int32_t token, double bits)> on_score;
+  std::function<void(const LedgerEvent&)> on_block;  // after close_block
+};
+
+class Ledger {
+ public:
+  // `stream`: all tokens, the first is context only. Both must outlive this. Throws Error for a
+  // stream without a target and for a token that is not in the table.
+  Ledger(std::span<const int32_t> stream, const ByteTable& bytes);
+
+  // Scores the whole stream once, in the scorer's order (checked: every target exactly once,
+  // ascending). Throws Error when a probability is not one: NaN, above 1 beyond rounding, or an
+  // order that leaves out or repeats targets.
+  LedgerTotals score(Scorer& scorer, const LedgerHooks& hooks = {}) const;
+  // As score(), but opens the block before each target with nothing but the tokens before it, as a
+  // decoder must. Slow.
+  LedgerTotals score_as_decoder(Scorer& scorer, const LedgerHooks& hooks = {}) const;
+
+ private:
+  LedgerTotals run(Scorer& scorer, const LedgerHooks& hooks, bool as_decoder) const;
+
+  std::span<const int32_t> stream_;
+  const ByteTable* bytes_;
+};
+
+}  // namespace pg

@@ -1,0 +1,147 @@
+// Windows run in two lanes, each with its own plan: most score their last `stride` positions alone,
+// which saves the head and half of the last block for the others; the first of a text scores all.
+//
+// A batch runs when a target of its is first asked for. Which windows share a batch follows from
+// the block's first target and the tokens before the target, so a decoder, which opens a block
+// again for each target with one token more, runs the same shapes on the same rows.
+#include "eval/score/network_scorer.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+
+#include "src/base/check.h"
+#include "src/base/hash.h"
+#include "src/model/model.h"
+
+namespace pg {
+namespace {
+
+WindowShape make_shape(const EvalConfig& config) {
+  const WindowShape shape = {config.context, config.stride};
+  check_window_shape(shape);
+  return shape;
+}
+
+// Windows of a batch: a learner's chunk needs no more than it holds.
+int64_t count_rows(const EvalConfig& config, const Learner* learner) {
+  const int64_t rows = std::max(config.batch_tokens / config.context, int64_t{1});
+  if (learner == nullptr) return rows;
+  const int64_t windows = (learner->chunk_targets() + config.stride - 1) / config.stride;
+  return std::clamp(windows, int64_t{1}, rows);
+}
+
+}  // namespace
+
+NetworkScorer::NetworkScorer(const UnpackedModel& model, const EvalConfig& config, Device& device,
+                             std::unique_ptr<TokenMixer> mixer, std::unique_ptr<Learner> learner)
+    : NetworkScorer(model.config(), model.tensors(), config, device, std::move(mixer),
+                    std::move(learner)) {}
+
+NetworkScorer NetworkScorer::for_diagnosis(const ModelConfig& model,
+                                           const std::vector<HostTensor>& tensors,
+                                           const EvalConfig& config, Device& device) {
+  return {model, tensors, config, device, nullptr, nullptr};
+}
+
+NetworkScorer::NetworkScorer(const ModelConfig& model, const std::vector<HostTensor>& tensors,
+                             const EvalConfig& config, Device& device,
+                             std::unique_ptr<TokenMixer> mixer, std::unique_ptr<Learner> learner)
+    : shape_(make_shape(config)),
+      by_document_(config.windows == "document"),
+      rows_(count_rows(config, learner.get())),
+      mixer_(std::move(mixer)),
+      learner_(std::move(learner)),
+      weights_(device, learner_ ? learner_->choose_params(model) : list_params(model),
+               /*with_gradients=*/learner_ != nullptr),
+      tail_(model, weights_, rows_, shape_.context, shape_.stride) {
+  weights_.upload(tensors);
+  if (shape_.stride < shape_.context) {
+    // A stream has one such window.
+    whole_.emplace(model, weights_, by_document_ ? rows_ : 1, shape_.context, shape_.context);
+  }
+  if (learner_) learner_->start(weights_);
+}
+
+std::vector<Block> NetworkScorer::plan_order(int64_t tokens) const {
+  PG_CHECK(!learner_ || learner_->chunk_targets() > 0, "a learner's chunk is empty");
+  return by_document_ ? plan_document_order(tokens) : plan_stream_order(tokens);
+}
+
+std::vector<Block> NetworkScorer::plan_stream_order(int64_t tokens) const {
+  std::vector<Block> blocks;
+  int64_t tail_windows = 0;  // of the last block
+  for (const EvalWindow& window : plan_windows(0, {0, tokens - 1}, shape_)) {
+    const int64_t first = first_target(window);
+    const auto chunk_of = [&](int64_t target) { return (target - 1) / learner_->chunk_targets(); };
+    const bool begins =
+        blocks.empty() ||
+        (learner_ ? chunk_of(first) != chunk_of(blocks.back().first) : tail_windows == rows_);
+    if (begins) {
+      blocks.push_back({.first = first, .count = 0});
+      tail_windows = 0;
+    }
+    blocks.back().count += window.scored();
+    if (window.scored() <= shape_.stride) ++tail_windows;
+  }
+  return blocks;
+}
+
+// Where documents begin is not known beforehand, so blocks are cut at fixed targets. Each may cut a
+// window in two; blocks of `rows` whole windows make that one run in `rows` more at most.
+std::vector<Block> NetworkScorer::plan_document_order(int64_t tokens) const {
+  const int64_t targets = learner_ ? learner_->chunk_targets() : rows_ * shape_.context;
+  std::vector<Block> blocks;
+  for (int64_t first = 1; first < tokens; first += targets) {
+    blocks.push_back({.first = first, .count = std::min(targets, tokens - first)});
+  }
+  return blocks;
+}
+
+void NetworkScorer::open_block(const Block& block, std::span<const int32_t> known) {
+  known_ = known;
+  const TargetRange range = {block.first - 1,
+                             std::min(block.end() - 1, static_cast<int64_t>(known.size()))};
+  const std::vector<EvalWindow> windows =
+      by_document_ ? plan_document_windows(known, range, shape_) : plan_windows(0, range, shape_);
+  tail_.clear();
+  if (whole_) whole_->clear();
+  windows_.clear();
+  for (const EvalWindow& window : windows) {
+    const bool is_tail = window.score_from >= shape_.context - shape_.stride;
+    WindowLane& lane = is_tail ? tail_ : *whole_;
+    windows_.push_back({.window = window, .lane = &lane, .number = lane.add(window)});
+  }
+}
+
+void NetworkScorer::predict(int64_t target, TokenDistribution& distribution) {
+  const auto at = std::partition_point(windows_.begin(), windows_.end(), [&](const Placed& placed) {
+    return end_target(placed.window) <= target;
+  });
+  PG_CHECK(at != windows_.end() && first_target(at->window) <= target,
+           "predict() of a target that the open block does not hold");
+  distribution.network = at->lane->predict(at->number, target, known_);
+  distribution.mixed.count = 0;
+  distribution.mixed.log_rest = 0.0f;
+  if (mixer_) mixer_->predict(distribution.network, distribution.mixed);
+}
+
+void NetworkScorer::perceive(int64_t /*target*/, int32_t token) {
+  if (mixer_) mixer_->learn(token);
+}
+
+void NetworkScorer::close_block(const ScoredBlock& scored) {
+  known_ = {};
+  windows_.clear();
+  if (!learner_) return;
+  learner_->learn(scored, weights_);
+  weights_.refresh_compute();
+}
+
+uint64_t NetworkScorer::state_hash() const {
+  const std::array<uint64_t, 2> parts = {mixer_ ? mixer_->state_hash() : 0,
+                                         learner_ ? learner_->state_hash() : 0};
+  return fnv1a(std::bit_cast<std::array<uint8_t, sizeof(parts)>>(parts));
+}
+
+}  // namespace pg

@@ -1,0 +1,74 @@
+// A model's distributions by sliding windows: the scorer behind every score. A mixer may reshape
+// them and a learner may train the weights on what is scored; with neither it is the plain score.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "eval/score/eval_config.h"
+#include "eval/score/learner.h"
+#include "eval/score/scorer.h"
+#include "eval/score/window_lane.h"
+#include "eval/score/window_schedule.h"
+#include "quant/format/unpack.h"
+#include "src/device/device.h"
+#include "src/model/model_config.h"
+#include "src/plan/weights.h"
+
+namespace pg {
+
+class NetworkScorer final : public Scorer {
+ public:
+  // Device must outlive this; mixer and learner may be null. Throws Error when the configuration
+  // does not fit the model.
+  NetworkScorer(const UnpackedModel& model, const EvalConfig& config, Device& device,
+                std::unique_ptr<TokenMixer> mixer = nullptr,
+                std::unique_ptr<Learner> learner = nullptr);
+  // Of weights that never were an artifact; score.h makes no Score of it.
+  static NetworkScorer for_diagnosis(const ModelConfig& model,
+                                     const std::vector<HostTensor>& tensors,
+                                     const EvalConfig& config, Device& device);
+
+  // Without a learner a block is what one batch of windows scores, with one a chunk of its.
+  std::vector<Block> plan_order(int64_t tokens) const override;
+  void open_block(const Block& block, std::span<const int32_t> known) override;
+  void predict(int64_t target, TokenDistribution& distribution) override;
+  void perceive(int64_t target, int32_t token) override;
+  void close_block(const ScoredBlock& scored) override;
+  uint64_t state_hash() const override;
+
+  // What it computes with, for comparing with the artifact.
+  std::vector<HostTensor> download_weights() const { return weights_.download(); }
+  int64_t windows_run() const { return tail_.windows_run() + whole_windows_run(); }
+
+ private:
+  // A window of the open block: which lane runs it, and its number there.
+  struct Placed {
+    EvalWindow window;
+    WindowLane* lane = nullptr;
+    int64_t number = 0;
+  };
+
+  NetworkScorer(const ModelConfig& model, const std::vector<HostTensor>& tensors,
+                const EvalConfig& config, Device& device, std::unique_ptr<TokenMixer> mixer,
+                std::unique_ptr<Learner> learner);
+  int64_t whole_windows_run() const { return whole_ ? whole_->windows_run() : 0; }
+  std::vector<Block> plan_stream_order(int64_t tokens) const;
+  std::vector<Block> plan_document_order(int64_t tokens) const;
+
+  WindowShape shape_;
+  bool by_document_;
+  int64_t rows_;  // windows of a batch
+  std::unique_ptr<TokenMixer> mixer_;
+  std::unique_ptr<Learner> learner_;
+  Weights weights_;
+  WindowLane tail_;                  // windows that score their last `stride` positions at most
+  std::optional<WindowLane> whole_;  // the first of a text; absent when those slide over nothing
+
+  std::span<const int32_t> known_;
+  std::vector<Placed> windows_;  // of the open block, as far as its tokens are known
+};
+
+}  // namespace pg

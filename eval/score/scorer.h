@@ -1,0 +1,72 @@
+// The contract between what predicts and what counts. The ledger owns the targets; a scorer gives a
+// full probability distribution for one, is told the token, and may then learn.
+//
+// Per block of consecutive targets, in the scorer's own static order:
+//   open_block(block, known)    network pass over what is known
+//   predict(t), perceive(t)     target by target, in order
+//   close_block(scored)         learning from what has been scored: test-time training
+//
+// Metered: open_block is called once a block with every token before its last target (teacher
+// forcing). Decoded: it is called before each target with the tokens before that target and no
+// others, because the decoder has no others. Both must give bitwise equal distributions, so a row
+// may depend only on the tokens before its target.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "eval/mix/token_mixer.h"
+
+namespace pg {
+
+// Targets first, first + 1, ...: target t is the token at position t of the stream, t >= 1.
+struct Block {
+  int64_t first = 1, count = 0;
+  int64_t end() const { return first + count; }
+};
+
+// The distribution of one target. Valid until the next call of the scorer that gave it.
+struct TokenDistribution {
+  NetworkDistribution network;
+  MixedDistribution mixed;
+
+  int64_t vocab_size() const { return static_cast<int64_t>(network.logits.size()); }
+  // The one path by which a score, a sum over the vocabulary and a coder see a probability; nats.
+  float log_prob(int32_t token) const { return mixed.log_prob(network, token); }
+};
+
+// Tokens whose scores are already in the ledger (law L4). Only the ledger makes one, and the
+// decoder, which has no tokens but those it has decoded.
+class ScoredBlock {
+ public:
+  const Block& block() const { return block_; }
+  // All tokens before block().end(): the block itself and what came before it.
+  std::span<const int32_t> tokens() const { return tokens_; }
+
+ private:
+  friend class Ledger;
+  friend class TextDecoder;
+  ScoredBlock(Block block, std::span<const int32_t> tokens) : block_(block), tokens_(tokens) {}
+  Block block_;
+  std::span<const int32_t> tokens_;
+};
+
+class Scorer {
+ public:
+  virtual ~Scorer() = default;
+  // The order of scoring for a stream of `tokens` tokens: every target 1 <= t < tokens exactly
+  // once, ascending. It depends on nothing but the length.
+  virtual std::vector<Block> plan_order(int64_t tokens) const = 0;
+  // known: the stream's first tokens; targets up to known.size() can be predicted afterwards. They
+  // stay where they are until the block is closed or opened again.
+  virtual void open_block(const Block& block, std::span<const int32_t> known) = 0;
+  virtual void predict(int64_t target, TokenDistribution& distribution) = 0;
+  // The target that was just scored.
+  virtual void perceive(int64_t target, int32_t token) = 0;
+  virtual void close_block(const ScoredBlock& scored) = 0;
+  // Of everything mutable that a later distribution depends on: weights, adapters, optimizer state,
+  // counts. Equal before open_block and after predict.
+  virtual uint64_t state_hash() const = 0;
+};
+
+}  // namespace pg

@@ -1,0 +1,136 @@
+#include "harness/bench/bench_train.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <vector>
+
+#include "harness/bench/bench_profile.h"
+#include "src/base/error.h"
+#include "src/base/rng.h"
+#include "src/base/threads.h"
+#include "src/device/registry/make_device.h"
+#include "src/model/model.h"
+#include "src/plan/plan.h"
+#include "src/train/optimizer.h"
+
+namespace pg {
+namespace {
+
+struct Shape {
+  const char* name;
+  ModelConfig model;
+  int64_t seq_len, batch_tokens, micro_batch_tokens;
+};
+
+// The two shapes that the peers are timed on too (scripts/bench_peers.py).
+std::vector<Shape> make_shapes() {
+  ModelConfig small;
+  small.layers = 4;
+  small.dim = 256;
+  small.heads = 4;
+  small.kv_heads = 2;
+  small.mlp_hidden = 768;
+  small.bigram_buckets = 0;
+  small.value_embed_layers = 0;
+  const ModelConfig record;  // the defaults: 11 x 512
+  return {{"small", small, 256, 16384, 4096}, {"record", record, 2048, 8192, 4096}};
+}
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+// One shape's weights, plan and optimizer on random tokens.
+class TrainLoop {
+ public:
+  TrainLoop(const Shape& shape, Device& device)
+      : shape_(shape),
+        weights_(device, list_params(shape.model), true),
+        plan_(shape.model, weights_, shape.micro_batch_tokens / shape.seq_len, shape.seq_len,
+              PlanMode::kTrain),
+        optimizer_(weights_, OptimizerConfig{}) {
+    weights_.initialise(1);
+    const CounterRng rng(1, kStreamTest);
+    std::vector<int32_t> ids(static_cast<size_t>(shape.micro_batch_tokens));
+    for (size_t i = 0; i < ids.size(); ++i) {
+      ids[i] = static_cast<int32_t>(rng.below(i, static_cast<uint64_t>(shape.model.vocab_size)));
+    }
+    plan_.load(ids, ids);
+  }
+
+  void step() {
+    const int64_t micro_batches = shape_.batch_tokens / shape_.micro_batch_tokens;
+    for (int64_t m = 0; m < micro_batches; ++m) {
+      plan_.run(m > 0, 1.0f / static_cast<float>(micro_batches));
+      plan_.mean_loss();
+    }
+    optimizer_.step(steps_++, 1.0);
+  }
+  double step_flops() const {
+    return plan_.flops() * static_cast<double>(shape_.batch_tokens / shape_.micro_batch_tokens);
+  }
+  void profile(std::vector<OpProfile>& profile) { plan_.plan().run_profiled(profile); }
+
+ private:
+  Shape shape_;
+  Weights weights_;
+  ModelPlan plan_;
+  Optimizer optimizer_;
+  int64_t steps_ = 0;
+};
+
+}  // namespace
+
+int run_bench_train(const BenchTrainOptions& options) {
+  const auto device = make_device(options.device);
+  bool found = false;
+  for (const Shape& shape : make_shapes()) {
+    if (options.shape != "all" && options.shape != shape.name) continue;
+    found = true;
+    const DevicePeak peak = device->measure_peak();
+    TrainLoop loop(shape, *device);
+    loop.step();
+    std::vector<double> step_s;
+    for (int64_t i = 0; i < options.steps; ++i) {
+      const auto start = std::chrono::steady_clock::now();
+      loop.step();
+      step_s.push_back(seconds_since(start));
+    }
+    std::sort(step_s.begin(), step_s.end());
+    const double best_s = step_s.front(), median_s = step_s[step_s.size() / 2];
+    const double tokens = static_cast<double>(shape.batch_tokens);
+    const double flops_per_s = loop.step_flops() / median_s;
+    if (options.json) {
+      fmt::print(
+          "{{\"shape\":\"{}\",\"params\":{},\"seq_len\":{},\"batch_tokens\":{},\"tokens_per_s\":{:."
+          "1f},"
+          "\"best_tokens_per_s\":{:.1f},\"gflops\":{:.1f},\"peak_gflops\":{:.1f}}}\n",
+          shape.name, count_params(shape.model), shape.seq_len, shape.batch_tokens,
+          tokens / median_s, tokens / best_s, flops_per_s / 1e9, peak.matmul_flops_per_s / 1e9);
+      continue;
+    }
+    fmt::print("{}: {:.2f}M parameters, {} x {}, T = {}, {} tokens a step, {}\n", shape.name,
+               static_cast<double>(count_params(shape.model)) / 1e6, shape.model.layers,
+               shape.model.dim, shape.seq_len, shape.batch_tokens, peak.description);
+    fmt::print("  median {:.1f} ms/step  {:.0f} tok/s   best {:.1f} ms  {:.0f} tok/s\n",
+               1e3 * median_s, tokens / median_s, 1e3 * best_s, tokens / best_s);
+    fmt::print("  {:.0f} GFLOP/s of {:.0f} measured peak = {:.1f} %   copy {:.1f} GB/s\n",
+               flops_per_s / 1e9, peak.matmul_flops_per_s / 1e9,
+               100 * flops_per_s / peak.matmul_flops_per_s, peak.copy_bytes_per_s / 1e9);
+    if (options.profile) {
+      std::vector<OpProfile> profile;
+      for (int64_t i = 0; i < options.steps; ++i) loop.profile(profile);
+      print_profile(profile, peak);
+    }
+    std::fflush(stdout);
+  }
+  if (!found) {
+    throw Error(fmt::format("unknown shape \"{}\"; use small, record or all", options.shape));
+  }
+  return 0;
+}
+
+}  // namespace pg

@@ -1,0 +1,209 @@
+#include "harness/bench/reference_coders.h"
+
+#include <brotli/decode.h>
+#include <brotli/encode.h>
+#include <fcntl.h>
+#include <lzma.h>
+#include <spawn.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <zstd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <ctime>
+#include <filesystem>
+#include <functional>
+
+#include "src/base/check.h"
+#include "src/base/error.h"
+
+extern char** environ;
+
+namespace pg {
+namespace {
+
+double seconds_of(const std::function<void()>& work) {
+  const double begin_s = computed_s();
+  work();
+  return computed_s() - begin_s;
+}
+
+using Coder = std::function<Bytes(std::span<const uint8_t>)>;
+
+ReferenceResult measure(const std::string& name, std::span<const uint8_t> raw, const Coder& encode,
+                        const Coder& decode) {
+  ReferenceResult result;
+  result.name = name;
+  Bytes packed, unpacked;
+  result.encode_s = seconds_of([&] { packed = encode(raw); });
+  result.decode_s = seconds_of([&] { unpacked = decode(packed); });
+  if (!std::ranges::equal(unpacked, raw))
+    throw Error(name + " does not give back what it was given");
+  result.bytes = static_cast<int64_t>(packed.size());
+  return result;
+}
+
+Bytes encode_zstd(std::span<const uint8_t> raw) {
+  Bytes out(ZSTD_compressBound(raw.size()));
+  const size_t size = ZSTD_compress(out.data(), out.size(), raw.data(), raw.size(), 22);
+  if (ZSTD_isError(size)) throw Error("zstd failed");
+  out.resize(size);
+  return out;
+}
+
+Bytes encode_lzma(std::span<const uint8_t> raw) {
+  lzma_options_lzma options = {};
+  if (lzma_lzma_preset(&options, 9 | LZMA_PRESET_EXTREME)) throw Error("lzma failed");
+  // The preset's dictionary of 64 MiB, but no larger than the data: the same stream, less memory.
+  options.dict_size =
+      static_cast<uint32_t>(std::clamp<size_t>(raw.size(), LZMA_DICT_SIZE_MIN, options.dict_size));
+  lzma_filter filters[] = {{LZMA_FILTER_LZMA2, &options}, {LZMA_VLI_UNKNOWN, nullptr}};
+  Bytes out(lzma_stream_buffer_bound(raw.size()));
+  size_t size = 0;
+  if (lzma_stream_buffer_encode(filters, LZMA_CHECK_NONE, nullptr, raw.data(), raw.size(),
+                                out.data(), &size, out.size()) != LZMA_OK) {
+    throw Error("lzma failed");
+  }
+  out.resize(size);
+  return out;
+}
+
+Bytes encode_brotli(std::span<const uint8_t> raw) {
+  size_t size = BrotliEncoderMaxCompressedSize(raw.size());
+  Bytes out(std::max<size_t>(size, 64));
+  size = out.size();
+  if (!BrotliEncoderCompress(BROTLI_MAX_QUALITY, BROTLI_MAX_WINDOW_BITS, BROTLI_MODE_GENERIC,
+                             raw.size(), raw.data(), &size, out.data())) {
+    throw Error("brotli failed");
+  }
+  out.resize(size);
+  return out;
+}
+
+// A folder of its own for an external program's files; removed on every way out.
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "pg_coder_XXXXXX").string();
+    if (::mkdtemp(pattern.data()) == nullptr) {
+      throw Error("cannot create a folder \"" + pattern + "\"; check TMPDIR");
+    }
+    path_ = pattern;
+  }
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  std::string file(const char* name) const { return (path_ / name).string(); }
+
+ private:
+  std::filesystem::path path_;
+};
+
+// No shell; its chatter is dropped. False when the program is not installed.
+bool run_program(std::vector<std::string> arguments) {
+  std::vector<char*> argv;
+  for (std::string& argument : arguments) argv.push_back(argument.data());
+  argv.push_back(nullptr);
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+  posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+  pid_t pid = 0;
+  const int status = posix_spawnp(&pid, argv[0], &actions, nullptr, argv.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  if (status == ENOENT) return false;
+  int exit_status = -1;
+  if (status != 0 || ::waitpid(pid, &exit_status, 0) != pid) {
+    throw Error("cannot run \"" + arguments[0] + "\"");
+  }
+  if (WIFEXITED(exit_status) && WEXITSTATUS(exit_status) == 127) return false;
+  if (exit_status != 0) throw Error("\"" + arguments[0] + "\" failed");
+  return true;
+}
+
+ReferenceResult measure_lrzip(std::span<const uint8_t> raw) {
+  const TemporaryFolder folder;
+  const std::string in = folder.file("raw"), packed = folder.file("packed"),
+                    out = folder.file("out");
+  bool installed = true;
+  const Coder encode = [&](std::span<const uint8_t> bytes) {
+    write_file_atomic(in, bytes);
+    installed = run_program({"lrzip", "-q", "-f", "-z", "-L9", "-p", "1", "-o", packed, in});
+    return installed ? read_file(packed) : Bytes();
+  };
+  const Coder decode = [&](std::span<const uint8_t> /*packed*/) {
+    if (!installed) return Bytes(raw.begin(), raw.end());
+    run_program({"lrzip", "-q", "-f", "-d", "-p", "1", "-o", out, packed});
+    return read_file(out);
+  };
+  ReferenceResult result = measure("lrzip -z -L9", raw, encode, decode);
+  if (!installed) result.bytes.reset();
+  return result;
+}
+
+}  // namespace
+
+double computed_s() {
+  timespec own = {};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &own);
+  rusage children = {};
+  ::getrusage(RUSAGE_CHILDREN, &children);
+  const auto microseconds = children.ru_utime.tv_usec + children.ru_stime.tv_usec;
+  return static_cast<double>(own.tv_sec + children.ru_utime.tv_sec + children.ru_stime.tv_sec) +
+         1e-9 * static_cast<double>(own.tv_nsec) + 1e-6 * static_cast<double>(microseconds);
+}
+
+std::vector<ReferenceResult> run_reference_coders(std::span<const uint8_t> raw, bool with_lrzip) {
+  const auto decode_zstd = [&](std::span<const uint8_t> packed) {
+    Bytes out(raw.size());
+    ZSTD_decompress(out.data(), out.size(), packed.data(), packed.size());
+    return out;
+  };
+  const auto decode_lzma = [&](std::span<const uint8_t> packed) {
+    Bytes out(raw.size());
+    uint64_t memory_limit = UINT64_MAX;
+    size_t read = 0, written = 0;
+    const lzma_ret status =
+        lzma_stream_buffer_decode(&memory_limit, 0, nullptr, packed.data(), &read, packed.size(),
+                                  out.data(), &written, out.size());
+    if (status != LZMA_OK) throw Error("lzma failed");
+    return out;
+  };
+  const auto decode_brotli = [&](std::span<const uint8_t> packed) {
+    Bytes out(raw.size());
+    size_t size = out.size();
+    BrotliDecoderDecompress(packed.size(), packed.data(), &size, out.data());
+    return out;
+  };
+  std::vector<ReferenceResult> results;
+  results.push_back(measure("zstd -22", raw, encode_zstd, decode_zstd));
+  results.push_back(measure("lzma -9e", raw, encode_lzma, decode_lzma));
+  results.push_back(measure("brotli -11", raw, encode_brotli, decode_brotli));
+  if (with_lrzip) results.push_back(measure_lrzip(raw));
+  return results;
+}
+
+Bytes pack_trits(std::span<const int8_t> codes) {
+  Bytes packed((codes.size() + 4) / 5);
+  for (size_t i = codes.size(); i-- > 0;) {
+    PG_CHECK(codes[i] >= -1 && codes[i] <= 1, "not a trit");
+    packed[i / 5] = static_cast<uint8_t>(packed[i / 5] * 3 + codes[i] + 1);
+  }
+  return packed;
+}
+
+void unpack_trits(std::span<const uint8_t> packed, std::span<int8_t> codes) {
+  PG_CHECK(packed.size() == (codes.size() + 4) / 5, "trits: sizes differ");
+  for (size_t i = 0; i < codes.size(); ++i) {
+    static constexpr int kPowers[] = {1, 3, 9, 27, 81};
+    codes[i] = static_cast<int8_t>(packed[i / 5] / kPowers[i % 5] % 3 - 1);
+  }
+}
+
+}  // namespace pg

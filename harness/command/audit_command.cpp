@@ -1,0 +1,184 @@
+// `train_gpt audit`: all probes on the scorer that a recipe asks for, a line each, and the
+// certificate.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <sstream>
+
+#include "eval/make_scorer.h"
+#include "eval/score.h"
+#include "harness/command/commands.h"
+#include "harness/recipe/recipe.h"
+#include "harness/record/certificate.h"
+#include "quant/method/seal.h"
+#include "src/base/bytes.h"
+#include "src/base/error.h"
+#include "src/data/corpus/corpus.h"
+#include "src/device/registry/make_device.h"
+#include "src/text/json_object.h"
+#include "src/text/text_escape.h"
+
+namespace pg {
+namespace {
+
+// Tokens that the probes run on, unless told otherwise: a window and then as many strides.
+constexpr int64_t kStrides = 16;
+// Windows of a forward pass, so that such a text makes several blocks; the score does not depend on
+// it.
+constexpr int64_t kBatchWindows = 4;
+
+std::vector<int32_t> read_start(const TokenStream& stream, int64_t tokens) {
+  std::vector<int32_t> text(static_cast<size_t>(std::min(tokens, stream.size())));
+  stream.read(0, text);
+  return text;
+}
+
+// The text's bytes by decoding it document by document: no table is involved. The first token is no
+// target.
+int64_t count_decoded_bytes(const Tokenizer& tokenizer, std::span<const int32_t> stream) {
+  size_t bytes = 0;
+  std::vector<int32_t> document;
+  for (size_t i = 0; i <= stream.size(); ++i) {
+    if (i == stream.size() || stream[i] == kBosId) {
+      bytes += tokenizer.decode(document).size();
+      document.clear();
+    }
+    if (i < stream.size() && stream[i] != kBosId) document.push_back(stream[i]);
+  }
+  return static_cast<int64_t>(bytes);
+}
+
+// A cut inside a character would be decoded as a replacement mark of three bytes.
+void drop_cut_character(const Tokenizer& tokenizer, std::vector<int32_t>& text) {
+  constexpr std::string_view kReplacement = "\xef\xbf\xbd";
+  while (text.size() > 1 && tokenizer.decode(std::span(text).last(1)) == kReplacement) {
+    text.pop_back();
+  }
+}
+
+double find_number(const std::vector<JsonNumber>& numbers, std::string_view key) {
+  for (const JsonNumber& number : numbers) {
+    if (number.key == key) return number.value;
+  }
+  return -1;
+}
+
+// Times as the record beside the artifact states them, where there is one.
+AuditBudget collect_budget(const AuditCommand& command, const Recipe& recipe) {
+  AuditBudget budget;
+  budget.code_bytes = counted_code_bytes();
+  budget.model_bytes = static_cast<int64_t>(std::filesystem::file_size(command.artifact));
+  budget.cap_bytes = recipe.quant.cap_bytes;
+  budget.train_cap_s = recipe.train.wallclock_s > 0 ? recipe.train.wallclock_s : 600;
+  budget.eval_cap_s = recipe.eval.wallclock_s > 0 ? recipe.eval.wallclock_s : 600;
+  const auto folder = command.artifact.parent_path();
+  if (std::vector<JsonNumber> numbers;
+      std::filesystem::exists(folder / "submission.json") &&
+      read_json_numbers(read_text_file(folder / "submission.json"), numbers)) {
+    budget.train_s = find_number(numbers, "wallclock_seconds");
+    budget.eval_s = find_number(numbers, "eval_time_s");
+  }
+  if (!std::filesystem::exists(folder / "tape.jsonl")) return budget;
+  std::istringstream lines(read_text_file(folder / "tape.jsonl"));
+  for (std::string line; std::getline(lines, line);) {
+    std::vector<JsonNumber> numbers;
+    if (!read_json_numbers(line, numbers)) continue;
+    if (const double train_s = find_number(numbers, "train_s"); train_s >= 0) {
+      budget.step_times_s.push_back(train_s);
+    }
+  }
+  return budget;
+}
+
+void print_probe(const ProbeResult& probe) {
+  fmt::print("{:<5}{:<26}{:<9}{}\n", probe.id, probe.name, verdict_name(probe.verdict),
+             escape_terminal(probe.reason));
+}
+
+// By the numbers of their ids: V1, V2, ..., V16.
+void sort_probes(std::vector<ProbeResult>& probes) {
+  std::sort(probes.begin(), probes.end(), [](const ProbeResult& a, const ProbeResult& b) {
+    return std::stoi(a.id.substr(1)) < std::stoi(b.id.substr(1));
+  });
+}
+
+ProbeResult search_train(const AuditCommand& command, const Recipe& recipe,
+                         const Tokenizer& tokenizer, const TokenStream& val) {
+  const std::string& shards =
+      command.train_shards.empty() ? recipe.data.train_shards : command.train_shards;
+  if (shards.empty()) {
+    return {"V12",
+            "overlap of train and val",
+            Verdict::kNotRun,
+            "no training shards given; see --train",
+            {}};
+  }
+  check_tokenizer_of_shards(shards, tokenizer.sha256());
+  return probe_overlap(TokenStream::open(shards, tokenizer.vocab_size()), val,
+                       tokenizer.byte_table());
+}
+
+}  // namespace
+
+int audit_artifact(const AuditCommand& command) {
+  const Recipe recipe = load_recipe(command.recipe, command.sets, process_environment).recipe;
+  if (recipe.data.val_shards.empty() || recipe.data.tokenizer.empty()) {
+    throw Error("audit: no validation text or tokenizer; give --recipe, or --data and --tokenizer");
+  }
+  const UnpackedModel model = unpack_file(command.artifact);
+  const Tokenizer tokenizer(recipe.data.tokenizer);
+  check_tokenizer(model, tokenizer);
+  check_tokenizer_of_shards(recipe.data.val_shards, tokenizer.sha256());
+  const TokenStream val = TokenStream::open(recipe.data.val_shards, model.config().vocab_size);
+  const auto device = make_device(recipe.track.device);
+  EvalConfig eval = recipe.eval;
+  eval.batch_tokens = std::min(eval.batch_tokens, kBatchWindows * eval.context);
+  std::vector<int32_t> text =
+      read_start(val, command.tokens > 0 ? command.tokens : eval.context + kStrides * eval.stride);
+  drop_cut_character(tokenizer, text);
+  const auto tokens = static_cast<int64_t>(text.size());
+
+  AuditSubject subject;
+  const ScoringConfig scoring(eval, recipe.ttt, recipe.mix);
+  subject.make_scorer = [&] { return make_scorer(model, scoring, *device, tokens); };
+  subject.vocab_size = model.config().vocab_size;
+  subject.bytes = &tokenizer.byte_table();
+  subject.recount_bytes = [&](std::span<const int32_t> stream) {
+    return count_decoded_bytes(tokenizer, stream);
+  };
+  const AuditOptions options;
+  Certificate certificate;
+  certificate.probes = audit_scorer(subject, text, options);
+  certificate.probes.push_back(probe_budget(collect_budget(command, recipe)));
+  certificate.probes.push_back(search_train(command, recipe, tokenizer, val));
+  const auto scorer = make_scorer(model, scoring, *device, tokens);
+  // Read again: what is scored must be what lies in the file.
+  certificate.probes.push_back(
+      probe_weights(scorer->download_weights(), unpack_file(command.artifact).tensors()));
+  sort_probes(certificate.probes);
+
+  certificate.artifact_sha256 = hex(model.artifact_sha256());
+  certificate.tokenizer_sha256 = hex(tokenizer.sha256());
+  certificate.val_fingerprint = val.fingerprint();
+  certificate.val_tokens = val.size();
+  certificate.audited_tokens = tokens;
+  certificate.blocks = static_cast<int64_t>(scorer->plan_order(tokens).size());
+  certificate.seed = options.seed;
+  certificate.configuration = list_score_keys(recipe);
+  for (const ProbeResult& probe : certificate.probes) print_probe(probe);
+  if (certificate.blocks < 3) {
+    fmt::print(stderr,
+               "audit: the text makes {} of the scorer's blocks; what it learns between blocks "
+               "shows only with more --tokens\n",
+               certificate.blocks);
+  }
+  fmt::print("verdict {}\n", verdict_name(certificate.verdict()));
+  if (!command.out.empty()) {
+    write_file_atomic(command.out / "certificate.md", write_certificate_markdown(certificate));
+    write_file_atomic(command.out / "certificate.json", write_certificate_json(certificate));
+  }
+  return certificate.verdict() == Verdict::kPass ? 0 : 1;
+}
+
+}  // namespace pg

@@ -1,0 +1,28 @@
+// From weights to a sealed artifact, as `run` and `pack` both do it.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "harness/recipe/recipe.h"
+#include "quant/method/calibration.h"
+#include "quant/method/quantize.h"
+#include "src/data/batches.h"
+#include "src/device/device.h"
+
+namespace pg {
+
+// Whether the recipe's quantiser asks for calibration at all.
+bool needs_calibration(const QuantConfig& quant);
+// Hessians and sensitivities on quant.calibration_tokens of training text, in the loader's order;
+// empty when the recipe needs none.
+Calibration calibrate_weights(const Recipe& recipe, const std::vector<HostTensor>& weights,
+                              const Batches& batches, Device& device);
+
+QuantResult quantize_weights(const Recipe& recipe, const std::vector<HostTensor>& weights,
+                             const Sha256& tokenizer_sha256, const Calibration& calibration,
+                             int64_t code_bytes);
+
+// What each tensor was given: bits, step, bytes, predicted loss; a table for people.
+std::string format_allocation(const std::vector<TensorLedger>& ledger);
+
+}  // namespace pg

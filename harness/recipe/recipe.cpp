@@ -1,0 +1,132 @@
+// Recipes: merging the three sources, the canonical text and the printed table of keys.
+#include "harness/recipe/recipe.h"
+
+#include <fmt/format.h>
+
+#include "harness/recipe/config_fields.h"
+#include "harness/recipe/recipe_value.h"
+#include "src/base/bytes.h"
+#include "src/base/error.h"
+#include "src/base/hash.h"
+#include "src/text/text_escape.h"
+
+namespace pg {
+
+LoadedRecipe load_recipe(const std::filesystem::path& file, const std::vector<std::string>& sets,
+                         const EnvironmentLookup& environment) {
+  LoadedRecipe loaded;
+  if (!file.empty()) apply_toml(loaded.recipe, read_text_file(file), file.string());
+  apply_environment(loaded.recipe, environment, loaded.overrides);
+  for (const std::string& assignment : sets) {
+    loaded.overrides.push_back(apply_override(loaded.recipe, assignment));
+  }
+  return loaded;
+}
+
+void apply_environment(Recipe& recipe, const EnvironmentLookup& environment,
+                       std::vector<RecipeOverride>& overrides) {
+  if (!environment) return;
+  std::vector<RecipeOverride> found;
+  visit_recipe_fields(recipe, [&](const char* section, const FieldInfo& info, auto&) {
+    if (*info.environment == '\0') return;
+    const char* value = environment(info.environment);
+    if (value == nullptr) return;
+    found.push_back({info.environment, fmt::format("{}.{}", section, info.key), value});
+  });
+  for (const RecipeOverride& o : found) {
+    const ValuePlace place = {fmt::format("environment variable {}: ", o.source)};
+    set_recipe_value(recipe, o.key, PlainText{o.value}, place);
+    overrides.push_back(o);
+  }
+}
+
+RecipeOverride apply_override(Recipe& recipe, std::string_view assignment) {
+  const size_t equals = assignment.find('=');
+  if (equals == std::string_view::npos) {
+    throw Error(fmt::format("--set: no value: \"{}\"; write --set section.key=value",
+                            escape_terminal(assignment)));
+  }
+  const RecipeOverride o = {"--set", std::string(assignment.substr(0, equals)),
+                            std::string(assignment.substr(equals + 1))};
+  set_recipe_value(recipe, o.key, PlainText{o.value}, {"--set: "});
+  return o;
+}
+
+void check_recipe(const Recipe& recipe) {
+  const std::string model_problem = check_model_config(recipe.model);
+  if (!model_problem.empty()) throw Error("recipe: [model] " + model_problem);
+  const TrainConfig& train = recipe.train;
+  const auto require_multiple = [](const char* key, int64_t value, const char* of, int64_t unit) {
+    if (value % unit == 0) return;
+    throw Error(fmt::format("recipe: {} is no multiple of {}: \"{}\"; the nearest is {}", key, of,
+                            value, (value + unit - 1) / unit * unit));
+  };
+  require_multiple("train.micro_batch_tokens", train.micro_batch_tokens, "train.seq_len",
+                   train.seq_len);
+  require_multiple("train.batch_tokens", train.batch_tokens, "train.micro_batch_tokens",
+                   train.micro_batch_tokens);
+  if (recipe.eval.stride > recipe.eval.context) {
+    throw Error(
+        fmt::format("recipe: eval.stride is larger than eval.context: \"{}\"; give at most {}",
+                    recipe.eval.stride, recipe.eval.context));
+  }
+  if (train.wallclock_s == 0 && train.max_steps == 0) {
+    throw Error("recipe: neither train.wallclock_s nor train.max_steps: \"0\"; set one of them");
+  }
+}
+
+std::string write_recipe(const Recipe& recipe, RecipeComments comments) {
+  std::string text, section_before;
+  visit_recipe_fields(recipe, [&](const char* section, const FieldInfo& info, const auto& member) {
+    if (section_before != section) {
+      text += fmt::format("{}[{}]\n", text.empty() ? "" : "\n", section);
+      section_before = section;
+    }
+    if (comments == RecipeComments::kHelp) text += fmt::format("# {}\n", info.help);
+    text += fmt::format("{} = {}\n", info.key, format_value(member));
+  });
+  return text;
+}
+
+std::string hash_recipe(const Recipe& recipe) {
+  return hex(sha256(as_bytes(write_recipe(recipe))));
+}
+
+std::string describe_recipe_keys() {
+  std::string text, section_before;
+  const Recipe defaults;
+  visit_recipe_fields(defaults,
+                      [&](const char* section, const FieldInfo& info, const auto& member) {
+                        if (section_before != section) {
+                          text += fmt::format("{}[{}]\n", text.empty() ? "" : "\n", section);
+                          section_before = section;
+                        }
+                        text += fmt::format("  {:<28}{}\n", info.key, info.help);
+                        std::string facts = fmt::format("default {}", format_value(member));
+                        const std::string range = describe_range(info);
+                        if (!range.empty()) facts += ", " + range;
+                        if (range.empty() && *info.unit != '\0')
+                          facts += fmt::format(", in {}", info.unit);
+                        if (*info.environment != '\0')
+                          facts += fmt::format(", environment {}", info.environment);
+                        text += fmt::format("  {:<28}({})\n", "", facts);
+                      });
+  return text;
+}
+
+std::string describe_difference(const Recipe& now, const Recipe& before) {
+  std::vector<std::string> values_before;
+  visit_recipe_fields(before, [&](const char*, const FieldInfo&, const auto& member) {
+    values_before.push_back(format_value(member));
+  });
+  std::string difference;
+  size_t index = 0;
+  visit_recipe_fields(now, [&](const char* section, const FieldInfo& info, const auto& member) {
+    const std::string value = format_value(member), &was = values_before[index++];
+    if (!difference.empty() || value == was) return;
+    difference = fmt::format("{}.{} is {}, was {}", section, info.key, value, was);
+  });
+  return difference;
+}
+
+}  // namespace pg

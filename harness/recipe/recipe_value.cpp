@@ -1,0 +1,187 @@
+// Typed assignment of recipe keys: one place where every check happens, whatever the value came
+// from.
+#include "harness/recipe/recipe_value.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include "harness/recipe/config_fields.h"
+#include "src/base/error.h"
+#include "src/text/nearest_name.h"
+#include "src/text/text_escape.h"
+
+namespace pg {
+namespace {
+
+std::string show(const RecipeValue& value) {
+  return std::visit(
+      [](const auto& v) -> std::string {
+        using Value = std::decay_t<decltype(v)>;
+        if constexpr (std::is_same_v<Value, PlainText>) {
+          return escape_terminal(v.text);
+        } else if constexpr (std::is_same_v<Value, std::string>) {
+          return escape_terminal(v);
+        } else {
+          return format_value(v);
+        }
+      },
+      value);
+}
+
+// The whole of `text` as a number; from_chars knows no locale, leading space or trailing rubbish.
+template <class Number>
+bool read_number(std::string_view text, Number& number) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return error == std::errc() && end == text.data() + text.size();
+}
+
+bool convert(const RecipeValue& value, int64_t& out) {
+  if (const auto* v = std::get_if<int64_t>(&value)) return out = *v, true;
+  const auto* plain = std::get_if<PlainText>(&value);
+  return plain != nullptr && read_number(plain->text, out);
+}
+
+bool convert(const RecipeValue& value, double& out) {
+  if (const auto* v = std::get_if<double>(&value)) return out = *v, std::isfinite(out);
+  if (const auto* v = std::get_if<int64_t>(&value)) return out = static_cast<double>(*v), true;
+  const auto* plain = std::get_if<PlainText>(&value);
+  return plain != nullptr && read_number(plain->text, out) && std::isfinite(out);
+}
+
+bool convert(const RecipeValue& value, bool& out) {
+  if (const auto* v = std::get_if<bool>(&value)) return out = *v, true;
+  const auto* plain = std::get_if<PlainText>(&value);
+  if (plain == nullptr) return false;
+  const std::string& text = plain->text;
+  out = text == "true" || text == "1";  // the community writes 1 and 0
+  return out || text == "false" || text == "0";
+}
+
+bool convert(const RecipeValue& value, std::string& out) {
+  if (const auto* v = std::get_if<std::string>(&value)) return out = *v, is_utf8(out);
+  const auto* plain = std::get_if<PlainText>(&value);
+  if (plain != nullptr) out = plain->text;
+  return plain != nullptr && is_utf8(out);
+}
+
+const char* type_name(const int64_t&) { return "an integer"; }
+const char* type_name(const double&) { return "a number"; }
+const char* type_name(const bool&) { return "true or false"; }
+const char* type_name(const std::string&) { return "UTF-8 text in quotes"; }
+
+bool is_in_range(const FieldInfo& info, int64_t value) {
+  return static_cast<double>(value) >= info.min && static_cast<double>(value) <= info.max;
+}
+bool is_in_range(const FieldInfo& info, double value) {
+  return value >= info.min && value <= info.max;
+}
+bool is_in_range(const FieldInfo&, bool) { return true; }
+
+std::vector<std::string> split_choices(std::string_view choices) {
+  std::vector<std::string> names;
+  while (!choices.empty()) {
+    const size_t bar = choices.find('|');
+    names.emplace_back(choices.substr(0, bar));
+    choices.remove_prefix(bar == std::string_view::npos ? choices.size() : bar + 1);
+  }
+  return names;
+}
+
+bool is_in_range(const FieldInfo& info, const std::string& value) {
+  if (*info.choices == '\0') return true;
+  for (const std::string& choice : split_choices(info.choices)) {
+    if (choice == value) return true;
+  }
+  return false;
+}
+
+template <class Member>
+void assign(const FieldInfo& info, std::string_view full_key, const RecipeValue& value,
+            const ValuePlace& place, Member& member) {
+  Member converted = {};
+  if (!convert(value, converted)) {
+    throw Error(fmt::format("{}wrong type for {}: \"{}\"; give {}", place.prefix, full_key,
+                            show(value), type_name(member)));
+  }
+  if (!is_in_range(info, converted)) {
+    throw Error(fmt::format("{}{} is out of range: \"{}\"; give {}", place.prefix, full_key,
+                            show(value), describe_range(info)));
+  }
+  member = converted;
+}
+
+std::string format_limit(double limit) {
+  std::string text = fmt::format("{}", limit);
+  if (text.ends_with(".0")) text.resize(text.size() - 2);
+  return text;
+}
+
+}  // namespace
+
+std::vector<std::string> list_sections() {
+  std::vector<std::string> sections;
+  const Recipe defaults;
+  visit_recipe_fields(defaults, [&](const char* section, const FieldInfo&, auto&) {
+    if (sections.empty() || sections.back() != section) sections.emplace_back(section);
+  });
+  return sections;
+}
+
+void fail_unknown_key(std::string_view full_key, const ValuePlace& place) {
+  const std::string_view key = full_key.substr(full_key.find('.') + 1);
+  std::vector<std::string> known, bare;  // "model.layers", "layers"
+  std::string nearest;
+  const Recipe defaults;
+  visit_recipe_fields(defaults, [&](const char* section, const FieldInfo& info, auto&) {
+    known.push_back(fmt::format("{}.{}", section, info.key));
+    bare.emplace_back(info.key);
+    if (nearest.empty() && key == info.key) nearest = known.back();  // right key, wrong section
+  });
+  if (nearest.empty()) nearest = find_nearest_name(full_key, known);
+  if (nearest.empty()) {
+    const auto found = std::find(bare.begin(), bare.end(), find_nearest_name(key, bare));
+    if (found != bare.end()) nearest = known[static_cast<size_t>(found - bare.begin())];
+  }
+  throw Error(fmt::format("{}unknown key: \"{}\"; {}", place.prefix, escape_terminal(full_key),
+                          nearest.empty() ? "see train_gpt recipe --help-keys"
+                                          : fmt::format("did you mean \"{}\"?", nearest)));
+}
+
+void set_recipe_value(Recipe& recipe, std::string_view full_key, const RecipeValue& value,
+                      const ValuePlace& place) {
+  bool is_known = false;
+  visit_recipe_fields(recipe, [&](const char* section, const FieldInfo& info, auto& member) {
+    if (full_key != fmt::format("{}.{}", section, info.key)) return;
+    is_known = true;
+    assign(info, full_key, value, place, member);
+  });
+  if (!is_known) fail_unknown_key(full_key, place);
+}
+
+std::string format_value(int64_t value) { return fmt::format("{}", value); }
+std::string format_value(double value) {
+  const std::string text = fmt::format("{}", value);
+  const bool is_integral = text.find_first_not_of("-0123456789") == std::string::npos;
+  return is_integral ? text + ".0" : text;  // without the point TOML reads an integer
+}
+std::string format_value(bool value) { return value ? "true" : "false"; }
+std::string format_value(const std::string& value) {
+  return fmt::format("\"{}\"", escape_toml(value));
+}
+
+std::string describe_range(const FieldInfo& info) {
+  if (*info.choices != '\0') return fmt::format("one of {}", info.choices);
+  const std::string unit = *info.unit == '\0' ? "" : fmt::format(" {}", info.unit);
+  const bool has_min = std::isfinite(info.min), has_max = std::isfinite(info.max);
+  if (has_min && has_max) {
+    return fmt::format("{} to {}{}", format_limit(info.min), format_limit(info.max), unit);
+  }
+  if (has_min) return fmt::format("at least {}{}", format_limit(info.min), unit);
+  if (has_max) return fmt::format("at most {}{}", format_limit(info.max), unit);
+  return {};
+}
+
+}  // namespace pg

@@ -1,0 +1,45 @@
+// One recipe value on its way from text into a typed, range-checked field.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "harness/recipe/recipe.h"
+#include "src/base/field.h"
+
+namespace pg {
+
+// A value as TOML types it, or plain text from the environment or the command line, whose type the
+// field decides.
+struct PlainText {
+  std::string text;
+};
+using RecipeValue = std::variant<int64_t, double, bool, std::string, PlainText>;
+
+// Where a value came from, ready to stand before a message: "recipe.toml:7: ".
+struct ValuePlace {
+  std::string prefix;
+};
+
+// Sets "section.key"; throws Error for an unknown key, a wrong type, a value out of range or an
+// unknown choice.
+void set_recipe_value(Recipe& recipe, std::string_view full_key, const RecipeValue& value,
+                      const ValuePlace& place);
+
+// Section names in table order.
+std::vector<std::string> list_sections();
+// Throws Error that names the nearest known key.
+[[noreturn]] void fail_unknown_key(std::string_view full_key, const ValuePlace& place);
+
+// As in the canonical recipe: shortest text that reads back to the same value.
+std::string format_value(int64_t value);
+std::string format_value(double value);
+std::string format_value(bool value);
+std::string format_value(const std::string& value);  // quoted
+
+// "1 to 128", "at most 5 s", "a|b|c"; empty when everything is allowed.
+std::string describe_range(const FieldInfo& info);
+
+}  // namespace pg

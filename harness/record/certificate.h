@@ -1,0 +1,31 @@
+// What an audit found, for people and for programs. The same findings always give the same bytes.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "eval/audit/audit.h"
+#include "harness/recipe/recipe.h"
+
+namespace pg {
+
+struct Certificate {
+  std::string artifact_sha256, tokenizer_sha256;
+  uint64_t val_fingerprint = 0;
+  int64_t val_tokens = 0;
+  int64_t audited_tokens = 0;  // of val, from its start
+  int64_t blocks = 0;          // that these make in the scorer's order
+  uint64_t seed = 0;
+  std::string configuration;  // the recipe's keys that the score depends on
+  std::vector<ProbeResult> probes;
+
+  Verdict verdict() const { return combine_verdicts(probes); }
+};
+
+std::string write_certificate_markdown(const Certificate& certificate);
+std::string write_certificate_json(const Certificate& certificate);
+
+// The sections of a recipe that say how an artifact is scored, as write_recipe gives them.
+std::string list_score_keys(const Recipe& recipe);
+
+}  // namespace pg

@@ -1,0 +1,81 @@
+#include "harness/record/progress_line.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <string_view>
+#include <utility>
+
+#include "src/text/text_format.h"
+
+namespace pg {
+
+std::string format_progress(const StepReport& report, int64_t max_steps) {
+  std::string text =
+      fmt::format("step {}/{}  {:.1f} ms  {} tok/s  loss {:.4f}  lr x{:.2f}", report.step,
+                  max_steps, report.step_s * 1e3, format_count(report.tokens_per_s),
+                  report.loss_nats, report.lr_multiplier);
+  if (report.speed_of_light > 0) {
+    text += fmt::format("  {:.0f}% of peak", report.speed_of_light * 100);
+  }
+  if (report.time_left_s > 0) text += fmt::format("  {:.0f} s left", report.time_left_s);
+  if (report.projected_bytes > 0) {
+    text += fmt::format("  ~{} B", format_thousands(report.projected_bytes));
+  }
+  return text;
+}
+
+std::string format_progress(const EvalProgress& progress) {
+  const auto total = static_cast<double>(progress.tokens_total > 0 ? progress.tokens_total : 1);
+  return fmt::format("eval {:.0f}%  {:.4f} bits/byte",
+                     100 * static_cast<double>(progress.tokens_done) / total,
+                     progress.bits_per_byte);
+}
+
+ProgressLine::ProgressLine(std::FILE* out, TerminalStyle style, bool use_colour)
+    : out_(out), style_(style), use_colour_(use_colour) {}
+
+ProgressLine::ProgressLine(ProgressLine&& other) noexcept
+    : out_(other.out_),
+      style_(other.style_),
+      use_colour_(other.use_colour_),
+      is_open_(std::exchange(other.is_open_, false)) {}
+
+ProgressLine ProgressLine::for_stream(std::FILE* out) {
+  const char* term = std::getenv("TERM");
+  const char* no_colour = std::getenv("NO_COLOR");
+  const bool is_terminal =
+      ::isatty(::fileno(out)) == 1 && term != nullptr && std::string_view(term) != "dumb";
+  const bool use_colour = is_terminal && (no_colour == nullptr || *no_colour == '\0');
+  return {out, is_terminal ? TerminalStyle::kRewrite : TerminalStyle::kPlain, use_colour};
+}
+
+void ProgressLine::show(const std::string& text, bool is_logged) {
+  if (style_ == TerminalStyle::kPlain) {
+    if (is_logged) print(text);
+    return;
+  }
+  std::fprintf(out_, "\r%s\x1b[K", text.c_str());
+  std::fflush(out_);
+  is_open_ = true;
+}
+
+void ProgressLine::print(const std::string& line) {
+  if (is_open_) std::fputs("\r\x1b[K", out_);
+  is_open_ = false;
+  std::fprintf(out_, "%s\n", line.c_str());
+  std::fflush(out_);
+}
+
+void ProgressLine::warn(const std::string& message) {
+  print(fmt::format("{}warning:{} {}", use_colour_ ? "\x1b[33m" : "", use_colour_ ? "\x1b[0m" : "",
+                    message));
+}
+
+void ProgressLine::finish() {
+  if (is_open_) std::fputc('\n', out_);
+  is_open_ = false;
+}
+
+}  // namespace pg

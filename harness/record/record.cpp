@@ -1,0 +1,97 @@
+#include "harness/record/record.h"
+
+#include <fmt/format.h>
+
+#include "harness/record/report_svg.h"
+#include "src/base/bytes.h"
+#include "src/text/json_object.h"
+
+namespace pg {
+namespace {
+
+double step_avg_ms(const RunResult& result) {
+  const int64_t steps = result.steps > 0 ? result.steps : 1;
+  return result.times.train_s * 1e3 / static_cast<double>(steps);
+}
+
+JsonObject seed_result(const RunResult& result) {
+  return JsonObject()
+      .add("val_loss", result.score.loss_nats)
+      .add("val_bpb", result.score.bits_per_byte)
+      .add("pre_quant_val_bpb", result.pre_quant.bits_per_byte)
+      .add("quantized_val_bpb", result.roundtrip.bits_per_byte)
+      .add("artifact_bytes", result.pack.total_bytes)
+      .add("artifact_sha256", result.artifact_sha256)
+      .add("steps", result.steps)
+      .add("step_avg_ms", step_avg_ms(result))
+      .add("train_wallclock_ms", result.times.train_s * 1e3)
+      .add("eval_time_s", result.times.eval_s)
+      .add("val_tokens", result.scored_tokens)
+      .add("val_bytes", result.scored_bytes);
+}
+
+// The community's keys, each computed or true by construction: this program has no optimisation on
+// validation text, no n-gram cache, and scores nothing but bytes that it unpacked. A budget of 0
+// means that there is none.
+JsonObject compliance(const RunResult& result) {
+  const auto is_within = [](double used_s, double budget_s) {
+    return budget_s == 0 || used_s <= budget_s;
+  };
+  const TimeLedger& times = result.times;
+  return JsonObject()
+      .add("artifact_under_cap", result.pack.total_bytes <= result.pack.cap_bytes)
+      .add("train_under_budget",
+           is_within(times.budgeted_train_s(), result.recipe.train.wallclock_s))
+      .add("eval_under_budget", is_within(times.eval_s, result.recipe.eval.wallclock_s))
+      .add("artifact_under_16mb", result.pack.total_bytes < 16'000'000)
+      .add("train_under_600s", times.budgeted_train_s() <= 600)
+      .add("eval_under_600s", times.eval_s <= 600)
+      .add("three_seeds", false)
+      .add("single_pass", true)
+      .add("no_slot", true)
+      .add("no_ttt", result.recipe.ttt.kind == "none")
+      .add("no_pre_quant_ttt", true)
+      .add("no_etlb", true)
+      .add("no_ngram_cache", result.recipe.mix.kind == "none");
+}
+
+}  // namespace
+
+std::string write_submission_json(const RunResult& result) {
+  const RecordConfig& record = result.recipe.record;
+  const int64_t seed = result.recipe.train.seed;
+  JsonObject json;
+  json.add("author", record.author).add("github_id", record.github_id);
+  json.add("name", record.name).add("blurb", record.blurb);
+  json.add("date", result.date).add("track", result.recipe.track.name);
+  json.add("val_loss", result.score.loss_nats).add("val_bpb", result.score.bits_per_byte);
+  json.add("seeds", std::vector<int64_t>{seed});
+  json.add("seed_results", JsonObject().add(fmt::format("{}", seed), seed_result(result)));
+  json.add("pre_quant_val_loss", result.pre_quant.loss_nats);
+  json.add("pre_quant_val_bpb", result.pre_quant.bits_per_byte);
+  json.add("bytes_total", result.pack.total_bytes).add("bytes_code", result.pack.code_bytes);
+  json.add("bytes_model", result.pack.model_bytes).add("bytes_cap", result.pack.cap_bytes);
+  json.add("model_params", result.facts.params);
+  json.add("train_steps", result.steps).add("train_tokens", result.tokens);
+  json.add("step_avg_ms", step_avg_ms(result));
+  json.add("wallclock_seconds", result.times.budgeted_train_s())
+      .add("eval_time_s", result.times.eval_s);
+  json.add("total_time_s", result.times.total_s).add("first_step_s", result.times.first_step_s);
+  json.add("hardware", result.facts.hardware).add("device", result.facts.device);
+  json.add("track_hardware", result.recipe.track.hardware);
+  json.add("program", result.facts.program).add("threads", result.facts.threads);
+  json.add("recipe_sha256", hash_recipe(result.recipe));
+  json.add("tokenizer_sha256", result.facts.tokenizer_sha256);
+  json.add("compliance", compliance(result));
+  return json.pretty();
+}
+
+void write_record(const RunFolder& folder, const RunResult& result) {
+  write_file_atomic(folder.plot(), draw_loss_curve(result.curve, result.recipe.record.name));
+  write_file_atomic(folder.readme(), write_record_readme(result));
+  write_file_atomic(folder.submission(), write_submission_json(result));
+  std::error_code ignored;  // a checkpoint that stays is only in the way
+  std::filesystem::remove(folder.checkpoint(), ignored);
+}
+
+}  // namespace pg

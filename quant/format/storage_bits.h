@@ -1,0 +1,33 @@
+// How each parameter is stored: the one routing rule that quantiser, forecast and projection share.
+#pragma once
+#include <string>
+
+#include "quant/format/quant_config.h"
+#include "src/plan/weights.h"
+
+namespace pg {
+
+constexpr int kHalfBits = 16;  // QuantTensor::bits of a tensor kept in fp16
+
+// Largest code magnitude of b bits: symmetric, so that -q exists for every q.
+constexpr int max_code(int bits) { return (1 << (bits - 1)) - 1; }
+
+inline bool is_mlp(const ParamSpec& spec) { return spec.name.find(".mlp.") != std::string::npos; }
+
+// Small tensors and vectors stay in fp16: they cost little and one scale for a whole vector would
+// hurt most there.
+inline int storage_bits(const ParamSpec& spec, const QuantConfig& quant) {
+  if (spec.elements() <= quant.keep_fp16_elements || spec.rows == 1 || spec.cols == 1) {
+    return kHalfBits;
+  }
+  if (spec.group == ParamGroup::kEmbedding) return static_cast<int>(quant.embed_bits);
+  return static_cast<int>(is_mlp(spec) ? quant.mlp_bits : quant.matrix_bits);
+}
+
+// SDClip's largest code in standard deviations of the row.
+inline double clip_sigmas(const ParamSpec& spec, const QuantConfig& quant) {
+  if (spec.group == ParamGroup::kEmbedding) return quant.embed_clip_sigmas;
+  return is_mlp(spec) ? quant.mlp_clip_sigmas : quant.matrix_clip_sigmas;
+}
+
+}  // namespace pg

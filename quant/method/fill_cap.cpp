@@ -1,0 +1,107 @@
+// Regula falsi on log scale, from a guess by the estimate. A weight costs -log2(step) bits plus a
+// constant, so the slope is known; what is left is noise of some bytes, for which the bracket is
+// kept.
+#include "quant/method/fill_cap.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <numbers>
+
+#include "src/base/error.h"
+
+namespace pg {
+namespace {
+
+constexpr int kMaxEstimates = 12, kMaxMeasurements = 48;
+constexpr double kMaxLogScale = 40;  // e^40: every code is zero long before
+
+// log scale and the bytes over the target there.
+struct Point {
+  double x = 0, over = 0;
+};
+
+class Search {
+ public:
+  Search(double bytes_per_log, double least_x) : slope_(bytes_per_log), least_x_(least_x) {}
+
+  void add(Point p) {
+    last_ = p;
+    if (p.over <= 0) {
+      if (!has_fit_ || p.x < fit_.x) fit_ = p;
+      if (!has_fit_ || p.over > best_.over) best_ = p;
+      has_fit_ = true;
+    } else {
+      if (!has_excess_ || p.x > excess_.x) excess_ = p;
+      has_excess_ = true;
+    }
+  }
+  // The next scale to look at.
+  double next() const {
+    if (!has_fit_ || !has_excess_ || fit_.x <= excess_.x) {
+      // One side only: by the known slope, a bit further so that the other side is met.
+      const double way = last_.over / slope_;
+      return clamp(last_.x + 1.02 * way + (last_.over > 0 ? 1e-6 : -1e-6));
+    }
+    const double share = excess_.over / (excess_.over - fit_.over + 1e-9);
+    // Not closer to an end than a tenth: one end would else stay for ever.
+    return excess_.x + std::fmin(std::fmax(share, 0.1), 0.9) * (fit_.x - excess_.x);
+  }
+  // Error feedback makes the size jump by some hundred bytes at the slightest change: where the
+  // bracket closed on such a jump, other scales nearby land otherwise. Spread evenly (multiples of
+  // the golden ratio) over what 400 bytes less to 800 more than the best fit's amount to.
+  double next_beside_noise(int attempt) const {
+    const double place = std::fmod(0.6180339887 * attempt, 1.0);
+    return clamp(best_.x - (1200 * place - 400) / slope_);
+  }
+  bool has_fit() const { return has_fit_; }
+  const Point& best() const { return best_; }
+  // The scales that enclose the target lie closer than jumps can be told from slope.
+  bool is_narrow() const { return has_fit_ && has_excess_ && (fit_.x - excess_.x) * slope_ < 64; }
+
+ private:
+  double clamp(double x) const { return std::fmin(std::fmax(x, least_x_), kMaxLogScale); }
+  double slope_, least_x_;
+  Point last_, fit_, excess_, best_;  // fit, excess: the finest that fits, the coarsest too large
+  bool has_fit_ = false, has_excess_ = false;
+};
+
+}  // namespace
+
+double fill_cap(const FillTask& task) {
+  const double target = static_cast<double>(task.target_bytes);
+  const double slope = std::fmax(task.elements / 8 / std::numbers::ln2, 1.0);
+  const double least_x = std::log(std::fmax(task.least_scale, 1e-30));
+
+  Search rough(slope, least_x);
+  double x = std::fmax(0.0, least_x);
+  for (int i = 0; i < kMaxEstimates; ++i) {
+    const Point p{x, task.estimate(std::exp(x)) - target};
+    rough.add(p);
+    if (std::fabs(p.over) < 0.002 * target || (p.over < 0 && p.x <= least_x)) break;
+    x = rough.next();
+  }
+
+  Search search(slope, least_x);
+  double measured_x = x;
+  int64_t bytes = 0;
+  for (int i = 0; i < kMaxMeasurements; ++i) {
+    measured_x = x;
+    bytes = task.measure(std::exp(x));
+    search.add({x, static_cast<double>(bytes - task.target_bytes)});
+    const int64_t free_bytes = task.target_bytes - bytes;
+    if (free_bytes >= 0 && (free_bytes <= kFillSlackBytes || x <= least_x)) return std::exp(x);
+    x = search.is_narrow() ? search.next_beside_noise(i) : search.next();
+  }
+  if (!search.has_fit()) {
+    throw Error(fmt::format(
+        "the artifact cannot fit under the cap: {} bytes over even with the coarsest steps; train "
+        "a smaller model (model.layers, model.mlp_hidden, model.bigram_buckets) or raise "
+        "quant.cap_bytes",
+        bytes - task.target_bytes));
+  }
+  if (measured_x != search.best().x) task.measure(std::exp(search.best().x));
+  return std::exp(search.best().x);
+}
+
+}  // namespace pg

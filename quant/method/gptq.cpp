@@ -1,0 +1,257 @@
+// The published form works with the Cholesky factor of H^-1. With H = U D U^T, U unit upper
+// triangular, the same sweep needs neither an inverse nor a second factor: the error of a row is
+//   e H e^T = sum_k D_k (e U)_k^2,  (e U)_k = w_k + sum_{j<k} e_j U_jk - q_k,  e_j = w_j - q_j,
+// and GPTQ makes each term as small as it can in turn, by rounding w_k + sum_{j<k} e_j U_jk.
+// U D U^T comes from the ordinary Cholesky factor of H with its indices reversed.
+#include "quant/method/gptq.h"
+
+#include <Eigen/Cholesky>
+#include <Eigen/Core>
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "src/base/check.h"
+#include "src/base/error.h"
+#include "src/base/threads.h"
+
+namespace pg {
+namespace {
+
+using RowMajorFloats = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+using RowMajorDoubles = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+
+// Errors of earlier blocks arrive by a matrix product, those within a block one by one. 64 rows of
+// 2048 errors stay in the second-level cache.
+constexpr int64_t kBlockColumns = 64;
+constexpr int64_t kChunkRows = 64;
+
+size_t at(int64_t index) { return static_cast<size_t>(index); }
+
+// What one place of the processing order needs to round its column.
+struct Place {
+  int64_t column;
+  bool dead;
+  float factor;            // of the step
+  const float* row_steps;  // [rows]
+  float limit;
+  double conditional;
+};
+
+std::vector<Place> list_places(const GptqFactor& factor, const RoundingGrid& grid) {
+  std::vector<Place> places;
+  for (size_t k = 0; k < factor.order.size(); ++k) {
+    const int64_t column = factor.order[k];
+    const bool is_fine = column >= grid.fine_begin && column < grid.fine_end;
+    places.push_back({.column = column,
+                      .dead = factor.dead[at(column)] != 0,
+                      .factor = grid.col_factors.empty() ? 1.0f : grid.col_factors[at(column)],
+                      .row_steps = is_fine ? grid.fine_row_steps.data() : grid.row_steps.data(),
+                      .limit = static_cast<float>(is_fine ? grid.fine_max_code : grid.max_code),
+                      .conditional = static_cast<double>(factor.conditional[k])});
+  }
+  return places;
+}
+
+// One chunk of rows through all columns.
+class RowSweep {
+ public:
+  RowSweep(int64_t cols, const std::vector<Place>& places, const float* feedback)
+      : cols_(cols),
+        places_(places),
+        feedback_(feedback, cols, cols),
+        errors_(Eigen::MatrixXf::Zero(kChunkRows, cols)),
+        weights_(kChunkRows, kBlockColumns),
+        targets_(kChunkRows, kBlockColumns) {}
+
+  // `values` and `codes` begin at row `first`; row_errors are those of the chunk.
+  void run(const float* values, int64_t first, int64_t rows, int8_t* codes, double* row_errors) {
+    for (int64_t begin = 0; begin < cols_; begin += kBlockColumns) {
+      const int64_t width = std::min(kBlockColumns, cols_ - begin);
+      load_block(values, rows, begin, width);
+      if (begin > 0) {
+        targets_.leftCols(width).noalias() +=
+            errors_.leftCols(begin) * feedback_.block(0, begin, begin, width);
+      }
+      for (int64_t k = 0; k < width; ++k) {
+        const Place& place = places_[at(begin + k)];
+        round_column(place, first, rows, weights_.col(k).data(), targets_.col(k).data(),
+                     errors_.col(begin + k).data(), codes + place.column, row_errors);
+        for (int64_t next = k + 1; next < width; ++next) {
+          add_scaled(feedback_(begin + k, begin + next), errors_.col(begin + k).data(),
+                     targets_.col(next).data());
+        }
+      }
+    }
+  }
+
+ private:
+  // Rows past the last of a short chunk stay zero, as do their errors.
+  void load_block(const float* values, int64_t rows, int64_t begin, int64_t width) {
+    weights_.setZero();
+    for (int64_t r = 0; r < rows; ++r) {
+      for (int64_t k = 0; k < width; ++k) {
+        const Place& place = places_[at(begin + k)];
+        weights_(r, k) = place.dead ? 0.0f : values[r * cols_ + place.column];
+      }
+    }
+    targets_ = weights_;
+  }
+
+  void round_column(const Place& place, int64_t first, int64_t rows, const float* weights,
+                    const float* targets, float* errors, int8_t* codes, double* row_errors) const {
+    const float* const row_steps = place.row_steps + first;
+    float rounded[kChunkRows] = {};
+#pragma omp simd
+    for (int64_t r = 0; r < rows; ++r) {
+      const float step = row_steps[r] * place.factor;
+      const float ratio = step > 0 ? targets[r] / step : 0.0f;
+      rounded[r] = std::nearbyint(std::clamp(ratio, -place.limit, place.limit));
+      errors[r] = weights[r] - rounded[r] * step;
+      const auto left = static_cast<double>(targets[r] - rounded[r] * step);
+      row_errors[r] += place.conditional * left * left;
+    }
+    for (int64_t r = 0; r < rows; ++r) codes[r * cols_] = static_cast<int8_t>(rounded[r]);
+  }
+
+  static void add_scaled(float factor, const float* x, float* y) {
+#pragma omp simd
+    for (int64_t r = 0; r < kChunkRows; ++r) y[r] += factor * x[r];
+  }
+
+  int64_t cols_;
+  const std::vector<Place>& places_;
+  Eigen::Map<const RowMajorFloats> feedback_;  // [cols, cols]
+  // By columns in processing order, so that a column's rows lie together.
+  Eigen::MatrixXf errors_;             // [kChunkRows, cols] w - q
+  Eigen::MatrixXf weights_, targets_;  // [kChunkRows, kBlockColumns] before and after feedback
+};
+
+void check_grid(const RoundingGrid& grid, int64_t rows, int64_t cols) {
+  const auto are_finite = [](std::span<const float> steps) {
+    return std::all_of(steps.begin(), steps.end(), [](float s) { return std::isfinite(s); });
+  };
+  PG_CHECK(grid.max_code >= 1 && grid.max_code <= 127, "codes are int8");
+  PG_CHECK(std::ssize(grid.row_steps) == rows && are_finite(grid.row_steps),
+           "row steps must be finite, one a row");
+  PG_CHECK(grid.col_factors.empty() || std::ssize(grid.col_factors) == cols,
+           "column factors must be [cols] or empty");
+  if (grid.fine_begin == grid.fine_end) return;
+  PG_CHECK(0 <= grid.fine_begin && grid.fine_begin < grid.fine_end && grid.fine_end <= cols,
+           "fine columns lie in the matrix");
+  PG_CHECK(grid.fine_max_code >= 1 && grid.fine_max_code <= 127, "codes are int8");
+  PG_CHECK(std::ssize(grid.fine_row_steps) == rows && are_finite(grid.fine_row_steps),
+           "fine row steps must be finite, one a row");
+}
+
+// Descending diagonal; equal ones keep their order.
+std::vector<int32_t> sort_columns(std::span<const double> diagonal) {
+  std::vector<int32_t> order(diagonal.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](int32_t a, int32_t b) {
+    return diagonal[static_cast<size_t>(a)] > diagonal[static_cast<size_t>(b)];
+  });
+  return order;
+}
+
+// Lower Cholesky factor of H with `diagonal` in place of its own and its places reversed.
+RowMajorDoubles factor_reversed(std::span<const float> hessian, std::span<const double> diagonal,
+                                const std::vector<int32_t>& order) {
+  const auto cols = std::ssize(order);
+  RowMajorDoubles lower(cols, cols);
+  parallel_ranges(cols, 64, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t row = order[at(cols - 1 - i)];
+      for (int64_t j = 0; j < i; ++j) {
+        lower(i, j) = static_cast<double>(hessian[at(row * cols + order[at(cols - 1 - j)])]);
+      }
+      lower(i, i) = diagonal[at(row)];
+    }
+  });
+  const Eigen::LLT<Eigen::Ref<RowMajorDoubles>> cholesky(lower);  // in place
+  // A NaN is no failure to Eigen, but it reaches the last pivot.
+  if (cholesky.info() != Eigen::Success || !std::isfinite(lower(cols - 1, cols - 1))) {
+    throw Error(
+        "hessian is not positive definite after damping; raise the damping or check that "
+        "the calibration activations are finite");
+  }
+  return lower;
+}
+
+}  // namespace
+
+GptqFactor factor_hessian(std::span<const float> hessian, int64_t cols, double damping) {
+  PG_CHECK(cols > 0 && std::ssize(hessian) == cols * cols, "hessian must be [cols, cols]");
+  GptqFactor out;
+  std::vector<double> diagonal(at(cols));
+  double live_sum = 0, live = 0;
+  for (int64_t c = 0; c < cols; ++c) {
+    diagonal[at(c)] = static_cast<double>(hessian[at(c * cols + c)]);
+    out.dead.push_back(diagonal[at(c)] == 0);
+    live_sum += diagonal[at(c)];
+    live += !out.dead.back();
+  }
+  // A dead column is alone in its row and column: any positive diagonal does.
+  const double mean = live > 0 ? live_sum / live : 1.0;
+  for (int64_t c = 0; c < cols; ++c) {
+    diagonal[at(c)] = (out.dead[at(c)] ? mean : diagonal[at(c)]) + damping * mean;
+  }
+  out.order = sort_columns(diagonal);
+
+  const RowMajorDoubles lower = factor_reversed(hessian, diagonal, out.order);
+  out.feedback.assign(at(cols * cols), 0.0f);
+  out.conditional.resize(at(cols));
+  std::vector<double> inverse(at(cols));
+  for (int64_t j = 0; j < cols; ++j) {
+    const double root = lower(cols - 1 - j, cols - 1 - j);
+    out.conditional[at(j)] = static_cast<float>(root * root);
+    inverse[at(j)] = 1 / root;
+  }
+  parallel_ranges(cols, 64, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      for (int64_t j = i; j < cols; ++j) {
+        out.feedback[at(i * cols + j)] =
+            static_cast<float>(lower(cols - 1 - i, cols - 1 - j) * inverse[at(j)]);
+      }
+    }
+  });
+  return out;
+}
+
+GptqResult quantize_gptq(std::span<const float> values, int64_t rows, int64_t cols,
+                         const GptqFactor& factor, const RoundingGrid& grid) {
+  PG_CHECK(rows > 0 && std::ssize(values) == rows * cols, "values must be [rows, cols]");
+  PG_CHECK(std::ssize(factor.order) == cols, "the factor is of another width");
+  check_grid(grid, rows, cols);
+  const std::vector<Place> places = list_places(factor, grid);
+  GptqResult out{.codes = std::vector<int8_t>(values.size()),
+                 .row_errors = std::vector<double>(at(rows))};
+  parallel_ranges(rows, kChunkRows, [&](int64_t begin, int64_t end) {
+    RowSweep(cols, places, factor.feedback.data())
+        .run(values.data() + begin * cols, begin, end - begin, out.codes.data() + begin * cols,
+             out.row_errors.data() + begin);
+  });
+  return out;
+}
+
+std::vector<double> hessian_row_errors(std::span<const float> difference, int64_t rows,
+                                       int64_t cols, std::span<const float> hessian) {
+  PG_CHECK(std::ssize(difference) == rows * cols, "difference must be [rows, cols]");
+  PG_CHECK(std::ssize(hessian) == cols * cols, "hessian must be [cols, cols]");
+  // In double: errors that lie where H is small are differences of far larger products.
+  const RowMajorDoubles h =
+      Eigen::Map<const RowMajorFloats>(hessian.data(), cols, cols).cast<double>();
+  std::vector<double> errors(at(rows));
+  parallel_ranges(rows, kChunkRows, [&](int64_t begin, int64_t end) {
+    const RowMajorDoubles e =
+        Eigen::Map<const RowMajorFloats>(difference.data() + begin * cols, end - begin, cols)
+            .cast<double>();
+    const RowMajorDoubles product = e * h;
+    for (int64_t r = begin; r < end; ++r) {
+      errors[at(r)] = product.row(r - begin).dot(e.row(r - begin));
+    }
+  });
+  return errors;
+}
+
+}  // namespace pg

@@ -1,0 +1,328 @@
+#include "quant/method/matrix_quantizer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "quant/format/half.h"
+#include "quant/format/step_grid.h"
+#include "quant/format/storage_bits.h"
+#include "quant/method/gptq_lite.h"
+#include "quant/method/row_steps.h"
+#include "src/base/check.h"
+#include "src/base/error.h"
+#include "src/base/threads.h"
+
+namespace pg {
+namespace {
+
+// A row that calibration hardly met still has some effect: its weight is at least this share of the
+// matrix's mean. Keeps steps within a factor of 8 of each other on that side.
+constexpr double kLeastRowWeight = 1.0 / 64;
+constexpr double kPublishedScaleFloor = 1.0 / 31;
+constexpr int kWidestCode = 127;
+
+std::span<const float> row_of(const HostTensor& w, int64_t r) {
+  return std::span(w.values).subspan(static_cast<size_t>(r * w.spec.cols),
+                                     static_cast<size_t>(w.spec.cols));
+}
+
+void require_finite_scale(uint16_t half, const HostTensor& w, size_t row) {
+  if (is_finite_half(half)) return;
+  throw Error(fmt::format(
+      "weight is too large for fp16: the scale of row {} of \"{}\" passes 65504; go back to an "
+      "earlier checkpoint or lower the learning rate",
+      row, w.spec.name));
+}
+
+std::vector<uint16_t> to_halves(const HostTensor& w, const std::vector<float>& steps,
+                                double scale) {
+  std::vector<uint16_t> halves;
+  for (const float step : steps) {
+    halves.push_back(half_from_float(static_cast<float>(scale * static_cast<double>(step))));
+    require_finite_scale(halves.back(), w, halves.size() - 1);
+  }
+  return halves;
+}
+
+std::vector<float> row_max_steps(const HostTensor& w, int64_t begin, int64_t count, int limit) {
+  std::vector<float> steps;
+  for (int64_t r = 0; r < w.spec.rows; ++r) {
+    float largest = 0;
+    for (const float v :
+         row_of(w, r).subspan(static_cast<size_t>(begin), static_cast<size_t>(count))) {
+      largest = std::max(largest, std::fabs(v));
+    }
+    steps.push_back(largest / static_cast<float>(limit));
+  }
+  return steps;
+}
+
+// The grid of a tensor in the form that rounding takes.
+struct GridSteps {
+  std::vector<float> rows, cols, fine_rows;
+
+  explicit GridSteps(const QuantTensor& t) {
+    for (int64_t r = 0; r < t.rows; ++r) {
+      const auto row = static_cast<size_t>(r);
+      rows.push_back(t.is_factored ? static_cast<float>(t.step * offset_factor(t.row_offsets[row]))
+                                   : float_from_half(t.halves[row]));
+    }
+    if (t.is_factored) {
+      for (const int8_t offset : t.col_offsets) {
+        cols.push_back(static_cast<float>(offset_factor(offset)));
+      }
+    }
+    for (const uint16_t half : t.fine.scales) fine_rows.push_back(float_from_half(half));
+  }
+
+  RoundingGrid grid(const QuantTensor& t) const {
+    return {.max_code = t.is_factored ? kWidestCode : max_code(t.bits),
+            .row_steps = rows,
+            .col_factors = cols,
+            .fine_begin = t.fine.begin,
+            .fine_end = t.fine.begin + t.fine.count,
+            .fine_max_code = kWidestCode,
+            .fine_row_steps = fine_rows};
+  }
+};
+
+float step_of(const RoundingGrid& grid, size_t r, size_t c) {
+  const auto column = static_cast<int64_t>(c);
+  if (column >= grid.fine_begin && column < grid.fine_end) return grid.fine_row_steps[r];
+  return grid.row_steps[r] * (grid.col_factors.empty() ? 1.0f : grid.col_factors[c]);
+}
+
+std::vector<int8_t> round_to_nearest(const HostTensor& w, const RoundingGrid& grid) {
+  std::vector<int8_t> codes(w.values.size());
+  parallel_ranges(w.spec.rows, 64, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      const std::span<const float> row = row_of(w, r);
+      for (size_t c = 0; c < row.size(); ++c) {
+        const bool fine =
+            static_cast<int64_t>(c) >= grid.fine_begin && static_cast<int64_t>(c) < grid.fine_end;
+        const auto limit = static_cast<float>(fine ? grid.fine_max_code : grid.max_code);
+        const float step = step_of(grid, static_cast<size_t>(r), c);
+        const float x = step > 0 ? row[c] / step : 0.0f;
+        codes[static_cast<size_t>(r * w.spec.cols) + c] =
+            static_cast<int8_t>(std::nearbyint(std::clamp(x, -limit, limit)));
+      }
+    }
+  });
+  return codes;
+}
+
+// A factored grid has as many levels as it needs: the smallest width that holds its codes.
+int needed_bits(const std::vector<int8_t>& codes) {
+  int largest = 0;
+  for (const int8_t code : codes) largest = std::max<int>(largest, std::abs(code));
+  int bits = 2;
+  while (max_code(bits) < largest) ++bits;
+  return bits;
+}
+
+}  // namespace
+
+MatrixQuantizer::MatrixQuantizer(const HostTensor& weights, const QuantConfig& quant,
+                                 const SensitivityTerm* sensitivity,
+                                 std::shared_ptr<const GptqFactor> factor)
+    : weights_(&weights), quant_(&quant), sensitivity_(sensitivity), factor_(std::move(factor)) {
+  const bool by_sensitivity = quant.steps == "sensitivity";
+  if (sensitivity_ == nullptr &&
+      (by_sensitivity || quant.rounding == "gptq" || quant.steps == "sdclip_hessian")) {
+    throw Error(fmt::format(
+        "no calibration for \"{}\": steps \"{}\" with rounding \"{}\" need it; give training "
+        "text, or set quant.steps = \"sdclip\" and quant.rounding = \"nearest\"",
+        weights.spec.name, quant.steps, quant.rounding));
+  }
+  if (by_sensitivity) choose_sensitivity_offsets();
+  least_scale_ = find_least_scale();
+}
+
+void MatrixQuantizer::choose_sensitivity_offsets() {
+  const auto rows = static_cast<size_t>(weights_->spec.rows);
+  const auto cols = static_cast<size_t>(weights_->spec.cols);
+  const bool feedback = quant_->rounding == "gptq";
+  double mean_weight = 0;
+  for (const float w : sensitivity_->row_weight) mean_weight += static_cast<double>(w);
+  mean_weight = std::max(mean_weight / static_cast<double>(rows), 1e-30);
+
+  std::vector<double> log_rows(rows), log_cols(cols);  // log2 of the wanted factors
+  double row_mean = 0, col_mean = 0;
+  for (size_t r = 0; r < rows; ++r) {
+    const double w =
+        std::max(static_cast<double>(sensitivity_->row_weight[r]), kLeastRowWeight * mean_weight);
+    row_mean += log_rows[r] = -0.5 * std::log2(w);
+  }
+  for (size_t k = 0; k < cols; ++k) {
+    const auto c = static_cast<size_t>(factor_->order[k]);
+    const double variance = feedback ? static_cast<double>(factor_->conditional[k])
+                                     : static_cast<double>(sensitivity_->hessian[c * cols + c]);
+    col_mean += log_cols[c] = -0.5 * std::log2(std::max(variance, 1e-30));
+  }
+  row_mean /= static_cast<double>(rows);
+  col_mean /= static_cast<double>(cols);
+  base_step_ = std::exp2(row_mean + col_mean);
+  for (const double x : log_rows) {
+    row_offsets_.push_back(static_cast<int8_t>(nearest_offset(std::exp2(x - row_mean))));
+  }
+  for (const double x : log_cols) {
+    col_offsets_.push_back(static_cast<int8_t>(nearest_offset(std::exp2(x - col_mean))));
+  }
+  for (int64_t r = 0; r < weights_->spec.rows; ++r) {
+    const std::span<const float> row = row_of(*weights_, r);
+    double widest = 0;
+    for (size_t c = 0; c < cols; ++c) {
+      const double w = std::fabs(static_cast<double>(row[c]));
+      widest = std::max(widest, w / (kWidestCode * offset_factor(col_offsets_[c])));
+    }
+    widest_steps_.push_back(widest);
+  }
+}
+
+void MatrixQuantizer::set_fine_columns(int64_t begin, int64_t count) {
+  fine_begin_ = begin;
+  fine_count_ = count;
+}
+
+QuantTensor MatrixQuantizer::make_grid(double scale) const {
+  const HostTensor& w = *weights_;
+  QuantTensor t{.name = w.spec.name, .rows = w.spec.rows, .cols = w.spec.cols};
+  t.bits = storage_bits(w.spec, *quant_);
+  const std::string& steps = quant_->steps;
+  if (steps == "sensitivity") {
+    t.is_factored = true;
+    t.step = static_cast<float>(scale * base_step_);
+    t.row_offsets = row_offsets_;
+    t.col_offsets = col_offsets_;
+    for (size_t r = 0; r < row_offsets_.size(); ++r) {  // a row whose codes would clip is coarser
+      const double needed = std::ceil(4 * std::log2(widest_steps_[r] / (scale * base_step_)));
+      t.row_offsets[r] =
+          static_cast<int8_t>(std::clamp<double>(needed, row_offsets_[r], kMaxOffset));
+    }
+  } else if (steps == "ternary") {
+    t.bits = 2;
+    t.halves = to_halves(w, ternary_steps(w.values, t.rows, t.cols), 1.0);
+  } else if (steps == "row_max") {
+    t.halves = to_halves(w, row_max_steps(w, 0, t.cols, max_code(t.bits)), scale);
+  } else if (steps == "sdclip") {
+    t.halves = to_halves(
+        w, sdclip_steps(w.values, t.rows, t.cols, clip_sigmas(w.spec, *quant_), max_code(t.bits)),
+        scale);
+  } else if (steps == "sdclip_hessian") {
+    t.halves =
+        to_halves(w,
+                  sdclip_hessian_steps(
+                      w.values, t.rows, t.cols, hessian_diagonal(*sensitivity_, t.cols),
+                      clip_sigmas(w.spec, *quant_), quant_->hessian_lambda, max_code(t.bits)),
+                  scale);
+  } else {
+    const double floor =
+        std::max(quant_->scale_floor, quant_->fill_cap ? scale * kPublishedScaleFloor : 0.0);
+    QuantizedRows rows = quantize_gptq_lite(
+        w.values, t.rows, t.cols,
+        {.bits = t.bits, .scale_floor = floor, .per_row = steps == "gptq_lite_row"});
+    t.codes = std::move(rows.codes);
+    t.halves = std::move(rows.scales);
+    for (size_t r = 0; r < t.halves.size(); ++r) require_finite_scale(t.halves[r], w, r);
+  }
+  if (fine_count_ > 0 && !t.is_factored) {
+    t.fine = {.begin = fine_begin_,
+              .count = fine_count_,
+              .scales = to_halves(w, row_max_steps(w, fine_begin_, fine_count_, kWidestCode), 1.0)};
+  }
+  return t;
+}
+
+QuantizedMatrix MatrixQuantizer::quantize(double scale) const {
+  const HostTensor& w = *weights_;
+  QuantizedMatrix out{.tensor = make_grid(scale)};
+  QuantTensor& t = out.tensor;
+  const GridSteps steps(t);
+  const RoundingGrid grid = steps.grid(t);
+  std::vector<double> row_errors;
+  if (quant_->rounding == "gptq") {
+    GptqResult rounded = quantize_gptq(w.values, t.rows, t.cols, *factor_, grid);
+    t.codes = std::move(rounded.codes);
+    row_errors = std::move(rounded.row_errors);
+  } else {
+    t.codes = round_to_nearest(w, grid);
+    if (sensitivity_ != nullptr) {
+      std::vector<float> difference = dequantize(t, w.spec).values;
+      for (size_t i = 0; i < difference.size(); ++i) difference[i] -= w.values[i];
+      row_errors = hessian_row_errors(difference, t.rows, t.cols, sensitivity_->hessian);
+    }
+  }
+  if (t.is_factored) t.bits = needed_bits(t.codes);
+  for (size_t r = 0; r < row_errors.size(); ++r) {
+    out.loss_nats += 0.5 * static_cast<double>(sensitivity_->row_weight[r]) * row_errors[r];
+  }
+  return out;
+}
+
+QuantTensor MatrixQuantizer::quantize_nearest(double scale) const {
+  QuantTensor t = make_grid(scale);
+  const GridSteps steps(t);
+  t.codes = round_to_nearest(*weights_, steps.grid(t));
+  return t;
+}
+
+double MatrixQuantizer::find_least_scale() const {
+  const std::string& steps = quant_->steps;
+  if (steps == "ternary") return 1;  // its steps do not scale
+  // The published methods clip on purpose; finer than a third of their steps nobody went.
+  if (steps != "sensitivity") return steps.starts_with("gptq_lite") ? 1e-6 : 1.0 / 3;
+  double least = std::numeric_limits<double>::infinity();
+  for (size_t r = 0; r < widest_steps_.size(); ++r) {
+    least = std::min(least, widest_steps_[r] / (base_step_ * offset_factor(row_offsets_[r])));
+  }
+  return least;
+}
+
+SensitivityTerm combine_terms(const Sensitivity& sensitivity) {
+  PG_CHECK(!sensitivity.terms.empty(), "a sensitivity without terms");
+  if (sensitivity.terms.size() == 1) return sensitivity.terms.front();
+  SensitivityTerm sum;
+  const size_t cells = sensitivity.terms.front().hessian.size();
+  const size_t rows = sensitivity.terms.front().row_weight.size();
+  const auto cols = static_cast<size_t>(std::llround(std::sqrt(static_cast<double>(cells))));
+  std::vector<double> hessian(cells), row_weight(rows);
+  double total = 0;  // sum over terms of mean row weight times trace
+  for (const SensitivityTerm& term : sensitivity.terms) {
+    double mean = 0, trace = 0;
+    for (const float w : term.row_weight) mean += static_cast<double>(w);
+    mean /= static_cast<double>(rows);
+    for (size_t c = 0; c < cols; ++c) trace += static_cast<double>(term.hessian[c * cols + c]);
+    for (size_t i = 0; i < cells; ++i) hessian[i] += mean * static_cast<double>(term.hessian[i]);
+    for (size_t r = 0; r < rows; ++r)
+      row_weight[r] += static_cast<double>(term.row_weight[r]) * trace;
+    total += mean * trace;
+  }
+  for (const double h : hessian) sum.hessian.push_back(static_cast<float>(h));
+  for (const double w : row_weight) {
+    sum.row_weight.push_back(static_cast<float>(total > 0 ? w / total : 0));
+  }
+  return sum;
+}
+
+std::vector<float> hessian_diagonal(const SensitivityTerm& term, int64_t cols) {
+  std::vector<float> diagonal;
+  for (int64_t c = 0; c < cols; ++c) {
+    diagonal.push_back(term.hessian[static_cast<size_t>(c * cols + c)]);
+  }
+  return diagonal;
+}
+
+double mean_step(const QuantTensor& t) {
+  const GridSteps steps(t);
+  const auto mean_log = [](const std::vector<float>& v) {
+    double sum = 0;
+    for (const float x : v) sum += std::log(static_cast<double>(x));
+    return v.empty() ? 0.0 : sum / static_cast<double>(v.size());
+  };
+  return std::exp(mean_log(steps.rows) + mean_log(steps.cols));
+}
+
+}  // namespace pg

@@ -1,0 +1,45 @@
+// Full-precision weights to quantised ones, by the methods of [quant].
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "quant/format/quant_config.h"
+#include "quant/format/quant_model.h"
+
+namespace pg {
+
+struct Calibration;
+
+// What is to be quantised, and for whom.
+struct QuantInput {
+  const ModelConfig* config = nullptr;
+  const std::vector<HostTensor>* weights = nullptr;  // full precision, list_params order
+  Sha256 tokenizer_sha256 = {};
+  ScoringForm scoring;
+  const Calibration* calibration = nullptr;  // null: only methods that need none
+};
+
+// Predicted and paid per tensor: what the bit allocation chose.
+struct TensorLedger {
+  std::string name;
+  int64_t elements = 0;
+  int bits = 16;
+  double step = 0;       // geometric mean over the matrix
+  double bytes = 0;      // codes and steps, as the coder prices them
+  double scale = 0;      // what the method's steps were multiplied with
+  double loss_nats = 0;  // predicted rise of the loss per token; 0 without calibration
+};
+
+struct QuantResult {
+  QuantModel model;
+  std::vector<TensorLedger> ledger;  // list_params order
+  double step_scale = 1;             // the one number that fill_cap searched
+};
+
+// Quantises full-precision weights (quant_eval.md 1.1, 1.2). With quant.fill_cap the steps are
+// scaled together until model and code land just under the cap. Throws Error on a non-finite
+// weight, naming its tensor, and on a method that needs calibration when there is none.
+QuantResult quantize(const QuantInput& input, const QuantConfig& quant, int64_t code_bytes);
+
+}  // namespace pg

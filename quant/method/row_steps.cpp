@@ -1,0 +1,111 @@
+// Each row is summed by one thread in column order, in double.
+#include "quant/method/row_steps.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+#include "quant/format/half.h"
+#include "src/base/check.h"
+#include "src/base/threads.h"
+
+namespace pg {
+namespace {
+
+constexpr double kStepFloor = 1e-10;
+
+// body(row) for every row.
+template <class Body>
+std::vector<double> map_rows(std::span<const float> values, int64_t rows, int64_t cols,
+                             const Body& body) {
+  PG_CHECK(rows > 0 && cols > 0 && std::ssize(values) == rows * cols,
+           "values must be [rows, cols]");
+  std::vector<double> out(static_cast<size_t>(rows));
+  parallel_ranges(rows, 64, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      out[static_cast<size_t>(r)] =
+          body(values.subspan(static_cast<size_t>(r * cols), static_cast<size_t>(cols)));
+    }
+  });
+  return out;
+}
+
+double unbiased_std(std::span<const float> row) {
+  double sum = 0, squares = 0;
+  for (const float w : row) sum += static_cast<double>(w);
+  const double mean = sum / static_cast<double>(row.size());
+  for (const float w : row) {
+    const double deviation = static_cast<double>(w) - mean;
+    squares += deviation * deviation;
+  }
+  return std::sqrt(squares / static_cast<double>(row.size() - 1));
+}
+
+float floor_step(double step) { return static_cast<float>(std::max(step, kStepFloor)); }
+
+}  // namespace
+
+std::vector<float> sdclip_steps(std::span<const float> values, int64_t rows, int64_t cols, double k,
+                                int max_code) {
+  PG_CHECK(cols >= 2 && max_code >= 1, "a std takes two columns, a code range at least 1");
+  std::vector<float> steps;
+  for (const double std : map_rows(values, rows, cols, unbiased_std)) {
+    steps.push_back(floor_step(k * std / max_code));
+  }
+  return steps;
+}
+
+std::vector<float> sdclip_hessian_steps(std::span<const float> values, int64_t rows, int64_t cols,
+                                        std::span<const float> hessian_diagonal, double k,
+                                        double strength, int max_code) {
+  PG_CHECK(std::ssize(hessian_diagonal) == cols, "the diagonal must be [cols]");
+  PG_CHECK(strength >= 0 && strength <= 1, "strength lies in [0, 1]: steps stay positive");
+  std::vector<float> steps = sdclip_steps(values, rows, cols, k, max_code);
+  const std::vector<double> sums = map_rows(values, rows, cols, [&](std::span<const float> row) {
+    double sum = 0;
+    for (size_t c = 0; c < row.size(); ++c) {
+      sum += static_cast<double>(std::fabs(row[c])) * static_cast<double>(hessian_diagonal[c]);
+    }
+    return sum;
+  });
+  double mean = 0;
+  for (const double sum : sums) mean += sum / static_cast<double>(rows);
+  if (mean == 0) return steps;  // nothing tells the rows apart
+  for (size_t r = 0; r < steps.size(); ++r) {
+    const double factor = 1 + strength * (sums[r] / mean - 1);
+    steps[r] = floor_step(static_cast<double>(steps[r]) * factor);
+  }
+  return steps;
+}
+
+std::vector<float> ternary_steps(std::span<const float> values, int64_t rows, int64_t cols) {
+  const auto mean_magnitude = [](std::span<const float> row) {
+    double sum = 0;
+    for (const float w : row) sum += static_cast<double>(std::fabs(w));
+    return sum / static_cast<double>(row.size());
+  };
+  std::vector<float> steps;
+  for (const double mean : map_rows(values, rows, cols, mean_magnitude)) {
+    steps.push_back(floor_step(mean));
+  }
+  return steps;
+}
+
+uint16_t snap_half(float step, int mantissa_bits) {
+  PG_CHECK(step >= 0, "a step is not negative and not NaN");
+  PG_CHECK(mantissa_bits >= 0 && mantissa_bits <= 10, "fp16 has 10 fraction bits");
+  constexpr float kSmallestNormal = 0x1p-14f;
+  uint16_t half = half_from_float(step);  // below the normal numbers fp16 has few bits by itself
+  if (step >= kSmallestNormal) {
+    // To nearest even among floats of that precision; fp16 holds the result exactly.
+    const int dropped = 23 - mantissa_bits;
+    const uint32_t bits = std::bit_cast<uint32_t>(step);
+    const uint32_t rounded = bits + (1u << (dropped - 1)) - 1 + ((bits >> dropped) & 1u);
+    half = half_from_float(std::bit_cast<float>(rounded >> dropped << dropped));
+  }
+  const auto largest =
+      static_cast<uint16_t>(0x7bffu >> (10 - mantissa_bits) << (10 - mantissa_bits));
+  return std::clamp<uint16_t>(half, 1, largest);
+}
+
+}  // namespace pg

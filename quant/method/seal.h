@@ -1,0 +1,36 @@
+// Quantised weights to artifact bytes under the cap, and the counted code beside them.
+#pragma once
+#include <cstdint>
+
+#include "quant/format/quant_config.h"
+#include "quant/format/quant_model.h"
+#include "src/base/bytes.h"
+
+namespace pg {
+
+struct PackSummary {
+  int64_t model_bytes = 0;  // the file
+  int64_t code_bytes = 0;
+  int64_t total_bytes = 0;  // model + code: what the cap counts
+  int64_t cap_bytes = 0;
+  double bits_per_weight = 0;    // model file over all parameters
+  double entropy_bytes = 0;      // order-0 entropy of the codes of each tensor, summed
+  double code_stream_bytes = 0;  // what the codes really took
+};
+
+struct SealedArtifact {
+  Bytes bytes;
+  PackSummary summary;
+};
+
+// Serialises and checks that unpack() gives back the very same model. Throws Error when model plus
+// code pass the cap, saying by how many bytes.
+SealedArtifact seal(const QuantModel& model, const QuantConfig& quant, int64_t code_bytes);
+
+// Bytes of the compressed sources needed to decode and score (quant/artifact_sources.txt), as built
+// into this program.
+int64_t counted_code_bytes();
+int64_t counted_code_files();
+Bytes code_bundle();
+
+}  // namespace pg

@@ -1,0 +1,142 @@
+// Quantised model to file bytes: the writing half of artifact_format.h. The reading half is
+// unpack.cpp.
+#include <bit>
+#include <limits>
+#include <type_traits>
+#include <utility>
+
+#include "quant/format/artifact_format.h"
+#include "quant/format/storage_bits.h"
+#include "src/base/check.h"
+#include "src/model/model.h"
+
+namespace pg {
+namespace {
+
+void write_fields(const ModelConfig& config, ByteWriter& out) {
+  visit_model_fields(config, [&](const FieldInfo&, const auto& value) {
+    using Value = std::decay_t<decltype(value)>;
+    if constexpr (std::is_same_v<Value, bool>) {
+      out.u8(value ? 1 : 0);
+    } else if constexpr (std::is_same_v<Value, double>) {
+      out.f64(value);
+    } else {
+      static_assert(std::is_same_v<Value, int64_t>, "a new field type needs an encoding");
+      PG_CHECK(value >= 0 && value <= std::numeric_limits<uint32_t>::max(), "field out of range");
+      out.u32(static_cast<uint32_t>(value));
+    }
+  });
+}
+
+void write_form(const QuantTensor& t, ByteWriter& out) {
+  const bool fine = t.fine.count > 0, low_rank = t.low_rank.rank > 0;
+  out.u8(static_cast<uint8_t>(t.bits + (t.is_factored ? 32 : 0) + (fine ? 64 : 0) +
+                              (low_rank ? 128 : 0)));
+  if (fine) {
+    out.u16(static_cast<uint16_t>(t.fine.begin));
+    out.u16(static_cast<uint16_t>(t.fine.count));
+  }
+  if (low_rank) {
+    out.u8(static_cast<uint8_t>(t.low_rank.rank));
+    out.u8(static_cast<uint8_t>(t.low_rank.group));
+  }
+}
+
+// Writes the streams of one tensor and charges each to what it holds.
+class StreamWriter {
+ public:
+  StreamWriter(WeightEncoder* encoder, int role, const QuantTensor* tensor, TensorBytes* spent)
+      : encoder_(encoder),
+        role_(role),
+        tensor_(tensor),
+        spent_(spent),
+        charged_(encoder->ideal_bytes()) {}
+
+  void halves(const std::vector<uint16_t>& v, size_t count, HalfKind kind) {
+    PG_CHECK(v.size() == count, "a tensor lacks fp16 numbers");
+    encoder_->halves(v, kind, role_);
+    charge(kind == HalfKind::kValues           ? spent_->values
+           : &v == &tensor_->low_rank.b_scales ? spent_->low_rank
+                                               : spent_->steps);
+  }
+  void half(uint16_t value) {
+    encoder_->halves({&value, 1}, HalfKind::kValues, role_);
+    charge(spent_->low_rank);
+  }
+  void real(float value) {
+    const auto bits = std::bit_cast<uint32_t>(value);
+    for (const uint16_t part : {static_cast<uint16_t>(bits >> 16), static_cast<uint16_t>(bits)}) {
+      encoder_->halves({&part, 1}, HalfKind::kValues, role_);
+    }
+    charge(spent_->steps);
+  }
+  void small_codes(const std::vector<int8_t>& v, size_t count, int limit) {
+    PG_CHECK(v.size() == count, "a tensor lacks small codes");
+    encoder_->small_codes(v, limit, role_);
+    charge(limit == kMaxOffset ? spent_->steps : spent_->low_rank);
+  }
+  void codes(const CodeShape& shape, const std::vector<int8_t>& v) {
+    PG_CHECK(static_cast<int64_t>(v.size()) == shape.rows * shape.cols, "a tensor lacks codes");
+    encoder_->codes(shape, v, role_);
+    charge(spent_->codes);
+  }
+
+ private:
+  // What was written since the last charge.
+  void charge(double& bytes) {
+    bytes += encoder_->ideal_bytes() - charged_;
+    charged_ = encoder_->ideal_bytes();
+  }
+
+  WeightEncoder* encoder_;
+  int role_;
+  const QuantTensor* tensor_;
+  TensorBytes* spent_;
+  double charged_;  // bytes of the stream that were charged so far
+};
+
+}  // namespace
+
+Bytes encode_header(const QuantModel& model) {
+  const std::vector<ParamSpec> specs = list_params(model.config);
+  PG_CHECK(model.tensors.size() == specs.size(), "tensors must be those of list_params");
+  ByteWriter out;
+  out.u32(kArtifactMagic);
+  out.u16(kArtifactVersion);
+  out.u8(static_cast<uint8_t>(model_field_count()));
+  out.u32(model_field_fingerprint());
+  out.bytes(model.tokenizer_sha256);
+  out.u32(static_cast<uint32_t>(model.scoring.context));
+  out.u32(static_cast<uint32_t>(model.scoring.stride));
+  write_fields(model.config, out);
+  out.u16(static_cast<uint16_t>(specs.size()));
+  for (size_t i = 0; i < specs.size(); ++i) {
+    const QuantTensor& t = model.tensors[i];
+    PG_CHECK(t.name == specs[i].name && t.rows == specs[i].rows && t.cols == specs[i].cols,
+             "tensors must be those of list_params");
+    write_form(t, out);
+  }
+  return out.take();
+}
+
+Bytes encode_weights(const QuantModel& model, std::vector<TensorBytes>* spent) {
+  WeightEncoder encoder;
+  std::vector<TensorBytes> taken(model.tensors.size());
+  for (const PayloadEntry& entry : order_payload(list_params(model.config))) {
+    const QuantTensor& tensor = model.tensors[entry.tensor];
+    visit_streams(tensor, StreamWriter(&encoder, entry.role, &tensor, &taken[entry.tensor]));
+  }
+  if (spent != nullptr) *spent = std::move(taken);
+  return encoder.finish();
+}
+
+Bytes encode_artifact(const QuantModel& model, std::vector<TensorBytes>* spent) {
+  ByteWriter out;
+  out.bytes(encode_header(model));
+  out.bytes(encode_weights(model, spent));
+  const Sha256 digest = sha256(out.buffer());
+  out.bytes(digest);
+  return out.take();
+}
+
+}  // namespace pg

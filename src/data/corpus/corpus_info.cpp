@@ -1,0 +1,103 @@
+// `corpus info`: what a corpus is worth and whether its val text leaked into train. Val is read
+// first and kept as hashes; train streams past it, so the memory needed does not grow with train.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "src/base/error.h"
+#include "src/data/corpus/corpus.h"
+#include "src/data/corpus/encoded_documents.h"
+#include "src/data/corpus/shingles.h"
+#include "src/data/token_file.h"
+
+namespace pg {
+namespace {
+
+using Visit = std::function<void(const EncodedDocument&)>;
+
+// Documents of shards, decoded. Their text is the normalised one, so only ids, bytes and shingles
+// mean something.
+void visit_shards(const std::string& shards, const Tokenizer& tokenizer, const Visit& visit,
+                  const CorpusProgress& progress) {
+  check_tokenizer_of_shards(shards, tokenizer.sha256());
+  const TokenStream stream = TokenStream::open(shards, tokenizer.vocab_size());
+  constexpr int64_t kReadTokens = int64_t{1} << 20;
+  std::vector<int32_t> piece;
+  EncodedDocument document;
+  int64_t documents = 0, text_bytes = 0;
+  const auto finish_document = [&] {
+    if (document.ids.empty()) return;
+    account_document(tokenizer, document);
+    ++documents;
+    text_bytes += static_cast<int64_t>(document.text.size());
+    visit(document);
+    document = {};
+  };
+  for (int64_t at = 0; at < stream.size(); at += kReadTokens) {
+    piece.resize(static_cast<size_t>(std::min(kReadTokens, stream.size() - at)));
+    stream.read(at, piece);
+    for (const int32_t id : piece) {
+      if (id == kBosId) finish_document();
+      document.ids.push_back(id);
+    }
+    if (progress) progress(documents, text_bytes);
+  }
+  finish_document();
+}
+
+void visit_corpus(const std::string& corpus, const Tokenizer& tokenizer, const Visit& visit,
+                  const CorpusProgress& progress) {
+  if (corpus.ends_with(".bin")) {
+    visit_shards(corpus, tokenizer, visit, progress);
+    return;
+  }
+  DocumentReader reader(corpus);
+  encode_documents(reader, tokenizer, /*val_every=*/0, visit, progress);
+}
+
+// A folder with train.jsonl stands for its two files.
+void resolve_folder(std::string& train, std::string& val) {
+  const std::filesystem::path folder = train;
+  if (!std::filesystem::is_regular_file(folder / "train.jsonl")) return;
+  if (val.empty() && std::filesystem::is_regular_file(folder / "val.jsonl")) {
+    val = (folder / "val.jsonl").string();
+  }
+  train = (folder / "train.jsonl").string();
+}
+
+}  // namespace
+
+CorpusInfo corpus_info(const CorpusInfoOptions& options) {
+  std::string train = options.train, val = options.val;
+  resolve_folder(train, val);
+  const Tokenizer tokenizer(options.tokenizer);
+  CorpusInfo info;
+  info.train.split = "train";
+  info.val.split = "val";
+  std::vector<uint64_t> shingles;
+  if (!val.empty()) {
+    visit_corpus(
+        val, tokenizer,
+        [&](const EncodedDocument& document) {
+          add_document(document, info.val);
+          append_shingles(document.text, shingles);
+        },
+        options.progress);
+  }
+  ShingleOverlap overlap(std::move(shingles));
+  std::vector<uint64_t> seen;
+  visit_corpus(
+      train, tokenizer,
+      [&](const EncodedDocument& document) {
+        add_document(document, info.train);
+        seen.clear();
+        append_shingles(document.text, seen);
+        overlap.mark(seen);
+      },
+      options.progress);
+  info.val_shingles = overlap.distinct();
+  info.shared_shingles = overlap.marked();
+  return info;
+}
+
+}  // namespace pg

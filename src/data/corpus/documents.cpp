@@ -1,0 +1,189 @@
+// Text is checked where it enters: SentencePiece would silently replace invalid UTF-8, and the byte
+// count, the denominator of the score, would no longer be that of the text.
+#include "src/data/corpus/documents.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "src/base/error.h"
+
+namespace pg {
+namespace {
+
+constexpr size_t kFilePieceBytes = size_t{1}
+                                   << 20;  // bounds the memory that encoding one document takes
+constexpr size_t kLoneFilePieceBytes = size_t{1} << 14;  // about the length of a long web page
+
+constexpr size_t kGaplessPieces =
+    4;  // pieces after which any line's end will do, for text without blank lines
+
+bool is_blank(std::string_view text) {
+  return text.find_first_not_of(" \t\r\n\v\f") == std::string_view::npos;
+}
+
+std::vector<std::filesystem::path> list_text_files(const std::filesystem::path& folder) {
+  std::vector<std::filesystem::path> files;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+    if (entry.is_regular_file() && entry.path().extension() == ".txt")
+      files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end(),
+            [](const auto& a, const auto& b) { return a.native() < b.native(); });
+  return files;
+}
+
+// Length of the UTF-8 sequence at text[at], 0 when there is none (Unicode standard, table 3-7).
+size_t measure_utf8_sequence(std::string_view text, size_t at) {
+  const auto byte = [&](size_t i) -> uint8_t {
+    return at + i < text.size() ? static_cast<uint8_t>(text[at + i]) : uint8_t{0};
+  };
+  const auto is_in = [&](size_t i, uint8_t low, uint8_t high) {
+    return byte(i) >= low && byte(i) <= high;
+  };
+  const uint8_t lead = byte(0);
+  if (lead < 0x80) return 1;
+  if (lead >= 0xc2 && lead <= 0xdf) return is_in(1, 0x80, 0xbf) ? 2 : 0;
+  if (lead >= 0xe0 && lead <= 0xef) {
+    const uint8_t low = lead == 0xe0 ? 0xa0 : 0x80, high = lead == 0xed ? 0x9f : 0xbf;
+    return is_in(1, low, high) && is_in(2, 0x80, 0xbf) ? 3 : 0;
+  }
+  if (lead >= 0xf0 && lead <= 0xf4) {
+    const uint8_t low = lead == 0xf0 ? 0x90 : 0x80, high = lead == 0xf4 ? 0x8f : 0xbf;
+    return is_in(1, low, high) && is_in(2, 0x80, 0xbf) && is_in(3, 0x80, 0xbf) ? 4 : 0;
+  }
+  return 0;
+}
+
+}  // namespace
+
+size_t find_invalid_utf8(std::string_view text) {
+  size_t at = 0;
+  while (at < text.size()) {
+    const size_t length = measure_utf8_sequence(text, at);
+    if (length == 0) return at;
+    at += length;
+  }
+  return at;
+}
+
+DocumentReader::DocumentReader(const std::filesystem::path& input) : input_(input) {
+  std::error_code error;
+  const std::filesystem::file_status status = std::filesystem::status(input, error);
+  if (!std::filesystem::exists(status)) {
+    throw Error(fmt::format("cannot find corpus: \"{}\"; check the path", input.string()));
+  }
+  if (std::filesystem::is_directory(status)) {
+    files_ = list_text_files(input);
+    piece_bytes_ = kFilePieceBytes;
+    if (files_.empty()) {
+      throw Error(
+          fmt::format("no prose in folder: \"{}\" holds no .txt file; put documents there, one a "
+                      "file, or give a .txt or .jsonl file",
+                      input.string()));
+    }
+  } else if (input.extension() == ".jsonl" || input.extension() == ".txt") {
+    files_ = {input};
+    piece_bytes_ = kLoneFilePieceBytes;
+    is_jsonl_ = input.extension() == ".jsonl";
+  } else {
+    throw Error(
+        fmt::format("unknown kind of corpus: \"{}\"; give a folder of .txt files, a .txt file or a "
+                    ".jsonl file",
+                    input.string()));
+  }
+  for (const std::filesystem::path& file : files_) {
+    const uintmax_t bytes = std::filesystem::file_size(file, error);
+    if (!error) input_bytes_ += static_cast<int64_t>(bytes);
+  }
+}
+
+bool DocumentReader::next(std::string& text) {
+  while (is_jsonl_ ? read_jsonl(text) : read_text(text)) {
+    if (!is_blank(text)) {
+      ++documents_;
+      return true;
+    }
+    ++empty_documents_;
+  }
+  if (documents_ == 0) {
+    throw Error(
+        fmt::format("no prose in corpus: \"{}\" holds no text; give documents with text in them",
+                    input_.string()));
+  }
+  return false;
+}
+
+void DocumentReader::fail(std::string_view what, std::string_view advice) const {
+  throw Error(fmt::format("{}: \"{}\" line {}; {}", what, files_[next_file_ - 1].string(),
+                          line_number_, advice));
+}
+
+bool DocumentReader::open_next() {
+  if (next_file_ == files_.size()) return false;
+  const std::filesystem::path& path = files_[next_file_++];
+  file_ = std::ifstream(path, std::ios::binary);
+  line_number_ = 0;
+  if (!file_.is_open()) {
+    throw Error(
+        fmt::format("cannot read corpus file: \"{}\"; check its permissions", path.string()));
+  }
+  return true;
+}
+
+// A line of the current file without its end; false at the file's end.
+bool DocumentReader::next_line(std::string& line) {
+  if (!file_.is_open() || !std::getline(file_, line)) {
+    if (file_.is_open() && file_.bad()) fail("cannot read corpus file", "check the disk");
+    file_.close();
+    return false;
+  }
+  ++line_number_;
+  constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+  if (line_number_ == 1 && line.starts_with(kByteOrderMark)) line.erase(0, kByteOrderMark.size());
+  if (line.ends_with('\r')) line.pop_back();
+  if (find_invalid_utf8(line) != line.size()) {
+    fail("invalid UTF-8", "convert the text to UTF-8, for example with iconv");
+  }
+  return true;
+}
+
+bool DocumentReader::read_jsonl(std::string& text) {
+  if (next_file_ == 0) open_next();
+  std::string line;
+  while (next_line(line)) {
+    if (is_blank(line)) continue;
+    const nlohmann::json document =
+        nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (document.is_discarded()) fail("invalid JSON", "write one JSON object a line");
+    const auto field = document.is_object() ? document.find("text") : document.end();
+    if (!document.is_object() || field == document.end() || !field->is_string()) {
+      fail("no \"text\" in JSON line", "write lines such as {\"text\": \"...\"}");
+    }
+    text = field->get<std::string>();
+    return true;
+  }
+  return false;
+}
+
+bool DocumentReader::read_text(std::string& text) {
+  text.clear();
+  std::string line;
+  do {
+    if (!file_.is_open() && !open_next()) return false;
+    while (next_line(line)) {
+      text += line;
+      text += '\n';
+      const bool at_gap = is_blank(line) || text.size() >= kGaplessPieces * piece_bytes_;
+      if (text.size() >= piece_bytes_ && at_gap) break;
+    }
+    // An empty file counts as an empty document; the end of a file that was cut just there does
+    // not.
+  } while (text.empty() && line_number_ > 0);
+  // A document ends with its last line, not with the gap after it.
+  while (text.ends_with('\n')) text.pop_back();
+  return true;
+}
+
+}  // namespace pg

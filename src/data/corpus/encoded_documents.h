@@ -1,0 +1,35 @@
+// Documents encoded on all threads and handed on in their order: the loop that tokenising and
+// `corpus info` share.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "src/data/corpus/corpus.h"
+#include "src/data/corpus/documents.h"
+#include "src/data/tokenizer.h"
+
+namespace pg {
+
+struct EncodedDocument {
+  std::string text;
+  std::vector<int32_t> ids;  // [T], BOS first
+  int64_t target_bytes = 0;
+  bool is_normalised = false;      // normalisation changed its length in bytes
+  bool has_byte_mismatch = false;  // target_bytes is not the length of the decoded text
+  bool is_val = false;             // by sha256(text) mod val_every
+};
+
+// Calls visit for every document in order, on the calling thread. val_every 0: none is val.
+void encode_documents(DocumentReader& reader, const Tokenizer& tokenizer, int64_t val_every,
+                      const std::function<void(const EncodedDocument&)>& visit,
+                      const CorpusProgress& progress);
+
+// Fills text and target_bytes of a document whose ids came from a shard.
+void account_document(const Tokenizer& tokenizer, EncodedDocument& document);
+
+// Counts one document into the figures of its split.
+void add_document(const EncodedDocument& document, SplitSummary& summary);
+
+}  // namespace pg

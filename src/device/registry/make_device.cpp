@@ -1,0 +1,39 @@
+#include "src/device/registry/make_device.h"
+
+#include <array>
+
+#include "src/base/error.h"
+#include "src/device/cpu/cpu_device.h"
+#include "src/device/reference/reference_device.h"
+#include "src/device/simt/simt_device.h"
+
+namespace pg {
+namespace {
+
+struct NamedDevice {
+  std::string_view name;
+  std::unique_ptr<Device> (*make)();
+};
+
+constexpr auto kDevices = std::to_array<NamedDevice>({
+    {"cpu", [] { return make_cpu_device(cpu_has_fast_bf16() ? DType::kBF16 : DType::kF32); }},
+    {"cpu:bf16", [] { return make_cpu_device(DType::kBF16); }},
+    {"cpu:f32", [] { return make_cpu_device(DType::kF32); }},
+    {"reference", [] { return make_reference_device(DType::kF32); }},
+    {"reference:f64", [] { return make_reference_device(DType::kF64); }},
+    {"simt", [] { return make_simt_device(); }},
+});
+
+}  // namespace
+
+std::unique_ptr<Device> make_device(std::string_view name) {
+  std::string present;
+  for (const NamedDevice& device : kDevices) {
+    if (device.name == name) return device.make();
+    if (!present.empty()) present += ", ";
+    present += device.name;
+  }
+  throw Error("unknown device: \"" + std::string(name) + "\"; use one of " + present);
+}
+
+}  // namespace pg

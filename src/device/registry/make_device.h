@@ -1,0 +1,14 @@
+// The devices of this build, by name. A room of its own, so that back ends may include the seam and the seam no back end.
+#pragma once
+#include <memory>
+#include <string_view>
+
+#include "src/device/device.h"
+
+namespace pg {
+
+// "cpu" (bf16 where the machine has fast bf16, else f32), "cpu:f32", "cpu:bf16", "reference" (f32
+// storage), "simt". Throws Error for an unknown or absent one, naming those present.
+std::unique_ptr<Device> make_device(std::string_view name);
+
+}  // namespace pg

@@ -1,0 +1,233 @@
+// Recipes: three sources, one table, exact round trips, and messages that say what to do.
+#include "harness/recipe/recipe.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <set>
+
+#include "harness/recipe/config_fields.h"
+#include "harness/recipe/recipe_value.h"
+#include "src/base/error.h"
+
+namespace pg {
+namespace {
+
+std::string error_of_toml(const std::string& text) {
+  Recipe recipe;
+  try {
+    apply_toml(recipe, text, "recipe.toml");
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+std::string error_of_set(const std::string& assignment) {
+  Recipe recipe;
+  try {
+    apply_override(recipe, assignment);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+EnvironmentLookup environment_of(const std::map<std::string, std::string>& variables) {
+  return [&variables](const char* name) -> const char* {
+    const auto found = variables.find(name);
+    return found == variables.end() ? nullptr : found->second.c_str();
+  };
+}
+
+// Gives every field a value that differs from its default and is awkward to print.
+void disturb(Recipe& recipe) {
+  visit_recipe_fields(recipe, [](const char*, const FieldInfo& info, auto& member) {
+    using Member = std::decay_t<decltype(member)>;
+    if constexpr (std::is_same_v<Member, int64_t>) {
+      member += member + 1 <= static_cast<int64_t>(info.max) ? 1 : -1;
+    } else if constexpr (std::is_same_v<Member, double>) {
+      member = info.min + (info.max - info.min) * 0.1234567890123456789;
+    } else if constexpr (std::is_same_v<Member, bool>) {
+      member = !member;
+    } else if (*info.choices != '\0') {
+      const std::string_view choices = info.choices;
+      member = std::string(choices.substr(choices.rfind('|') + 1));
+    } else {
+      member = "a \"quoted\" \\ line\nbreak\t\x1b \xc3\xa9 # [x] = 1";
+    }
+  });
+}
+
+TEST(Recipe, CanonicalTextReadsBackToTheSameRecipe) {
+  Recipe recipe;
+  disturb(recipe);
+  const std::string text = write_recipe(recipe);
+  Recipe again;
+  apply_toml(again, text, "recipe.toml");
+  EXPECT_EQ(describe_difference(again, recipe), "");
+  EXPECT_EQ(write_recipe(again), text);
+  EXPECT_EQ(hash_recipe(again), hash_recipe(recipe));
+  EXPECT_NE(hash_recipe(again), hash_recipe(Recipe{}));
+}
+
+TEST(Recipe, DefaultsRoundTripWithAndWithoutHelp) {
+  for (const RecipeComments comments : {RecipeComments::kNone, RecipeComments::kHelp}) {
+    Recipe again;
+    disturb(again);
+    apply_toml(again, write_recipe(Recipe{}, comments), "recipe.toml");
+    EXPECT_EQ(describe_difference(again, Recipe{}), "");
+  }
+}
+
+TEST(Recipe, EveryDefaultIsWithinItsRange) {
+  Recipe recipe;
+  EXPECT_NO_THROW(apply_toml(recipe, write_recipe(Recipe{}), "recipe.toml"));
+}
+
+TEST(Recipe, KeysAndEnvironmentNamesAreUnique) {
+  std::set<std::string> keys, environment;
+  const Recipe recipe;
+  visit_recipe_fields(recipe, [&](const char* section, const FieldInfo& info, const auto&) {
+    EXPECT_TRUE(keys.insert(std::string(section) + "." + info.key).second) << info.key;
+    EXPECT_STRNE(info.help, "") << info.key;
+    if (*info.environment != '\0') {
+      EXPECT_TRUE(environment.insert(info.environment).second) << info.environment;
+    }
+  });
+  EXPECT_GT(keys.size(), 60u);
+}
+
+TEST(Recipe, UnknownKeyNamesTheNearest) {
+  EXPECT_EQ(error_of_toml("[model]\nlayerz = 4\n"),
+            "recipe.toml:2: unknown key: \"model.layerz\"; did you mean \"model.layers\"?");
+  EXPECT_EQ(
+      error_of_toml("[train]\nmatrix_lr = 0.1\n"),
+      "recipe.toml:2: unknown key: \"train.matrix_lr\"; did you mean \"optimizer.matrix_lr\"?");
+  EXPECT_EQ(error_of_toml("layerz = 4\n"),
+            "recipe.toml:1: unknown key: \"layerz\"; did you mean \"model.layers\"?");
+  EXPECT_EQ(error_of_set("qqqqqqq.wwwwwww=1"),
+            "--set: unknown key: \"qqqqqqq.wwwwwww\"; see train_gpt recipe --help-keys");
+}
+
+TEST(Recipe, UnknownSectionNamesTheNearest) {
+  EXPECT_EQ(error_of_toml("[modle]\nlayers = 4\n"),
+            "recipe.toml:1: unknown section: \"modle\"; did you mean \"model\"?");
+  EXPECT_EQ(error_of_toml("\n[zzzzzzzzz]\n"),
+            "recipe.toml:2: unknown section: \"zzzzzzzzz\"; sections are track, data, model, "
+            "train, optimizer, "
+            "quant, eval, ttt, mix, record");
+}
+
+TEST(Recipe, WrongTypeIsAnError) {
+  EXPECT_EQ(error_of_toml("[model]\nlayers = 4.0\n"),
+            "recipe.toml:2: wrong type for model.layers: \"4.0\"; give an integer");
+  EXPECT_EQ(error_of_toml("[model]\nlayers = \"4\"\n"),
+            "recipe.toml:2: wrong type for model.layers: \"4\"; give an integer");
+  EXPECT_EQ(error_of_toml("[model]\nln_scale = 1\n"),
+            "recipe.toml:2: wrong type for model.ln_scale: \"1\"; give true or false");
+  EXPECT_EQ(error_of_toml("[optimizer]\nmatrix_lr = inf\n"),
+            "recipe.toml:2: wrong type for optimizer.matrix_lr: \"inf\"; give a number");
+  EXPECT_EQ(error_of_toml("[model]\nlayers = [4]\n"),
+            "recipe.toml:2: wrong type for model.layers: an array, table or date; give one number, "
+            "text, true or false");
+  EXPECT_EQ(error_of_set("train.seed=12x"),
+            "--set: wrong type for train.seed: \"12x\"; give an integer");
+  EXPECT_EQ(error_of_set("train.seed="), "--set: wrong type for train.seed: \"\"; give an integer");
+  EXPECT_EQ(error_of_set("train.seed=99999999999999999999"),
+            "--set: wrong type for train.seed: \"99999999999999999999\"; give an integer");
+  EXPECT_EQ(error_of_set("track.name=\xff"),
+            "--set: wrong type for track.name: \"\\xff\"; give UTF-8 text in quotes");
+}
+
+TEST(Recipe, OutOfRangeNamesRangeAndUnit) {
+  EXPECT_EQ(error_of_set("train.wallclock_s=-1"),
+            "--set: train.wallclock_s is out of range: \"-1\"; give 0 to 10000000 s");
+  EXPECT_EQ(error_of_toml("[model]\nlayers = 400\n"),
+            "recipe.toml:2: model.layers is out of range: \"400\"; give 1 to 128");
+}
+
+TEST(Recipe, BadChoiceNamesTheChoices) {
+  EXPECT_EQ(error_of_toml("[data]\nloader = \"random\"\n"),
+            "recipe.toml:2: data.loader is out of range: \"random\"; give one of "
+            "sequential|coprime|shuffled");
+}
+
+TEST(Recipe, BrokenTomlNamesTheLine) {
+  const std::string message = error_of_toml("[model]\nlayers = \n");
+  EXPECT_EQ(message.substr(0, message.find(" Error")), "recipe.toml:2: not valid TOML:");
+  EXPECT_NE(
+      error_of_toml("[model]\nlayers = 2\nlayers = 3\n").find("recipe.toml:3: not valid TOML"),
+      std::string::npos);
+}
+
+TEST(Recipe, SetWithoutValueIsAnError) {
+  EXPECT_EQ(error_of_set("train.seed"),
+            "--set: no value: \"train.seed\"; write --set section.key=value");
+}
+
+TEST(Recipe, HostileNamesCannotDriveTheTerminal) {
+  EXPECT_EQ(error_of_toml("[model]\n\"\\u001b[31m\" = 1\n"),
+            "recipe.toml:2: unknown key: \"model.\\x1b[31m\"; see train_gpt recipe --help-keys");
+}
+
+TEST(Recipe, SetWinsOverEnvironmentAndEnvironmentOverFile) {
+  Recipe recipe;
+  apply_toml(recipe, "[optimizer]\nmatrix_lr = 0.1\nscalar_lr = 0.1\nembed_lr = 0.1\n",
+             "recipe.toml");
+  const std::map<std::string, std::string> variables = {
+      {"MATRIX_LR", "0.2"}, {"SCALAR_LR", "0.2"}, {"LN_SCALE", "0"}, {"PATH", "/bin"}};
+  std::vector<RecipeOverride> overrides;
+  apply_environment(recipe, environment_of(variables), overrides);
+  overrides.push_back(apply_override(recipe, "optimizer.matrix_lr=0.3"));
+  EXPECT_EQ(recipe.optimizer.matrix_lr, 0.3);
+  EXPECT_EQ(recipe.optimizer.scalar_lr, 0.2);
+  EXPECT_EQ(recipe.optimizer.embed_lr, 0.1);
+  EXPECT_FALSE(recipe.model.ln_scale);
+  ASSERT_EQ(overrides.size(), 4u);
+  EXPECT_EQ(overrides[0].source + " " + overrides[0].key + " " + overrides[0].value,
+            "LN_SCALE model.ln_scale 0");
+  EXPECT_EQ(overrides[3].source, "--set");
+}
+
+TEST(Recipe, BadEnvironmentVariableIsNamed) {
+  Recipe recipe;
+  const std::map<std::string, std::string> variables = {{"MATRIX_LR", "high"}};
+  std::vector<RecipeOverride> overrides;
+  try {
+    apply_environment(recipe, environment_of(variables), overrides);
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(),
+                 "environment variable MATRIX_LR: wrong type for optimizer.matrix_lr: \"high\"; "
+                 "give a number");
+  }
+}
+
+TEST(Recipe, DifferenceNamesTheFirstKey) {
+  Recipe now;
+  now.train.seed = 42;
+  EXPECT_EQ(describe_difference(now, Recipe{}), "train.seed is 42, was 1337");
+}
+
+TEST(Recipe, KeysThatDoNotFitEachOtherAreRefused) {
+  Recipe recipe;
+  EXPECT_NO_THROW(check_recipe(recipe));
+  recipe.train.micro_batch_tokens = recipe.train.seq_len + 1;
+  EXPECT_THROW(check_recipe(recipe), Error);
+  recipe = {};
+  recipe.eval.stride = recipe.eval.context + 1;
+  EXPECT_THROW(check_recipe(recipe), Error);
+  recipe = {};
+  recipe.model.dim = 500;
+  EXPECT_THROW(check_recipe(recipe), Error);
+}
+
+TEST(Recipe, HelpListsEveryKeyWithItsFacts) {
+  const std::string help = describe_recipe_keys();
+  EXPECT_NE(help.find("(default 0.025, 0 to 10, environment MATRIX_LR)"), std::string::npos);
+  EXPECT_NE(help.find("0 to 10000000 s, environment MAX_WALLCLOCK_SECONDS"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace pg

@@ -1,0 +1,144 @@
+// Records: the community's keys, deterministic bytes, inert strings.
+#include "harness/record/record.h"
+
+#include <gtest/gtest.h>
+
+#include "harness/command/docs_ops.h"
+#include "harness/command/run_steps.h"
+#include "harness/record/report_svg.h"
+#include "tests/harness/run_fixture.h"
+
+namespace pg {
+namespace {
+
+TEST(Record, SubmissionHasTheCommunitysKeys) {
+  const std::string json = write_submission_json(make_result());
+  for (const char* key : {"author",
+                          "github_id",
+                          "name",
+                          "blurb",
+                          "date",
+                          "track",
+                          "val_loss",
+                          "val_bpb",
+                          "seeds",
+                          "seed_results",
+                          "pre_quant_val_loss",
+                          "pre_quant_val_bpb",
+                          "bytes_total",
+                          "bytes_code",
+                          "bytes_model",
+                          "train_steps",
+                          "step_avg_ms",
+                          "eval_time_s",
+                          "hardware",
+                          "compliance",
+                          "artifact_bytes",
+                          "artifact_under_16mb",
+                          "train_under_600s",
+                          "eval_under_600s"}) {
+    EXPECT_NE(json.find(std::string("\"") + key + "\":"), std::string::npos) << key;
+  }
+  EXPECT_NE(json.find("\"val_bpb\": 1.215"), std::string::npos);
+  EXPECT_NE(json.find("\"bytes_total\": 950000"), std::string::npos);
+  EXPECT_NE(json.find("\"1337\": {"), std::string::npos);
+}
+
+TEST(Record, ComplianceIsComputed) {
+  RunResult result = make_result();
+  result.times.train_s = result.recipe.train.wallclock_s - 1;
+  result.times.calibrate_s = 2;  // reads training text too
+  result.pack.total_bytes = result.pack.cap_bytes + 1;
+  const std::string json = write_submission_json(result);
+  EXPECT_NE(json.find("\"train_under_budget\": false"), std::string::npos);
+  EXPECT_NE(json.find("\"artifact_under_cap\": false"), std::string::npos);
+  EXPECT_NE(json.find("\"eval_under_budget\": true"), std::string::npos);
+}
+
+TEST(Record, AScoreOverItsBudgetSaysSo) {
+  RunResult result = make_result();
+  EXPECT_EQ(write_record_readme(result).find("over budget"), std::string::npos);
+  result.times.eval_s = result.recipe.eval.wallclock_s + 1;
+  EXPECT_NE(write_record_readme(result).find(" s, **over budget** |"), std::string::npos);
+  EXPECT_NE(write_submission_json(result).find("\"eval_under_budget\": false"), std::string::npos);
+}
+
+TEST(Record, SameResultGivesTheSameBytes) {
+  const RunResult result = make_result();
+  EXPECT_EQ(write_submission_json(result), write_submission_json(make_result()));
+  EXPECT_EQ(write_record_readme(result), write_record_readme(make_result()));
+  EXPECT_EQ(draw_loss_curve(result.curve, "x"), draw_loss_curve(make_result().curve, "x"));
+}
+
+TEST(Record, ReadmeHasResultLedgersAndCommand) {
+  const std::string readme = write_record_readme(make_result());
+  EXPECT_EQ(readme.substr(0, readme.find('\n')),
+            "# First \\| run: 1.2150 bits per byte, 950,000 bytes");
+  EXPECT_NE(readme.find("What is &lt;new\\>."), std::string::npos);
+  EXPECT_NE(readme.find("| left under the cap | 50,000 |"), std::string::npos);
+  EXPECT_NE(readme.find("| train and calibrate | 92.50 | 600 s |"), std::string::npos);
+  EXPECT_NE(readme.find("train_gpt run runs/a/recipe.toml --out runs/a_again"), std::string::npos);
+}
+
+TEST(Record, SubmissionIsWrittenLastAndTheCheckpointGoes) {
+  const TemporaryFolder temporary;
+  const RunFolder folder = {.path = temporary.path(), .seed = 1337};
+  write_file_atomic(folder.checkpoint(), std::string_view("x"));
+  write_record(folder, make_result());
+  for (const auto& file : {folder.plot(), folder.readme(), folder.submission()}) {
+    EXPECT_TRUE(std::filesystem::exists(file)) << file;
+  }
+  EXPECT_FALSE(std::filesystem::exists(folder.checkpoint()));
+}
+
+TEST(ReportSvg, PlotHasAxesAndEscapedTitle) {
+  const std::string svg = draw_loss_curve(make_result().curve, "<a> & b");
+  EXPECT_NE(svg.find("&lt;a&gt; &amp; b"), std::string::npos);
+  EXPECT_NE(svg.find(">optimizer step</text>"), std::string::npos);
+  EXPECT_NE(svg.find(">loss, nats per token</text>"), std::string::npos);
+  EXPECT_NE(svg.find("step 1000: 2.0000 nats, 1.2100 bits per byte"), std::string::npos);
+  EXPECT_TRUE(svg.ends_with("</svg>\n"));
+  EXPECT_LT(svg.size(), 20000u);  // 1000 points are thinned
+}
+
+TEST(ReportSvg, LongTitleIsCutBetweenCharacters) {
+  std::string title(55, 'a');
+  title += "\xe2\x82\xac\xe2\x82\xac";
+  EXPECT_NE(draw_loss_curve({}, title).find(std::string(55, 'a') + "...</text>"),
+            std::string::npos);
+}
+
+TEST(ReportSvg, EmptyAndNonFiniteCurvesDraw) {
+  LossCurve curve;
+  EXPECT_TRUE(draw_loss_curve(curve, "").ends_with("</svg>\n"));
+  curve.train.push_back({1, 0, std::numeric_limits<double>::quiet_NaN(), 0});
+  curve.train.push_back({2, 0, 3.0, 0});
+  EXPECT_EQ(draw_loss_curve(curve, "").find("nan"), std::string::npos);
+}
+
+TEST(ReportSvg, TicksAreRound) {
+  EXPECT_EQ(choose_ticks(0, 10, 5), (std::vector<double>{0, 2, 4, 6, 8, 10}));
+  EXPECT_EQ(choose_ticks(1.9, 3.1, 6).size(), 6u);
+}
+
+TEST(RunSteps, ForecastOverTheCapIsRefusedWithTheDifference) {
+  Recipe recipe;
+  recipe.quant.cap_bytes = 1000;
+  EXPECT_EQ(check_forecast(recipe, {.least_bytes = 900, .likely_bytes = 1000}), "");
+  const std::string coarse = check_forecast(recipe, {.least_bytes = 900, .likely_bytes = 1001});
+  EXPECT_NE(coarse.find("2.5 bits"), std::string::npos) << coarse;
+  recipe.quant.fill_cap = false;
+  EXPECT_EQ(
+      check_forecast(recipe, {.least_bytes = 900, .likely_bytes = 1001}),
+      "the artifact will likely take 1,001 bytes, 1 over the cap of 1,000; this is judged from "
+      "shapes alone, the progress line shows the projection from the weights");
+  EXPECT_THROW(check_forecast(recipe, {.least_bytes = 1001, .likely_bytes = 2000}), std::exception);
+}
+
+TEST(DocsOps, CommittedFileIsTheGeneratedOne) {
+  EXPECT_EQ(read_text_file("docs/ops.md"), write_docs_ops())
+      << "run: train_gpt docs ops > docs/ops.md";
+}
+
+}  // namespace
+}  // namespace pg

@@ -1,0 +1,206 @@
+// The log's lines are read by other people's tools: each is compared with the text the public
+// scripts print.
+#include "harness/record/run_log.h"
+
+#include <gtest/gtest.h>
+
+#include "src/base/error.h"
+#include "tests/harness/run_fixture.h"
+
+namespace pg {
+namespace {
+
+constexpr int64_t kParams = 17059912;
+
+// Drives a log as a short run would and gives the lines below the second rule of equal signs.
+std::string write_golden_log(const std::filesystem::path& path) {
+  Recipe recipe;
+  recipe.train.seed = 7;
+  ManualClock clock;
+  const RunFolder folder = open_run_folder(path, recipe, false);
+  std::FILE* sink = std::tmpfile();
+  {
+    RunLog log(recipe, folder, clock, 0.0, ProgressLine(sink, TerminalStyle::kPlain, false));
+    RunFacts facts;
+    facts.params = kParams;
+    facts.train_shards = 2;
+    facts.val_tokens = 62021846;
+    log.write_head(facts, {{"MATRIX_LR", "optimizer.matrix_lr", "0.02"}});
+    clock.advance_s(1.5);
+    log.on_step(make_step(1, 0.0829, 6.9357));
+    log.on_step(make_step(500, 41.45, 2.39921));
+    log.on_validation(500, 41.45, 2.05771, 1.21868);
+    log.on_note("ema:applying EMA weights");
+    TrainResult trained;
+    trained.steps = 500;
+    trained.train_s = 41.45;
+    trained.stop_reason = StopReason::kInterrupted;
+    log.write_trained(trained);
+    log.write_pre_quant({2.05, 1.2141, 12.3456});
+    log.write_packed({.model_bytes = 15000000,
+                      .code_bytes = 50000,
+                      .total_bytes = 15050000,
+                      .cap_bytes = 16000000},
+                     kParams * 4);
+    log.write_roundtrip({2.0612345678, 1.2207654321, 12});
+    log.write_final({2.0312345678, 1.2007654321, 73.9}, 64);
+    EXPECT_DOUBLE_EQ(log.first_step_s(), 1.5);
+    EXPECT_EQ(log.curve().train.size(), 2u);
+  }
+  std::fclose(sink);
+  const std::string text = read_text_file(folder.log());
+  const std::string rule(100, '=');
+  const size_t second = text.find(rule, text.find(rule) + 1);
+  return text.substr(second + rule.size() + 1);
+}
+
+TEST(RunLog, LinesAreThoseOfThePublicScripts) {
+  const TemporaryFolder folder;
+  std::string log = write_golden_log(folder.path());
+  const size_t memory = log.find("peak memory");  // of this process: not golden
+  ASSERT_NE(memory, std::string::npos);
+  log.erase(memory, log.find('\n', memory) + 1 - memory);
+  EXPECT_EQ(log,
+            "recipe:override optimizer.matrix_lr=0.02 source:MATRIX_LR\n"
+            "val_bpb:enabled tokenizer_kind=sentencepiece tokenizer_path=\n"
+            "train_loader:dataset: train_shards:2\n"
+            "val_loader:shards pattern= tokens:62021845\n"
+            "model_params:17059912\n"
+            "XSA:last_4\n"
+            "world_size:1 grad_accum_steps:96\n"
+            "attention_mode:gqa num_heads:8 num_kv_heads:4\n"
+            "tie_embeddings:True embed_lr:0.035 matrix_lr:0.025 scalar_lr:0.025\n"
+            "train_batch_tokens:786432 train_seq_len:2048 iterations:20000 warmup_steps:0 "
+            "max_wallclock_seconds:600.000\n"
+            "seed:7\n"
+            "step:1/20000 train_loss:6.9357 train_time:83ms step_avg:82.90ms\n"
+            "step:500/20000 train_loss:2.3992 train_time:41450ms step_avg:82.90ms\n"
+            "step:500/20000 val_loss:2.0577 val_bpb:1.2187 train_time:41450ms step_avg:82.90ms\n"
+            "ema:applying EMA weights\n"
+            "stopping_early: interrupted train_time:41450ms step:500/20000\n"
+            "DIAGNOSTIC post_ema val_loss:2.0500 val_bpb:1.2141 eval_time:12346ms\n"
+            "Serialized model: 68239648 bytes\n"
+            "Code size: 50000 bytes\n"
+            "Total submission size: 68289648 bytes\n"
+            "Serialized model int6+rans: 15000000 bytes\n"
+            "Total submission size int6+rans: 15050000 bytes\n"
+            "final_int6_roundtrip val_loss:2.0612 val_bpb:1.2208 eval_time:12000ms\n"
+            "final_int6_roundtrip_exact val_loss:2.06123457 val_bpb:1.22076543\n"
+            "final_int6_sliding_window val_loss:2.0312 val_bpb:1.2008 stride:64 eval_time:73900ms\n"
+            "final_int6_sliding_window_exact val_loss:2.03123457 val_bpb:1.20076543\n"
+            "final_int8_zlib_roundtrip_exact val_loss:2.03123457 val_bpb:1.20076543\n");
+}
+
+TEST(RunLog, TapeHoldsTheDecisionsOfEachStep) {
+  const TemporaryFolder folder;
+  write_golden_log(folder.path());
+  const std::string tape = read_text_file(folder.path() / "tape.jsonl");
+  EXPECT_NE(tape.find("\"tape_format\":1"), std::string::npos);
+  EXPECT_NE(tape.find("{\"step\":500,\"train_s\":41.45,\"step_s\":0.0834,\"lr_multiplier\":1.0,"
+                      "\"next_window\":192000}\n"),
+            std::string::npos);
+  EXPECT_NE(tape.find("{\"event\":\"stop\",\"reason\":\"interrupted\",\"step\":500,"),
+            std::string::npos);
+}
+
+TEST(RunLog, CurveIsReadBackAndRewound) {
+  const TemporaryFolder folder;
+  write_golden_log(folder.path());
+  LossCurve curve = load_loss_curve(folder.path() / "run.jsonl");
+  ASSERT_EQ(curve.train.size(), 2u);
+  EXPECT_EQ(curve.train[1].step, 500);
+  EXPECT_EQ(curve.train[1].loss_nats, 2.39921);
+  ASSERT_EQ(curve.validation.size(), 1u);
+  EXPECT_EQ(curve.validation[0].bits_per_byte, 1.21868);
+  curve.rewind(500);
+  EXPECT_EQ(curve.train.size(), 1u);
+  EXPECT_TRUE(curve.validation.empty());
+}
+
+TEST(RunLog, FullDiskIsReportedOnceAndDoesNotThrow) {
+  if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "no /dev/full here";
+  int reports = 0;
+  AppendFile file("/dev/full", true, [&](const std::string& message) {
+    ++reports;
+    EXPECT_NE(message.find("the run goes on without it"), std::string::npos);
+  });
+  for (int i = 0; i < 3; ++i) file.write_line("x");
+  EXPECT_EQ(reports, 1);
+}
+
+TEST(RunFolder, AnotherRecipeAndAFinishedRecordAreRefused) {
+  const TemporaryFolder temporary;
+  Recipe recipe;
+  EXPECT_FALSE(open_run_folder(temporary.path(), recipe, false).is_resumed);
+  const RunFolder folder = {.path = temporary.path(), .seed = recipe.train.seed};
+  write_file_atomic(folder.checkpoint(), std::string_view("x"));
+  EXPECT_TRUE(open_run_folder(temporary.path(), recipe, false).is_resumed);
+  recipe.train.log_every += 1;  // shows more, computes the same
+  EXPECT_TRUE(open_run_folder(temporary.path(), recipe, false).is_resumed);
+  recipe.optimizer.matrix_lr = 0.5;
+  try {
+    open_run_folder(temporary.path(), recipe, false);
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("(optimizer.matrix_lr is 0.5, was 0.025)"),
+              std::string::npos);
+  }
+  EXPECT_FALSE(open_run_folder(temporary.path(), recipe, true).is_resumed);
+  EXPECT_FALSE(std::filesystem::exists(folder.checkpoint()));
+  write_file_atomic(folder.submission(), std::string_view("{}"));
+  EXPECT_THROW(open_run_folder(temporary.path(), recipe, false), Error);
+}
+
+// The log of a run whose projections are `projected_bytes`, one a step.
+std::string log_of_projections(const std::filesystem::path& path, int64_t cap_bytes,
+                               const std::vector<int64_t>& projected_bytes) {
+  Recipe recipe;
+  recipe.quant.cap_bytes = cap_bytes;
+  ManualClock clock;
+  const RunFolder folder = open_run_folder(path, recipe, true);
+  std::FILE* sink = std::tmpfile();
+  RunLog log(recipe, folder, clock, 0.0, ProgressLine(sink, TerminalStyle::kPlain, false));
+  for (size_t i = 0; i < projected_bytes.size(); ++i) {
+    StepReport report = make_step(static_cast<int64_t>(i) + 1, 0.1, 2.0);
+    report.projected_bytes = projected_bytes[i];
+    log.on_step(report);
+  }
+  std::fclose(sink);
+  return read_text_file(folder.log());
+}
+
+TEST(RunLog, AProjectionOverTheCapIsWarnedOfOnce) {
+  const TemporaryFolder folder;
+  const std::string over = log_of_projections(folder.path(), 900000, {0, 912345, 950000});
+  const std::string warning =
+      "warning: the artifact would take 912,345 bytes, 12,345 over the cap of 900,000, projected "
+      "from the weights by step 2; ";
+  ASSERT_NE(over.find(warning), std::string::npos) << over;
+  EXPECT_EQ(over.find("warning:", over.find(warning) + 1), std::string::npos) << over;
+  const std::string fitting = log_of_projections(folder.path(), 900000, {0, 900000, 899999});
+  EXPECT_EQ(fitting.find("warning:"), std::string::npos) << fitting;
+}
+
+TEST(ProgressLine, TerminalLineIsRewrittenAndOthersAreNot) {
+  EXPECT_EQ(format_progress(make_step(120, 10, 2.1934), 20000),
+            "step 120/20000  83.4 ms  98.3k tok/s  loss 2.1934  lr x1.00  41% of peak  103 s left  "
+            "~912,345 B");
+  for (const TerminalStyle style : {TerminalStyle::kPlain, TerminalStyle::kRewrite}) {
+    std::FILE* file = std::tmpfile();
+    {
+      ProgressLine line(file, style, false);
+      line.show("a", false);
+      line.show("b", true);
+      line.print("c");
+    }
+    std::rewind(file);
+    char text[64] = {};
+    const size_t size = std::fread(text, 1, sizeof text - 1, file);
+    std::fclose(file);
+    EXPECT_EQ(std::string(text, size),
+              style == TerminalStyle::kPlain ? "b\nc\n" : "\ra\x1b[K\rb\x1b[K\r\x1b[Kc\n");
+  }
+}
+
+}  // namespace
+}  // namespace pg

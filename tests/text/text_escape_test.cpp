@@ -1,0 +1,69 @@
+// Strings from recipes cannot become markup, commands or terminal control.
+#include "src/text/text_escape.h"
+
+#include <gtest/gtest.h>
+
+#include "src/text/json_object.h"
+#include "src/text/nearest_name.h"
+#include "src/text/text_format.h"
+
+namespace pg {
+namespace {
+
+TEST(TextEscape, TerminalControlBecomesVisible) {
+  EXPECT_EQ(escape_terminal("a\x1b[2J\nb\xc3\xa9\xff\xc2\x9b"),
+            "a\\x1b[2J\\x0ab\xc3\xa9\\xff\\xc2\\x9b");
+}
+
+TEST(TextEscape, MarkdownAndXmlMarkupIsInert) {
+  EXPECT_EQ(escape_markdown("a|b\n<img> [x](y)"), "a\\|b &lt;img\\> \\[x\\]\\(y\\)");
+  EXPECT_EQ(escape_xml("<a b=\"c\">&'"), "&lt;a b=&quot;c&quot;&gt;&amp;&#39;");
+}
+
+TEST(TextEscape, ShellWordsAreQuotedWhenNeeded) {
+  EXPECT_EQ(quote_shell("runs/a_1.toml"), "runs/a_1.toml");
+  EXPECT_EQ(quote_shell("it's; rm"), "'it'\\''s; rm'");
+  EXPECT_EQ(quote_shell(""), "''");
+}
+
+TEST(TextEscape, Utf8IsChecked) {
+  EXPECT_TRUE(is_utf8("a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"));
+  for (const char* bad :
+       {"\x80", "\xc0\xaf", "\xe0\x80\xaf", "\xed\xa0\x80", "\xf5\x80\x80\x80", "\xc3"}) {
+    EXPECT_FALSE(is_utf8(bad));
+  }
+}
+
+TEST(TextEscape, SlugsAreSafeFileNames) {
+  EXPECT_EQ(make_slug("../My Run: #1!"), "my_run_1");
+  EXPECT_EQ(make_slug("\xc3\xa9"), "unnamed");
+}
+
+TEST(NearestName, FindsTyposAndNothingFarOff) {
+  EXPECT_EQ(edit_distance("kitten", "sitting"), 3u);
+  EXPECT_EQ(edit_distance("seed", "sede"), 1u);
+  EXPECT_EQ(find_nearest_name("--sede", {"--set", "--seed"}), "--seed");
+  EXPECT_EQ(find_nearest_name("xylophone", {"--set", "--seed"}), "");
+  EXPECT_EQ(find_nearest_name(std::string(5000, 'a'), {"a"}), "");
+}
+
+TEST(JsonObject, KeepsOrderAndEscapes) {
+  JsonObject json;
+  json.add("b", int64_t{1}).add("a", "x\"\n\xff").add("c", 0.1).add("d", true);
+  json.add("e", std::numeric_limits<double>::quiet_NaN()).add("f", JsonObject().add("g", 2.0));
+  EXPECT_EQ(
+      json.line(),
+      "{\"b\":1,\"a\":\"x\\\"\\n\xef\xbf\xbd\",\"c\":0.1,\"d\":true,\"e\":null,\"f\":{\"g\":2.0}}");
+}
+
+TEST(TextFormat, NumbersReadWell) {
+  EXPECT_EQ(format_thousands(0), "0");
+  EXPECT_EQ(format_thousands(999), "999");
+  EXPECT_EQ(format_thousands(15930354), "15,930,354");
+  EXPECT_EQ(format_thousands(-1234), "-1,234");
+  EXPECT_EQ(format_thousands(-123), "-123");
+  EXPECT_EQ(format_count(98304), "98.3k");
+}
+
+}  // namespace
+}  // namespace pg
