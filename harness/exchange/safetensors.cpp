@@ -24,7 +24,9 @@ std::string format_shape(const std::vector<uint64_t>& shape) {
 
 bool has_shape(const SafetensorsEntry& entry, const ParamSpec& spec) {
   const auto rows = static_cast<uint64_t>(spec.rows), cols = static_cast<uint64_t>(spec.cols);
-  return entry.shape == std::vector{rows, cols} || (rows == 1 && entry.shape == std::vector{cols});
+  const bool is_scalar = rows == 1 && cols == 1 && entry.shape.empty();
+  return is_scalar || entry.shape == std::vector{rows, cols} ||
+         (rows == 1 && entry.shape == std::vector{cols});
 }
 
 // `bytes` holds values of the type, as many as fit.

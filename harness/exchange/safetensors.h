@@ -28,8 +28,8 @@ Bytes write_safetensors(const std::vector<HostTensor>& tensors,
 Result<SafetensorsMetadata> parse_safetensors_metadata(std::span<const uint8_t> file);
 
 // Exactly the tensors of `specs`, in their order and as fp32, whatever the order in the file: F32,
-// F16 and BF16 are read. A spec of one row takes a shape [cols] too. Values may be non-finite; the
-// quantiser refuses those.
+// F16 and BF16 are read. A spec of one row takes a shape [cols] too, one of a single value a scalar's
+// shape []. Values may be non-finite; the quantiser refuses those.
 Result<std::vector<HostTensor>> parse_safetensors(std::span<const uint8_t> file,
                                                   const std::vector<ParamSpec>& specs);
 

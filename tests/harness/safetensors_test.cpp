@@ -81,6 +81,28 @@ TEST(Safetensors, TensorsComeInTheOrderAskedFor) {
   EXPECT_EQ(problem_of(fmt::format("{{{},{}}}   ", kY, kX)), "");
 }
 
+// What torch.tensor(0.25) and its bf16 become; the model has them as [1, 1].
+TEST(Safetensors, ScalarsAreReadAsOneByOne) {
+  Bytes file = make_file(R"({"s":{"dtype":"F32","shape":[],"data_offsets":[0,4]},)"
+                         R"("t":{"dtype":"BF16","shape":[],"data_offsets":[4,6]}})",
+                         0);
+  for (const uint8_t byte : Bytes{0x00, 0x00, 0x80, 0x3e, 0x40, 0xc0}) file.push_back(byte);
+  const auto read = parse_safetensors(file, {make_spec("s", 1, 1), make_spec("t", 1, 1)});
+  ASSERT_TRUE(read.ok()) << read.error();
+  EXPECT_EQ(read.value()[0].values, std::vector{0.25f});
+  EXPECT_EQ(read.value()[1].values, std::vector{-3.0f});
+  EXPECT_EQ(parse_safetensors(file, {make_spec("s", 1, 2), make_spec("t", 1, 1)}).error(),
+            "tensor \"s\" has the shape []; the model needs [1, 2]");
+}
+
+// A scalar takes one value's bytes, no more and no fewer.
+TEST(Safetensors, ScalarsOfAnotherSizeAreRejected) {
+  EXPECT_PROBLEM(R"({"x":{"dtype":"F32","shape":[],"data_offsets":[0,8]}})",
+                 "its shape and type ask for 4");
+  EXPECT_PROBLEM(R"({"x":{"dtype":"F32","shape":[],"data_offsets":[0,0]}})",
+                 "its shape and type ask for 4");
+}
+
 // The file that the public library wrote; make_safetensors_golden.py has the same formulas.
 TEST(Safetensors, ReadsThePublicLibrarysFileBitForBit) {
   const Bytes file = read_file("tests/fuzz/corpus/safetensors/public.safetensors");
