@@ -21,6 +21,20 @@ const char* tolerance_name(Tolerance tolerance) {
   return "";
 }
 
+const char* reason_text(NoGradient reason) {
+  switch (reason) {
+    case NoGradient::kIsRule:
+      return "is one";
+    case NoGradient::kIntegers:
+      return "none: integers";
+    case NoGradient::kOptimizer:
+      return "none: optimizer";
+    case NoGradient::kOutsidePlans:
+      return "none: outside plans";
+  }
+  return "";
+}
+
 // A formula may hold |x|, which would end a table cell.
 std::string escape_cell(std::string_view text) {
   std::string out;
@@ -44,8 +58,9 @@ std::string write_docs_ops() {
       "for a few roundings, *sum* for sums of products, *softmax* for exponentials of sums.\n\n"
       "| op | formula | gradient rule | tolerance |\n|---|---|---|---|\n";
   for (const OpInfo& op : kOps) {
-    const std::string gradient =
-        op.gradient == kNoGradient ? "" : fmt::format("`{}`", op_info(op.gradient).name);
+    const std::string gradient = op.gradient.exists()
+                                     ? fmt::format("`{}`", op_info(op.gradient.op()).name)
+                                     : reason_text(op.gradient.reason());
     text += fmt::format("| `{}` | {} | {} | {} |\n", op.name, escape_cell(op.formula), gradient,
                         tolerance_name(op.tolerance));
   }

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <string_view>
+#include <type_traits>
 
 namespace pg {
 
@@ -54,94 +55,117 @@ enum class Tolerance : uint8_t {
   kSoftmax,      // exponentials of sums
 };
 
+// Why an op needs no gradient rule.
+enum class NoGradient : uint8_t {
+  kIsRule,        // computes a gradient itself
+  kIntegers,      // its outputs are integers
+  kOptimizer,     // works on parameters, gradients and averages when the backward pass is done
+  kOutsidePlans,  // no plan records it
+};
+
+// The op (or first of the ops) that computes an op's gradient, or why there is none. It has no
+// default, so an op in the list below that says neither does not compile.
+class OpGradient {
+ public:
+  constexpr OpGradient(OpId rule) : rule_(rule) {}
+  constexpr OpGradient(NoGradient reason) : rule_(OpId::kCount), reason_(reason) {}
+  constexpr bool exists() const { return rule_ != OpId::kCount; }
+  constexpr OpId op() const { return rule_; }              // where it exists
+  constexpr NoGradient reason() const { return reason_; }  // where it does not
+
+ private:
+  OpId rule_;
+  NoGradient reason_ = NoGradient::kIsRule;
+};
+
 struct OpInfo {
   OpId id;
   std::string_view name;
-  OpId gradient;  // the op (or first of the ops) that computes its gradient; kCount: has none, see
-                  // `formula`
+  OpGradient gradient;
   Tolerance tolerance;
   std::string_view formula;
 };
-
-inline constexpr OpId kNoGradient = OpId::kCount;
+static_assert(!std::is_default_constructible_v<OpInfo>,
+              "an op must name its gradient rule or say why it needs none");
 
 inline constexpr auto kOps = std::to_array<OpInfo>({
     {OpId::kLinear, "linear", OpId::kLinearDx, Tolerance::kSum, "y = x wT"},
-    {OpId::kLinearDx, "linear_dx", kNoGradient, Tolerance::kSum, "dx = dy w"},
-    {OpId::kLinearDw, "linear_dw", kNoGradient, Tolerance::kSum, "dw = dyT x"},
+    {OpId::kLinearDx, "linear_dx", NoGradient::kIsRule, Tolerance::kSum, "dx = dy w"},
+    {OpId::kLinearDw, "linear_dw", NoGradient::kIsRule, Tolerance::kSum, "dw = dyT x"},
     {OpId::kEmbed, "embed", OpId::kEmbedBackward, Tolerance::kExact, "y = table[ids]"},
-    {OpId::kEmbedBackward, "embed_backward", kNoGradient, Tolerance::kSum,
+    {OpId::kEmbedBackward, "embed_backward", NoGradient::kIsRule, Tolerance::kSum,
      "dtable[v] = sum of dy where ids = v"},
-    {OpId::kBigramHash, "bigram_hash", kNoGradient, Tolerance::kExact,
-     "((36313 id_t) xor (27191 id_{t-1})) mod (buckets-1); integers"},
+    {OpId::kBigramHash, "bigram_hash", NoGradient::kIntegers, Tolerance::kExact,
+     "((36313 id_t) xor (27191 id_{t-1})) mod (buckets-1)"},
     {OpId::kAddScaled, "add_scaled", OpId::kAddScaledBackward, Tolerance::kElementwise,
      "y = x + s1 s2 z"},
-    {OpId::kAddScaledBackward, "add_scaled_backward", kNoGradient, Tolerance::kSum,
+    {OpId::kAddScaledBackward, "add_scaled_backward", NoGradient::kIsRule, Tolerance::kSum,
      "dz = s1 s2 dy, ds1 = s2 sum(dy z)"},
     {OpId::kMix, "mix", OpId::kMixBackward, Tolerance::kElementwise, "y = a x + b z"},
-    {OpId::kMixBackward, "mix_backward", kNoGradient, Tolerance::kSum, "dx = a dy, da = sum(dy x)"},
+    {OpId::kMixBackward, "mix_backward", NoGradient::kIsRule, Tolerance::kSum,
+     "dx = a dy, da = sum(dy x)"},
     {OpId::kLeakyRelu2, "leaky_relu2", OpId::kLeakyRelu2Backward, Tolerance::kElementwise,
      "y = l(x)^2, l(x) = x > 0 ? x : slope x"},
-    {OpId::kLeakyRelu2Backward, "leaky_relu2_backward", kNoGradient, Tolerance::kElementwise,
-     "dx = 2 dy x (x > 0 ? 1 : slope^2)"},
+    {OpId::kLeakyRelu2Backward, "leaky_relu2_backward", NoGradient::kIsRule,
+     Tolerance::kElementwise, "dx = 2 dy x (x > 0 ? 1 : slope^2)"},
     {OpId::kSmear, "smear", OpId::kSmearBackward, Tolerance::kElementwise,
      "y_t = (1-g) x_t + g x_{t-1}"},
-    {OpId::kSmearBackward, "smear_backward", kNoGradient, Tolerance::kSum,
+    {OpId::kSmearBackward, "smear_backward", NoGradient::kIsRule, Tolerance::kSum,
      "dx_t = (1-g) dy_t + g dy_{t+1}"},
     {OpId::kRmsnorm, "rmsnorm", OpId::kRmsnormBackward, Tolerance::kElementwise,
      "y = s x / sqrt(mean(x^2) + eps)"},
-    {OpId::kRmsnormBackward, "rmsnorm_backward", kNoGradient, Tolerance::kSum,
+    {OpId::kRmsnormBackward, "rmsnorm_backward", NoGradient::kIsRule, Tolerance::kSum,
      "dx = s r (dy - x r^2 mean(dy x))"},
     {OpId::kQkNormRope, "qk_norm_rope", OpId::kQkNormRopeBackward, Tolerance::kElementwise,
      "y = gain rope(rms(x))"},
-    {OpId::kQkNormRopeBackward, "qk_norm_rope_backward", kNoGradient, Tolerance::kSum,
+    {OpId::kQkNormRopeBackward, "qk_norm_rope_backward", NoGradient::kIsRule, Tolerance::kSum,
      "inverse rotation, then rmsnorm_backward"},
     {OpId::kAttention, "attention", OpId::kAttentionBackward, Tolerance::kSoftmax,
      "y = softmax_causal(scale q kT) v"},
-    {OpId::kAttentionBackward, "attention_backward", kNoGradient, Tolerance::kSoftmax,
+    {OpId::kAttentionBackward, "attention_backward", NoGradient::kIsRule, Tolerance::kSoftmax,
      "ds = p (dp - sum(dy y))"},
     {OpId::kXsa, "xsa", OpId::kXsaBackward, Tolerance::kSum, "y = x - (x . u) u, u = v / |v|"},
-    {OpId::kXsaBackward, "xsa_backward", kNoGradient, Tolerance::kSum, "dx = dy - (dy . u) u"},
+    {OpId::kXsaBackward, "xsa_backward", NoGradient::kIsRule, Tolerance::kSum,
+     "dx = dy - (dy . u) u"},
     {OpId::kSoftcapXent, "softcap_xent", OpId::kSoftcapXentBackward, Tolerance::kSoftmax,
      "sum_i w_i (lse(c) - c[y_i]), c = cap tanh(z/cap)"},
-    {OpId::kSoftcapXentBackward, "softcap_xent_backward", kNoGradient, Tolerance::kSoftmax,
+    {OpId::kSoftcapXentBackward, "softcap_xent_backward", NoGradient::kIsRule, Tolerance::kSoftmax,
      "dz = (W p - sum_i w_i 1[y_i]) (1 - (c/cap)^2)"},
-    {OpId::kCast, "cast", kNoGradient, Tolerance::kExact,
-     "y = x in y's type; not part of a forward pass"},
-    {OpId::kSum, "sum", kNoGradient, Tolerance::kSum,
-     "scale sum(x); its gradient is the constant dloss of softcap_xent_backward"},
-    {OpId::kSumSquares, "sum_squares", kNoGradient, Tolerance::kSum, "sum(x^2); optimizer"},
-    {OpId::kClipCoefficient, "clip_coefficient", kNoGradient, Tolerance::kElementwise,
-     "min(1, max_norm / |g|); optimizer"},
-    {OpId::kAdamw, "adamw", kNoGradient, Tolerance::kElementwise, "AdamW; optimizer"},
-    {OpId::kMuonMomentum, "muon_momentum", kNoGradient, Tolerance::kElementwise,
-     "m = mu m + g, u = g + mu m; optimizer"},
-    {OpId::kNewtonSchulz, "newton_schulz", kNoGradient, Tolerance::kSum,
-     "x = a x + (b A + c A A) x, A = x xT; optimizer"},
-    {OpId::kApplyUpdate, "apply_update", kNoGradient, Tolerance::kElementwise,
-     "p = p decay - step u; optimizer"},
-    {OpId::kLerp, "lerp", kNoGradient, Tolerance::kElementwise,
-     "a = decay a + (1-decay) x; averaging"},
+    {OpId::kCast, "cast", NoGradient::kOutsidePlans, Tolerance::kExact, "y = x in y's type"},
+    {OpId::kSum, "sum", NoGradient::kOutsidePlans, Tolerance::kSum, "scale sum(x)"},
+    {OpId::kSumSquares, "sum_squares", NoGradient::kOptimizer, Tolerance::kSum, "sum(x^2)"},
+    {OpId::kClipCoefficient, "clip_coefficient", NoGradient::kOptimizer, Tolerance::kElementwise,
+     "min(1, max_norm / |g|)"},
+    {OpId::kAdamw, "adamw", NoGradient::kOptimizer, Tolerance::kElementwise,
+     "p = p (1 - lr wd) - lr (m/bias1) / (sqrt(v/bias2) + eps)"},
+    {OpId::kMuonMomentum, "muon_momentum", NoGradient::kOptimizer, Tolerance::kElementwise,
+     "m = mu m + g, u = g + mu m"},
+    {OpId::kNewtonSchulz, "newton_schulz", NoGradient::kOptimizer, Tolerance::kSum,
+     "x = a x + (b A + c A A) x, A = x xT"},
+    {OpId::kApplyUpdate, "apply_update", NoGradient::kOptimizer, Tolerance::kElementwise,
+     "p = p decay - step u"},
+    {OpId::kLerp, "lerp", NoGradient::kOptimizer, Tolerance::kElementwise,
+     "a = decay a + (1-decay) x"},
 });
 
 constexpr const OpInfo& op_info(OpId id) { return kOps[static_cast<size_t>(id)]; }
 
-// An op with a gradient names its rule by the suffix _backward (or _dx), so a listed op cannot lack
-// one by oversight.
+// A rule bears the name of its op and a suffix, and only rules do: so none can be claimed or left
+// out by oversight.
 constexpr bool op_list_is_sound() {
   if (kOps.size() != static_cast<size_t>(OpId::kCount)) return false;
   for (size_t i = 0; i < kOps.size(); ++i) {
     if (static_cast<size_t>(kOps[i].id) != i) return false;
     const bool is_rule = kOps[i].name.ends_with("_backward") || kOps[i].name.ends_with("_dx") ||
                          kOps[i].name.ends_with("_dw");
-    if (kOps[i].gradient != kNoGradient && is_rule) return false;
-    if (kOps[i].gradient != kNoGradient &&
-        !op_info(kOps[i].gradient).name.starts_with(kOps[i].name))
-      return false;
+    const OpGradient rule = kOps[i].gradient;
+    if (is_rule != (!rule.exists() && rule.reason() == NoGradient::kIsRule)) return false;
+    if (rule.exists() && !op_info(rule.op()).name.starts_with(kOps[i].name)) return false;
     if (is_rule) {
       bool used = false;
-      for (const OpInfo& op : kOps)
-        used |= op.gradient != kNoGradient && kOps[i].name.starts_with(op.name);
+      for (const OpInfo& op : kOps) {
+        used |= op.gradient.exists() && kOps[i].name.starts_with(op.name);
+      }
       if (!used) return false;
     }
   }

@@ -86,7 +86,7 @@ TEST_P(OpGradients, MatchFiniteDifferences) {
 std::vector<OpInfo> differentiable_ops() {
   std::vector<OpInfo> ops;
   for (const OpInfo& op : kOps) {
-    if (op.gradient != kNoGradient) ops.push_back(op);
+    if (op.gradient.exists()) ops.push_back(op);
   }
   return ops;
 }
@@ -96,6 +96,18 @@ INSTANTIATE_TEST_SUITE_P(Each, OpGradients, testing::ValuesIn(differentiable_ops
 
 TEST(OpCases, EveryOpHasSeveral) {
   for (const OpInfo& op : kOps) EXPECT_GE(cases_of(op.id).size(), 3u) << op.name;
+}
+
+// What the list says of integers, the cases show.
+TEST(OpCases, OnlyOpsOfIntegersSayThatTheyNeedNoGradientForIt) {
+  for (const OpCase& op_case : all_cases()) {
+    const OpGradient gradient = op_info(op_case.op).gradient;
+    const bool says_integers = !gradient.exists() && gradient.reason() == NoGradient::kIntegers;
+    for (const Operand& operand : op_case.operands) {
+      if (operand.role == Role::kIn) continue;
+      EXPECT_EQ(operand.kind == Kind::kI32, says_integers) << title(op_case);
+    }
+  }
 }
 
 // Inputs are drawn from the title's hash, and faults are told apart by it.
