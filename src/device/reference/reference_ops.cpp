@@ -28,14 +28,20 @@ struct Strides {
 };
 Values multiply(const Values& a, Strides as, const Values& b, Strides bs, int64_t m, int64_t n,
                 int64_t k) {
+  // Whole rows of c at a time: each sum still runs along k in order, and memory is read in order.
+  Values rows = zeros(k * n);
+  for (int64_t l = 0; l < k; ++l) {
+    for (int64_t j = 0; j < n; ++j) {
+      rows[index(l * n + j)] = b[index(l * bs.row + j * bs.col)];
+    }
+  }
   Values c = zeros(m * n);
   for (int64_t i = 0; i < m; ++i) {
-    for (int64_t j = 0; j < n; ++j) {
-      double total = 0.0;
-      for (int64_t l = 0; l < k; ++l) {
-        total += a[index(i * as.row + l * as.col)] * b[index(l * bs.row + j * bs.col)];
-      }
-      c[index(i * n + j)] = total;
+    double* const c_row = c.data() + i * n;
+    for (int64_t l = 0; l < k; ++l) {
+      const double factor = a[index(i * as.row + l * as.col)];
+      const double* const b_row = rows.data() + l * n;
+      for (int64_t j = 0; j < n; ++j) c_row[j] += factor * b_row[j];
     }
   }
   return c;
