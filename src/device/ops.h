@@ -3,10 +3,11 @@
 // kernels run on the host), `cuda`.
 //
 // Element types. Activations and the compute copies of weights share one type per device (bf16 or
-// f32; the reference also takes f64). Tensors marked f32 below are f32 on every device, and f64
-// when the reference runs in f64. Ids are int32. Whatever the storage type, sums accumulate in f32
-// or wider, in an order that depends on shapes alone, so results are bitwise equal for any number
-// of threads.
+// f32; the reference also takes f64). Tensors marked f32 below are f32 on every device; where the
+// reference runs in f64, those that a plan makes are f64, while parameters, their gradients and the
+// optimizer's state stay f32, from which it reads exactly. Ids are int32. Whatever the storage type,
+// sums accumulate in f32 or wider, in an order that depends on shapes alone, so results are bitwise
+// equal for any number of threads.
 //
 // Outputs: overwritten, or added to when Out::accumulate is set. An empty Out is not computed.
 // Inputs and outputs do not alias unless the comment allows it. Letters: B batch, T tokens, N = B*T

@@ -2,6 +2,7 @@
 // plan_rules.cpp, the arena in plan_place.cpp.
 #include "src/plan/plan.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstring>
@@ -10,7 +11,34 @@
 
 namespace pg {
 
-Plan::Plan(Weights& weights, Memory memory) : weights_(&weights), memory_(memory) {}
+namespace {
+
+// The values of a real tensor as floats; allocates only where the device keeps another type.
+void download_floats(Device& device, const void* from, DType dtype, std::span<float> out) {
+  if (dtype == DType::kF32) {
+    device.download(out.data(), from, out.size_bytes());
+    return;
+  }
+  const size_t size = dtype_bytes(dtype);
+  std::vector<uint8_t> raw(out.size() * size);
+  device.download(raw.data(), from, raw.size());
+  for (size_t i = 0; i < out.size(); ++i) {
+    if (dtype == DType::kBF16) {
+      bf16 value;
+      std::memcpy(&value, raw.data() + size * i, size);
+      out[i] = static_cast<float>(value);
+    } else {
+      double value;
+      std::memcpy(&value, raw.data() + size * i, size);
+      out[i] = static_cast<float>(value);
+    }
+  }
+}
+
+}  // namespace
+
+Plan::Plan(Weights& weights, Memory memory, Gradients gradients)
+    : weights_(&weights), memory_(memory), gradients_(gradients) {}
 
 Tensor Plan::add_tensor(TensorInfo tensor) {
   PG_CHECK(!finished_, "a finished plan cannot grow");
@@ -84,7 +112,7 @@ Tensor Plan::make_activation(const char* op, int64_t rows, int64_t cols) {
 
 Tensor Plan::make_f32(const char* op, int64_t rows, int64_t cols) {
   const Tensor t = make_activation(op, rows, cols);
-  info(t).dtype = DType::kF32;
+  info(t).dtype = activation() == DType::kF64 ? DType::kF64 : DType::kF32;
   info(t).needs_gradient = false;
   return t;
 }
@@ -113,14 +141,57 @@ void Plan::record(OpId op, double flops, std::vector<Tensor> reads, std::vector<
     step.writes.push_back(ref.id);
     if (step.label.empty()) step.label = tensors_[static_cast<size_t>(ref.id)].name;
   }
+  check_step(step);
+  for (const int id : step.writes) tensors_[static_cast<size_t>(id)].last_write = index;
   steps_.push_back(std::move(step));
+}
+
+std::string Plan::describe_step(const Step& step) {
+  return std::string(op_info(step.op).name) + " of \"" + step.label + "\"";
+}
+
+void Plan::check_step(const Step& step) const {
+  const auto name = [&](int id) { return "\"" + tensors_[static_cast<size_t>(id)].name + "\""; };
+  for (size_t i = 0; i < step.writes.size(); ++i) {
+    const int id = step.writes[i];
+    PG_CHECK(std::find(step.reads.begin(), step.reads.end(), id) == step.reads.end(),
+             (describe_step(step) + " writes " + name(id) + ", which it reads").c_str());
+    PG_CHECK(std::find(step.writes.begin(), step.writes.begin() + static_cast<int64_t>(i), id) ==
+                 step.writes.begin() + static_cast<int64_t>(i),
+             (describe_step(step) + " writes " + name(id) + " twice").c_str());
+    PG_CHECK(
+        !tensors_[static_cast<size_t>(id)].needs_gradient || op_info(step.op).gradient.exists(),
+        (describe_step(step) + " needs a gradient, for which there is no rule").c_str());
+  }
+  if (!rule_output_) return;
+  const TensorInfo& y = info(rule_output_);
+  for (const int id : step.reads) {
+    if (id != y.gradient) continue;
+    const int writer = tensors_[static_cast<size_t>(id)].last_write;
+    PG_CHECK(writer == y.gradient_step,
+             (describe_step(step) + " reads the gradient of \"" + y.name + "\" after " +
+              describe_step(steps_[static_cast<size_t>(writer)]) + " wrote into its buffer")
+                 .c_str());
+  }
 }
 
 void Plan::add_rule(Tensor output, std::function<void()> rule) {
   rules_.push_back([this, output, rule = std::move(rule)] {
     // An output nothing depends on has no gradient to pass back.
-    if (info(output).gradient >= 0 && info(output).gradient_written) rule();
+    if (info(output).gradient < 0 || !info(output).gradient_written) return;
+    begin_rule(output);
+    rule();
+    rule_output_ = {};
   });
+}
+
+// All that depends on `output` has given its contribution: the first of its rules finds the gradient
+// complete, and so must the others.
+void Plan::begin_rule(Tensor output) {
+  TensorInfo& y = info(output);
+  if (!y.rule_has_begun) y.gradient_step = tensors_[static_cast<size_t>(y.gradient)].last_write;
+  y.rule_has_begun = true;
+  rule_output_ = output;
 }
 
 In Plan::in(Tensor t) const {
@@ -136,6 +207,8 @@ Out Plan::out(const OutRef& ref, const RunArgs& args) const {
 
 Plan::OutRef Plan::contribute(Tensor t) {
   if (!t || !info(t).needs_gradient) return {};
+  PG_CHECK(!info(t).rule_has_begun,
+           ("the gradient of \"" + info(t).name + "\" has been used already").c_str());
   if (info(t).gradient < 0) {
     TensorInfo gradient;
     gradient.name = info(t).name + ".grad";
@@ -151,6 +224,7 @@ Plan::OutRef Plan::contribute(Tensor t) {
 }
 
 bool Plan::pass_gradient(Tensor y, Tensor x) {
+  if (gradients_ == Gradients::kCopied) return false;
   if (!info(x).needs_gradient || info(x).gradient >= 0 || info(x).place != Place::kArena)
     return false;
   info(x).gradient = info(y).gradient;
@@ -200,23 +274,12 @@ void Plan::run_profiled(std::vector<OpProfile>& profile, bool accumulate, float 
 
 std::string Plan::find_non_finite() {
   Device& device = weights_->device();
-  std::vector<uint8_t> host;
+  std::vector<float> values;
   const auto is_finite = [&](const TensorInfo& t) {
     if (t.dtype == DType::kI32) return true;
-    host.resize(t.bytes());
-    device.download(host.data(), t.data, t.bytes());
-    for (int64_t i = 0; i < t.elements(); ++i) {
-      float value;
-      if (t.dtype == DType::kBF16) {
-        bf16 half;
-        std::memcpy(&half, host.data() + 2 * i, 2);
-        value = static_cast<float>(half);
-      } else {
-        std::memcpy(&value, host.data() + 4 * i, 4);
-      }
-      if (!std::isfinite(value)) return false;
-    }
-    return true;
+    values.resize(static_cast<size_t>(t.elements()));
+    download_floats(device, t.data, t.dtype, values);
+    return std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
   };
   for (const TensorInfo& t : tensors_) {
     if (t.place == Place::kWeight && !is_finite(t)) return t.name;
@@ -241,14 +304,16 @@ void Plan::write_ids(Tensor t, std::span<const int32_t> values) {
 
 void Plan::read(Tensor t, int64_t first_element, std::span<float> out) {
   const TensorInfo& tensor = info(t);
-  PG_CHECK((tensor.kept || tensor.place == Place::kOwned) && tensor.dtype == DType::kF32,
+  PG_CHECK((tensor.kept || tensor.place == Place::kOwned) &&
+               (tensor.dtype == DType::kF32 || tensor.dtype == DType::kF64),
            "only kept f32 tensors can be read");
   PG_CHECK(
       first_element >= 0 && first_element + static_cast<int64_t>(out.size()) <= tensor.elements(),
       "read past the end of a tensor");
   weights_->device().synchronize();
-  weights_->device().download(out.data(), static_cast<const float*>(tensor.data) + first_element,
-                              out.size_bytes());
+  const size_t first_byte = static_cast<size_t>(first_element) * dtype_bytes(tensor.dtype);
+  download_floats(weights_->device(), static_cast<const uint8_t*>(tensor.data) + first_byte,
+                  tensor.dtype, out);
 }
 
 void Plan::read_ids(Tensor t, std::span<int32_t> out) {

@@ -8,7 +8,9 @@
 //
 // Gradients: the first contribution to a tensor's gradient overwrites, later ones add, decided
 // while recording, so nothing is ever zero-filled. Where an op passes its output's gradient on
-// unchanged, both share one buffer.
+// unchanged, both share one buffer: from then on it is the input's, and what adds to it spoils it as
+// the output's. So recording checks, always, that the output's rules read it as it was when the
+// first of them began, and that no step writes what it reads or writes one buffer twice.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -53,8 +55,12 @@ class Plan {
   // kShared: tensors whose lives do not overlap share memory. kSeparate: every tensor has its own;
   // for the test that placing never changes a number.
   enum class Memory : uint8_t { kShared, kSeparate };
+  // kPassedOn: a gradient that an op passes on unchanged is not copied. kCopied: every tensor's
+  // gradient is a buffer of its own; for the test that passing on never changes a number.
+  enum class Gradients : uint8_t { kPassedOn, kCopied };
 
-  explicit Plan(Weights& weights, Memory memory = Memory::kShared);
+  explicit Plan(Weights& weights, Memory memory = Memory::kShared,
+                Gradients gradients = Gradients::kPassedOn);
 
   // ---- leaves ----
   Tensor input_ids(std::string name, int64_t rows, int64_t cols);  // int32; fill with write_ids
@@ -102,7 +108,8 @@ class Plan {
   std::string find_non_finite();
 
   void write_ids(Tensor t, std::span<const int32_t> values);
-  // Reads an f32 tensor that keep() named or a sum of weight_uses(); waits for the device.
+  // Reads an f32 tensor that keep() named or a sum of weight_uses(), rounded where the device keeps
+  // it in f64; waits for the device.
   void read(Tensor t, int64_t first_element, std::span<float> out);
   void read_ids(Tensor t, std::span<int32_t> out);  // of the last run; waits for the device
   int64_t elements(Tensor t) const { return info(t).elements(); }
@@ -112,7 +119,7 @@ class Plan {
   int64_t step_count() const { return static_cast<int64_t>(steps_.size()); }
   double flops() const;
 
- private:
+ protected:  // what the ops above are written in; a test writes a faulty one
   enum class Place : uint8_t { kArena, kOwned, kWeight, kWeightGradient };
   struct TensorInfo {
     std::string name;
@@ -125,6 +132,9 @@ class Plan {
     bool gradient_written = false;
     bool kept = false;
     int first_step = -1, last_step = -1;
+    int last_write = -1;          // the last step that wrote it
+    bool rule_has_begun = false;  // its gradient is complete, and was written last by gradient_step
+    int gradient_step = -1;
     void* data = nullptr;
     int64_t elements() const { return rows * cols; }
     size_t bytes() const { return static_cast<size_t>(elements()) * dtype_bytes(dtype); }
@@ -156,6 +166,7 @@ class Plan {
   void record(OpId op, double flops, std::vector<Tensor> reads, std::vector<OutRef> writes,
               std::function<void(Ops&, const RunArgs&)> call);
   void add_rule(Tensor output, std::function<void()> rule);
+  void begin_rule(Tensor output);
 
   In in(Tensor t) const;
   Out out(const OutRef& ref, const RunArgs& args) const;
@@ -163,8 +174,15 @@ class Plan {
   // The gradient of t as an output, claiming a contribution; empty when t needs none.
   OutRef contribute(Tensor t);
   Tensor gradient(Tensor t) const { return Tensor{info(t).gradient}; }
-  // True when x's gradient may simply be y's buffer: y's gradient is complete and x has none yet.
+  // For the rule of y alone, where the gradient of x is that of y: true when x's gradient may simply
+  // be y's buffer, because x has none yet. Nothing else may then add to it before y's rule has ended,
+  // so an op whose other operand may be x as well must ask first.
   bool pass_gradient(Tensor y, Tensor x);
+
+ private:
+  // Aborts, naming the steps, when `step` would compute with a spoiled buffer.
+  void check_step(const Step& step) const;
+  static std::string describe_step(const Step& step);
   void place_tensors();
   // plan_grams.cpp
   OutRef make_sum(std::string name, int64_t rows, int64_t cols);
@@ -176,6 +194,7 @@ class Plan {
 
   Weights* weights_;
   Memory memory_;
+  Gradients gradients_;
   std::vector<TensorInfo> tensors_;
   std::vector<Step> steps_;
   std::vector<std::function<void()>> rules_;
@@ -186,6 +205,7 @@ class Plan {
   RunArgs last_run_;
   int64_t separate_bytes_ = 0;
   int forward_steps_ = 0;
+  Tensor rule_output_;  // whose rule is being recorded
   bool finished_ = false, collects_grams_ = false;
 };
 

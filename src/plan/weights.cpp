@@ -85,11 +85,9 @@ void initialise_param(const ParamSpec& spec, uint64_t seed, std::vector<float>& 
 
 Weights::Weights(Device& device, std::vector<ParamSpec> specs, bool with_gradients)
     : device_(&device) {
-  // Compute copies of f32 devices are the masters themselves.
+  // Where the compute type holds every f32, the masters themselves are read.
   const DType compute_type = device.compute_dtype();
-  const bool needs_copies = compute_type != DType::kF32;
-  const size_t master_bytes = dtype_bytes(compute_type == DType::kF64 ? DType::kF64 : DType::kF32);
-  PG_CHECK(master_bytes == 4, "Weights hold f32 masters; an f64 device is for op tests only");
+  const bool needs_copies = dtype_bytes(compute_type) < sizeof(float);
   int64_t compute_elements = 0;
   for (const ParamSpec& spec : specs) {
     flat_elements_ += align(spec.elements());

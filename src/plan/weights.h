@@ -1,5 +1,6 @@
 // The parameters of a model on a device: fp32 masters, fp32 gradients, and copies in the compute
-// type that the matmuls and gathers of a plan read. Plans of any shape share one Weights.
+// type, where that is narrower, which the matmuls and gathers of a plan read. Plans of any shape
+// share one Weights.
 #pragma once
 #include <cstdint>
 #include <string>

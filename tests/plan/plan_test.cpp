@@ -52,7 +52,8 @@ class PlanOnDevice : public testing::TestWithParam<const char*> {
   Weights weights_;
 };
 
-INSTANTIATE_TEST_SUITE_P(Devices, PlanOnDevice, testing::Values("reference", "cpu:bf16", "cpu:f32"),
+INSTANTIATE_TEST_SUITE_P(Devices, PlanOnDevice,
+                         testing::Values("reference", "reference:f64", "cpu:bf16", "cpu:f32"),
                          [](const auto& info) {
                            std::string name = info.param;
                            for (char& c : name) c = c == ':' ? '_' : c;
@@ -156,7 +157,8 @@ TEST_P(PlanOnDevice, ThreadCountNeverChangesANumber) {
 }
 
 TEST_P(PlanOnDevice, ARepeatedStepAllocatesNothing) {
-  if (std::string_view(GetParam()) == "reference") GTEST_SKIP() << "the specification may allocate";
+  if (std::string_view(GetParam()).starts_with("reference"))
+    GTEST_SKIP() << "the specification may allocate";
   Net net = make_net(config_, weights_, Plan::Memory::kShared);
   load(net, config_, 3);
   // Threads take chunks dynamically: each needs a few steps to have met every shape and grown its

@@ -7,8 +7,8 @@
 
 namespace pg {
 
-// storage: the type of activations and compute copies (kF32, kBF16 or kF64). With kF64 the tensors
-// that ops.h marks f32 are f64 too, which is what finite differences need.
+// storage: the type of activations and compute copies (kF32, kBF16 or kF64). With kF64 a plan is f64
+// from the parameters to the loss, which is what other devices' gradients are measured against.
 std::unique_ptr<Device> make_reference_device(DType storage);
 
 }  // namespace pg

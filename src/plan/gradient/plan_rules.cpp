@@ -59,7 +59,7 @@ Tensor Plan::add_linear(Tensor y, Tensor u, Tensor w) {
            "add_linear: y must be the output of the step before");
   const double flops = product_flops(rows, n_in, n_out);
   const OutRef sum{y.id, /*adds=*/true, false};
-  record(OpId::kLinear, flops, {y, u, w}, {sum}, [=, this](Ops& ops, const RunArgs& args) {
+  record(OpId::kLinear, flops, {u, w}, {sum}, [=, this](Ops& ops, const RunArgs& args) {
     ops.linear(out(sum, args), in(u), in(w), rows, n_in, n_out);
   });
   // Recorded after the rule of what wrote y first, so it runs before that one, on the same dy.
@@ -118,13 +118,18 @@ Tensor Plan::add_scaled(Tensor x, Tensor z, Tensor s1, Tensor s2) {
          });
   add_rule(y, [=, this] {
     const Tensor dy = gradient(y);
-    const OutRef dx = pass_gradient(y, x) ? OutRef{} : contribute(x);
+    const bool is_one = x.id == z.id;  // as in mix, below
+    const OutRef dx = !is_one && pass_gradient(y, x) ? OutRef{} : contribute(x);
+    const auto record_part = [=, this](OutRef dx, OutRef dz, OutRef ds1, OutRef ds2) {
+      record(OpId::kAddScaledBackward, 0, {dy, z, s1, s2}, {dx, dz, ds1, ds2},
+             [=, this](Ops& ops, const RunArgs& args) {
+               ops.add_scaled_backward(out(dx, args), out(dz, args), out(ds1, args), out(ds2, args),
+                                       in(dy), in(z), in(s1), in(s2), count);
+             });
+    };
+    if (is_one) record_part(dx, {}, {}, {});
     const OutRef dz = contribute(z), ds1 = contribute(s1), ds2 = contribute(s2);
-    record(OpId::kAddScaledBackward, 0, {dy, z, s1, s2}, {dx, dz, ds1, ds2},
-           [=, this](Ops& ops, const RunArgs& args) {
-             ops.add_scaled_backward(out(dx, args), out(dz, args), out(ds1, args), out(ds2, args),
-                                     in(dy), in(z), in(s1), in(s2), count);
-           });
+    record_part(is_one ? OutRef{} : dx, dz, ds1, ds2);
   });
   return y;
 }
@@ -138,8 +143,11 @@ Tensor Plan::mix(Tensor x, Tensor a, Tensor z, Tensor b) {
   });
   add_rule(y, [=, this] {
     const Tensor dy = gradient(y);
-    // With a = 1 the gradient of x is dy itself: no copy when x has no other contribution yet.
-    const OutRef dx = !a && pass_gradient(y, x) ? OutRef{} : contribute(x);
+    // With a = 1 the gradient of x is dy itself: no copy when x has no other contribution yet. Where
+    // x is z, as at the first decoder block of the U-Net, it has one: b dy would go into what db is
+    // then computed from.
+    const bool is_one = x.id == z.id;
+    const OutRef dx = !a && !is_one && pass_gradient(y, x) ? OutRef{} : contribute(x);
     const OutRef da = contribute(a);
     const auto record_part = [=, this](OutRef dx, OutRef dz, OutRef da, OutRef db) {
       record(OpId::kMixBackward, 0, {dy, x, a, z, b}, {dx, dz, da, db},
@@ -149,7 +157,7 @@ Tensor Plan::mix(Tensor x, Tensor a, Tensor z, Tensor b) {
              });
     };
     const OutRef dz = contribute(z), db = contribute(b);
-    if (x.id == z.id) {  // both contributions go to one buffer: outputs of one call must not alias
+    if (is_one) {  // both contributions go to one buffer: outputs of one call must not alias
       record_part(dx, {}, da, {});
       record_part({}, dz, {}, db);
     } else {
