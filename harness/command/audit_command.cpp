@@ -8,19 +8,41 @@
 
 #include "eval/make_scorer.h"
 #include "eval/score.h"
+#include "harness/command/artifact_file.h"
 #include "harness/command/commands.h"
+#include "harness/command/scoring_session.h"
 #include "harness/recipe/recipe.h"
 #include "harness/record/certificate.h"
 #include "quant/method/seal.h"
 #include "src/base/bytes.h"
-#include "src/base/error.h"
 #include "src/data/corpus/corpus.h"
-#include "src/device/registry/make_device.h"
 #include "src/text/json_object.h"
 #include "src/text/text_escape.h"
 
 namespace pg {
 namespace {
+
+struct AuditWords {
+  ScoringWords scoring;
+  std::string train_shards;   // empty: no search for val text in them
+  std::filesystem::path out;  // folder for the certificate; empty: none is written
+  int64_t tokens = 0;         // of val that the probes run on; 0: a window and 16 strides
+};
+
+std::vector<Option> list_options(AuditWords& w) {
+  return list_scoring_options(
+      w.scoring,
+      {{.name = "--train",
+        .value = &w.train_shards,
+        .help = "training shards, to look for validation text in them"},
+       {.name = "--tokens",
+        .value = &w.tokens,
+        .help = "tokens of the validation text to probe; default a window and 16 strides",
+        .range = OptionRange{16, 1 << 24}},
+       {.name = "--out",
+        .value = &w.out,
+        .help = "folder for certificate.md and certificate.json"}});
+}
 
 // Tokens that the probes run on, unless told otherwise: a window and then as many strides.
 constexpr int64_t kStrides = 16;
@@ -65,14 +87,14 @@ double find_number(const std::vector<JsonNumber>& numbers, std::string_view key)
 }
 
 // Times as the record beside the artifact states them, where there is one.
-AuditBudget collect_budget(const AuditCommand& command, const Recipe& recipe) {
+AuditBudget collect_budget(const AuditWords& words, const Recipe& recipe) {
   AuditBudget budget;
   budget.code_bytes = counted_code_bytes();
-  budget.model_bytes = static_cast<int64_t>(std::filesystem::file_size(command.artifact));
+  budget.model_bytes = static_cast<int64_t>(std::filesystem::file_size(words.scoring.artifact));
   budget.cap_bytes = recipe.quant.cap_bytes;
   budget.train_cap_s = recipe.train.wallclock_s > 0 ? recipe.train.wallclock_s : 600;
   budget.eval_cap_s = recipe.eval.wallclock_s > 0 ? recipe.eval.wallclock_s : 600;
-  const auto folder = command.artifact.parent_path();
+  const auto folder = words.scoring.artifact.parent_path();
   if (std::vector<JsonNumber> numbers;
       std::filesystem::exists(folder / "submission.json") &&
       read_json_numbers(read_text_file(folder / "submission.json"), numbers)) {
@@ -103,10 +125,10 @@ void sort_probes(std::vector<ProbeResult>& probes) {
   });
 }
 
-ProbeResult search_train(const AuditCommand& command, const Recipe& recipe,
-                         const Tokenizer& tokenizer, const TokenStream& val) {
+ProbeResult search_train(const AuditWords& words, const Recipe& recipe, const Tokenizer& tokenizer,
+                         const TokenStream& val) {
   const std::string& shards =
-      command.train_shards.empty() ? recipe.data.train_shards : command.train_shards;
+      words.train_shards.empty() ? recipe.data.train_shards : words.train_shards;
   if (shards.empty()) {
     return {"V12",
             "overlap of train and val",
@@ -119,29 +141,24 @@ ProbeResult search_train(const AuditCommand& command, const Recipe& recipe,
                        tokenizer.byte_table());
 }
 
-}  // namespace
-
-int audit_artifact(const AuditCommand& command) {
-  const Recipe recipe = load_recipe(command.recipe, command.sets, process_environment).recipe;
-  if (recipe.data.val_shards.empty() || recipe.data.tokenizer.empty()) {
-    throw Error("audit: no validation text or tokenizer; give --recipe, or --data and --tokenizer");
-  }
-  const UnpackedModel model = unpack_file(command.artifact);
-  const Tokenizer tokenizer(recipe.data.tokenizer);
-  check_tokenizer(model, tokenizer);
-  check_tokenizer_of_shards(recipe.data.val_shards, tokenizer.sha256());
-  const TokenStream val = TokenStream::open(recipe.data.val_shards, model.config().vocab_size);
-  const auto device = make_device(recipe.track.device);
+int audit_artifact(const AuditWords& words, Clock&) {
+  const ScoringSession session = open_scoring_session(
+      words.scoring, SessionText::kShards,
+      "audit: no validation text or tokenizer; give --recipe, or --data and --tokenizer");
+  const UnpackedModel& model = session.model;
+  const Tokenizer& tokenizer = session.tokenizer;
+  const Recipe& recipe = session.recipe;
+  const TokenStream& val = *session.val;
   EvalConfig eval = recipe.eval;
   eval.batch_tokens = std::min(eval.batch_tokens, kBatchWindows * eval.context);
   std::vector<int32_t> text =
-      read_start(val, command.tokens > 0 ? command.tokens : eval.context + kStrides * eval.stride);
+      read_start(val, words.tokens > 0 ? words.tokens : eval.context + kStrides * eval.stride);
   drop_cut_character(tokenizer, text);
   const auto tokens = static_cast<int64_t>(text.size());
 
   AuditSubject subject;
   const ScoringConfig scoring(eval, recipe.ttt, recipe.mix);
-  subject.make_scorer = [&] { return make_scorer(model, scoring, *device, tokens); };
+  subject.make_scorer = [&] { return make_scorer(model, scoring, *session.device, tokens); };
   subject.vocab_size = model.config().vocab_size;
   subject.bytes = &tokenizer.byte_table();
   subject.recount_bytes = [&](std::span<const int32_t> stream) {
@@ -150,12 +167,12 @@ int audit_artifact(const AuditCommand& command) {
   const AuditOptions options;
   Certificate certificate;
   certificate.probes = audit_scorer(subject, text, options);
-  certificate.probes.push_back(probe_budget(collect_budget(command, recipe)));
-  certificate.probes.push_back(search_train(command, recipe, tokenizer, val));
-  const auto scorer = make_scorer(model, scoring, *device, tokens);
+  certificate.probes.push_back(probe_budget(collect_budget(words, recipe)));
+  certificate.probes.push_back(search_train(words, recipe, tokenizer, val));
+  const auto scorer = make_scorer(model, scoring, *session.device, tokens);
   // Read again: what is scored must be what lies in the file.
   certificate.probes.push_back(
-      probe_weights(scorer->download_weights(), unpack_file(command.artifact).tensors()));
+      probe_weights(scorer->download_weights(), unpack_file(words.scoring.artifact).tensors()));
   sort_probes(certificate.probes);
 
   certificate.artifact_sha256 = hex(model.artifact_sha256());
@@ -174,11 +191,18 @@ int audit_artifact(const AuditCommand& command) {
                certificate.blocks);
   }
   fmt::print("verdict {}\n", verdict_name(certificate.verdict()));
-  if (!command.out.empty()) {
-    write_file_atomic(command.out / "certificate.md", write_certificate_markdown(certificate));
-    write_file_atomic(command.out / "certificate.json", write_certificate_json(certificate));
+  if (!words.out.empty()) {
+    write_file_atomic(words.out / "certificate.md", write_certificate_markdown(certificate));
+    write_file_atomic(words.out / "certificate.json", write_certificate_json(certificate));
   }
   return certificate.verdict() == Verdict::kPass ? 0 : 1;
+}
+
+}  // namespace
+
+Command make_audit_command() {
+  return make_command<AuditWords>("audit", "probe whether an artifact's score could be a decoder's",
+                                  list_options, audit_artifact);
 }
 
 }  // namespace pg

@@ -1,30 +1,26 @@
-// The commands beside `run`. Results go to stdout, progress to stderr; each gives the exit code and
-// throws Error.
+// All commands, each from the file of its name.
 #pragma once
-#include <filesystem>
-
 #include "harness/command/cli.h"
-#include "quant/format/unpack.h"
-#include "src/base/clock.h"
+#include "harness/command/command.h"
 
 namespace pg {
 
-int eval_artifact(const EvalOptions& options, Clock& clock);
-// Exit code 1 when a probe fails.
-int audit_artifact(const AuditCommand& command);
-int export_weights(const ExportOptions& options);
-int pack_weights(const PackOptions& options, Clock& clock);
-int generate_text(const GenerateCommand& command);
-int train_tokenizer_model(const TrainTokenizerOptions& options);
-int tokenize_text(const TokenizeCommand& command);
-int print_corpus_info(const CorpusInfoCommand& command);
-int print_recipe(const RecipeOptions& options);
-int print_docs_ops();
-
-// Throws Error for a file that is no artifact.
-UnpackedModel unpack_file(const std::filesystem::path& path);
-
-// The process's environment variables, for load_recipe.
-const char* process_environment(const char* name);
+Command make_run_command(const RunFunction& run);
+Command make_eval_command();
+Command make_size_command();  // exit code 1 when a cap that was asked for does not hold
+Command make_export_command();
+Command make_pack_command();
+Command make_generate_command();
+Command make_audit_command();  // exit code 1 when a probe fails
+Command make_encode_command();
+Command make_decode_command();
+Command make_tokenizer_train_command();
+Command make_tokenize_command();
+Command make_corpus_info_command();
+Command make_recipe_command();
+Command make_bench_train_command();
+Command make_bench_pack_command();
+Command make_bench_eval_command();
+Command make_docs_ops_command();
 
 }  // namespace pg

@@ -2,17 +2,22 @@
 
 #include <fmt/format.h>
 
+#include "eval/score.h"
+#include "harness/command/interrupt.h"
 #include "harness/record/machine.h"
+#include "quant/method/seal.h"
 #include "src/base/error.h"
 #include "src/base/threads.h"
 #include "src/data/corpus/corpus.h"
 #include "src/model/model.h"
-#include "src/text/text_escape.h"
 #include "src/text/text_format.h"
 
 namespace pg {
+namespace {
 
-void check_data(const Recipe& recipe, const Tokenizer& tokenizer) {
+// Checked before the shards are read, which takes longer.
+Tokenizer open_tokenizer(const Recipe& recipe) {
+  Tokenizer tokenizer(recipe.data.tokenizer);
   if (tokenizer.vocab_size() != recipe.model.vocab_size) {
     throw Error(
         fmt::format("model.vocab_size is not the tokenizer's: \"{}\"; set it to {} or give "
@@ -21,7 +26,17 @@ void check_data(const Recipe& recipe, const Tokenizer& tokenizer) {
   }
   check_tokenizer_of_shards(recipe.data.train_shards, tokenizer.sha256());
   check_tokenizer_of_shards(recipe.data.val_shards, tokenizer.sha256());
+  return tokenizer;
 }
+
+}  // namespace
+
+RunText::RunText(const Recipe& recipe)
+    : tokenizer(open_tokenizer(recipe)),
+      train_tokens(TokenStream::open(recipe.data.train_shards, recipe.model.vocab_size)),
+      val_tokens(TokenStream::open(recipe.data.val_shards, recipe.model.vocab_size)),
+      batches(train_tokens, parse_loader(recipe.data.loader),
+              static_cast<uint64_t>(recipe.train.seed), recipe.train.seq_len) {}
 
 std::string check_forecast(const Recipe& recipe, const PackForecast& forecast) {
   const int64_t cap_bytes = recipe.quant.cap_bytes;
@@ -47,16 +62,21 @@ std::string check_forecast(const Recipe& recipe, const PackForecast& forecast) {
       format_thousands(cap_bytes));
 }
 
-RunFacts collect_facts(const Recipe& recipe, const Tokenizer& tokenizer, const TokenStream& train,
-                       const TokenStream& val, const Device& device, const DevicePeak& peak) {
+RunFolder open_output(const RunOptions& options, const Recipe& recipe) {
+  return open_run_folder(options.out.empty() ? default_run_folder(recipe) : options.out, recipe,
+                         options.fresh);
+}
+
+RunFacts collect_facts(const Recipe& recipe, const RunText& text, const Device& device,
+                       const DevicePeak& peak) {
   RunFacts facts;
   facts.params = count_params(recipe.model);
-  facts.train_shards = static_cast<int64_t>(train.paths().size());
-  facts.train_tokens = train.size();
-  facts.val_tokens = val.size();
-  facts.train_fingerprint = train.fingerprint();
-  facts.val_fingerprint = val.fingerprint();
-  facts.tokenizer_sha256 = hex(tokenizer.sha256());
+  facts.train_shards = static_cast<int64_t>(text.train_tokens.paths().size());
+  facts.train_tokens = text.train_tokens.size();
+  facts.val_tokens = text.val_tokens.size();
+  facts.train_fingerprint = text.train_tokens.fingerprint();
+  facts.val_fingerprint = text.val_tokens.fingerprint();
+  facts.tokenizer_sha256 = hex(text.tokenizer.sha256());
   facts.program = describe_program();
   facts.hardware = describe_hardware();
   facts.device =
@@ -66,8 +86,29 @@ RunFacts collect_facts(const Recipe& recipe, const Tokenizer& tokenizer, const T
   return facts;
 }
 
-ScoreLine to_score_line(const Score& score) {
-  return {score.loss_nats(), score.bits_per_byte(), score.eval_s()};
+TrainResult train_weights(const Recipe& recipe, const RunText& text, const RunFolder& folder,
+                          Device& device, const DevicePeak& peak, Clock& clock, RunLog& log) {
+  TrainSetup setup;
+  setup.model = recipe.model;
+  setup.train = recipe.train;
+  setup.optimizer = recipe.optimizer;
+  setup.device = &device;
+  setup.batches = &text.batches;
+  setup.clock = &clock;
+  setup.observer = &log;
+  setup.checkpoint_file = folder.checkpoint();
+  setup.data_fingerprint = text.train_tokens.fingerprint();
+  setup.peak_flops_per_s = peak.matmul_flops_per_s;
+  setup.stop_requested = is_interrupt_requested;
+  setup.validate = [&](const std::vector<HostTensor>& weights) {
+    const DiagnosticLoss loss = diagnose_loss(recipe.model, weights, text.bytes(), text.val_tokens,
+                                              without_overlap(recipe.eval), device, clock);
+    return ValidationScore{loss.diagnostic_loss_nats, loss.diagnostic_bits_per_byte};
+  };
+  setup.project_bytes = [&](const std::vector<HostTensor>& weights) {
+    return project_bytes(weights, recipe.quant, counted_code_bytes());
+  };
+  return train(setup);
 }
 
 // A disk too full for these may still hold the artifact, which is several times smaller.
@@ -79,47 +120,9 @@ void keep_weights(const RunFolder& folder, const WeightsFile& weights, RunLog& l
   }
 }
 
-std::string describe_over_budget(const Score& score) {
-  return fmt::format(
-      "evaluation took {:.1f} s of {:.1f} s: the score does not count under this budget; raise "
-      "eval.stride or eval.wallclock_s",
-      score.eval_s(), score.budget_s());
-}
-
-void fill_result(RunResult& result, const TrainResult& trained, const Score& score,
-                 const RunLog& log, const RunFolder& folder) {
-  result.steps = trained.steps;
-  result.tokens = trained.tokens;
-  result.stop_reason = trained.stop_reason;
-  result.averaging = trained.averaging;
-  result.scored_tokens = score.tokens();
-  result.scored_bytes = score.bytes();
-  result.scored_documents = score.documents();
-  result.artifact_name = folder.artifact(result.recipe.quant.matrix_bits).filename().string();
-  result.command = reproduce_command(folder);
-  result.curve = log.curve();
-  result.times.train_s = trained.train_s;
-  result.times.first_step_s = log.first_step_s();
-}
-
-// A path outside the folder the run was started in would tell of the machine and not of the run.
-std::string reproduce_command(const RunFolder& folder) {
-  const std::filesystem::path relative = std::filesystem::proximate(folder.path);
-  const bool is_inside = !relative.empty() && relative.is_relative() && *relative.begin() != "..";
-  const std::string path = (is_inside ? relative : folder.path.filename()).string();
-  return fmt::format("train_gpt run {} --out {}", quote_shell(path + "/recipe.toml"),
-                     quote_shell(path + "_again"));
-}
-
 EvalConfig without_overlap(EvalConfig eval) {
   eval.stride = eval.context;
   return eval;
-}
-
-double LapTimer::lap_s() {
-  const double before_s = mark_s_;
-  mark_s_ = clock_->now_s();
-  return mark_s_ - before_s;
 }
 
 }  // namespace pg

@@ -18,7 +18,7 @@ JsonObject seed_result(const RunResult& result) {
   return JsonObject()
       .add("val_loss", result.score.loss_nats)
       .add("val_bpb", result.score.bits_per_byte)
-      .add("pre_quant_val_bpb", result.pre_quant.bits_per_byte)
+      .add("pre_quant_val_bpb", result.pre_quant.diagnostic_bits_per_byte)
       .add("quantized_val_bpb", result.roundtrip.bits_per_byte)
       .add("artifact_bytes", result.pack.total_bytes)
       .add("artifact_sha256", result.artifact_sha256)
@@ -26,8 +26,8 @@ JsonObject seed_result(const RunResult& result) {
       .add("step_avg_ms", step_avg_ms(result))
       .add("train_wallclock_ms", result.times.train_s * 1e3)
       .add("eval_time_s", result.times.eval_s)
-      .add("val_tokens", result.scored_tokens)
-      .add("val_bytes", result.scored_bytes);
+      .add("val_tokens", result.score.tokens)
+      .add("val_bytes", result.score.bytes);
 }
 
 // The community's keys, each computed or true by construction: this program has no optimisation on
@@ -37,7 +37,7 @@ JsonObject compliance(const RunResult& result) {
   const auto is_within = [](double used_s, double budget_s) {
     return budget_s == 0 || used_s <= budget_s;
   };
-  const TimeLedger& times = result.times;
+  const StageTimes& times = result.times;
   return JsonObject()
       .add("artifact_under_cap", result.pack.total_bytes <= result.pack.cap_bytes)
       .add("train_under_budget",
@@ -67,8 +67,8 @@ std::string write_submission_json(const RunResult& result) {
   json.add("val_loss", result.score.loss_nats).add("val_bpb", result.score.bits_per_byte);
   json.add("seeds", std::vector<int64_t>{seed});
   json.add("seed_results", JsonObject().add(fmt::format("{}", seed), seed_result(result)));
-  json.add("pre_quant_val_loss", result.pre_quant.loss_nats);
-  json.add("pre_quant_val_bpb", result.pre_quant.bits_per_byte);
+  json.add("pre_quant_val_loss", result.pre_quant.diagnostic_loss_nats);
+  json.add("pre_quant_val_bpb", result.pre_quant.diagnostic_bits_per_byte);
   json.add("bytes_total", result.pack.total_bytes).add("bytes_code", result.pack.code_bytes);
   json.add("bytes_model", result.pack.model_bytes).add("bytes_cap", result.pack.cap_bytes);
   json.add("model_params", result.facts.params);

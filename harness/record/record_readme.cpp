@@ -18,7 +18,7 @@ std::string write_result_table(const RunResult& r) {
       "|---|---|---|---|---|---|---|---|\n"
       "| {} | {} | {:.2f} | {:.4f} | {:.4f} | **{:.4f}** | {:.4f} | {} |\n",
       r.recipe.train.seed, format_thousands(r.steps), r.times.train_s * 1e3 / steps,
-      r.pre_quant.bits_per_byte, r.roundtrip.bits_per_byte, r.score.bits_per_byte,
+      r.pre_quant.diagnostic_bits_per_byte, r.roundtrip.bits_per_byte, r.score.bits_per_byte,
       r.score.loss_nats, format_thousands(r.pack.total_bytes));
 }
 
@@ -27,8 +27,8 @@ std::string format_budget(double used_s, double budget_s) {
   return fmt::format("{:.0f} s{}", budget_s, used_s > budget_s ? ", **over budget**" : "");
 }
 
-std::string write_time_ledger(const RunResult& r) {
-  const TimeLedger& t = r.times;
+std::string write_time_table(const RunResult& r) {
+  const StageTimes& t = r.times;
   const double other_s =
       t.total_s - t.train_s - t.calibrate_s - t.quantize_s - t.pack_s - t.eval_s - t.diagnose_s;
   std::string text = "| time | seconds | budget |\n|---|---|---|\n";
@@ -62,7 +62,7 @@ std::string write_allocation(const std::vector<TensorLedger>& ledger) {
   return text;
 }
 
-std::string write_byte_ledger(const RunResult& r) {
+std::string write_byte_table(const RunResult& r) {
   const PackSummary& p = r.pack;
   std::string text = "| bytes | |\n|---|---|\n";
   const auto row = [&](const std::string& what, int64_t bytes) {
@@ -111,14 +111,14 @@ std::string write_record_readme(const RunResult& r) {
       "documents, {} windows of {} tokens moved by {}.\n\n",
       format_thousands(r.facts.params), m.layers, m.dim, m.heads, m.kv_heads, m.mlp_hidden,
       m.vocab_size, format_thousands(r.tokens), describe_stop(r), escape_markdown(r.averaging),
-      format_thousands(r.scored_tokens), format_thousands(r.scored_bytes),
-      format_thousands(r.scored_documents), r.recipe.eval.windows, r.recipe.eval.context,
+      format_thousands(r.score.tokens), format_thousands(r.score.bytes),
+      format_thousands(r.score.documents), r.recipe.eval.windows, r.recipe.eval.context,
       r.recipe.eval.stride);
   text +=
       "The score is that of the weights unpacked from the artifact's bytes; no token is scored "
       "twice.\n\n";
 
-  text += "## Time\n\n" + write_time_ledger(r) + "\n## Bytes\n\n" + write_byte_ledger(r);
+  text += "## Time\n\n" + write_time_table(r) + "\n## Bytes\n\n" + write_byte_table(r);
   text += fmt::format("\nArtifact `{}`, sha256 `{}`.\n", r.artifact_name, r.artifact_sha256);
 
   text += fmt::format("\n## Reproduce\n\n```\n{}\n```\n\n", r.command);

@@ -29,29 +29,48 @@ const char* stop_name(StopReason reason) {
 
 std::string python_bool(bool value) { return value ? "True" : "False"; }
 
-JsonObject score_event(const char* stage, const ScoreLine& score) {
+JsonObject score_event(const char* stage, double loss_nats, double bits_per_byte, double eval_s) {
   return JsonObject()
       .add("event", "score")
       .add("stage", stage)
-      .add("loss_nats", score.loss_nats)
-      .add("bits_per_byte", score.bits_per_byte)
-      .add("eval_s", score.eval_s);
+      .add("loss_nats", loss_nats)
+      .add("bits_per_byte", bits_per_byte)
+      .add("eval_s", eval_s);
+}
+
+JsonObject score_event(const char* stage, const ScoreLine& score) {
+  return score_event(stage, score.loss_nats, score.bits_per_byte, score.eval_s);
+}
+
+// A path outside the folder the run was started in would tell of the machine and not of the run.
+std::string reproduce_command(const RunFolder& folder) {
+  const std::filesystem::path relative = std::filesystem::proximate(folder.path);
+  const bool is_inside = !relative.empty() && relative.is_relative() && *relative.begin() != "..";
+  const std::string path = (is_inside ? relative : folder.path.filename()).string();
+  return fmt::format("train_gpt run {} --out {}", quote_shell(path + "/recipe.toml"),
+                     quote_shell(path + "_again"));
 }
 
 }  // namespace
 
 RunLog::RunLog(const Recipe& recipe, const RunFolder& folder, Clock& clock, double process_start_s,
                ProgressLine progress)
-    : recipe_(&recipe),
+    : folder_(folder),
       clock_(&clock),
       process_start_s_(process_start_s),
-      is_resumed_(folder.is_resumed),
       progress_(std::move(progress)) {
-  if (is_resumed_) curve_ = load_loss_curve(folder.events());
+  result_.recipe = recipe;
+  if (folder.is_resumed) result_.curve = load_loss_curve(folder.events());
   const auto report = [this](const std::string& message) { progress_.warn(message); };
-  log_ = AppendFile(folder.log(), is_resumed_, report);
-  events_ = AppendFile(folder.events(), is_resumed_, report);
-  tape_ = AppendFile(folder.tape(), is_resumed_, report);
+  log_ = AppendFile(folder.log(), folder.is_resumed, report);
+  events_ = AppendFile(folder.events(), folder.is_resumed, report);
+  tape_ = AppendFile(folder.tape(), folder.is_resumed, report);
+}
+
+void RunLog::close_lap(double& stage_s) {
+  const double now_s = clock_->now_s();
+  stage_s += now_s - lap_start_s_;
+  lap_start_s_ = now_s;
 }
 
 void RunLog::write_line(const std::string& line) {
@@ -66,11 +85,12 @@ void RunLog::warn(const std::string& message) {
 
 // Tools skip to the second line of equal signs; above it stand what the run is and what it ran on.
 void RunLog::write_head(const RunFacts& facts, const std::vector<RecipeOverride>& overrides) {
-  const TrainConfig& train = recipe_->train;
-  const ModelConfig& model = recipe_->model;
+  result_.facts = facts;
+  const TrainConfig& train = result_.recipe.train;
+  const ModelConfig& model = result_.recipe.model;
   const std::string rule(100, '=');
   const int64_t grad_accum_steps = train.batch_tokens / train.micro_batch_tokens;
-  log_.write_line(write_recipe(*recipe_));
+  log_.write_line(write_recipe(result_.recipe));
   log_.write_line(rule);
   log_.write_line("Running train_gpt " + facts.program);
   log_.write_line(facts.hardware);
@@ -81,19 +101,22 @@ void RunLog::write_head(const RunFacts& facts, const std::vector<RecipeOverride>
         fmt::format("recipe:override {}={} source:{}", o.key, escape_terminal(o.value), o.source));
   }
   log_.write_line(fmt::format("val_bpb:enabled tokenizer_kind=sentencepiece tokenizer_path={}",
-                              escape_terminal(recipe_->data.tokenizer)));
+                              escape_terminal(result_.recipe.data.tokenizer)));
   log_.write_line(fmt::format("train_loader:dataset:{} train_shards:{}",
-                              escape_terminal(recipe_->data.train_shards), facts.train_shards));
+                              escape_terminal(result_.recipe.data.train_shards),
+                              facts.train_shards));
   log_.write_line(fmt::format("val_loader:shards pattern={} tokens:{}",
-                              escape_terminal(recipe_->data.val_shards), facts.val_tokens - 1));
+                              escape_terminal(result_.recipe.data.val_shards),
+                              facts.val_tokens - 1));
   write_line(fmt::format("model_params:{}", facts.params));
   log_.write_line(fmt::format("XSA:last_{}", model.xsa_last_n));
   write_line(fmt::format("world_size:1 grad_accum_steps:{}", grad_accum_steps));
   log_.write_line(
       fmt::format("attention_mode:gqa num_heads:{} num_kv_heads:{}", model.heads, model.kv_heads));
   log_.write_line(fmt::format("tie_embeddings:{} embed_lr:{} matrix_lr:{} scalar_lr:{}",
-                              python_bool(true), recipe_->optimizer.embed_lr,
-                              recipe_->optimizer.matrix_lr, recipe_->optimizer.scalar_lr));
+                              python_bool(true), result_.recipe.optimizer.embed_lr,
+                              result_.recipe.optimizer.matrix_lr,
+                              result_.recipe.optimizer.scalar_lr));
   write_line(
       fmt::format("train_batch_tokens:{} train_seq_len:{} iterations:{} warmup_steps:0 "
                   "max_wallclock_seconds:{:.3f}",
@@ -102,8 +125,8 @@ void RunLog::write_head(const RunFacts& facts, const std::vector<RecipeOverride>
   const auto start_event = [&] {
     JsonObject event;
     event.add("event", "start")
-        .add("resumed", is_resumed_)
-        .add("recipe_sha256", hash_recipe(*recipe_));
+        .add("resumed", folder_.is_resumed)
+        .add("recipe_sha256", hash_recipe(result_.recipe));
     event.add("seed", train.seed).add("threads", facts.threads).add("ranks", int64_t{1});
     event.add("train_fingerprint", fmt::format("{:016x}", facts.train_fingerprint));
     event.add("val_fingerprint", fmt::format("{:016x}", facts.val_fingerprint));
@@ -119,7 +142,7 @@ void RunLog::write_head(const RunFacts& facts, const std::vector<RecipeOverride>
 }
 
 std::string RunLog::step_prefix(int64_t step) const {
-  return fmt::format("step:{}/{}", step, recipe_->train.max_steps);
+  return fmt::format("step:{}/{}", step, result_.recipe.train.max_steps);
 }
 
 std::string RunLog::time_suffix(int64_t step, double train_s) const {
@@ -129,10 +152,10 @@ std::string RunLog::time_suffix(int64_t step, double train_s) const {
 
 // Once: the user has the first projection to act on, before the budget is spent.
 void RunLog::warn_over_cap(const StepReport& report) {
-  const int64_t cap_bytes = recipe_->quant.cap_bytes;
+  const int64_t cap_bytes = result_.recipe.quant.cap_bytes;
   if (report.projected_bytes <= cap_bytes || std::exchange(has_warned_over_cap_, true)) return;
   const char* advice =
-      recipe_->quant.fill_cap
+      result_.recipe.quant.fill_cap
           ? "quant.fill_cap will make the steps coarser than usual, which costs quality; a smaller "
             "model may score better"
           : "if the projection does not fall below the cap soon, stop and make the model smaller, "
@@ -146,16 +169,17 @@ void RunLog::warn_over_cap(const StepReport& report) {
 }
 
 void RunLog::on_step(const StepReport& report) {
-  if (first_step_s_ == 0) {
-    first_step_s_ = clock_->now_s() - process_start_s_;
-    curve_.rewind(report.step);
+  double& first_step_s = result_.times.first_step_s;
+  if (first_step_s == 0) {
+    first_step_s = clock_->now_s() - process_start_s_;
+    result_.curve.rewind(report.step);
   }
-  curve_.train.push_back({report.step, report.train_s, report.loss_nats, 0});
+  result_.curve.train.push_back({report.step, report.train_s, report.loss_nats, 0});
   if (report.log) {
     log_.write_line(fmt::format("{} train_loss:{:.4f} {}", step_prefix(report.step),
                                 report.loss_nats, time_suffix(report.step, report.train_s)));
   }
-  progress_.show(format_progress(report, recipe_->train.max_steps), report.log);
+  progress_.show(format_progress(report, result_.recipe.train.max_steps), report.log);
   warn_over_cap(report);
   JsonObject event;
   event.add("event", "step").add("step", report.step).add("loss_nats", report.loss_nats);
@@ -164,7 +188,7 @@ void RunLog::on_step(const StepReport& report) {
   event.add("tokens_per_s", report.tokens_per_s).add("speed_of_light", report.speed_of_light);
   if (report.projected_bytes > 0) event.add("projected_bytes", report.projected_bytes);
   write_event(event);
-  const int64_t windows_per_step = recipe_->train.batch_tokens / recipe_->train.seq_len;
+  const int64_t windows_per_step = result_.recipe.train.batch_tokens / result_.recipe.train.seq_len;
   tape_.write_line(JsonObject()
                        .add("step", report.step)
                        .add("train_s", report.train_s)
@@ -175,7 +199,7 @@ void RunLog::on_step(const StepReport& report) {
 }
 
 void RunLog::on_validation(int64_t step, double train_s, double loss_nats, double bits_per_byte) {
-  curve_.validation.push_back({step, train_s, loss_nats, bits_per_byte});
+  result_.curve.validation.push_back({step, train_s, loss_nats, bits_per_byte});
   write_line(fmt::format("{} val_loss:{:.4f} val_bpb:{:.4f} {}", step_prefix(step), loss_nats,
                          bits_per_byte, time_suffix(step, train_s)));
   write_event(JsonObject()
@@ -191,49 +215,64 @@ void RunLog::on_note(const std::string& line) {
   write_event(JsonObject().add("event", "note").add("text", line));
 }
 
-void RunLog::write_trained(const TrainResult& result) {
-  const char* reason = stop_name(result.stop_reason);
-  if (result.stop_reason == StopReason::kInterrupted) {
-    write_line(fmt::format("stopping_early: {} train_time:{} {}", reason, seconds(result.train_s),
-                           step_prefix(result.steps)));
+void RunLog::write_trained(const TrainResult& trained) {
+  lap_start_s_ = clock_->now_s();
+  result_.steps = trained.steps;
+  result_.tokens = trained.tokens;
+  result_.stop_reason = trained.stop_reason;
+  result_.averaging = trained.averaging;
+  result_.times.train_s = trained.train_s;
+  const char* reason = stop_name(trained.stop_reason);
+  if (trained.stop_reason == StopReason::kInterrupted) {
+    write_line(fmt::format("stopping_early: {} train_time:{} {}", reason, seconds(trained.train_s),
+                           step_prefix(trained.steps)));
   }
   const int64_t peak_mib = peak_memory_bytes() >> 20;
   write_line(fmt::format("peak memory allocated: {} MiB reserved: {} MiB", peak_mib, peak_mib));
   JsonObject stop;
-  stop.add("event", "stop").add("reason", reason).add("step", result.steps);
-  stop.add("train_s", result.train_s).add("tokens", result.tokens);
-  stop.add("averaging", result.averaging);
+  stop.add("event", "stop").add("reason", reason).add("step", trained.steps);
+  stop.add("train_s", trained.train_s).add("tokens", trained.tokens);
+  stop.add("averaging", trained.averaging);
   write_event(stop);
   tape_.write_line(stop.line());
 }
 
-void RunLog::write_pre_quant(const ScoreLine& score) {
-  if (!curve_.train.empty()) {
-    LossPoint last = curve_.train.back();
-    last.loss_nats = score.loss_nats;
-    last.bits_per_byte = score.bits_per_byte;
-    curve_.validation.push_back(last);
+void RunLog::write_pre_quant(const DiagnosticLoss& loss) {
+  result_.pre_quant = loss;
+  const double loss_nats = loss.diagnostic_loss_nats, bits_per_byte = loss.diagnostic_bits_per_byte;
+  if (!result_.curve.train.empty()) {
+    LossPoint last = result_.curve.train.back();
+    last.loss_nats = loss_nats;
+    last.bits_per_byte = bits_per_byte;
+    result_.curve.validation.push_back(last);
   }
-  const char* stage = recipe_->train.average == "ema"   ? "post_ema"
-                      : recipe_->train.average == "swa" ? "post_swa"
-                                                        : "pre_quant";
+  const char* stage = result_.recipe.train.average == "ema"   ? "post_ema"
+                      : result_.recipe.train.average == "swa" ? "post_swa"
+                                                              : "pre_quant";
   write_line(fmt::format("DIAGNOSTIC {} val_loss:{:.4f} val_bpb:{:.4f} eval_time:{}", stage,
-                         score.loss_nats, score.bits_per_byte, seconds(score.eval_s)));
-  write_event(score_event("pre_quant", score));
+                         loss_nats, bits_per_byte, seconds(loss.eval_s)));
+  write_event(score_event("pre_quant", loss_nats, bits_per_byte, loss.eval_s));
+  close_lap(result_.times.diagnose_s);
 }
 
-void RunLog::write_allocation(const std::vector<TensorLedger>& ledger) {
-  for (const TensorLedger& t : ledger) {
+void RunLog::note_calibrated() { close_lap(result_.times.calibrate_s); }
+
+void RunLog::write_allocation(const std::vector<TensorLedger>& allocation) {
+  result_.allocation = allocation;
+  for (const TensorLedger& t : allocation) {
     JsonObject event;
     event.add("event", "quantized").add("tensor", t.name).add("weights", t.elements);
     event.add("bits", static_cast<int64_t>(t.bits)).add("step", t.step).add("scale", t.scale);
     event.add("bytes", t.bytes).add("predicted_loss_nats", t.loss_nats);
     write_event(event);
   }
+  close_lap(result_.times.quantize_s);
 }
 
-void RunLog::write_packed(const PackSummary& pack, int64_t raw_bytes) {
-  const std::string kind = fmt::format("int{}+rans", recipe_->quant.matrix_bits);
+void RunLog::write_packed(const PackSummary& pack) {
+  result_.pack = pack;
+  const int64_t raw_bytes = result_.facts.params * static_cast<int64_t>(sizeof(float));
+  const std::string kind = fmt::format("int{}+rans", result_.recipe.quant.matrix_bits);
   write_line(fmt::format("Serialized model: {} bytes", raw_bytes));
   write_line(fmt::format("Code size: {} bytes", pack.code_bytes));
   log_.write_line(fmt::format("Total submission size: {} bytes", raw_bytes + pack.code_bytes));
@@ -247,19 +286,25 @@ void RunLog::write_packed(const PackSummary& pack, int64_t raw_bytes) {
   event.add("code_bytes", pack.code_bytes).add("total_bytes", pack.total_bytes);
   event.add("cap_bytes", pack.cap_bytes).add("bits_per_weight", pack.bits_per_weight);
   write_event(event);
+  close_lap(result_.times.pack_s);
 }
 
 void RunLog::write_roundtrip(const ScoreLine& score) {
-  const std::string name = fmt::format("final_int{}_roundtrip", recipe_->quant.matrix_bits);
+  result_.roundtrip = score;
+  const std::string name = fmt::format("final_int{}_roundtrip", result_.recipe.quant.matrix_bits);
   write_line(fmt::format("{} val_loss:{:.4f} val_bpb:{:.4f} eval_time:{}", name, score.loss_nats,
                          score.bits_per_byte, seconds(score.eval_s)));
   log_.write_line(fmt::format("{}_exact val_loss:{:.8f} val_bpb:{:.8f}", name, score.loss_nats,
                               score.bits_per_byte));
   write_event(score_event("roundtrip", score));
+  close_lap(result_.times.diagnose_s);
 }
 
-void RunLog::write_final(const ScoreLine& score, int64_t stride) {
-  const std::string name = fmt::format("final_int{}_sliding_window", recipe_->quant.matrix_bits);
+void RunLog::write_final(const ScoreLine& score) {
+  result_.score = score;
+  const int64_t stride = result_.recipe.eval.stride;
+  const std::string name =
+      fmt::format("final_int{}_sliding_window", result_.recipe.quant.matrix_bits);
   write_line(fmt::format("{} val_loss:{:.4f} val_bpb:{:.4f} stride:{} eval_time:{}", name,
                          score.loss_nats, score.bits_per_byte, stride, seconds(score.eval_s)));
   const std::string exact =
@@ -267,6 +312,18 @@ void RunLog::write_final(const ScoreLine& score, int64_t stride) {
   log_.write_line(fmt::format("{}_exact {}", name, exact));
   log_.write_line("final_int8_zlib_roundtrip_exact " + exact);
   write_event(score_event("final", score).add("stride", stride));
+  if (score.is_over_budget()) warn(describe_over_budget(score));
+  close_lap(result_.times.eval_s);
+}
+
+const RunResult& RunLog::finish(const Sha256& artifact_sha256, const std::string& date) {
+  const Recipe& recipe = result_.recipe;
+  result_.date = recipe.record.date.empty() ? date : recipe.record.date;
+  result_.command = reproduce_command(folder_);
+  result_.artifact_name = folder_.artifact(recipe.quant.matrix_bits).filename().string();
+  result_.artifact_sha256 = hex(artifact_sha256);
+  result_.times.total_s = clock_->now_s() - process_start_s_;
+  return result_;
 }
 
 }  // namespace pg

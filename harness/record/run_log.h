@@ -1,44 +1,29 @@
 // What a run leaves behind while it goes: the community's log (train_seed<seed>.log), one JSON
 // object a line for machines (run.jsonl), the tape of decisions (tape.jsonl), and the progress line
-// on stderr.
+// on stderr. Beside them it gathers the run's result and times its stages: each write_... keeps what
+// it is given and closes the lap of the stage that gave it.
 //
 // The log's lines are exactly those of the public train_gpt.py scripts, because people's tools read
 // them.
 #pragma once
 #include <cstdint>
-#include <filesystem>
 #include <string>
 #include <vector>
 
+#include "eval/score.h"
 #include "harness/recipe/recipe.h"
 #include "harness/record/append_file.h"
-#include "harness/record/loss_curve.h"
 #include "harness/record/progress_line.h"
 #include "harness/record/run_folder.h"
+#include "harness/record/run_result.h"
 #include "quant/method/quantize.h"
 #include "quant/method/seal.h"
 #include "src/base/clock.h"
+#include "src/base/hash.h"
 #include "src/text/json_object.h"
 #include "src/train/trainer.h"
 
 namespace pg {
-
-// Facts that the log's head states beside the recipe.
-struct RunFacts {
-  int64_t params = 0;
-  int64_t train_shards = 0, train_tokens = 0, val_tokens = 0;
-  uint64_t train_fingerprint = 0, val_fingerprint = 0;
-  std::string tokenizer_sha256;
-  std::string program;   // compiler and build
-  std::string hardware;  // processor, memory
-  std::string device;    // name, threads, measured peak
-  int64_t threads = 1;
-};
-
-// A score as the log prints it.
-struct ScoreLine {
-  double loss_nats = 0, bits_per_byte = 0, eval_s = 0;
-};
 
 class RunLog final : public TrainObserver {
  public:
@@ -53,23 +38,25 @@ class RunLog final : public TrainObserver {
   void on_step(const StepReport& report) override;
   void on_validation(int64_t step, double train_s, double loss_nats, double bits_per_byte) override;
   void on_note(const std::string& line) override;
-  // Peak memory and why training ended; the trainer itself notes the wall-clock stop and the
-  // averaging.
-  void write_trained(const TrainResult& result);
-  void write_pre_quant(const ScoreLine& score);
-  void write_allocation(const std::vector<TensorLedger>& ledger);
-  void write_packed(const PackSummary& pack, int64_t raw_bytes);
+
+  // The stages, in this order. Peak memory and why training ended; the trainer itself notes the
+  // wall-clock stop and the averaging.
+  void write_trained(const TrainResult& trained);
+  void write_pre_quant(const DiagnosticLoss& loss);
+  void note_calibrated();
+  void write_allocation(const std::vector<TensorLedger>& allocation);
+  void write_packed(const PackSummary& pack);
   void write_roundtrip(const ScoreLine& score);
-  // The final score: the sliding-window lines and the line that some parsers only read.
-  void write_final(const ScoreLine& score, int64_t stride);
+  // The final score: the sliding-window lines and the line that some parsers only read. Warns of
+  // one that took longer than its budget.
+  void write_final(const ScoreLine& score);
+  // The whole result, for write_record. `date`: YYYY-MM-DD, unless the recipe gives one.
+  const RunResult& finish(const Sha256& artifact_sha256, const std::string& date);
 
   void warn(const std::string& message);
-  void show_progress(const std::string& text) { progress_.show(text, false); }
-
-  const LossCurve& curve() const { return curve_; }
-  double first_step_s() const {
-    return first_step_s_;
-  }  // from program start to the end of the first step
+  void show_progress(const EvalProgress& progress) {
+    progress_.show(format_progress(progress), false);
+  }
 
  private:
   void write_line(const std::string& line);  // log and stderr
@@ -78,15 +65,17 @@ class RunLog final : public TrainObserver {
   std::string step_prefix(int64_t step) const;
   std::string time_suffix(int64_t step, double train_s) const;
 
-  const Recipe* recipe_;
+  // The stage that ends now: adds the time since the last one ended.
+  void close_lap(double& stage_s);
+
+  RunFolder folder_;
   Clock* clock_;
   double process_start_s_;
-  double first_step_s_ = 0;
-  bool is_resumed_;
+  double lap_start_s_ = 0;
   bool has_warned_over_cap_ = false;
   ProgressLine progress_;
   AppendFile log_, events_, tape_;
-  LossCurve curve_;
+  RunResult result_;
 };
 
 }  // namespace pg

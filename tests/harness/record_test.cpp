@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "harness/command/docs_ops.h"
+#include "harness/command/docs_ops_command.h"
 #include "harness/command/run_steps.h"
 #include "harness/record/report_svg.h"
 #include "tests/harness/run_fixture.h"

@@ -48,6 +48,14 @@ inline StepReport make_step(int64_t step, double train_s, double loss_nats) {
   return report;
 }
 
+inline ScoreLine make_score_line(double loss_nats, double bits_per_byte, double eval_s) {
+  ScoreLine score;
+  score.loss_nats = loss_nats;
+  score.bits_per_byte = bits_per_byte;
+  score.eval_s = eval_s;
+  return score;
+}
+
 inline RunResult make_result() {
   RunResult result;
   result.recipe.record.name = "First | run";
@@ -80,12 +88,12 @@ inline RunResult make_result() {
                         .loss_nats = 0.0005}};
   result.artifact_name = "final_model.int6.bin";
   result.artifact_sha256 = "ab";
-  result.pre_quant = {2.0, 1.21, 1};
-  result.roundtrip = {2.1, 1.22, 1};
-  result.score = {2.05, 1.215, 4};
-  result.scored_tokens = 100000;
-  result.scored_bytes = 240000;
-  result.scored_documents = 100;
+  result.pre_quant = {.diagnostic_loss_nats = 2.0, .diagnostic_bits_per_byte = 1.21, .eval_s = 1};
+  result.roundtrip = make_score_line(2.1, 1.22, 1);
+  result.score = make_score_line(2.05, 1.215, 4);
+  result.score.tokens = 100000;
+  result.score.bytes = 240000;
+  result.score.documents = 100;
   result.times = {.first_step_s = 0.9,
                   .train_s = 89.5,
                   .diagnose_s = 2,

@@ -36,16 +36,17 @@ std::string write_golden_log(const std::filesystem::path& path) {
     trained.train_s = 41.45;
     trained.stop_reason = StopReason::kInterrupted;
     log.write_trained(trained);
-    log.write_pre_quant({2.05, 1.2141, 12.3456});
+    log.write_pre_quant(
+        {.diagnostic_loss_nats = 2.05, .diagnostic_bits_per_byte = 1.2141, .eval_s = 12.3456});
     log.write_packed({.model_bytes = 15000000,
                       .code_bytes = 50000,
                       .total_bytes = 15050000,
-                      .cap_bytes = 16000000},
-                     kParams * 4);
-    log.write_roundtrip({2.0612345678, 1.2207654321, 12});
-    log.write_final({2.0312345678, 1.2007654321, 73.9}, 64);
-    EXPECT_DOUBLE_EQ(log.first_step_s(), 1.5);
-    EXPECT_EQ(log.curve().train.size(), 2u);
+                      .cap_bytes = 16000000});
+    log.write_roundtrip(make_score_line(2.0612345678, 1.2207654321, 12));
+    log.write_final(make_score_line(2.0312345678, 1.2007654321, 73.9));
+    const RunResult& result = log.finish({}, "2026-11-22");
+    EXPECT_DOUBLE_EQ(result.times.first_step_s, 1.5);
+    EXPECT_EQ(result.curve.train.size(), 2u);
   }
   std::fclose(sink);
   const std::string text = read_text_file(folder.log());
@@ -89,6 +90,95 @@ TEST(RunLog, LinesAreThoseOfThePublicScripts) {
             "final_int6_sliding_window val_loss:2.0312 val_bpb:1.2008 stride:64 eval_time:73900ms\n"
             "final_int6_sliding_window_exact val_loss:2.03123457 val_bpb:1.20076543\n"
             "final_int8_zlib_roundtrip_exact val_loss:2.03123457 val_bpb:1.20076543\n");
+}
+
+// A clock that moves by another time in each stage: every lap lands in its own field, with what it
+// was given.
+TEST(RunLog, EachStageEndsItsOwnLapAndKeepsItsResult) {
+  const TemporaryFolder temporary;
+  Recipe recipe;
+  ManualClock clock;
+  clock.advance_s(1000);
+  const RunFolder folder = open_run_folder(temporary.path(), recipe, false);
+  std::FILE* sink = std::tmpfile();
+  RunResult result;
+  {
+    RunLog log(recipe, folder, clock, 1000.0, ProgressLine(sink, TerminalStyle::kPlain, false));
+    RunFacts facts;
+    facts.params = kParams;
+    log.write_head(facts, {});
+    clock.advance_s(2);
+    log.on_step(make_step(1, 0.5, 3));
+    clock.advance_s(500);  // training counts by the trainer's own time
+    TrainResult trained;
+    trained.steps = 12;
+    trained.tokens = 3456;
+    trained.train_s = 77;
+    trained.stop_reason = StopReason::kWallclock;
+    trained.averaging = "ema 0.5";
+    log.write_trained(trained);
+    clock.advance_s(1);
+    DiagnosticLoss loss;
+    loss.diagnostic_loss_nats = 2.5;
+    log.write_pre_quant(loss);
+    clock.advance_s(4);
+    log.note_calibrated();
+    clock.advance_s(16);
+    log.write_allocation(std::vector<TensorLedger>(1));
+    clock.advance_s(32);
+    PackSummary pack;
+    pack.total_bytes = 950000;
+    log.write_packed(pack);
+    clock.advance_s(64);
+    log.write_roundtrip(make_score_line(2.4, 1.2, 7));
+    clock.advance_s(128);
+    log.write_final(make_score_line(2.3, 1.1, 8));
+    clock.advance_s(256);
+    result = log.finish({0xab}, "2026-11-22");
+  }
+  std::fclose(sink);
+  EXPECT_EQ(result.times.first_step_s, 2);
+  EXPECT_EQ(result.times.train_s, 77);
+  EXPECT_EQ(result.times.diagnose_s, 1 + 64);
+  EXPECT_EQ(result.times.calibrate_s, 4);
+  EXPECT_EQ(result.times.quantize_s, 16);
+  EXPECT_EQ(result.times.pack_s, 32);
+  EXPECT_EQ(result.times.eval_s, 128);
+  EXPECT_EQ(result.times.total_s, 2 + 500 + 1 + 4 + 16 + 32 + 64 + 128 + 256);
+  EXPECT_EQ(result.facts.params, kParams);
+  EXPECT_EQ(result.steps, 12);
+  EXPECT_EQ(result.tokens, 3456);
+  EXPECT_EQ(result.stop_reason, StopReason::kWallclock);
+  EXPECT_EQ(result.averaging, "ema 0.5");
+  EXPECT_EQ(result.pre_quant.diagnostic_loss_nats, 2.5);
+  ASSERT_EQ(result.allocation.size(), 1u);
+  EXPECT_EQ(result.pack.total_bytes, 950000);
+  EXPECT_EQ(result.roundtrip.loss_nats, 2.4);
+  EXPECT_EQ(result.score.loss_nats, 2.3);
+  EXPECT_EQ(result.date, "2026-11-22");
+  EXPECT_TRUE(result.artifact_sha256.starts_with("ab00"));
+  EXPECT_EQ(result.artifact_name, "final_model.int6.bin");
+}
+
+TEST(RunLog, AScoreOverItsBudgetIsWarnedOf) {
+  const TemporaryFolder temporary;
+  for (const double budget_s : {0.0, 8.0, 7.9}) {
+    const RunFolder folder = open_run_folder(temporary.path(), Recipe(), true);
+    ManualClock clock;
+    std::FILE* sink = std::tmpfile();
+    {
+      RunLog log(Recipe(), folder, clock, 0.0, ProgressLine(sink, TerminalStyle::kPlain, false));
+      ScoreLine score = make_score_line(2.3, 1.1, 8);
+      score.budget_s = budget_s;
+      log.write_final(score);
+    }
+    std::fclose(sink);
+    const std::string text = read_text_file(folder.log());
+    EXPECT_EQ(text.find("warning: evaluation took 8.0 s of 7.9 s") != std::string::npos,
+              budget_s == 7.9)
+        << text;
+    EXPECT_EQ(text.find("warning:") != std::string::npos, budget_s == 7.9) << text;
+  }
 }
 
 TEST(RunLog, TapeHoldsTheDecisionsOfEachStep) {

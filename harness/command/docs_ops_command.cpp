@@ -1,7 +1,8 @@
-#include "harness/command/docs_ops.h"
+#include "harness/command/docs_ops_command.h"
 
 #include <fmt/format.h>
 
+#include "harness/command/commands.h"
 #include "src/device/op_list.h"
 
 namespace pg {
@@ -65,6 +66,17 @@ std::string write_docs_ops() {
                         tolerance_name(op.tolerance));
   }
   return text;
+}
+
+Command make_docs_ops_command() {
+  struct NoWords {};
+  return make_command<NoWords>(
+      "docs ops", "docs/ops.md: every op with its formula and gradient rule",
+      [](NoWords&) { return std::vector<Option>(); },
+      [](const NoWords&, Clock&) {
+        fmt::print("{}", write_docs_ops());
+        return 0;
+      });
 }
 
 }  // namespace pg

@@ -1,4 +1,4 @@
-#include "harness/command/size_report.h"
+// `train_gpt size`: what an artifact takes of the cap, by what it holds.
 
 #include <fmt/format.h>
 
@@ -7,13 +7,35 @@
 #include <string_view>
 #include <vector>
 
+#include "harness/command/artifact_file.h"
+#include "harness/command/commands.h"
 #include "quant/format/artifact_format.h"
 #include "quant/method/seal.h"
-#include "src/base/error.h"
+#include "src/base/bytes.h"
 #include "src/text/text_format.h"
 
 namespace pg {
 namespace {
+
+struct SizeWords {
+  std::filesystem::path artifact;
+  std::vector<int64_t> caps_bytes;  // empty: 1,000,000 and the default of quant.cap_bytes
+  bool tensors = false;             // a table of them too
+};
+
+std::vector<Option> list_options(SizeWords& w) {
+  return {
+      {.name = "artifact",
+       .value = &w.artifact,
+       .help = "final_model.int6.bin",
+       .is_required = true},
+      {.name = "--cap",
+       .value = &w.caps_bytes,
+       .help = "cap in bytes; repeatable; default 1000000, 16000000",
+       .range = OptionRange{1, 1'000'000'000'000}},
+      {.name = "--tensors", .value = &w.tensors, .help = "a table of the tensors too"},
+  };
+}
 
 constexpr int64_t kSmallCap_bytes = 1'000'000;  // of the tracks for CPUs
 
@@ -55,22 +77,16 @@ void print_tensors(const QuantModel& model, const std::vector<TensorBytes>& spen
   }
 }
 
-}  // namespace
-
-int print_size(const SizeOptions& options) {
-  const Bytes file = read_file(options.artifact);
+int print_size(const SizeWords& words, Clock&) {
+  const Bytes file = read_file(words.artifact);
   const Result<QuantModel> parsed = parse_artifact(file);
-  if (!parsed.ok()) {
-    throw Error(
-        fmt::format("not a valid artifact: \"{}\" ({}); give a file that train_gpt run wrote",
-                    options.artifact.string(), parsed.error()));
-  }
+  if (!parsed.ok()) throw not_an_artifact(words.artifact, parsed.error());
   const QuantModel& model = parsed.value();
   std::vector<TensorBytes> spent;
   encode_weights(model, &spent);
   const std::vector<int64_t> caps_bytes =
-      options.caps_bytes.empty() ? std::vector{kSmallCap_bytes, QuantConfig{}.cap_bytes}
-                                 : options.caps_bytes;
+      words.caps_bytes.empty() ? std::vector{kSmallCap_bytes, QuantConfig{}.cap_bytes}
+                               : words.caps_bytes;
   const auto model_bytes = static_cast<int64_t>(file.size());
   const int64_t code_bytes = counted_code_bytes();
   const int64_t total_bytes = model_bytes + code_bytes;
@@ -87,11 +103,18 @@ int print_size(const SizeOptions& options) {
   print_row("parameters", params);
   fmt::print("{:<16}{:>15.3f}\n", "bits/weight",
              8.0 * static_cast<double>(model_bytes) / static_cast<double>(params));
-  if (options.tensors) print_tensors(model, spent);
+  if (words.tensors) print_tensors(model, spent);
   // A cap that was asked for must hold; of the default ones the larger is the challenge's.
   const int64_t must_hold_bytes =
-      options.caps_bytes.empty() ? caps_bytes.back() : std::ranges::min(caps_bytes);
+      words.caps_bytes.empty() ? caps_bytes.back() : std::ranges::min(caps_bytes);
   return total_bytes <= must_hold_bytes ? 0 : 1;
+}
+
+}  // namespace
+
+Command make_size_command() {
+  return make_command<SizeWords>("size", "what an artifact takes of the cap", list_options,
+                                 print_size);
 }
 
 }  // namespace pg

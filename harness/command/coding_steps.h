@@ -1,0 +1,19 @@
+// What `encode` and `decode` share.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "eval/code/decode_tier.h"
+#include "harness/record/progress_line.h"
+#include "src/data/tokenizer.h"
+
+namespace pg {
+
+// "encode 34%  1,234 of 5,678 tokens".
+CodingProgressFn show_coding_progress(ProgressLine& progress, const char* what);
+
+// Documents in turn, each on a line of its own when there are several.
+std::string decode_documents(const Tokenizer& tokenizer, std::span<const int32_t> tokens);
+
+}  // namespace pg

@@ -1,0 +1,13 @@
+// How `tokenize` and `corpus info` show what they read.
+#pragma once
+#include "harness/record/progress_line.h"
+#include "src/data/corpus/corpus.h"
+
+namespace pg {
+
+CorpusProgress show_corpus_progress(ProgressLine& progress);
+
+// "train  1,234 documents  5,678 bytes ..." on stdout; nothing for a split without documents.
+void print_split(const SplitSummary& split);
+
+}  // namespace pg

@@ -1,0 +1,96 @@
+// `train_gpt decode`: the text of a coded file, from it, the artifact and the tokenizer alone.
+#include <fmt/format.h>
+
+#include <cstdio>
+
+#include "eval/code/decode_tier.h"
+#include "eval/score/network_scorer.h"
+#include "harness/command/artifact_file.h"
+#include "harness/command/coding_steps.h"
+#include "harness/command/commands.h"
+#include "harness/record/progress_line.h"
+#include "src/base/bytes.h"
+#include "src/base/error.h"
+#include "src/device/registry/make_device.h"
+#include "src/text/text_escape.h"
+#include "src/text/text_format.h"
+
+namespace pg {
+namespace {
+
+struct DecodeWords {
+  std::filesystem::path artifact, file, tokenizer;
+  std::filesystem::path out;  // empty: stdout
+  std::string device = "cpu";
+};
+
+std::vector<Option> list_options(DecodeWords& w) {
+  return {
+      {.name = "artifact",
+       .value = &w.artifact,
+       .help = "the artifact it was encoded with",
+       .is_required = true},
+      {.name = "file",
+       .value = &w.file,
+       .help = "file that train_gpt encode wrote",
+       .is_required = true},
+      {.name = "--tokenizer",
+       .value = &w.tokenizer,
+       .help = "SentencePiece .model file",
+       .is_required = true},
+      {.name = "--out", .value = &w.out, .help = "text file to write; default stdout"},
+      {.name = "--device", .value = &w.device, .help = "device to run on", .shows_default = true},
+  };
+}
+
+void check_same(const Sha256& want, const Sha256& have, const char* what) {
+  if (want == have) return;
+  throw Error(fmt::format(
+      "{} is not the one of the coded text: sha256 \"{}\" given, \"{}\" in the file; decode with "
+      "what it was encoded with",
+      what, hex(have), hex(want)));
+}
+
+int decode_file(const DecodeWords& words, Clock& clock) {
+  const double start_s = clock.now_s();
+  const Bytes file = read_file(words.file);
+  const Result<CodedText> coded = parse_coded_text(file);
+  if (!coded.ok()) {
+    throw Error(fmt::format("\"{}\": {}", escape_terminal(words.file.string()), coded.error()));
+  }
+  const CodingKey& key = coded.value().key;
+  const UnpackedModel model = unpack_file(words.artifact);
+  check_same(key.artifact_sha256, model.artifact_sha256(), "artifact");
+  const Tokenizer tokenizer(words.tokenizer);
+  check_same(key.tokenizer_sha256, tokenizer.sha256(), "tokenizer");
+  const auto device = make_device(words.device);
+  NetworkScorer scorer(model, make_coding_config(key), *device);
+  ProgressLine progress = ProgressLine::for_stream(stderr);
+  const Result<std::vector<int32_t>> decoded = decode_text(
+      scorer, coded.value(), model.config().vocab_size, show_coding_progress(progress, "decode"));
+  progress.finish();
+  if (!decoded.ok()) {
+    throw Error(fmt::format("\"{}\": {}", escape_terminal(words.file.string()), decoded.error()));
+  }
+  const std::string text = decode_documents(tokenizer, decoded.value());
+  if (words.out.empty()) {
+    std::fwrite(text.data(), 1, text.size(), stdout);
+  } else {
+    write_file_atomic(words.out, text);
+  }
+  progress.print(
+      fmt::format("decoded {} tokens to {} bytes in {:.1f} s; their sha256 is the one "
+                  "that was encoded",
+                  format_thousands(coded.value().tokens),
+                  format_thousands(static_cast<int64_t>(text.size())), clock.now_s() - start_s));
+  return 0;
+}
+
+}  // namespace
+
+Command make_decode_command() {
+  return make_command<DecodeWords>("decode", "the text of a file that encode wrote", list_options,
+                                   decode_file);
+}
+
+}  // namespace pg

@@ -1,0 +1,93 @@
+// `train_gpt encode`: a text as a file of the score's length.
+#include <fmt/format.h>
+
+#include "eval/code/decode_tier.h"
+#include "eval/score/network_scorer.h"
+#include "harness/command/coding_steps.h"
+#include "harness/command/commands.h"
+#include "harness/command/scoring_session.h"
+#include "harness/record/progress_line.h"
+#include "src/base/bytes.h"
+#include "src/text/text_format.h"
+
+namespace pg {
+namespace {
+
+struct EncodeWords {
+  ScoringWords scoring;
+  std::filesystem::path text;  // one document; empty: the shards
+  std::filesystem::path out;
+};
+
+std::vector<Option> list_options(EncodeWords& w) {
+  return list_scoring_options(
+      w.scoring,
+      {{.name = "--text",
+        .value = &w.text,
+        .help = "a text file, taken as one document",
+        .excludes = "--data"},
+       {.name = "--out", .value = &w.out, .help = "file to write", .is_required = true}});
+}
+
+std::vector<int32_t> read_shards(const TokenStream& stream) {
+  std::vector<int32_t> tokens(static_cast<size_t>(stream.size()));
+  stream.read(0, tokens);
+  return tokens;
+}
+
+std::vector<int32_t> read_document(const std::filesystem::path& file, const Tokenizer& tokenizer,
+                                   ProgressLine& progress) {
+  const std::string text = read_text_file(file);
+  std::vector<int32_t> tokens = tokenizer.encode_document(text);
+  const std::string back = decode_documents(tokenizer, tokens);
+  if (back != text) {
+    progress.warn(
+        fmt::format("the tokenizer's normalisation changes the text: {} bytes will be decoded to "
+                    "{} bytes",
+                    format_thousands(static_cast<int64_t>(text.size())),
+                    format_thousands(static_cast<int64_t>(back.size()))));
+  }
+  return tokens;
+}
+
+int encode_file(const EncodeWords& words, Clock& clock) {
+  const double start_s = clock.now_s();
+  const ScoringSession session = open_scoring_session(
+      words.scoring, words.text.empty() ? SessionText::kShards : SessionText::kOther,
+      "encode: no text or tokenizer; give --tokenizer and --text or --data");
+  const auto& [model, tokenizer, device, recipe, shards] = session;
+  ProgressLine progress = ProgressLine::for_stream(stderr);
+  const std::vector<int32_t> tokens =
+      shards ? read_shards(*shards) : read_document(words.text, tokenizer, progress);
+  const CodingKey key = {.artifact_sha256 = model.artifact_sha256(),
+                         .tokenizer_sha256 = tokenizer.sha256(),
+                         .context = recipe.eval.context,
+                         .stride = recipe.eval.stride,
+                         .windows = recipe.eval.windows};
+  if (recipe.ttt.kind != "none") {
+    progress.warn("a coded text does not learn: ttt.kind is left out of its figures");
+  }
+  NetworkScorer scorer(model, make_coding_config(key), *device);
+  const EncodedText encoded = encode_text(scorer, tokens, tokenizer.byte_table(), key,
+                                          show_coding_progress(progress, "encode"));
+  progress.finish();
+  write_file_atomic(words.out, encoded.file);
+  const LedgerTotals& totals = encoded.totals;
+  const double payload_bits = 8.0 * static_cast<double>(encoded.payload_bytes);
+  fmt::print(
+      "coded_bytes:{} payload_bytes:{} text_bytes:{} tokens:{} val_bpb:{:.8f} metered_bits:{:.1f} "
+      "payload_over_metered:{:+.4f}% encode_time:{:.0f}ms\n",
+      encoded.file.size(), encoded.payload_bytes, totals.bytes, totals.tokens,
+      totals.bits_per_byte(), totals.bits, 100 * (payload_bits / totals.bits - 1),
+      (clock.now_s() - start_s) * 1e3);
+  return 0;
+}
+
+}  // namespace
+
+Command make_encode_command() {
+  return make_command<EncodeWords>("encode", "a text as a file of the score's length", list_options,
+                                   encode_file);
+}
+
+}  // namespace pg

@@ -1,0 +1,91 @@
+// `train_gpt eval`: the score of an artifact, and two published numbers that are none.
+#include <fmt/format.h>
+
+#include "eval/diagnosis/published_diagnosis.h"
+#include "eval/score.h"
+#include "harness/command/commands.h"
+#include "harness/command/scoring_session.h"
+#include "harness/record/progress_line.h"
+#include "harness/record/run_result.h"
+
+namespace pg {
+namespace {
+
+struct EvalWords {
+  ScoringWords scoring;
+  int64_t pretrain_epochs = 0;   // on the validation text: no score, a diagnosis
+  bool published_mixer = false;  // PR #1033's n-gram cache: no score, a diagnosis
+};
+
+std::vector<Option> list_options(EvalWords& w) {
+  return list_scoring_options(
+      w.scoring,
+      {{.name = "--diagnose-pretraining",
+        .value = &w.pretrain_epochs,
+        .help = "train N epochs on the text first and report what that hides; not a score",
+        .range = OptionRange{1, 1000}},
+       {.name = "--diagnose-published-mixer",
+        .value = &w.published_mixer,
+        .help = "what PR #1033's n-gram cache reports, and why that is no score"}});
+}
+
+void print_contaminated(const ContaminatedLoss& loss) {
+  fmt::print(
+      "not a score: trained on the text it reports on: {:.8f} bits per byte after {} epochs "
+      "(tokens:{} bytes:{} train_time:{:.0f}ms eval_time:{:.0f}ms)\n",
+      loss.contaminated_bits_per_byte, loss.epochs, loss.tokens, loss.bytes, loss.train_s * 1e3,
+      loss.eval_s * 1e3);
+}
+
+void print_published(const PublishedDiagnosis& d) {
+  fmt::print("not a score: the published n-gram cache claims {:.4f} bits per byte\n",
+             d.claimed_bits_per_byte);
+  fmt::print("its 'probabilities' sum to {:.1f} over the vocabulary, mean of {} targets\n",
+             d.sum_over_vocabulary, d.sampled_tokens);
+  fmt::print("the same counts, normalised: {:.4f} bits per byte; the network alone: {:.4f}\n",
+             d.normalised_bits_per_byte, d.network_bits_per_byte);
+  fmt::print(
+      "on uniform random tokens it claims {:.3f} bits a token, {:.3f} in the last tenth, where any "
+      "code needs 10 at 1024 tokens; sum {:.1f}; normalised {:.2f} +- {:.2f}\n",
+      d.random.claimed_bits, d.random.claimed_bits_late, d.random.sum_over_vocabulary,
+      d.random.normalised_bits, d.random.standard_error);
+}
+
+int eval_artifact(const EvalWords& words, Clock& clock) {
+  const ScoringSession session = open_scoring_session(
+      words.scoring, SessionText::kShards,
+      "eval: no validation text or tokenizer; give --recipe, or --data and --tokenizer");
+  const auto& [model, tokenizer, device, recipe, val] = session;
+  const ByteTable& bytes = tokenizer.byte_table();
+  if (words.published_mixer) {
+    print_published(diagnose_published_mixer(model, bytes, *val, recipe.eval, *device));
+    return 0;
+  }
+  if (words.pretrain_epochs > 0) {
+    print_contaminated(diagnose_pretrained_on_val(model, bytes, *val, recipe.eval, recipe.ttt,
+                                                  words.pretrain_epochs, *device, clock));
+    return 0;
+  }
+  ProgressLine progress = ProgressLine::for_stream(stderr);
+  const Score score =
+      evaluate(model, bytes, *val, recipe.scoring(), *device, clock,
+               [&](const EvalProgress& p) { progress.show(format_progress(p), false); });
+  progress.finish();
+  fmt::print(
+      "val_loss:{:.8f} val_bpb:{:.8f} tokens:{} bytes:{} documents:{} context:{} stride:{} "
+      "windows:{} eval_time:{:.0f}ms{}\n",
+      score.loss_nats(), score.bits_per_byte(), score.tokens(), score.bytes(), score.documents(),
+      recipe.eval.context, recipe.eval.stride, recipe.eval.windows, score.eval_s() * 1e3,
+      score.is_over_budget() ? " OVER BUDGET" : "");
+  if (score.is_over_budget()) progress.warn(describe_over_budget(score));
+  return 0;
+}
+
+}  // namespace
+
+Command make_eval_command() {
+  return make_command<EvalWords>("eval", "score an artifact in bits per byte", list_options,
+                                 eval_artifact);
+}
+
+}  // namespace pg

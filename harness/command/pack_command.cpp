@@ -1,0 +1,83 @@
+// `train_gpt pack`: weights that a run kept, quantised and sealed again without training.
+#include <fmt/format.h>
+
+#include "harness/command/commands.h"
+#include "harness/command/pack_steps.h"
+#include "harness/exchange/weights_file.h"
+#include "harness/recipe/recipe.h"
+#include "quant/method/seal.h"
+#include "src/base/bytes.h"
+#include "src/base/error.h"
+#include "src/data/batches.h"
+#include "src/data/corpus/corpus.h"
+#include "src/device/registry/make_device.h"
+#include "src/text/text_escape.h"
+
+namespace pg {
+namespace {
+
+struct PackWords {
+  std::filesystem::path weights;  // .safetensors that a run wrote
+  std::filesystem::path out;
+  std::filesystem::path recipe;  // may be empty
+  std::vector<std::string> sets;
+};
+
+std::vector<Option> list_options(PackWords& w) {
+  return {
+      {.name = "weights",
+       .value = &w.weights,
+       .help = "final_model.safetensors",
+       .is_required = true},
+      {.name = "out", .value = &w.out, .help = "artifact to write", .is_required = true},
+      {.name = "--recipe", .value = &w.recipe, .help = "recipe with [quant] and the training text"},
+      set_option(w.sets),
+  };
+}
+
+int pack_weights(const PackWords& words, Clock& clock) {
+  Recipe recipe = load_recipe(words.recipe, words.sets, process_environment).recipe;
+  Result<WeightsFile> file = read_weights_file(words.weights);
+  if (!file.ok()) {
+    throw Error(
+        fmt::format("not a weights file: \"{}\" ({}); give the final_model.safetensors of a run",
+                    words.weights.string(), file.error()));
+  }
+  const WeightsFile& weights = file.value();
+  recipe.model = weights.config;
+  check_recipe(recipe);
+  const auto device = make_device(recipe.track.device);
+  const double start_s = clock.now_s();
+  Calibration calibration;
+  if (needs_calibration(recipe.quant)) {
+    check_tokenizer_of_shards(recipe.data.train_shards, weights.tokenizer_sha256);
+    const auto tokens = TokenStream::open(recipe.data.train_shards, recipe.model.vocab_size);
+    const Batches batches(tokens, parse_loader(recipe.data.loader),
+                          static_cast<uint64_t>(recipe.train.seed), recipe.train.seq_len);
+    calibration = calibrate_weights(recipe, weights.tensors, batches, *device);
+  }
+  const double calibrated_s = clock.now_s();
+  const int64_t code_bytes = counted_code_bytes();
+  const QuantResult quantized =
+      quantize_weights(recipe, weights.tensors, weights.tokenizer_sha256, calibration, code_bytes);
+  const double quantized_s = clock.now_s();
+  const SealedArtifact sealed = seal(quantized.model, recipe.quant, code_bytes);
+  write_file_atomic(words.out, sealed.bytes);
+  const PackSummary& s = sealed.summary;
+  fmt::print("{}", format_allocation(quantized.ledger));
+  fmt::print("calibrate {:.2f} s, quantise {:.2f} s, seal {:.2f} s\n", calibrated_s - start_s,
+             quantized_s - calibrated_s, clock.now_s() - quantized_s);
+  fmt::print("{}: {} bytes + code {} = {} of {}, {} left, {:.3f} bits/weight\n",
+             escape_terminal(words.out.string()), s.model_bytes, s.code_bytes, s.total_bytes,
+             s.cap_bytes, s.cap_bytes - s.total_bytes, s.bits_per_weight);
+  return 0;
+}
+
+}  // namespace
+
+Command make_pack_command() {
+  return make_command<PackWords>("pack", "quantise and seal weights that a run exported",
+                                 list_options, pack_weights);
+}
+
+}  // namespace pg

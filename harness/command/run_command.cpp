@@ -1,0 +1,45 @@
+// `train_gpt run`: the words; what it does is train_gpt.cpp's run().
+#include "harness/command/commands.h"
+#include "harness/command/interrupt.h"
+
+namespace pg {
+namespace {
+
+struct RunWords {
+  RunOptions run;
+  std::string seed, device;
+};
+
+std::vector<Option> list_options(RunWords& w) {
+  return {
+      {.name = "recipe", .value = &w.run.recipe, .help = "recipe.toml", .is_required = true},
+      {.name = "--out",
+       .value = &w.run.out,
+       .help = "folder of the record; default runs/<record.name>_seed<seed>"},
+      {.name = "--seed", .value = &w.seed, .help = "short for --set train.seed=N"},
+      {.name = "--device", .value = &w.device, .help = "short for --set track.device=NAME"},
+      set_option(w.run.sets),
+      {.name = "--fresh",
+       .value = &w.run.fresh,
+       .help = "discard a run that lies in the folder instead of continuing it"},
+  };
+}
+
+}  // namespace
+
+Command make_run_command(const RunFunction& run) {
+  return make_command<RunWords>("run", "train, quantise, pack, score: a recipe in, a record out",
+                                list_options, [run](const RunWords& words, Clock& clock) {
+                                  RunOptions options = words.run;
+                                  if (!words.seed.empty()) {
+                                    options.sets.push_back("train.seed=" + words.seed);
+                                  }
+                                  if (!words.device.empty()) {
+                                    options.sets.push_back("track.device=" + words.device);
+                                  }
+                                  watch_interrupts();
+                                  return run(options, clock);
+                                });
+}
+
+}  // namespace pg

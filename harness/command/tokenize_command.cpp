@@ -1,0 +1,63 @@
+// `train_gpt tokenize`: text to token shards.
+#include <fmt/format.h>
+
+#include "harness/command/commands.h"
+#include "harness/command/corpus_report.h"
+#include "src/data/corpus/corpus.h"
+#include "src/text/text_escape.h"
+
+namespace pg {
+namespace {
+
+std::vector<Option> list_options(TokenizeOptions& o) {
+  return {
+      {.name = "input",
+       .value = &o.input,
+       .help = "text: .txt, .jsonl or a folder of .txt",
+       .is_required = true},
+      {.name = "--tokenizer",
+       .value = &o.tokenizer,
+       .help = "SentencePiece .model file",
+       .is_required = true},
+      {.name = "--out",
+       .value = &o.output_folder,
+       .help = "folder for the shards",
+       .is_required = true},
+      {.name = "--name",
+       .value = &o.name,
+       .help = "shards are <name>_<split>_000000.bin",
+       .shows_default = true},
+      {.name = "--val-every",
+       .value = &o.val_every,
+       .help = "about one document in N goes to val; 0: all to --split",
+       .shows_default = true},
+      {.name = "--split",
+       .value = &o.split,
+       .help = "split that takes all documents with --val-every 0",
+       .shows_default = true},
+      {.name = "--shard-tokens",
+       .value = &o.shard_tokens,
+       .help = "tokens of a shard at most",
+       .shows_default = true},
+  };
+}
+
+int tokenize_text(const TokenizeOptions& words, Clock&) {
+  ProgressLine progress = ProgressLine::for_stream(stderr);
+  TokenizeOptions options = words;
+  options.progress = show_corpus_progress(progress);
+  const TokenizeSummary summary = tokenize_corpus(options);
+  progress.finish();
+  for (const SplitSummary& split : summary.splits) print_split(split);
+  for (const auto& shard : summary.shards) fmt::print("{}\n", escape_terminal(shard.string()));
+  return 0;
+}
+
+}  // namespace
+
+Command make_tokenize_command() {
+  return make_command<TokenizeOptions>("tokenize", "text to token shards", list_options,
+                                       tokenize_text);
+}
+
+}  // namespace pg

@@ -1,0 +1,77 @@
+// What a run came to: what its record states. The run's log gathers it stage by stage.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "eval/score.h"
+#include "harness/recipe/recipe.h"
+#include "harness/record/loss_curve.h"
+#include "quant/method/quantize.h"
+#include "quant/method/seal.h"
+#include "src/train/trainer.h"
+
+namespace pg {
+
+// What a run works on and runs on.
+struct RunFacts {
+  int64_t params = 0;
+  int64_t train_shards = 0, train_tokens = 0, val_tokens = 0;
+  uint64_t train_fingerprint = 0, val_fingerprint = 0;
+  std::string tokenizer_sha256;
+  std::string program;   // compiler and build
+  std::string hardware;  // processor, memory
+  std::string device;    // name, threads, measured peak
+  int64_t threads = 1;
+};
+
+// A score as logs and records state it. Outside tests only a Score becomes one: a number that came
+// out of artifact bytes.
+struct ScoreLine {
+  double loss_nats = 0, bits_per_byte = 0, eval_s = 0;
+  double budget_s = 0;  // eval.wallclock_s; 0: none
+  int64_t tokens = 0, bytes = 0, documents = 0;
+
+  ScoreLine() = default;
+  ScoreLine(const Score& score);  // implicit: it is the same number
+  bool is_over_budget() const { return budget_s > 0 && eval_s > budget_s; }
+};
+
+// "evaluation took 612.0 s of 600.0 s ..."; for a score that is over its budget.
+std::string describe_over_budget(const ScoreLine& score);
+
+// Seconds by the wall clock; total_s counts from the start of the program to the record.
+struct StageTimes {
+  double first_step_s = 0;  // from program start to the end of the first step
+  double train_s = 0;
+  double diagnose_s = 0;   // losses before the score: of the weights, and without sliding
+  double calibrate_s = 0;  // reads training text, so it counts as training
+  double quantize_s = 0;
+  double pack_s = 0;  // compress, check the round trip, write
+  double eval_s = 0;
+  double total_s = 0;
+  // What counts against the training budget: all that reads training text.
+  double budgeted_train_s() const { return train_s + calibrate_s; }
+};
+
+struct RunResult {
+  Recipe recipe;
+  std::string date;     // YYYY-MM-DD
+  std::string command;  // that reproduces the run
+  RunFacts facts;
+  int64_t steps = 0;
+  int64_t tokens = 0;  // trained on
+  StopReason stop_reason = StopReason::kMaxSteps;
+  std::string averaging;
+  PackSummary pack;
+  std::vector<TensorLedger> allocation;
+  std::string artifact_name;
+  std::string artifact_sha256;
+  DiagnosticLoss pre_quant;  // exported weights before quantisation, windows that do not overlap
+  ScoreLine roundtrip;       // artifact, windows that do not overlap
+  ScoreLine score;           // artifact, sliding windows: the result
+  StageTimes times;
+  LossCurve curve;
+};
+
+}  // namespace pg
