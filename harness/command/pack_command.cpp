@@ -50,6 +50,11 @@ int pack_weights(const PackWords& words, Clock& clock) {
   const double start_s = clock.now_s();
   Calibration calibration;
   if (needs_calibration(recipe.quant)) {
+    if (recipe.data.train_shards.empty()) {
+      throw Error(
+          "pack: no training text to calibrate on; give --recipe or --set data.train_shards=..., "
+          "or quantise without: --set quant.rounding=nearest --set quant.steps=sdclip");
+    }
     check_tokenizer_of_shards(recipe.data.train_shards, weights.tokenizer_sha256);
     const auto tokens = TokenStream::open(recipe.data.train_shards, recipe.model.vocab_size);
     const Batches batches(tokens, parse_loader(recipe.data.loader),

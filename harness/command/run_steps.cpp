@@ -17,6 +17,15 @@ namespace {
 
 // Checked before the shards are read, which takes longer.
 Tokenizer open_tokenizer(const Recipe& recipe) {
+  const DataConfig& data = recipe.data;
+  const char* missing = data.tokenizer.empty()      ? "data.tokenizer"
+                        : data.train_shards.empty() ? "data.train_shards"
+                        : data.val_shards.empty()   ? "data.val_shards"
+                                                    : nullptr;
+  if (missing != nullptr) {
+    throw Error(fmt::format("run: no {} given; set it in the recipe or with --set {}=...", missing,
+                            missing));
+  }
   Tokenizer tokenizer(recipe.data.tokenizer);
   if (tokenizer.vocab_size() != recipe.model.vocab_size) {
     throw Error(
