@@ -72,7 +72,7 @@ int run(const RunOptions& options, Clock& clock, double start_s) {
   log.note_calibrated();
   const QuantResult quantized =
       quantize_weights(recipe, trained.exported, text.tokenizer.sha256(), calibration, code_bytes);
-  log.write_allocation(quantized.ledger);
+  log.write_allocation(quantized.allocation);
   const SealedArtifact sealed =
       seal(quantized.model, recipe.quant, code_bytes);  // throws over the cap
   write_file_atomic(folder.artifact(recipe.quant.matrix_bits), sealed.bytes);

@@ -69,7 +69,7 @@ int pack_weights(const PackWords& words, Clock& clock) {
   const SealedArtifact sealed = seal(quantized.model, recipe.quant, code_bytes);
   write_file_atomic(words.out, sealed.bytes);
   const PackSummary& s = sealed.summary;
-  fmt::print("{}", format_allocation(quantized.ledger));
+  fmt::print("{}", format_allocation(quantized.allocation));
   fmt::print("calibrate {:.2f} s, quantise {:.2f} s, seal {:.2f} s\n", calibrated_s - start_s,
              quantized_s - calibrated_s, clock.now_s() - quantized_s);
   fmt::print("{}: {} bytes + code {} = {} of {}, {} left, {:.3f} bits/weight\n",

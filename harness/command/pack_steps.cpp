@@ -39,10 +39,10 @@ QuantResult quantize_weights(const Recipe& recipe, const std::vector<HostTensor>
   return quantize(input, recipe.quant, code_bytes);
 }
 
-std::string format_allocation(const std::vector<TensorLedger>& ledger) {
+std::string format_allocation(const std::vector<TensorAllocation>& allocation) {
   std::string text = fmt::format("{:<24} {:>10} {:>4} {:>10} {:>10} {:>9} {:>12}\n", "tensor",
                                  "weights", "bits", "step", "bytes", "b/weight", "loss, nats");
-  for (const TensorLedger& row : ledger) {
+  for (const TensorAllocation& row : allocation) {
     if (row.bits == 16) continue;
     text += fmt::format("{:<24} {:>10} {:>4} {:>10.5f} {:>10.0f} {:>9.3f} {:>12.6f}\n", row.name,
                         row.elements, row.bits, row.step, row.bytes,

@@ -23,6 +23,6 @@ QuantResult quantize_weights(const Recipe& recipe, const std::vector<HostTensor>
                              int64_t code_bytes);
 
 // What each tensor was given: bits, step, bytes, predicted loss; a table for people.
-std::string format_allocation(const std::vector<TensorLedger>& ledger);
+std::string format_allocation(const std::vector<TensorAllocation>& allocation);
 
 }  // namespace pg

@@ -257,9 +257,9 @@ void RunLog::write_pre_quant(const DiagnosticLoss& loss) {
 
 void RunLog::note_calibrated() { close_lap(result_.times.calibrate_s); }
 
-void RunLog::write_allocation(const std::vector<TensorLedger>& allocation) {
+void RunLog::write_allocation(const std::vector<TensorAllocation>& allocation) {
   result_.allocation = allocation;
-  for (const TensorLedger& t : allocation) {
+  for (const TensorAllocation& t : allocation) {
     JsonObject event;
     event.add("event", "quantized").add("tensor", t.name).add("weights", t.elements);
     event.add("bits", static_cast<int64_t>(t.bits)).add("step", t.step).add("scale", t.scale);

@@ -44,7 +44,7 @@ class RunLog final : public TrainObserver {
   void write_trained(const TrainResult& trained);
   void write_pre_quant(const DiagnosticLoss& loss);
   void note_calibrated();
-  void write_allocation(const std::vector<TensorLedger>& allocation);
+  void write_allocation(const std::vector<TensorAllocation>& allocation);
   void write_packed(const PackSummary& pack);
   void write_roundtrip(const ScoreLine& score);
   // The final score: the sliding-window lines and the line that some parsers only read. Warns of

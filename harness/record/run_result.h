@@ -64,7 +64,7 @@ struct RunResult {
   StopReason stop_reason = StopReason::kMaxSteps;
   std::string averaging;
   PackSummary pack;
-  std::vector<TensorLedger> allocation;
+  std::vector<TensorAllocation> allocation;
   std::string artifact_name;
   std::string artifact_sha256;
   DiagnosticLoss pre_quant;  // exported weights before quantisation, windows that do not overlap

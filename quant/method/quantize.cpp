@@ -91,7 +91,7 @@ class ModelQuantizer {
   }
   void even_out_rates(double scale);
   void correct_low_rank();
-  std::vector<TensorLedger> make_ledger(double scale);
+  std::vector<TensorAllocation> list_allocation(double scale);
   double price(const QuantTensor& tensor) const;
   std::shared_ptr<const GptqFactor> share_factor(size_t tensor);
 
@@ -291,11 +291,11 @@ void ModelQuantizer::correct_low_rank() {
   }
 }
 
-std::vector<TensorLedger> ModelQuantizer::make_ledger(double scale) {
-  std::vector<TensorLedger> ledger;
+std::vector<TensorAllocation> ModelQuantizer::list_allocation(double scale) {
+  std::vector<TensorAllocation> allocation;
   for (size_t i = 0; i < weights_.size(); ++i) {
     const QuantTensor& tensor = model_.tensors[i];
-    TensorLedger& row = ledger.emplace_back();
+    TensorAllocation& row = allocation.emplace_back();
     row.name = tensor.name;
     row.elements = weights_[i].spec.elements();
     row.bits = tensor.bits;
@@ -308,7 +308,7 @@ std::vector<TensorLedger> ModelQuantizer::make_ledger(double scale) {
     row.loss_nats = losses_[i];
     row.scale = scale_of(i, scale);
   }
-  return ledger;
+  return allocation;
 }
 
 QuantResult ModelQuantizer::run() {
@@ -322,7 +322,7 @@ QuantResult ModelQuantizer::run() {
   } else {
     quantize_at(scale);
   }
-  QuantResult result{.model = {}, .ledger = make_ledger(scale), .step_scale = scale};
+  QuantResult result{.model = {}, .allocation = list_allocation(scale), .step_scale = scale};
   result.model = std::move(model_);
   return result;
 }

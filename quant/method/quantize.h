@@ -21,7 +21,7 @@ struct QuantInput {
 };
 
 // Predicted and paid per tensor: what the bit allocation chose.
-struct TensorLedger {
+struct TensorAllocation {
   std::string name;
   int64_t elements = 0;
   int bits = 16;
@@ -33,8 +33,8 @@ struct TensorLedger {
 
 struct QuantResult {
   QuantModel model;
-  std::vector<TensorLedger> ledger;  // list_params order
-  double step_scale = 1;             // the one number that fill_cap searched
+  std::vector<TensorAllocation> allocation;  // list_params order
+  double step_scale = 1;                     // the one number that fill_cap searched
 };
 
 // Quantises full-precision weights (quant_eval.md 1.1, 1.2). With quant.fill_cap the steps are

@@ -70,7 +70,7 @@ TEST(Record, SameResultGivesTheSameBytes) {
   EXPECT_EQ(draw_loss_curve(result.curve, "x"), draw_loss_curve(make_result().curve, "x"));
 }
 
-TEST(Record, ReadmeHasResultLedgersAndCommand) {
+TEST(Record, ReadmeHasResultTablesAndCommand) {
   const std::string readme = write_record_readme(make_result());
   EXPECT_EQ(readme.substr(0, readme.find('\n')),
             "# First \\| run: 1.2150 bits per byte, 950,000 bytes");

@@ -124,7 +124,7 @@ TEST(RunLog, EachStageEndsItsOwnLapAndKeepsItsResult) {
     clock.advance_s(4);
     log.note_calibrated();
     clock.advance_s(16);
-    log.write_allocation(std::vector<TensorLedger>(1));
+    log.write_allocation(std::vector<TensorAllocation>(1));
     clock.advance_s(32);
     PackSummary pack;
     pack.total_bytes = 950000;

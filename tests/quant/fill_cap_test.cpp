@@ -15,7 +15,7 @@ namespace {
 
 double total_loss(const QuantResult& result) {
   double sum = 0;
-  for (const TensorLedger& row : result.ledger) sum += row.loss_nats;
+  for (const TensorAllocation& row : result.allocation) sum += row.loss_nats;
   return sum;
 }
 
