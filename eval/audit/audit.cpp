@@ -6,21 +6,21 @@
 #include <algorithm>
 #include <bit>
 
-#include "eval/audit/audit_bench.h"
+#include "eval/audit/audit_runner.h"
 
 namespace pg {
 
 std::vector<ProbeResult> audit_scorer(const AuditSubject& subject, std::span<const int32_t> text,
                                       const AuditOptions& options) {
-  AuditBench bench(subject, text, options);
+  AuditRunner runner(subject, text, options);
   // The yardstick runs first, before any other instance can leave a trace.
-  bench.base();
+  runner.base();
   std::vector<ProbeResult> results;
   for (const auto probe :
        {probe_suffix_mutation, probe_target_substitution, probe_vocabulary_sum, probe_byte_level,
         probe_random_stream, probe_bucket_scaling, probe_state_hash, probe_coverage, probe_decode,
         probe_order, probe_repeat, probe_stable_answers, probe_isolation}) {
-    results.push_back(probe(bench));
+    results.push_back(probe(runner));
   }
   return results;
 }

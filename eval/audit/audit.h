@@ -60,22 +60,22 @@ struct AuditOptions {
   int64_t size_factor = 256;
 };
 
-class AuditBench;  // audit_bench.h: runs a subject and keeps what all probes compare with
+class AuditRunner;  // audit_runner.h: runs a subject and keeps what all probes compare with
 
-ProbeResult probe_suffix_mutation(AuditBench& bench);      // V1
-ProbeResult probe_target_substitution(AuditBench& bench);  // V2
-ProbeResult probe_vocabulary_sum(AuditBench& bench);       // V3
-ProbeResult probe_byte_level(AuditBench& bench);           // V4: not applicable to token scorers
-ProbeResult probe_random_stream(AuditBench& bench);        // V5
-ProbeResult probe_bucket_scaling(AuditBench& bench);       // V6
-ProbeResult probe_state_hash(AuditBench& bench);           // V7
-ProbeResult probe_coverage(AuditBench& bench);             // V8
-ProbeResult probe_decode(AuditBench& bench);               // V9
-ProbeResult probe_order(AuditBench& bench);                // V10
+ProbeResult probe_suffix_mutation(AuditRunner& runner);      // V1
+ProbeResult probe_target_substitution(AuditRunner& runner);  // V2
+ProbeResult probe_vocabulary_sum(AuditRunner& runner);       // V3
+ProbeResult probe_byte_level(AuditRunner& runner);           // V4: not applicable to token scorers
+ProbeResult probe_random_stream(AuditRunner& runner);        // V5
+ProbeResult probe_bucket_scaling(AuditRunner& runner);       // V6
+ProbeResult probe_state_hash(AuditRunner& runner);           // V7
+ProbeResult probe_coverage(AuditRunner& runner);             // V8
+ProbeResult probe_decode(AuditRunner& runner);               // V9
+ProbeResult probe_order(AuditRunner& runner);                // V10
 // Beyond the published list:
-ProbeResult probe_repeat(AuditBench& bench);          // V14: two runs agree bitwise
-ProbeResult probe_stable_answers(AuditBench& bench);  // V15: asking more often changes nothing
-ProbeResult probe_isolation(AuditBench& bench);       // V16: other instances leave no trace
+ProbeResult probe_repeat(AuditRunner& runner);          // V14: two runs agree bitwise
+ProbeResult probe_stable_answers(AuditRunner& runner);  // V15: asking more often changes nothing
+ProbeResult probe_isolation(AuditRunner& runner);       // V16: other instances leave no trace
 
 // V1 to V10 and V14 to V16 in this order. `text`: a short stream, the first token is context only.
 std::vector<ProbeResult> audit_scorer(const AuditSubject& subject, std::span<const int32_t> text,

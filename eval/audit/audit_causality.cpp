@@ -1,7 +1,7 @@
 // V1, V2: a distribution depends on the tokens before its target and on nothing else of the text.
 #include <fmt/format.h>
 
-#include "eval/audit/audit_bench.h"
+#include "eval/audit/audit_runner.h"
 
 namespace pg {
 namespace {
@@ -14,22 +14,22 @@ int32_t draw_other(const CounterRng& rng, uint64_t index, int32_t token, int64_t
 
 }  // namespace
 
-ProbeResult probe_suffix_mutation(AuditBench& bench) {
+ProbeResult probe_suffix_mutation(AuditRunner& runner) {
   constexpr const char* kName = "suffix mutation";
-  if (const auto refused = need_base(bench, "V1", kName)) return *refused;
-  const CounterRng rng = bench.rng(1);
-  const int64_t vocab = bench.subject().vocab_size;
+  if (const auto refused = need_base(runner, "V1", kName)) return *refused;
+  const CounterRng rng = runner.rng(1);
+  const int64_t vocab = runner.subject().vocab_size;
   int64_t compared = 0, changed_cuts = 0, first_cut = 0, first_target = 0;
-  const auto cuts = spread_positions(1, bench.size() - 2, bench.options().cuts);
+  const auto cuts = spread_positions(1, runner.size() - 2, runner.options().cuts);
   for (const int64_t cut : cuts) {
-    std::vector<int32_t> stream(bench.text().begin(), bench.text().end());
+    std::vector<int32_t> stream(runner.text().begin(), runner.text().end());
     for (size_t i = static_cast<size_t>(cut) + 1; i < stream.size(); ++i) {
       stream[i] = draw_other(rng, (static_cast<uint64_t>(cut) << 32) + i, stream[i], vocab);
     }
     // The distribution of target cut + 1 too: all it may know is the tokens up to the cut.
-    const Trace trace = bench.run(stream, {.stop_after = cut + 1});
+    const Trace trace = runner.run(stream, {.stop_after = cut + 1});
     compared += cut + 1;
-    int64_t changed = find_difference(bench.base(), trace, cut + 2);
+    int64_t changed = find_difference(runner.base(), trace, cut + 2);
     if (changed == 0 && !trace.refusal.empty()) changed = cut + 1;
     if (changed == 0) continue;
     if (changed_cuts++ == 0) first_cut = cut, first_target = changed;
@@ -45,22 +45,22 @@ ProbeResult probe_suffix_mutation(AuditBench& bench) {
        {"cuts_that_changed", static_cast<double>(changed_cuts)}});
 }
 
-ProbeResult probe_target_substitution(AuditBench& bench) {
+ProbeResult probe_target_substitution(AuditRunner& runner) {
   constexpr const char* kName = "target substitution";
-  if (const auto refused = need_base(bench, "V2", kName)) return *refused;
-  const CounterRng rng = bench.rng(2);
-  const int64_t vocab = bench.subject().vocab_size;
+  if (const auto refused = need_base(runner, "V2", kName)) return *refused;
+  const CounterRng rng = runner.rng(2);
+  const int64_t vocab = runner.subject().vocab_size;
   int64_t runs = 0, changed = 0, first_target = 0;
   for (const int64_t target :
-       spread_positions(1, bench.size() - 1, bench.options().substitutions)) {
+       spread_positions(1, runner.size() - 1, runner.options().substitutions)) {
     const auto t = static_cast<size_t>(target);
-    for (int64_t i = 0; i < bench.options().substitutes; ++i) {
-      std::vector<int32_t> stream(bench.text().begin(), bench.text().end());
+    for (int64_t i = 0; i < runner.options().substitutes; ++i) {
+      std::vector<int32_t> stream(runner.text().begin(), runner.text().end());
       stream[t] = draw_other(rng, (static_cast<uint64_t>(target) << 32) + static_cast<uint64_t>(i),
                              stream[t], vocab);
-      const Trace trace = bench.run(stream, {.stop_after = target});
+      const Trace trace = runner.run(stream, {.stop_after = target});
       ++runs;
-      if (trace.targets[t].vector_hash == bench.base().targets[t].vector_hash) continue;
+      if (trace.targets[t].vector_hash == runner.base().targets[t].vector_hash) continue;
       if (changed++ == 0) first_target = target;
     }
   }

@@ -10,7 +10,7 @@
 #include <functional>
 #include <unordered_set>
 
-#include "eval/audit/audit_bench.h"
+#include "eval/audit/audit_runner.h"
 #include "src/data/corpus/shingles.h"
 
 namespace pg {

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "eval/audit/audit_bench.h"
+#include "eval/audit/audit_runner.h"
 #include "eval/code/decode_tier.h"
 #include "src/base/error.h"
 
@@ -18,11 +18,11 @@ constexpr double kMostEndBits = 64;
 
 // "": at targets spread over the text, a decoder's view gives the metered distributions. Odd steps,
 // so that they fall on all places of a window.
-std::string find_view_change(AuditBench& bench, std::vector<ProbeMeasure>& measures) {
-  const int64_t every = std::max<int64_t>(1, bench.size() / bench.options().decoder_views) | 1;
-  measures.push_back({"views", static_cast<double>((bench.size() - 1) / every)});
-  const Trace trace = bench.run(bench.text(), {.decoder_every = every});
-  const int64_t changed = find_difference(bench.base(), trace, bench.size());
+std::string find_view_change(AuditRunner& runner, std::vector<ProbeMeasure>& measures) {
+  const int64_t every = std::max<int64_t>(1, runner.size() / runner.options().decoder_views) | 1;
+  measures.push_back({"views", static_cast<double>((runner.size() - 1) / every)});
+  const Trace trace = runner.run(runner.text(), {.decoder_every = every});
+  const int64_t changed = find_difference(runner.base(), trace, runner.size());
   if (changed > 0) {
     return fmt::format("a decoder's distribution of target {} is not the one that was scored",
                        changed);
@@ -31,22 +31,22 @@ std::string find_view_change(AuditBench& bench, std::vector<ProbeMeasure>& measu
 }
 
 // "": so are all of the text's first distributions when every one is a decoder's.
-std::string find_decoder_change(AuditBench& bench, std::span<const int32_t> text) {
+std::string find_decoder_change(AuditRunner& runner, std::span<const int32_t> text) {
   const auto tokens = static_cast<int64_t>(text.size());
-  const Trace metered = bench.run(text);
-  const Trace decoded = bench.run(text, {.as_decoder = true});
+  const Trace metered = runner.run(text);
+  const Trace decoded = runner.run(text, {.as_decoder = true});
   if (!decoded.refusal.empty()) return "the ledger refused a decoder's run: " + decoded.refusal;
   const int64_t changed = find_difference(metered, decoded, tokens);
   return changed == 0 ? "" : fmt::format("a decoder cannot tell the distribution of {}", changed);
 }
 
 // "": a file that one scorer wrote gives another one the text back, and is as long as the score.
-std::string find_file_fault(AuditBench& bench, std::span<const int32_t> text,
+std::string find_file_fault(AuditRunner& runner, std::span<const int32_t> text,
                             std::vector<ProbeMeasure>& measures) {
-  const auto encoder = bench.subject().make_scorer(), decoder = bench.subject().make_scorer();
+  const auto encoder = runner.subject().make_scorer(), decoder = runner.subject().make_scorer();
   EncodedText encoded;
   try {
-    encoded = encode_text(*encoder, text, *bench.subject().bytes,
+    encoded = encode_text(*encoder, text, *runner.subject().bytes,
                           {.context = 1, .stride = 1, .windows = "stream"});
   } catch (const Error& error) {
     return error.what();
@@ -56,7 +56,7 @@ std::string find_file_fault(AuditBench& bench, std::span<const int32_t> text,
   measures.push_back({"file_bits", bits});
   const Result<CodedText> coded = parse_coded_text(encoded.file);
   if (!coded.ok()) return coded.error();
-  const auto decoded = decode_text(*decoder, coded.value(), bench.subject().vocab_size);
+  const auto decoded = decode_text(*decoder, coded.value(), runner.subject().vocab_size);
   if (!decoded.ok()) return decoded.error();
   if (!std::equal(text.begin(), text.end(), decoded.value().begin(), decoded.value().end())) {
     return "the decoded tokens are not the text";
@@ -70,14 +70,14 @@ std::string find_file_fault(AuditBench& bench, std::span<const int32_t> text,
 
 }  // namespace
 
-ProbeResult probe_decode(AuditBench& bench) {
-  if (const auto refused = need_base(bench, "V9", kName)) return *refused;
-  const int64_t tokens = std::min(bench.size(), bench.options().decode_tokens + 1);
-  const auto text = bench.text().first(static_cast<size_t>(tokens));
+ProbeResult probe_decode(AuditRunner& runner) {
+  if (const auto refused = need_base(runner, "V9", kName)) return *refused;
+  const int64_t tokens = std::min(runner.size(), runner.options().decode_tokens + 1);
+  const auto text = runner.text().first(static_cast<size_t>(tokens));
   std::vector<ProbeMeasure> measures;
-  std::string problem = find_view_change(bench, measures);
-  if (problem.empty()) problem = find_decoder_change(bench, text);
-  if (problem.empty()) problem = find_file_fault(bench, text, measures);
+  std::string problem = find_view_change(runner, measures);
+  if (problem.empty()) problem = find_decoder_change(runner, text);
+  if (problem.empty()) problem = find_file_fault(runner, text, measures);
   const bool pass = problem.empty();
   if (pass) {
     measures.push_back({"decoded", static_cast<double>(tokens - 1)});

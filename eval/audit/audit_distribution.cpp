@@ -4,13 +4,13 @@
 #include <algorithm>
 #include <cmath>
 
-#include "eval/audit/audit_bench.h"
+#include "eval/audit/audit_runner.h"
 
 namespace pg {
 
-ProbeResult probe_vocabulary_sum(AuditBench& bench) {
+ProbeResult probe_vocabulary_sum(AuditRunner& runner) {
   constexpr const char* kName = "sum over the vocabulary";
-  const Trace& trace = bench.base();
+  const Trace& trace = runner.base();
   int64_t asked = 0, wrong = 0, first = 0;
   double worst = 0, first_sum = 0;
   for (size_t t = 1; t < trace.targets.size(); ++t) {
@@ -33,7 +33,7 @@ ProbeResult probe_vocabulary_sum(AuditBench& bench) {
                       {"wrong_sums", static_cast<double>(wrong)}});
 }
 
-ProbeResult probe_byte_level(AuditBench&) {
+ProbeResult probe_byte_level(AuditRunner&) {
   return make_not_run("V4", "byte level",
                       "not applicable: the alphabet of the score is the tokens, see V3");
 }
@@ -41,11 +41,11 @@ ProbeResult probe_byte_level(AuditBench&) {
 // An honest code gains nothing on i.i.d. uniform tokens: the product of p(token) V is a martingale
 // with mean 1, so the chance that its logarithm ever exceeds g bits is at most 2^-g (Ville's
 // inequality). That is sharper than three standard errors and needs no variance; both are stated.
-ProbeResult probe_random_stream(AuditBench& bench) {
+ProbeResult probe_random_stream(AuditRunner& runner) {
   constexpr const char* kName = "random tokens";
   constexpr double kMostGainBits = 20;  // by luck once in a million audits
-  const Trace trace = bench.run(bench.random_text());
-  const double floor_bits = std::log2(static_cast<double>(bench.subject().vocab_size));
+  const Trace trace = runner.run(runner.random_text());
+  const double floor_bits = std::log2(static_cast<double>(runner.subject().vocab_size));
   double sum = 0, squares = 0, gain = 0, most_gain = 0;
   int64_t count = 0;
   for (size_t t = 1; t < trace.targets.size(); ++t) {
@@ -79,33 +79,33 @@ ProbeResult probe_random_stream(AuditBench& bench) {
 
 // Collisions cannot help a model that counts contexts; where larger tables make the score worse by
 // more than noise, it was made of collisions.
-ProbeResult probe_bucket_scaling(AuditBench& bench) {
+ProbeResult probe_bucket_scaling(AuditRunner& runner) {
   constexpr const char* kName = "hash table size";
   constexpr double kLoss = 0.02;  // of the bits; smoothing by chance collisions stays below
-  if (!bench.subject().make_resized) {
+  if (!runner.subject().make_resized) {
     return make_not_run("V6", kName, "not applicable: no hash table to resize");
   }
-  if (const auto refused = need_base(bench, "V6", kName)) return *refused;
-  const auto large = bench.subject().make_resized(bench.options().size_factor);
-  const Trace trace = bench.run(*large, bench.text());
+  if (const auto refused = need_base(runner, "V6", kName)) return *refused;
+  const auto large = runner.subject().make_resized(runner.options().size_factor);
+  const Trace trace = runner.run(*large, runner.text());
   if (!trace.refusal.empty()) {
     return make_result("V6", kName, false, "the ledger refused larger tables: " + trace.refusal);
   }
   double sum = 0, squares = 0;
-  const auto n = static_cast<double>(bench.size() - 1);
+  const auto n = static_cast<double>(runner.size() - 1);
   for (size_t t = 1; t < trace.targets.size(); ++t) {
-    const double worse = trace.targets[t].bits - bench.base().targets[t].bits;
+    const double worse = trace.targets[t].bits - runner.base().targets[t].bits;
     sum += worse;
     squares += worse * worse;
   }
   const double mean = sum / n;
   const double error = std::sqrt(std::max(0.0, squares / n - mean * mean) / n);
-  const double base_bits = bench.base().totals.bits / n;
+  const double base_bits = runner.base().totals.bits / n;
   const bool pass = mean <= kLoss * base_bits || mean <= 3 * error;
   return make_result("V6", kName, pass,
                      fmt::format("tables {} times as large: {:+.4f} bits a token, from {:.4f}",
-                                 bench.options().size_factor, mean, base_bits),
-                     {{"size_factor", static_cast<double>(bench.options().size_factor)},
+                                 runner.options().size_factor, mean, base_bits),
+                     {{"size_factor", static_cast<double>(runner.options().size_factor)},
                       {"bits_per_token", base_bits},
                       {"difference", mean},
                       {"standard_error", error}});

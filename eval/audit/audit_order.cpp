@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "eval/audit/audit_bench.h"
+#include "eval/audit/audit_runner.h"
 
 namespace pg {
 namespace {
@@ -52,35 +52,35 @@ bool are_same(const std::vector<Block>& a, const std::vector<Block>& b) {
 }
 
 // "": the plan of a fresh scorer, of one asked again and of the run agree.
-std::string find_plan_change(AuditBench& bench) {
-  const auto scorer = bench.subject().make_scorer();
-  const std::vector<Block> first = scorer->plan_order(bench.size());
-  if (!are_same(first, bench.base().order)) return "two fresh scorers plan different orders";
-  if (!are_same(first, scorer->plan_order(bench.size()))) return "asked twice, the order differs";
-  const Trace trace = bench.run(*scorer, bench.text());
-  if (!are_same(first, scorer->plan_order(bench.size()))) return "a run changes the order";
+std::string find_plan_change(AuditRunner& runner) {
+  const auto scorer = runner.subject().make_scorer();
+  const std::vector<Block> first = scorer->plan_order(runner.size());
+  if (!are_same(first, runner.base().order)) return "two fresh scorers plan different orders";
+  if (!are_same(first, scorer->plan_order(runner.size()))) return "asked twice, the order differs";
+  const Trace trace = runner.run(*scorer, runner.text());
+  if (!are_same(first, scorer->plan_order(runner.size()))) return "a run changes the order";
   if (!trace.refusal.empty()) return "the ledger refused the order: " + trace.refusal;
   return "";
 }
 
 // The first target that a shorter text alone prices differently; 0 when none.
-int64_t find_prefix_change(AuditBench& bench, int64_t tokens) {
-  const Trace prefix = bench.run(bench.text().first(static_cast<size_t>(tokens)));
-  const int64_t changed = find_difference(bench.base(), prefix, tokens);
+int64_t find_prefix_change(AuditRunner& runner, int64_t tokens) {
+  const Trace prefix = runner.run(runner.text().first(static_cast<size_t>(tokens)));
+  const int64_t changed = find_difference(runner.base(), prefix, tokens);
   return changed == 0 && !prefix.refusal.empty() ? tokens - 1 : changed;
 }
 
 }  // namespace
 
-ProbeResult probe_coverage(AuditBench& bench) {
+ProbeResult probe_coverage(AuditRunner& runner) {
   constexpr const char* kName = "coverage";
-  const int64_t n = bench.size();
+  const int64_t n = runner.size();
   std::string problem;
-  const auto scorer = bench.subject().make_scorer();
+  const auto scorer = runner.subject().make_scorer();
   for (const int64_t tokens : {n, n - 1, n / 2 + 1, int64_t{2}, int64_t{3}}) {
     if (problem.empty()) problem = find_plan_gap(scorer->plan_order(tokens), tokens);
   }
-  const Trace& base = bench.base();
+  const Trace& base = runner.base();
   int64_t scored_once = 0;
   for (int64_t t = 1; t < n; ++t) {
     const int64_t times = base.targets[static_cast<size_t>(t)].times_scored;
@@ -96,8 +96,8 @@ ProbeResult probe_coverage(AuditBench& bench) {
   std::vector<ProbeMeasure> measures = {{"targets", static_cast<double>(n - 1)},
                                         {"scored_once", static_cast<double>(scored_once)},
                                         {"bytes", static_cast<double>(base.totals.bytes)}};
-  if (bench.subject().recount_bytes) {
-    const int64_t recount = bench.subject().recount_bytes(bench.text());
+  if (runner.subject().recount_bytes) {
+    const int64_t recount = runner.subject().recount_bytes(runner.text());
     measures.push_back({"bytes_recounted", static_cast<double>(recount)});
     if (problem.empty() && recount != base.totals.bytes) {
       problem = fmt::format("the score is divided by {} bytes, the text has {}", base.totals.bytes,
@@ -111,22 +111,22 @@ ProbeResult probe_coverage(AuditBench& bench) {
   return make_result("V8", kName, pass, std::move(problem), std::move(measures));
 }
 
-ProbeResult probe_order(AuditBench& bench) {
+ProbeResult probe_order(AuditRunner& runner) {
   constexpr const char* kName = "order";
   std::string problem;
-  if (!is_ascending(bench.base().order)) problem = "the planned blocks do not ascend one by one";
-  if (problem.empty()) problem = find_plan_change(bench);
-  for (int64_t t = 1; t < bench.size() && problem.empty(); ++t) {
-    const int64_t before = bench.base().targets[static_cast<size_t>(t)].perceived_before;
+  if (!is_ascending(runner.base().order)) problem = "the planned blocks do not ascend one by one";
+  if (problem.empty()) problem = find_plan_change(runner);
+  for (int64_t t = 1; t < runner.size() && problem.empty(); ++t) {
+    const int64_t before = runner.base().targets[static_cast<size_t>(t)].perceived_before;
     if (before != t - 1) {
       problem =
           fmt::format("the distribution of target {} came after {} perceived targets", t, before);
     }
   }
-  const std::vector<int64_t> prefixes = spread_positions(2, bench.size() - 1, 3);
+  const std::vector<int64_t> prefixes = spread_positions(2, runner.size() - 1, 3);
   for (const int64_t tokens : prefixes) {
     if (!problem.empty()) break;
-    const int64_t changed = find_prefix_change(bench, tokens);
+    const int64_t changed = find_prefix_change(runner, tokens);
     if (changed > 0) {
       problem = fmt::format("target {} costs another number when the text ends after {} tokens",
                             changed, tokens);
@@ -135,7 +135,7 @@ ProbeResult probe_order(AuditBench& bench) {
   const bool pass = problem.empty();
   if (pass) problem = "ascending, fixed by the length; prefixes of the text cost the same alone";
   return make_result("V10", kName, pass, std::move(problem),
-                     {{"blocks", static_cast<double>(bench.base().order.size())},
+                     {{"blocks", static_cast<double>(runner.base().order.size())},
                       {"prefixes", static_cast<double>(prefixes.size())}});
 }
 

@@ -1,4 +1,4 @@
-#include "eval/audit/audit_bench.h"
+#include "eval/audit/audit_runner.h"
 
 #include <fmt/format.h>
 
@@ -149,8 +149,8 @@ uint64_t hash_distribution(const TokenDistribution& distribution) {
   return hash;
 }
 
-AuditBench::AuditBench(const AuditSubject& subject, std::span<const int32_t> text,
-                       const AuditOptions& options)
+AuditRunner::AuditRunner(const AuditSubject& subject, std::span<const int32_t> text,
+                         const AuditOptions& options)
     : subject_(subject), options_(options), text_(text.begin(), text.end()) {
   PG_CHECK(subject.make_scorer && subject.bytes != nullptr && subject.vocab_size > 1,
            "an audit needs a scorer, a byte table and a vocabulary");
@@ -161,18 +161,18 @@ AuditBench::AuditBench(const AuditSubject& subject, std::span<const int32_t> tex
   memory_.assign(random + 64, 0);
 }
 
-const Trace& AuditBench::base() {
+const Trace& AuditRunner::base() {
   if (!base_) base_ = run(text_);
   return *base_;
 }
 
-Trace AuditBench::run(std::span<const int32_t> stream, const TraceOptions& options) {
+Trace AuditRunner::run(std::span<const int32_t> stream, const TraceOptions& options) {
   const std::unique_ptr<Scorer> scorer = subject_.make_scorer();
   return run(*scorer, stream, options);
 }
 
-Trace AuditBench::run(Scorer& scorer, std::span<const int32_t> stream,
-                      const TraceOptions& options) {
+Trace AuditRunner::run(Scorer& scorer, std::span<const int32_t> stream,
+                       const TraceOptions& options) {
   PG_CHECK(stream.size() <= memory_.size(), "a probe's stream is longer than its memory");
   std::fill(std::copy(stream.begin(), stream.end(), memory_.begin()), memory_.end(), 0);
   const std::span<int32_t> memory = std::span(memory_).first(stream.size());
@@ -204,7 +204,7 @@ Trace AuditBench::run(Scorer& scorer, std::span<const int32_t> stream,
   return trace;
 }
 
-const std::vector<int32_t>& AuditBench::random_text() {
+const std::vector<int32_t>& AuditRunner::random_text() {
   if (!random_text_.empty()) return random_text_;
   const CounterRng draw = rng(5);
   const auto count =
@@ -236,9 +236,9 @@ ProbeResult make_not_run(const char* id, const char* name, std::string reason) {
   return {id, name, Verdict::kNotRun, std::move(reason), {}};
 }
 
-std::optional<ProbeResult> need_base(AuditBench& bench, const char* id, const char* name) {
-  if (bench.base().refusal.empty()) return std::nullopt;
-  return make_not_run(id, name, "the ledger refused the text: " + bench.base().refusal);
+std::optional<ProbeResult> need_base(AuditRunner& runner, const char* id, const char* name) {
+  if (runner.base().refusal.empty()) return std::nullopt;
+  return make_not_run(id, name, "the ledger refused the text: " + runner.base().refusal);
 }
 
 int64_t find_difference(const Trace& a, const Trace& b, int64_t end) {

@@ -57,10 +57,10 @@ struct TraceOptions {
 // Hash over the log probability of every token, through the scoring path.
 uint64_t hash_distribution(const TokenDistribution& distribution);
 
-class AuditBench {
+class AuditRunner {
  public:
-  AuditBench(const AuditSubject& subject, std::span<const int32_t> text,
-             const AuditOptions& options);
+  AuditRunner(const AuditSubject& subject, std::span<const int32_t> text,
+              const AuditOptions& options);
 
   const AuditSubject& subject() const { return subject_; }
   const AuditOptions& options() const { return options_; }
@@ -93,7 +93,7 @@ ProbeResult make_result(const char* id, const char* name, bool pass, std::string
                         std::vector<ProbeMeasure> measures = {});
 ProbeResult make_not_run(const char* id, const char* name, std::string reason);
 // Not run, when the ledger refused the yardstick: V3 and V8 say why.
-std::optional<ProbeResult> need_base(AuditBench& bench, const char* id, const char* name);
+std::optional<ProbeResult> need_base(AuditRunner& runner, const char* id, const char* name);
 
 // First target in [1, end) whose distribution differs; 0 when none does.
 int64_t find_difference(const Trace& a, const Trace& b, int64_t end);
