@@ -36,7 +36,7 @@ LedgerTotals sum_costs(Scorer& scorer, const ByteTable& bytes, std::span<const i
                        const EvalProgressFn& progress) {
   LedgerHooks hooks;
   if (progress) {
-    hooks.on_block = [&](const LedgerEvent& event) {
+    hooks.on_chunk = [&](const LedgerEvent& event) {
       progress({.tokens_done = event.totals->tokens,
                 .tokens_total = static_cast<int64_t>(stream.size()) - 1,
                 .bits_per_byte = event.totals->bits_per_byte()});

@@ -8,11 +8,11 @@
 namespace pg {
 namespace {
 
-std::vector<int64_t> count_planned(const std::vector<Block>& order, int64_t tokens,
+std::vector<int64_t> count_planned(const std::vector<Chunk>& order, int64_t tokens,
                                    int64_t& outside) {
   std::vector<int64_t> times(static_cast<size_t>(tokens), 0);
-  for (const Block& block : order) {
-    for (int64_t t = block.first; t < block.end(); ++t) {
+  for (const Chunk& chunk : order) {
+    for (int64_t t = chunk.first; t < chunk.end(); ++t) {
       if (t >= 1 && t < tokens) {
         ++times[static_cast<size_t>(t)];
       } else {
@@ -24,7 +24,7 @@ std::vector<int64_t> count_planned(const std::vector<Block>& order, int64_t toke
 }
 
 // "": the plan names each of `tokens` - 1 targets once.
-std::string find_plan_gap(const std::vector<Block>& order, int64_t tokens) {
+std::string find_plan_gap(const std::vector<Chunk>& order, int64_t tokens) {
   int64_t outside = 0;
   const std::vector<int64_t> times = count_planned(order, tokens, outside);
   for (int64_t t = 1; t < tokens; ++t) {
@@ -36,17 +36,17 @@ std::string find_plan_gap(const std::vector<Block>& order, int64_t tokens) {
   return outside == 0 ? "" : fmt::format("{} planned targets are none", outside);
 }
 
-bool is_ascending(const std::vector<Block>& order) {
+bool is_ascending(const std::vector<Chunk>& order) {
   int64_t next = 1;
-  for (const Block& block : order) {
-    if (block.first != next || block.count < 1) return false;
-    next = block.end();
+  for (const Chunk& chunk : order) {
+    if (chunk.first != next || chunk.count < 1) return false;
+    next = chunk.end();
   }
   return true;
 }
 
-bool are_same(const std::vector<Block>& a, const std::vector<Block>& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Block& x, const Block& y) {
+bool are_same(const std::vector<Chunk>& a, const std::vector<Chunk>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Chunk& x, const Chunk& y) {
     return x.first == y.first && x.count == y.count;
   });
 }
@@ -54,7 +54,7 @@ bool are_same(const std::vector<Block>& a, const std::vector<Block>& b) {
 // "": the plan of a fresh scorer, of one asked again and of the run agree.
 std::string find_plan_change(AuditRunner& runner) {
   const auto scorer = runner.subject().make_scorer();
-  const std::vector<Block> first = scorer->plan_order(runner.size());
+  const std::vector<Chunk> first = scorer->plan_order(runner.size());
   if (!are_same(first, runner.base().order)) return "two fresh scorers plan different orders";
   if (!are_same(first, scorer->plan_order(runner.size()))) return "asked twice, the order differs";
   const Trace trace = runner.run(*scorer, runner.text());
@@ -114,7 +114,7 @@ ProbeResult probe_coverage(AuditRunner& runner) {
 ProbeResult probe_order(AuditRunner& runner) {
   constexpr const char* kName = "order";
   std::string problem;
-  if (!is_ascending(runner.base().order)) problem = "the planned blocks do not ascend one by one";
+  if (!is_ascending(runner.base().order)) problem = "the planned chunks do not ascend one by one";
   if (problem.empty()) problem = find_plan_change(runner);
   for (int64_t t = 1; t < runner.size() && problem.empty(); ++t) {
     const int64_t before = runner.base().targets[static_cast<size_t>(t)].perceived_before;
@@ -135,7 +135,7 @@ ProbeResult probe_order(AuditRunner& runner) {
   const bool pass = problem.empty();
   if (pass) problem = "ascending, fixed by the length; prefixes of the text cost the same alone";
   return make_result("V10", kName, pass, std::move(problem),
-                     {{"blocks", static_cast<double>(runner.base().order.size())},
+                     {{"chunks", static_cast<double>(runner.base().order.size())},
                       {"prefixes", static_cast<double>(prefixes.size())}});
 }
 

@@ -26,18 +26,18 @@ class WatchedScorer final : public Scorer {
     }
   }
 
-  std::vector<Block> plan_order(int64_t tokens) const override { return inner_.plan_order(tokens); }
+  std::vector<Chunk> plan_order(int64_t tokens) const override { return inner_.plan_order(tokens); }
 
-  void open_block(const Block& block, std::span<const int32_t> known) override {
+  void open_chunk(const Chunk& chunk, std::span<const int32_t> known) override {
     if (options_.as_decoder) known = copy_for_decoder(known, known.size());
-    block_ = block;
+    chunk_ = chunk;
     known_ = known;
     const bool hash = options_.hash_every > 0;
     const uint64_t before = hash ? hash_state() : 0;
-    if (hash && has_left_ && before != left_) breach("between calls", block.first);
-    inner_.open_block(block, known);
-    if (options_.ask_twice) inner_.open_block(block, known);
-    if (hash && hash_state() != before) breach("open_block", block.first);
+    if (hash && has_left_ && before != left_) breach("between calls", chunk.first);
+    inner_.open_chunk(chunk, known);
+    if (options_.ask_twice) inner_.open_chunk(chunk, known);
+    if (hash && hash_state() != before) breach("open_chunk", chunk.first);
   }
 
   void predict(int64_t target, TokenDistribution& distribution) override {
@@ -45,7 +45,7 @@ class WatchedScorer final : public Scorer {
     t.perceived_before = perceived_;
     const bool as_decoder = options_.decoder_every > 0 && target % options_.decoder_every == 0;
     if (as_decoder) {
-      inner_.open_block(block_, copy_for_decoder(known_, static_cast<size_t>(target)));
+      inner_.open_chunk(chunk_, copy_for_decoder(known_, static_cast<size_t>(target)));
     }
     is_decoder_view_ = as_decoder;
     const bool hash = options_.hash_every > 0 && target % options_.hash_every == 0;
@@ -65,17 +65,17 @@ class WatchedScorer final : public Scorer {
 
   void perceive(int64_t target, int32_t token) override {
     // What follows is metered again, the last target's distribution being of no more use.
-    if (is_decoder_view_) inner_.open_block(block_, known_);
+    if (is_decoder_view_) inner_.open_chunk(chunk_, known_);
     inner_.perceive(target, token);
     ++perceived_;
     if (has_state_ && hash_state() != state_) ++trace_.state_changes;
     has_state_ = false;
   }
 
-  void close_block(const ScoredBlock& scored) override {
+  void close_chunk(const ScoredChunk& scored) override {
     const bool hash = options_.hash_every > 0;
     const uint64_t before = hash ? hash_state() : 0;
-    inner_.close_block(scored);
+    inner_.close_chunk(scored);
     if (!hash) return;
     left_ = hash_state();
     has_left_ = true;
@@ -99,7 +99,7 @@ class WatchedScorer final : public Scorer {
   Scorer& inner_;
   const TraceOptions& options_;
   Trace& trace_;
-  Block block_;
+  Chunk chunk_;
   std::span<const int32_t> known_;
   std::vector<int32_t> decoder_memory_;
   bool is_decoder_view_ = false;
@@ -220,7 +220,7 @@ const std::vector<int32_t>& AuditRunner::random_text() {
 std::vector<int64_t> spread_positions(int64_t first, int64_t last, int64_t count) {
   std::vector<int64_t> positions;
   for (int64_t i = 0; i < count; ++i) {
-    // Off every round number, so that no position falls on a block's edge each time.
+    // Off every round number, so that no position falls on a chunk's edge each time.
     const int64_t at = first + (last - first) * (2 * i + 1) / (2 * count) + (i % 3);
     if (at <= last && (positions.empty() || at > positions.back())) positions.push_back(at);
   }

@@ -33,11 +33,11 @@ struct StateBreach {
 
 struct Trace {
   std::vector<TargetTrace> targets;  // [tokens]; 0 is no target
-  std::vector<Block> order;          // that the scorer planned when the run began
+  std::vector<Chunk> order;          // that the scorer planned when the run began
   LedgerTotals totals;
   std::string refusal;  // the ledger's error; the rest then covers what came before it
   std::vector<StateBreach> hash_breaches, answer_breaches;
-  int64_t state_changes = 0;  // seen in perceive and close_block
+  int64_t state_changes = 0;  // seen in perceive and close_chunk
   int64_t hashes = 0;
 };
 
@@ -46,7 +46,7 @@ struct TraceOptions {
   int64_t decoder_every =
       0;                    // before each n-th target the scorer is shown what a decoder has; 0: no
   bool ask_vectors = true;  // false: only the ledger asks
-  bool ask_twice = false;   // open_block and predict are called twice, the answers compared
+  bool ask_twice = false;   // open_chunk and predict are called twice, the answers compared
   int64_t hash_every = 0;   // 0: no state hashes
   int64_t stop_after = 0;   // last target wanted; 0: all
   // Given each distribution before its target is looked at; may fill in the target (decoding).

@@ -163,13 +163,13 @@ class TextDecoder {
   Result<std::vector<int32_t>> decode() {
     std::vector<int32_t> tokens;
     tokens.push_back(text_->first_token);
-    for (const Block& block : scorer_->plan_order(text_->tokens)) {
-      PG_CHECK(block.first == static_cast<int64_t>(tokens.size()) && block.end() <= text_->tokens,
+    for (const Chunk& chunk : scorer_->plan_order(text_->tokens)) {
+      PG_CHECK(chunk.first == static_cast<int64_t>(tokens.size()) && chunk.end() <= text_->tokens,
                "an order of every target once");
-      for (int64_t target = block.first; target < block.end(); ++target) {
+      for (int64_t target = chunk.first; target < chunk.end(); ++target) {
         // The scorer holds a span of the tokens while the next one is added.
         if (tokens.size() == tokens.capacity()) tokens.reserve(2 * tokens.capacity());
-        scorer_->open_block(block, tokens);
+        scorer_->open_chunk(chunk, tokens);
         if (!decode_token(target, tokens)) {
           return Failure{
               "coded text was made with other probabilities: those of its first token differ; "
@@ -179,7 +179,7 @@ class TextDecoder {
         scorer_->perceive(target, tokens.back());
         if (*progress_ && target % kProgressTokens == 0) (*progress_)(target + 1, text_->tokens);
       }
-      scorer_->close_block(ScoredBlock(block, tokens));
+      scorer_->close_chunk(ScoredChunk(chunk, tokens));
     }
     if (!coder_.is_at_end()) return damaged("bytes are left behind its last token");
     if (hash_tokens(tokens) != text_->tokens_sha256) {

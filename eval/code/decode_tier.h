@@ -25,7 +25,7 @@ struct CodingKey {
   std::string windows;  // as eval.windows
 };
 
-// How a scorer must be set up for coding: a block is what one window scores, so that a decoder,
+// How a scorer must be set up for coding: a chunk is what one window scores, so that a decoder,
 // which runs a batch for every token, runs no more than a window.
 EvalConfig make_coding_config(const CodingKey& key);
 
@@ -53,7 +53,7 @@ EncodedText encode_text(Scorer& scorer, std::span<const int32_t> stream, const B
 Result<CodedText> parse_coded_text(std::span<const uint8_t> file);
 
 // Fails for a payload that does not give the tokens that the header names: damaged, or coded with
-// other distributions. Opens each block before each target with what is decoded, as
+// other distributions. Opens each chunk before each target with what is decoded, as
 // score_as_decoder does.
 Result<std::vector<int32_t>> decode_text(Scorer& scorer, const CodedText& text, int64_t vocab_size,
                                          const CodingProgressFn& progress = {});

@@ -81,12 +81,12 @@ void LoraLearner::start(Weights& weights) {
   weights.refresh_compute();
 }
 
-void LoraLearner::learn(const ScoredBlock& scored, Weights& /*weights*/) {
+void LoraLearner::learn(const ScoredChunk& scored, Weights& /*weights*/) {
   PG_CHECK(rows_ != nullptr, "learn() before start()");
   const std::span<const int32_t> tokens = scored.tokens();
-  const int64_t end = scored.block().end();
+  const int64_t end = scored.chunk().end();
   if (end >= stream_tokens_) return;  // nothing would be scored with what it teaches
-  int64_t first = scored.block().first;
+  int64_t first = scored.chunk().first;
   if (config_.lora_reset != "none") {
     for (int64_t t = end - 1; t >= first; --t) {
       if (tokens[static_cast<size_t>(t)] != kBosId) continue;

@@ -1,10 +1,11 @@
 // Low-rank adapters trained along the stream, score first (PR #1530 of the challenge, in stream
-// order). After a block is scored, one AdamW step for each chunk of it: the window is the one that
-// scored it, context included, and the loss counts the chunk's targets alone.
+// order). After a chunk is scored, one AdamW step for each piece of it, lora_chunk_tokens long: the
+// window is the one that scored it, context included, and the loss counts the piece's targets
+// alone.
 //
-// Documents: a block whose targets hold a BOS begins a new document. Then, before learning, the
-// adapters are reset as lora_reset says, and only the targets behind the block's last BOS are
-// learnt from. Targets behind a BOS in the same block were scored with the adapters of the document
+// Documents: a chunk whose targets hold a BOS begins a new document. Then, before learning, the
+// adapters are reset as lora_reset says, and only the targets behind the chunk's last BOS are
+// learnt from. Targets behind a BOS in the same chunk were scored with the adapters of the document
 // before, which knew nothing but the text before them.
 #pragma once
 #include <memory>
@@ -27,7 +28,7 @@ class LoraLearner final : public Learner {
   int64_t chunk_targets() const override { return config_.lora_chunk_tokens; }
   std::vector<ParamSpec> choose_params(const ModelConfig& model) const override;
   void start(Weights& weights) override;
-  void learn(const ScoredBlock& scored, Weights& weights) override;
+  void learn(const ScoredChunk& scored, Weights& weights) override;
   uint64_t state_hash() const override;
 
  private:

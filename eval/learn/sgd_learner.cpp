@@ -28,9 +28,9 @@ void SgdLearner::start(Weights& weights) {
   trainer_ = std::make_unique<SgdTrainer>(model_, config_, context_, weights);
 }
 
-void SgdLearner::learn(const ScoredBlock& scored, Weights& /*weights*/) {
+void SgdLearner::learn(const ScoredChunk& scored, Weights& /*weights*/) {
   PG_CHECK(trainer_ != nullptr, "learn() before start()");
-  if (scored.block().end() >= stream_tokens_) return;
+  if (scored.chunk().end() >= stream_tokens_) return;
   if (config_.kind == "phased") {
     learn_phase(scored);
   } else {
@@ -38,10 +38,10 @@ void SgdLearner::learn(const ScoredBlock& scored, Weights& /*weights*/) {
   }
 }
 
-void SgdLearner::learn_chunk(const ScoredBlock& scored) {
+void SgdLearner::learn_chunk(const ScoredChunk& scored) {
   const double lr = config_.lr * cosine_multiplier(chunks_done_++, chunks_);
   for (int64_t epoch = 0; epoch < config_.epochs; ++epoch) {
-    trainer_->train_pass(scored.tokens(), scored.block().first, scored.block().end(), lr);
+    trainer_->train_pass(scored.tokens(), scored.chunk().first, scored.chunk().end(), lr);
   }
 }
 
@@ -50,8 +50,8 @@ int64_t SgdLearner::phase_of(int64_t target) const {
   return (target - 1) * (config_.phases + 1) / (stream_tokens_ - 1);
 }
 
-void SgdLearner::learn_phase(const ScoredBlock& scored) {
-  const int64_t end = scored.block().end();
+void SgdLearner::learn_phase(const ScoredChunk& scored) {
+  const int64_t end = scored.chunk().end();
   const int64_t phase = phase_of(end);
   if (phase <= phases_done_) return;
   phases_done_ = phase;

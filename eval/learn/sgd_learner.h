@@ -21,12 +21,12 @@ class SgdLearner final : public Learner {
   int64_t chunk_targets() const override { return config_.chunk_tokens; }
   std::vector<ParamSpec> choose_params(const ModelConfig& model) const override;
   void start(Weights& weights) override;
-  void learn(const ScoredBlock& scored, Weights& weights) override;
+  void learn(const ScoredChunk& scored, Weights& weights) override;
   uint64_t state_hash() const override;
 
  private:
-  void learn_chunk(const ScoredBlock& scored);
-  void learn_phase(const ScoredBlock& scored);
+  void learn_chunk(const ScoredChunk& scored);
+  void learn_phase(const ScoredChunk& scored);
   int64_t phase_of(int64_t target) const;
 
   TttConfig config_;

@@ -44,7 +44,7 @@ uint32_t find_token(std::span<const Successor> cells, uint16_t token) {
   return static_cast<uint32_t>(i);
 }
 
-// A block's first cell as one number: its total count, or, of a free block, the next free one.
+// An extent's first cell as one number: its total count, or, of a free extent, the next free one.
 uint32_t read_head(const Successor& cell) { return cell.token | uint32_t{cell.count} << 16; }
 
 void write_head(Successor& cell, uint32_t value) {
@@ -156,8 +156,8 @@ int ContextCounts::seen_contexts(std::span<SeenContext> seen) {
     const Slot& slot = *located_[static_cast<size_t>(order)];
     if ((slot.key & kSeveral) != 0) {
       if (count == seen.size()) break;
-      const Successor* block = &pool_[slot.ref];
-      seen[count++] = {order, read_head(*block), {block + 1, slot.only.count}};
+      const Successor* extent = &pool_[slot.ref];
+      seen[count++] = {order, read_head(*extent), {extent + 1, slot.only.count}};
       continue;
     }
     // A context seen once also stands for the longer ones that agree: they are not stored yet.
@@ -169,49 +169,49 @@ int ContextCounts::seen_contexts(std::span<SeenContext> seen) {
   return static_cast<int>(count);
 }
 
-uint32_t ContextCounts::allocate_block(int size_class) {
-  uint32_t& head = free_blocks_[static_cast<size_t>(size_class)];
+uint32_t ContextCounts::allocate_extent(int size_class) {
+  uint32_t& head = free_extents_[static_cast<size_t>(size_class)];
   if (head != 0) {
-    const uint32_t block = head;
-    head = read_head(pool_[block]);
-    return block;
+    const uint32_t extent = head;
+    head = read_head(pool_[extent]);
+    return extent;
   }
   const uint32_t cells = uint32_t{1} << size_class;
-  constexpr uint32_t kLineCells = 16;  // a block crosses no cache line it need not cross
+  constexpr uint32_t kLineCells = 16;  // an extent crosses no cache line it need not cross
   const uint32_t align = std::min(cells, kLineCells);
-  const uint32_t block = (pool_used_ + align - 1) / align * align;
-  if (block + cells > pool_.size()) {
+  const uint32_t extent = (pool_used_ + align - 1) / align * align;
+  if (extent + cells > pool_.size()) {
     contexts_limit_ = contexts_;  // and no new contexts either: what is stored stays consistent
     return 0;
   }
-  pool_used_ = block + cells;
-  return block;
+  pool_used_ = extent + cells;
+  return extent;
 }
 
 // Counts a successor; tells whether it was one already. Without room for another one it stays
 // uncounted.
 bool ContextCounts::count_successor(Slot& slot, uint16_t token) {
-  if ((slot.key & kSeveral) != 0) return count_in_block(slot, token);
+  if ((slot.key & kSeveral) != 0) return count_in_extent(slot, token);
   if (slot.only.token == token) {
     if (slot.only.count < kMaxCount) ++slot.only.count;
     return true;
   }
-  const uint32_t at = allocate_block(2);
+  const uint32_t at = allocate_extent(2);
   if (at == 0) return false;
-  Successor* block = &pool_[at];
-  write_head(*block, slot.only.count + 1u);
-  block[1] = slot.only;
-  block[2] = {.token = token, .count = 1};
+  Successor* extent = &pool_[at];
+  write_head(*extent, slot.only.count + 1u);
+  extent[1] = slot.only;
+  extent[2] = {.token = token, .count = 1};
   slot.key |= kSeveral;
   slot.ref = at;
   slot.only = {.token = 0, .count = 2};
   return false;
 }
 
-bool ContextCounts::count_in_block(Slot& slot, uint16_t token) {
+bool ContextCounts::count_in_extent(Slot& slot, uint16_t token) {
   const uint32_t size = slot.only.count;
-  Successor* block = &pool_[slot.ref];
-  Successor* cells = block + 1;
+  Successor* extent = &pool_[slot.ref];
+  Successor* cells = extent + 1;
   uint32_t i = find_token({cells, size}, token);
   if (i < size) {
     if (cells[i].count == kMaxCount) {  // halve all: the order by count stays
@@ -220,7 +220,7 @@ bool ContextCounts::count_in_block(Slot& slot, uint16_t token) {
         cells[k].count = static_cast<uint16_t>((cells[k].count + 1) / 2);
         total += cells[k].count;
       }
-      write_head(*block, total);
+      write_head(*extent, total);
     }
     // To the front of those with its count, then one more than they have.
     const uint16_t count = cells[i].count;
@@ -228,23 +228,23 @@ bool ContextCounts::count_in_block(Slot& slot, uint16_t token) {
         std::partition_point(cells, cells + i, [count](Successor s) { return s.count > count; });
     std::swap(cells[i], cells[first - cells]);
     ++cells[first - cells].count;
-    write_head(*block, read_head(*block) + 1);
+    write_head(*extent, read_head(*extent) + 1);
     return true;
   }
-  if (std::has_single_bit(size + 1)) {  // full: size + the total's cell fill the block
+  if (std::has_single_bit(size + 1)) {  // full: size + the total's cell fill the extent
     const int size_class = std::countr_zero(size + 1);
-    const uint32_t larger = size_class + 1 < kSizeClasses ? allocate_block(size_class + 1) : 0;
+    const uint32_t larger = size_class + 1 < kSizeClasses ? allocate_extent(size_class + 1) : 0;
     if (larger == 0) return false;
-    std::copy_n(block, size + 1, &pool_[larger]);
-    uint32_t& head = free_blocks_[static_cast<size_t>(size_class)];
-    write_head(*block, head);
+    std::copy_n(extent, size + 1, &pool_[larger]);
+    uint32_t& head = free_extents_[static_cast<size_t>(size_class)];
+    write_head(*extent, head);
     head = slot.ref;
     slot.ref = larger;
-    block = &pool_[larger];
-    cells = block + 1;
+    extent = &pool_[larger];
+    cells = extent + 1;
   }
   cells[size] = {.token = token, .count = 1};
-  write_head(*block, read_head(*block) + 1);
+  write_head(*extent, read_head(*extent) + 1);
   ++slot.only.count;
   return false;
 }
@@ -312,7 +312,7 @@ uint64_t ContextCounts::state_hash() const {
   uint64_t hash = hash_memory(slots_.first(slots_.size()), 1);
   hash = hash_memory(pool_.first(pool_used_), hash);
   hash = hash_memory(history(), hash);
-  hash = hash_memory(std::span<const uint32_t>(free_blocks_), hash);
+  hash = hash_memory(std::span<const uint32_t>(free_extents_), hash);
   hash = mix64(hash ^ static_cast<uint64_t>(contexts_limit_));
   return mix64(hash ^ static_cast<uint64_t>(highest_possible_order_));
 }

@@ -47,7 +47,7 @@ class ContextCounts {
  private:
   // key is 62 bits of the context's first hash, whether it has several successors, and a one; 0 is
   // an empty slot. With one successor: only is it, and ref the position after the context's first
-  // occurrence. With several: only.count is their number and ref their block in pool_.
+  // occurrence. With several: only.count is their number and ref their extent in pool_.
   struct Slot {
     uint64_t key = 0;
     uint32_t ref = 0;
@@ -66,22 +66,23 @@ class ContextCounts {
   void look_up();
   int agreeing_order(const Slot& slot, int order) const;
   bool count_successor(Slot& slot, uint16_t token);
-  bool count_in_block(Slot& slot, uint16_t token);
+  bool count_in_extent(Slot& slot, uint16_t token);
   void prefetch_slot(const ContextHash& hash) const;
   Slot* expand(size_t earlier, uint16_t earlier_token, int order);
-  uint32_t allocate_block(int size_class);
+  uint32_t allocate_extent(int size_class);
 
   int min_order_, max_order_;
   LazyArray<uint16_t> history_;
   size_t size_ = 0;  // of the history
   LazyArray<Slot> slots_;
   int64_t contexts_ = 0, contexts_limit_ = 0;
-  // Blocks of successors, each 2^c cells: the first holds the total count, the rest the successors.
+  // Extents of successors, each 2^c cells: the first holds the total count, the rest the
+  // successors.
   LazyArray<Successor> pool_;
-  uint32_t pool_used_ = kFirstBlock;
+  uint32_t pool_used_ = kFirstExtent;
   static constexpr int kSizeClasses = 18;
-  static constexpr uint32_t kFirstBlock = 4;  // 0 ends a free list
-  std::array<uint32_t, kSizeClasses> free_blocks_ = {};
+  static constexpr uint32_t kFirstExtent = 4;  // 0 ends a free list
+  std::array<uint32_t, kSizeClasses> free_extents_ = {};
   // Of the next token. A context can have been seen only if the one a token shorter, one position
   // ago, was followed by this token: no higher order need be looked up.
   int highest_possible_order_ = 0;

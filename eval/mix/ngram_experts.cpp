@@ -9,7 +9,7 @@ namespace pg {
 namespace {
 
 // Of a context, at most this many successors become candidates, the most frequent ones: what the
-// first cache line of its block holds.
+// first cache line of its extent holds.
 constexpr size_t kMaxListed = 15;
 static_assert(ExpertMasses::kContexts * kMaxListed + 1 <= ExpertMasses::kMaxCandidates);
 constexpr float kMinEscape = 1e-4f;

@@ -17,15 +17,15 @@ constexpr float kMaxEvidence = 12;  // nats: what one expert can say of one toke
 constexpr float kMinShift = -1, kMaxShift = 20;
 constexpr float kTinyProb = 1e-20f;
 
-// body(i) for i in [0, count rounded up to a block): candidates are few, and a vector of them costs
-// less than the scalar rest of a loop. What lies above count is finite and unused.
+// body(i) for i in [0, count rounded up to a vector): candidates are few, and a vector of them
+// costs less than the scalar rest of a loop. What lies above count is finite and unused.
 template <class Body>
-void for_blocks(size_t count, const Body& body) {
-  constexpr size_t kBlock = 16;
-  static_assert(ExpertMasses::kMaxCandidates % kBlock == 0);
-  for (size_t begin = 0; begin < count; begin += kBlock) {
+void for_vectors(size_t count, const Body& body) {
+  constexpr size_t kVector = 16;
+  static_assert(ExpertMasses::kMaxCandidates % kVector == 0);
+  for (size_t begin = 0; begin < count; begin += kVector) {
 #pragma omp simd
-    for (size_t i = begin; i < begin + kBlock; ++i) body(i);
+    for (size_t i = begin; i < begin + kVector; ++i) body(i);
   }
 }
 
@@ -89,7 +89,7 @@ void LogitMixer::gather_evidence(const NetworkDistribution& network, const Exper
   for (size_t i = 0; i < count; ++i) log_prob_[i] = network.log_prob(experts.tokens[i]);
   views_ = select_gate_views(experts, network.entropy_nats, log_prob_[best_candidate(experts)]);
   std::array<float, kMaxCandidates> inverse_prob;
-  for_blocks(count, [&](size_t i) {
+  for_vectors(count, [&](size_t i) {
     const float prob = exp_simd(log_prob_[i]);
     inverse_prob[i] = 1.0f / (prob < kTinyProb ? kTinyProb : prob);
     shift_[i] = 0;
@@ -102,14 +102,14 @@ void LogitMixer::gather_evidence(const NetworkDistribution& network, const Exper
     float weight = 0;
     for (const size_t view : views_) weight += gate_.weights[view][e];
     const float inverse_escape = 1.0f / experts.escape[e];
-    for_blocks(count, [&](size_t i) {
+    for_vectors(count, [&](size_t i) {
       const float ratio = experts.mass[e][i] * inverse_escape * inverse_prob[i];
       const float nats = log_simd(1.0f + ratio);
       evidence_[e][i] = nats > kMaxEvidence ? kMaxEvidence : nats;
       shift_[i] += weight * evidence_[e][i];
     });
   }
-  for_blocks(count, [&](size_t i) {
+  for_vectors(count, [&](size_t i) {
     const float shift = shift_[i] < kMinShift ? kMinShift : shift_[i];
     shift_[i] = shift > kMaxShift ? kMaxShift : shift;
   });
@@ -125,7 +125,7 @@ void LogitMixer::predict(const NetworkDistribution& network, MixedDistribution& 
   if (count == 0) return;
   gather_evidence(network, experts);
   std::array<double, kMaxCandidates> prob, shifted;
-  for_blocks(count, [&](size_t i) {
+  for_vectors(count, [&](size_t i) {
     const auto log_prob = static_cast<double>(log_prob_[i]);
     prob[i] = exp_f64(log_prob);
     shifted[i] = exp_f64(log_prob + static_cast<double>(shift_[i]));

@@ -1,5 +1,5 @@
 // Test-time training as a network scorer sees it: whatever learns may change the weights between
-// two blocks, from tokens that are scored already (law L4: only the ledger makes a ScoredBlock).
+// two chunks, from tokens that are scored already (law L4: only the ledger makes a ScoredChunk).
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -14,22 +14,22 @@ class Learner {
  public:
   virtual ~Learner() = default;
 
-  // Targets between two calls of learn(): the scorer's blocks, each scored with unchanged weights.
-  // Fixed, so that the score does not depend on how many windows share a forward pass. A window
-  // belongs to the chunk of its first scored target; blocks are whole windows.
+  // Targets of a chunk, which is scored with unchanged weights and then learnt from. Fixed, so that
+  // the score does not depend on how many windows share a forward pass. Chunks are whole windows: a
+  // window belongs to the chunk in which its first scored target falls.
   virtual int64_t chunk_targets() const = 0;
   // The parameters that the scorer shall give its weights: the model's own, frozen where they never
   // change, and adapters behind them.
   virtual std::vector<ParamSpec> choose_params(const ModelConfig& model) const {
     return list_params(model);
   }
-  // Once, before the first block: the weights hold the artifact's values, adapters zeros. What
+  // Once, before the first chunk: the weights hold the artifact's values, adapters zeros. What
   // learning needs is planned and allocated here.
   virtual void start(Weights& /*weights*/) {}
-  // Called once after every block, the last included. May change the masters of `weights`, which
+  // Called once after every chunk, the last included. May change the masters of `weights`, which
   // have gradients and are the same object each time; the scorer refreshes the compute copies
   // afterwards.
-  virtual void learn(const ScoredBlock& scored, Weights& weights) = 0;
+  virtual void learn(const ScoredChunk& scored, Weights& weights) = 0;
   // Of everything mutable that a later score depends on: the weights it has changed, its
   // optimizer's state, its counters.
   virtual uint64_t state_hash() const = 0;

@@ -15,16 +15,16 @@ namespace {
 // A probability of 1 may come out of fp32 a few roundings above it; anything more is no rounding.
 constexpr float kMostLogProb = 1e-5f;
 
-void check_order(const std::vector<Block>& blocks, int64_t tokens) {
+void check_order(const std::vector<Chunk>& chunks, int64_t tokens) {
   int64_t next = 1;
-  for (const Block& block : blocks) {
-    if (block.first != next || block.count < 1) {
+  for (const Chunk& chunk : chunks) {
+    if (chunk.first != next || chunk.count < 1) {
       throw Error(fmt::format(
           "order of scoring leaves out or repeats targets: {} targets from {} on where target {} "
           "is next; a scorer must take every target once, in order",
-          block.count, block.first, next));
+          chunk.count, chunk.first, next));
     }
-    next = block.end();
+    next = chunk.end();
   }
   if (next != tokens) {
     throw Error(fmt::format("order of scoring ends at target {} of {}; every target must be scored",
@@ -76,16 +76,16 @@ LedgerTotals Ledger::score_as_decoder(Scorer& scorer, const LedgerHooks& hooks) 
 
 LedgerTotals Ledger::run(Scorer& scorer, const LedgerHooks& hooks, bool as_decoder) const {
   const auto tokens = static_cast<int64_t>(stream_.size());
-  const std::vector<Block> blocks = scorer.plan_order(tokens);
-  check_order(blocks, tokens);
+  const std::vector<Chunk> chunks = scorer.plan_order(tokens);
+  check_order(chunks, tokens);
   LedgerTotals totals;
   totals.documents = stream_[0] == kBosId ? 1 : 0;
   TokenDistribution distribution;
-  for (const Block& block : blocks) {
-    if (!as_decoder) scorer.open_block(block, stream_.first(static_cast<size_t>(block.end()) - 1));
-    for (int64_t target = block.first; target < block.end(); ++target) {
+  for (const Chunk& chunk : chunks) {
+    if (!as_decoder) scorer.open_chunk(chunk, stream_.first(static_cast<size_t>(chunk.end()) - 1));
+    for (int64_t target = chunk.first; target < chunk.end(); ++target) {
       const auto at = static_cast<size_t>(target);
-      if (as_decoder) scorer.open_block(block, stream_.first(at));
+      if (as_decoder) scorer.open_chunk(chunk, stream_.first(at));
       scorer.predict(target, distribution);
       if (hooks.on_distribution) hooks.on_distribution(target, distribution);
       const int32_t token = stream_[at];
@@ -97,8 +97,8 @@ LedgerTotals Ledger::run(Scorer& scorer, const LedgerHooks& hooks, bool as_decod
       if (hooks.on_score) hooks.on_score(target, token, bits);
       scorer.perceive(target, token);
     }
-    scorer.close_block(ScoredBlock(block, stream_.first(static_cast<size_t>(block.end()))));
-    if (hooks.on_block) hooks.on_block({.block = &block, .totals = &totals});
+    scorer.close_chunk(ScoredChunk(chunk, stream_.first(static_cast<size_t>(chunk.end()))));
+    if (hooks.on_chunk) hooks.on_chunk({.chunk = &chunk, .totals = &totals});
   }
   return totals;
 }

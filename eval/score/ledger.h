@@ -21,7 +21,7 @@ struct LedgerTotals {
 };
 
 struct LedgerEvent {
-  const Block* block = nullptr;
+  const Chunk* chunk = nullptr;
   const LedgerTotals* totals = nullptr;
 };
 
@@ -30,7 +30,7 @@ struct LedgerEvent {
 struct LedgerHooks {
   std::function<void(int64_t target, const TokenDistribution&)> on_distribution;
   std::function<void(int64_t target, int32_t token, double bits)> on_score;
-  std::function<void(const LedgerEvent&)> on_block;  // after close_block
+  std::function<void(const LedgerEvent&)> on_chunk;  // after close_chunk
 };
 
 class Ledger {
@@ -43,7 +43,7 @@ class Ledger {
   // ascending). Throws Error when a probability is not one: NaN, above 1 beyond rounding, or an
   // order that leaves out or repeats targets.
   LedgerTotals score(Scorer& scorer, const LedgerHooks& hooks = {}) const;
-  // As score(), but opens the block before each target with nothing but the tokens before it, as a
+  // As score(), but opens the chunk before each target with nothing but the tokens before it, as a
   // decoder must. Slow.
   LedgerTotals score_as_decoder(Scorer& scorer, const LedgerHooks& hooks = {}) const;
 

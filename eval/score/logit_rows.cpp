@@ -16,7 +16,7 @@ namespace pg {
 namespace {
 
 constexpr int64_t kLanes = 16;
-// Elements that a thread takes at once: some 10 us of work, and few enough to share a small block.
+// Elements that a thread takes at once: some 10 us of work, and few enough to share a small batch.
 constexpr int64_t kChunkElements = 16384;
 
 // Floats ordered as integers: compilers vectorise an integer maximum without -ffast-math. Its own

@@ -2,7 +2,7 @@
 // which saves the head and half of the last block for the others; the first of a text scores all.
 //
 // A batch runs when a target of its is first asked for. Which windows share a batch follows from
-// the block's first target and the tokens before the target, so a decoder, which opens a block
+// the chunk's first target and the tokens before the target, so a decoder, which opens a chunk
 // again for each target with one token more, runs the same shapes on the same rows.
 #include "eval/score/network_scorer.h"
 
@@ -63,45 +63,45 @@ NetworkScorer::NetworkScorer(const ModelConfig& model, const std::vector<HostTen
   if (learner_) learner_->start(weights_);
 }
 
-std::vector<Block> NetworkScorer::plan_order(int64_t tokens) const {
+std::vector<Chunk> NetworkScorer::plan_order(int64_t tokens) const {
   PG_CHECK(!learner_ || learner_->chunk_targets() > 0, "a learner's chunk is empty");
   return by_document_ ? plan_document_order(tokens) : plan_stream_order(tokens);
 }
 
-std::vector<Block> NetworkScorer::plan_stream_order(int64_t tokens) const {
-  std::vector<Block> blocks;
-  int64_t tail_windows = 0;  // of the last block
+std::vector<Chunk> NetworkScorer::plan_stream_order(int64_t tokens) const {
+  std::vector<Chunk> chunks;
+  int64_t tail_windows = 0;  // of the last chunk
   for (const EvalWindow& window : plan_windows(0, {0, tokens - 1}, shape_)) {
     const int64_t first = first_target(window);
     const auto chunk_of = [&](int64_t target) { return (target - 1) / learner_->chunk_targets(); };
     const bool begins =
-        blocks.empty() ||
-        (learner_ ? chunk_of(first) != chunk_of(blocks.back().first) : tail_windows == rows_);
+        chunks.empty() ||
+        (learner_ ? chunk_of(first) != chunk_of(chunks.back().first) : tail_windows == rows_);
     if (begins) {
-      blocks.push_back({.first = first, .count = 0});
+      chunks.push_back({.first = first, .count = 0});
       tail_windows = 0;
     }
-    blocks.back().count += window.scored();
+    chunks.back().count += window.scored();
     if (window.scored() <= shape_.stride) ++tail_windows;
   }
-  return blocks;
+  return chunks;
 }
 
-// Where documents begin is not known beforehand, so blocks are cut at fixed targets. Each may cut a
-// window in two; blocks of `rows` whole windows make that one run in `rows` more at most.
-std::vector<Block> NetworkScorer::plan_document_order(int64_t tokens) const {
+// Where documents begin is not known beforehand, so chunks are cut at fixed targets. Each may cut a
+// window in two; chunks of `rows` whole windows make that one run in `rows` more at most.
+std::vector<Chunk> NetworkScorer::plan_document_order(int64_t tokens) const {
   const int64_t targets = learner_ ? learner_->chunk_targets() : rows_ * shape_.context;
-  std::vector<Block> blocks;
+  std::vector<Chunk> chunks;
   for (int64_t first = 1; first < tokens; first += targets) {
-    blocks.push_back({.first = first, .count = std::min(targets, tokens - first)});
+    chunks.push_back({.first = first, .count = std::min(targets, tokens - first)});
   }
-  return blocks;
+  return chunks;
 }
 
-void NetworkScorer::open_block(const Block& block, std::span<const int32_t> known) {
+void NetworkScorer::open_chunk(const Chunk& chunk, std::span<const int32_t> known) {
   known_ = known;
-  const TargetRange range = {block.first - 1,
-                             std::min(block.end() - 1, static_cast<int64_t>(known.size()))};
+  const TargetRange range = {chunk.first - 1,
+                             std::min(chunk.end() - 1, static_cast<int64_t>(known.size()))};
   const std::vector<EvalWindow> windows =
       by_document_ ? plan_document_windows(known, range, shape_) : plan_windows(0, range, shape_);
   tail_.clear();
@@ -119,7 +119,7 @@ void NetworkScorer::predict(int64_t target, TokenDistribution& distribution) {
     return end_target(placed.window) <= target;
   });
   PG_CHECK(at != windows_.end() && first_target(at->window) <= target,
-           "predict() of a target that the open block does not hold");
+           "predict() of a target that the open chunk does not hold");
   distribution.network = at->lane->predict(at->number, target, known_);
   distribution.mixed.count = 0;
   distribution.mixed.log_rest = 0.0f;
@@ -130,7 +130,7 @@ void NetworkScorer::perceive(int64_t /*target*/, int32_t token) {
   if (mixer_) mixer_->learn(token);
 }
 
-void NetworkScorer::close_block(const ScoredBlock& scored) {
+void NetworkScorer::close_chunk(const ScoredChunk& scored) {
   known_ = {};
   windows_.clear();
   if (!learner_) return;

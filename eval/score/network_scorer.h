@@ -31,12 +31,12 @@ class NetworkScorer final : public Scorer {
                                      const std::vector<HostTensor>& tensors,
                                      const EvalConfig& config, Device& device);
 
-  // Without a learner a block is what one batch of windows scores, with one a chunk of its.
-  std::vector<Block> plan_order(int64_t tokens) const override;
-  void open_block(const Block& block, std::span<const int32_t> known) override;
+  // Without a learner a chunk is what one batch of windows scores, with one what it asks for.
+  std::vector<Chunk> plan_order(int64_t tokens) const override;
+  void open_chunk(const Chunk& chunk, std::span<const int32_t> known) override;
   void predict(int64_t target, TokenDistribution& distribution) override;
   void perceive(int64_t target, int32_t token) override;
-  void close_block(const ScoredBlock& scored) override;
+  void close_chunk(const ScoredChunk& scored) override;
   uint64_t state_hash() const override;
 
   // What it computes with, for comparing with the artifact.
@@ -44,7 +44,7 @@ class NetworkScorer final : public Scorer {
   int64_t windows_run() const { return tail_.windows_run() + whole_windows_run(); }
 
  private:
-  // A window of the open block: which lane runs it, and its number there.
+  // A window of the open chunk: which lane runs it, and its number there.
   struct Placed {
     EvalWindow window;
     WindowLane* lane = nullptr;
@@ -55,8 +55,8 @@ class NetworkScorer final : public Scorer {
                 const EvalConfig& config, Device& device, std::unique_ptr<TokenMixer> mixer,
                 std::unique_ptr<Learner> learner);
   int64_t whole_windows_run() const { return whole_ ? whole_->windows_run() : 0; }
-  std::vector<Block> plan_stream_order(int64_t tokens) const;
-  std::vector<Block> plan_document_order(int64_t tokens) const;
+  std::vector<Chunk> plan_stream_order(int64_t tokens) const;
+  std::vector<Chunk> plan_document_order(int64_t tokens) const;
 
   WindowShape shape_;
   bool by_document_;
@@ -68,7 +68,7 @@ class NetworkScorer final : public Scorer {
   std::optional<WindowLane> whole_;  // the first of a text; absent when those slide over nothing
 
   std::span<const int32_t> known_;
-  std::vector<Placed> windows_;  // of the open block, as far as its tokens are known
+  std::vector<Placed> windows_;  // of the open chunk, as far as its tokens are known
 };
 
 }  // namespace pg

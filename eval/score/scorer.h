@@ -1,12 +1,12 @@
 // The contract between what predicts and what counts. The ledger owns the targets; a scorer gives a
 // full probability distribution for one, is told the token, and may then learn.
 //
-// Per block of consecutive targets, in the scorer's own static order:
-//   open_block(block, known)    network pass over what is known
+// Per chunk of consecutive targets, in the scorer's own static order:
+//   open_chunk(chunk, known)    network pass over what is known
 //   predict(t), perceive(t)     target by target, in order
-//   close_block(scored)         learning from what has been scored: test-time training
+//   close_chunk(scored)         learning from what has been scored: test-time training
 //
-// Metered: open_block is called once a block with every token before its last target (teacher
+// Metered: open_chunk is called once a chunk with every token before its last target (teacher
 // forcing). Decoded: it is called before each target with the tokens before that target and no
 // others, because the decoder has no others. Both must give bitwise equal distributions, so a row
 // may depend only on the tokens before its target.
@@ -19,8 +19,9 @@
 
 namespace pg {
 
-// Targets first, first + 1, ...: target t is the token at position t of the stream, t >= 1.
-struct Block {
+// The targets that are scored between two chances to learn: first, first + 1, ... A target is a
+// place, never a token: target t is position t of the stream, t >= 1.
+struct Chunk {
   int64_t first = 1, count = 0;
   int64_t end() const { return first + count; }
 };
@@ -37,17 +38,17 @@ struct TokenDistribution {
 
 // Tokens whose scores are already in the ledger (law L4). Only the ledger makes one, and the
 // decoder, which has no tokens but those it has decoded.
-class ScoredBlock {
+class ScoredChunk {
  public:
-  const Block& block() const { return block_; }
-  // All tokens before block().end(): the block itself and what came before it.
+  const Chunk& chunk() const { return chunk_; }
+  // All tokens before chunk().end(): the chunk itself and what came before it.
   std::span<const int32_t> tokens() const { return tokens_; }
 
  private:
   friend class Ledger;
   friend class TextDecoder;
-  ScoredBlock(Block block, std::span<const int32_t> tokens) : block_(block), tokens_(tokens) {}
-  Block block_;
+  ScoredChunk(Chunk chunk, std::span<const int32_t> tokens) : chunk_(chunk), tokens_(tokens) {}
+  Chunk chunk_;
   std::span<const int32_t> tokens_;
 };
 
@@ -56,16 +57,16 @@ class Scorer {
   virtual ~Scorer() = default;
   // The order of scoring for a stream of `tokens` tokens: every target 1 <= t < tokens exactly
   // once, ascending. It depends on nothing but the length.
-  virtual std::vector<Block> plan_order(int64_t tokens) const = 0;
+  virtual std::vector<Chunk> plan_order(int64_t tokens) const = 0;
   // known: the stream's first tokens; targets up to known.size() can be predicted afterwards. They
-  // stay where they are until the block is closed or opened again.
-  virtual void open_block(const Block& block, std::span<const int32_t> known) = 0;
+  // stay where they are until the chunk is closed or opened again.
+  virtual void open_chunk(const Chunk& chunk, std::span<const int32_t> known) = 0;
   virtual void predict(int64_t target, TokenDistribution& distribution) = 0;
   // The target that was just scored.
   virtual void perceive(int64_t target, int32_t token) = 0;
-  virtual void close_block(const ScoredBlock& scored) = 0;
+  virtual void close_chunk(const ScoredChunk& scored) = 0;
   // Of everything mutable that a later distribution depends on: weights, adapters, optimizer state,
-  // counts. Equal before open_block and after predict.
+  // counts. Equal before open_chunk and after predict.
   virtual uint64_t state_hash() const = 0;
 };
 

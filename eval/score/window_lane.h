@@ -1,4 +1,4 @@
-// Windows of one kind on their way through the model: a static plan, the windows of the open block
+// Windows of one kind on their way through the model: a static plan, the windows of the open chunk
 // in order, and the distributions of the batch that ran last.
 #pragma once
 #include <cstdint>
@@ -39,7 +39,7 @@ class WindowLane {
   int64_t vocab_, rows_, context_, positions_;
   float softcap_;
   ModelPlan plan_;
-  std::vector<EvalWindow> windows_;  // of the open block
+  std::vector<EvalWindow> windows_;  // of the open chunk
   std::vector<int32_t> ids_;         // [rows, context]
   int64_t ready_batch_ = -1, ready_from_ = 0;
   std::vector<int64_t> first_rows_;  // [rows] of the window's first kept target

@@ -46,7 +46,7 @@ std::vector<Option> list_options(AuditWords& w) {
 
 // Tokens that the probes run on, unless told otherwise: a window and then as many strides.
 constexpr int64_t kStrides = 16;
-// Windows of a forward pass, so that such a text makes several blocks; the score does not depend on
+// Windows of a forward pass, so that such a text makes several chunks; the score does not depend on
 // it.
 constexpr int64_t kBatchWindows = 4;
 
@@ -180,15 +180,15 @@ int audit_artifact(const AuditWords& words, Clock&) {
   certificate.val_fingerprint = val.fingerprint();
   certificate.val_tokens = val.size();
   certificate.audited_tokens = tokens;
-  certificate.blocks = static_cast<int64_t>(scorer->plan_order(tokens).size());
+  certificate.chunks = static_cast<int64_t>(scorer->plan_order(tokens).size());
   certificate.seed = options.seed;
   certificate.configuration = list_score_keys(recipe);
   for (const ProbeResult& probe : certificate.probes) print_probe(probe);
-  if (certificate.blocks < 3) {
+  if (certificate.chunks < 3) {
     fmt::print(stderr,
-               "audit: the text makes {} of the scorer's blocks; what it learns between blocks "
+               "audit: the text makes {} of the scorer's chunks; what it learns between chunks "
                "shows only with more --tokens\n",
-               certificate.blocks);
+               certificate.chunks);
   }
   fmt::print("verdict {}\n", verdict_name(certificate.verdict()));
   if (!words.out.empty()) {

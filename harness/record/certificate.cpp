@@ -46,9 +46,9 @@ std::string write_certificate_markdown(const Certificate& c) {
   text += fmt::format(
       "| what | |\n|---|---|\n| artifact, SHA-256 | {} |\n| tokenizer, SHA-256 | {} |\n"
       "| validation text | fingerprint {:016x}, {} tokens |\n"
-      "| audited | its first {} tokens, {} blocks, seed {} |\n\n",
+      "| audited | its first {} tokens, {} chunks, seed {} |\n\n",
       c.artifact_sha256, c.tokenizer_sha256, c.val_fingerprint, c.val_tokens, c.audited_tokens,
-      c.blocks, c.seed);
+      c.chunks, c.seed);
   text += "| id | probe | verdict | finding | measured |\n|---|---|---|---|---|\n";
   for (const ProbeResult& probe : c.probes) {
     text += fmt::format("| {} | {} | {} | {} | {} |\n", probe.id, probe.name,
@@ -79,7 +79,7 @@ std::string write_certificate_json(const Certificate& c) {
       .add("val_fingerprint", fmt::format("{:016x}", c.val_fingerprint))
       .add("val_tokens", c.val_tokens)
       .add("audited_tokens", c.audited_tokens)
-      .add("blocks", c.blocks)
+      .add("chunks", c.chunks)
       .add("seed", static_cast<int64_t>(c.seed))
       .add("configuration", c.configuration)
       .add("probes", probes)

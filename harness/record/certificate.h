@@ -14,7 +14,7 @@ struct Certificate {
   uint64_t val_fingerprint = 0;
   int64_t val_tokens = 0;
   int64_t audited_tokens = 0;  // of val, from its start
-  int64_t blocks = 0;          // that these make in the scorer's order
+  int64_t chunks = 0;          // that these make in the scorer's order
   uint64_t seed = 0;
   std::string configuration;  // the recipe's keys that the score depends on
   std::vector<ProbeResult> probes;

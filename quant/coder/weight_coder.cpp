@@ -17,7 +17,7 @@
 namespace pg {
 namespace {
 
-constexpr int kBlockRows = 16;        // a column's level is updated this often
+constexpr int kStripRows = 16;        // a column's level is updated this often
 constexpr int kPanelCols = 64;        // columns copied together out of the row-major matrix
 constexpr int kRepeatLevelShift = 5;  // differences of repeating rows start at 1/32 of the level
 
@@ -102,11 +102,11 @@ void code_column(Io& io, std::vector<AdaptiveModel>& contexts, LevelState& state
   bool out_of_range = false;
   uint64_t here = state.mean << state.col_weight;
   uint64_t expected = std::max<uint64_t>(total / state.own_rows, 1) << state.col_weight;
-  for (size_t begin = 0; begin < rows; begin += kBlockRows) {
-    const int n = static_cast<int>(std::min<size_t>(kBlockRows, rows - begin));
+  for (size_t begin = 0; begin < rows; begin += kStripRows) {
+    const int n = static_cast<int>(std::min<size_t>(kStripRows, rows - begin));
     const int32_t base = 64 - kLowestLog + log2_fixed(static_cast<float>(here)) -
                          log2_fixed(static_cast<float>(expected));
-    std::array<int32_t, kBlockRows> context, residual = {};
+    std::array<int32_t, kStripRows> context, residual = {};
     for (int k = 0; k < n; ++k) {
       const int32_t log = (state.row_logs[begin + k] + base) / (64 / kContextsPerOctave);
       context[k] = std::clamp(log, 0, kContexts - 1);

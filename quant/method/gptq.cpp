@@ -21,9 +21,9 @@ namespace {
 using RowMajorFloats = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 using RowMajorDoubles = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
-// Errors of earlier blocks arrive by a matrix product, those within a block one by one. 64 rows of
+// Errors of earlier panels arrive by a matrix product, those within a panel one by one. 64 rows of
 // 2048 errors stay in the second-level cache.
-constexpr int64_t kBlockColumns = 64;
+constexpr int64_t kPanelColumns = 64;
 constexpr int64_t kChunkRows = 64;
 
 size_t at(int64_t index) { return static_cast<size_t>(index); }
@@ -61,14 +61,14 @@ class RowSweep {
         places_(places),
         feedback_(feedback, cols, cols),
         errors_(Eigen::MatrixXf::Zero(kChunkRows, cols)),
-        weights_(kChunkRows, kBlockColumns),
-        targets_(kChunkRows, kBlockColumns) {}
+        weights_(kChunkRows, kPanelColumns),
+        targets_(kChunkRows, kPanelColumns) {}
 
   // `values` and `codes` begin at row `first`; row_errors are those of the chunk.
   void run(const float* values, int64_t first, int64_t rows, int8_t* codes, double* row_errors) {
-    for (int64_t begin = 0; begin < cols_; begin += kBlockColumns) {
-      const int64_t width = std::min(kBlockColumns, cols_ - begin);
-      load_block(values, rows, begin, width);
+    for (int64_t begin = 0; begin < cols_; begin += kPanelColumns) {
+      const int64_t width = std::min(kPanelColumns, cols_ - begin);
+      load_panel(values, rows, begin, width);
       if (begin > 0) {
         targets_.leftCols(width).noalias() +=
             errors_.leftCols(begin) * feedback_.block(0, begin, begin, width);
@@ -87,7 +87,7 @@ class RowSweep {
 
  private:
   // Rows past the last of a short chunk stay zero, as do their errors.
-  void load_block(const float* values, int64_t rows, int64_t begin, int64_t width) {
+  void load_panel(const float* values, int64_t rows, int64_t begin, int64_t width) {
     weights_.setZero();
     for (int64_t r = 0; r < rows; ++r) {
       for (int64_t k = 0; k < width; ++k) {
@@ -124,7 +124,7 @@ class RowSweep {
   Eigen::Map<const RowMajorFloats> feedback_;  // [cols, cols]
   // By columns in processing order, so that a column's rows lie together.
   Eigen::MatrixXf errors_;             // [kChunkRows, cols] w - q
-  Eigen::MatrixXf weights_, targets_;  // [kChunkRows, kBlockColumns] before and after feedback
+  Eigen::MatrixXf weights_, targets_;  // [kChunkRows, kPanelColumns] before and after feedback
 };
 
 void check_grid(const RoundingGrid& grid, int64_t rows, int64_t cols) {

@@ -14,9 +14,9 @@
 namespace pg {
 namespace {
 
-// L4: a block that was not scored by the ledger cannot be made.
-static_assert(!std::is_constructible_v<ScoredBlock, Block, std::span<const int32_t>>);
-static_assert(!std::is_default_constructible_v<ScoredBlock>);
+// L4: a chunk that was not scored by the ledger cannot be made.
+static_assert(!std::is_constructible_v<ScoredChunk, Chunk, std::span<const int32_t>>);
+static_assert(!std::is_default_constructible_v<ScoredChunk>);
 
 constexpr int64_t kVocab = 8;
 const std::vector<int32_t> kStream = {1, 5, 6, 1, 7, 4, 4, 1};
@@ -25,18 +25,18 @@ const ByteTable kBytes = {.bytes = {0, 0, 0, 0, 4, 5, 6, 7},
                           .leading_space = {0, 0, 0, 0, 0, 0, 1, 0},
                           .boundary = {1, 1, 1, 1, 0, 0, 0, 0}};
 
-// Counts of the tokens so far plus one, in blocks of three targets; writes down every call.
+// Counts of the tokens so far plus one, in chunks of three targets; writes down every call.
 class CountingScorer final : public Scorer {
  public:
-  std::vector<Block> plan_order(int64_t tokens) const override {
-    std::vector<Block> blocks;
+  std::vector<Chunk> plan_order(int64_t tokens) const override {
+    std::vector<Chunk> chunks;
     for (int64_t first = 1; first < tokens; first += 3) {
-      blocks.push_back({.first = first, .count = std::min<int64_t>(3, tokens - first)});
+      chunks.push_back({.first = first, .count = std::min<int64_t>(3, tokens - first)});
     }
-    return blocks;
+    return chunks;
   }
-  void open_block(const Block& block, std::span<const int32_t> known) override {
-    calls += " open" + std::to_string(block.first) + ":" + std::to_string(known.size());
+  void open_chunk(const Chunk& chunk, std::span<const int32_t> known) override {
+    calls += " open" + std::to_string(chunk.first) + ":" + std::to_string(known.size());
   }
   void predict(int64_t target, TokenDistribution& distribution) override {
     calls += " predict" + std::to_string(target);
@@ -52,9 +52,9 @@ class CountingScorer final : public Scorer {
     calls += " perceive" + std::to_string(target);
     counts[static_cast<size_t>(token)] += 1;
   }
-  void close_block(const ScoredBlock& scored) override {
-    calls += " close" + std::to_string(scored.block().first);
-    EXPECT_EQ(static_cast<int64_t>(scored.tokens().size()), scored.block().end());
+  void close_chunk(const ScoredChunk& scored) override {
+    calls += " close" + std::to_string(scored.chunk().first);
+    EXPECT_EQ(static_cast<int64_t>(scored.tokens().size()), scored.chunk().end());
     EXPECT_EQ(scored.tokens().data(), kStream.data());
   }
   uint64_t state_hash() const override { return 0; }
@@ -85,7 +85,7 @@ TEST(Ledger, AddsUpBitsBytesTokensAndDocuments) {
   EXPECT_DOUBLE_EQ(totals.loss_nats(), totals.bits * std::log(2.0) / 7);
 }
 
-TEST(Ledger, OpensABlockOnceWithAllTokensBeforeItsLastTarget) {
+TEST(Ledger, OpensAChunkOnceWithAllTokensBeforeItsLastTarget) {
   CountingScorer scorer;
   Ledger(kStream, kBytes).score(scorer);
   EXPECT_EQ(scorer.calls,
@@ -104,7 +104,7 @@ TEST(Ledger, AsADecoderShowsOnlyTheTokensBeforeTheTarget) {
   EXPECT_EQ(totals.bits, Ledger(kStream, kBytes).score(metered).bits);
 }
 
-TEST(Ledger, HooksSeeEveryTargetAndBlock) {
+TEST(Ledger, HooksSeeEveryTargetAndChunk) {
   CountingScorer scorer;
   std::string seen;
   double bits = 0;
@@ -118,8 +118,8 @@ TEST(Ledger, HooksSeeEveryTargetAndBlock) {
     EXPECT_EQ(token, kStream[static_cast<size_t>(target)]);
     bits += cost;
   };
-  hooks.on_block = [&](const LedgerEvent& event) {
-    seen += " b" + std::to_string(event.block->first);
+  hooks.on_chunk = [&](const LedgerEvent& event) {
+    seen += " b" + std::to_string(event.chunk->first);
     EXPECT_EQ(event.totals->bits, bits);
   };
   Ledger(kStream, kBytes).score(scorer, hooks);
@@ -137,20 +137,20 @@ TEST(Ledger, RefusesWhatIsNoProbability) {
 // An order of its own choosing.
 class MisorderedScorer final : public Scorer {
  public:
-  explicit MisorderedScorer(std::vector<Block> order) : order_(std::move(order)) {}
-  std::vector<Block> plan_order(int64_t) const override { return order_; }
-  void open_block(const Block&, std::span<const int32_t>) override { FAIL() << "opened a block"; }
+  explicit MisorderedScorer(std::vector<Chunk> order) : order_(std::move(order)) {}
+  std::vector<Chunk> plan_order(int64_t) const override { return order_; }
+  void open_chunk(const Chunk&, std::span<const int32_t>) override { FAIL() << "opened a chunk"; }
   void predict(int64_t, TokenDistribution&) override {}
   void perceive(int64_t, int32_t) override {}
-  void close_block(const ScoredBlock&) override {}
+  void close_chunk(const ScoredChunk&) override {}
   uint64_t state_hash() const override { return 0; }
 
  private:
-  std::vector<Block> order_;
+  std::vector<Chunk> order_;
 };
 
 TEST(Ledger, RefusesAnOrderThatLeavesOutOrRepeatsTargets) {
-  const std::vector<std::vector<Block>> orders = {
+  const std::vector<std::vector<Chunk>> orders = {
       {},                                  // nothing
       {{.first = 0, .count = 8}},          // the first token has no context
       {{.first = 1, .count = 6}},          // one short
@@ -158,7 +158,7 @@ TEST(Ledger, RefusesAnOrderThatLeavesOutOrRepeatsTargets) {
       {{.first = 1, .count = 3}, {5, 3}},  // a gap
       {{.first = 1, .count = 3}, {3, 5}},  // a repeat
       {{.first = 4, .count = 4}, {1, 3}},  // backwards
-      {{.first = 1, .count = 7}, {8, 0}},  // an empty block
+      {{.first = 1, .count = 7}, {8, 0}},  // an empty chunk
       {{.first = 1, .count = 7}, {1, 7}},  // twice
   };
   for (size_t i = 0; i < orders.size(); ++i) {

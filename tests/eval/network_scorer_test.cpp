@@ -303,32 +303,32 @@ TEST_F(NetworkScores, AMixerReshapesThemAndHearsEveryTarget) {
 // Nudges a weight after each chunk and writes down what it was shown.
 class NudgingLearner final : public Learner {
  public:
-  NudgingLearner(float nudge, std::vector<Block>& blocks) : nudge_(nudge), blocks_(&blocks) {}
+  NudgingLearner(float nudge, std::vector<Chunk>& chunks) : nudge_(nudge), chunks_(&chunks) {}
   int64_t chunk_targets() const override { return 20; }
-  void learn(const ScoredBlock& scored, Weights& weights) override {
+  void learn(const ScoredChunk& scored, Weights& weights) override {
     EXPECT_NE(weights.gradients(), nullptr);
-    EXPECT_EQ(static_cast<int64_t>(scored.tokens().size()), scored.block().end());
-    blocks_->push_back(scored.block());
+    EXPECT_EQ(static_cast<int64_t>(scored.tokens().size()), scored.chunk().end());
+    chunks_->push_back(scored.chunk());
     weights.master(weights.find("tok_emb"))[0] += nudge_;
   }
-  uint64_t state_hash() const override { return blocks_->size(); }
+  uint64_t state_hash() const override { return chunks_->size(); }
 
  private:
   float nudge_;
-  std::vector<Block>* blocks_;
+  std::vector<Chunk>* chunks_;
 };
 
-TEST_F(NetworkScores, ALearnerChangesOnlyWhatIsScoredAfterItsBlock) {
+TEST_F(NetworkScores, ALearnerChangesOnlyWhatIsScoredAfterItsChunk) {
   const UnpackedModel model = make_artifact_model(config_, weights_);
   for (const char* device_name : {"reference", "cpu:bf16"}) {
     const std::unique_ptr<Device> device = make_device(device_name);
     const auto losses_of = [&](float nudge, int64_t batch_tokens, LedgerTier tier) {
-      std::vector<Block> blocks;
+      std::vector<Chunk> chunks;
       NetworkScorer scorer(model, make_eval(12, 5, batch_tokens), *device, nullptr,
-                           std::make_unique<NudgingLearner>(nudge, blocks));
+                           std::make_unique<NudgingLearner>(nudge, chunks));
       const std::vector<float> losses = list_losses(scorer, ids_, tier);
-      EXPECT_EQ(blocks.size(), 2u);  // chunks of 20 of 41 targets, each of whole windows
-      EXPECT_EQ(blocks.front().count, 22);
+      EXPECT_EQ(chunks.size(), 2u);  // chunks of 20 of 41 targets, each of whole windows
+      EXPECT_EQ(chunks.front().count, 22);
       return losses;
     };
     const std::vector<float> still = losses_of(0.0f, 36, LedgerTier::kMetered);

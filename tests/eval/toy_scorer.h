@@ -14,20 +14,20 @@ namespace pg {
 
 class ToyScorer final : public Scorer {
  public:
-  explicit ToyScorer(int64_t vocab_size, int64_t block_targets = 7)
+  explicit ToyScorer(int64_t vocab_size, int64_t chunk_targets = 7)
       : vocab_(vocab_size),
-        block_targets_(block_targets),
+        chunk_targets_(chunk_targets),
         counts_(static_cast<size_t>(vocab_size * vocab_size), 1.0),
         logits_(static_cast<size_t>(vocab_size)) {}
 
-  std::vector<Block> plan_order(int64_t tokens) const override {
-    std::vector<Block> blocks;
-    for (int64_t first = 1; first < tokens; first += block_targets_) {
-      blocks.push_back({.first = first, .count = std::min(block_targets_, tokens - first)});
+  std::vector<Chunk> plan_order(int64_t tokens) const override {
+    std::vector<Chunk> chunks;
+    for (int64_t first = 1; first < tokens; first += chunk_targets_) {
+      chunks.push_back({.first = first, .count = std::min(chunk_targets_, tokens - first)});
     }
-    return blocks;
+    return chunks;
   }
-  void open_block(const Block&, std::span<const int32_t> known) override { known_ = known; }
+  void open_chunk(const Chunk&, std::span<const int32_t> known) override { known_ = known; }
   void predict(int64_t target, TokenDistribution& distribution) override {
     row_ = static_cast<size_t>(known_[static_cast<size_t>(target) - 1] * vocab_);
     double mass = 0;
@@ -41,14 +41,14 @@ class ToyScorer final : public Scorer {
   void perceive(int64_t, int32_t token) override {
     counts_[row_ + static_cast<size_t>(token)] += 2;
   }
-  void close_block(const ScoredBlock&) override {}
+  void close_chunk(const ScoredChunk&) override {}
   uint64_t state_hash() const override {
     return fnv1a(
         {reinterpret_cast<const uint8_t*>(counts_.data()), counts_.size() * sizeof(double)});
   }
 
  private:
-  int64_t vocab_, block_targets_;
+  int64_t vocab_, chunk_targets_;
   std::vector<double> counts_;  // [previous, next]
   std::vector<float> logits_;
   std::span<const int32_t> known_;

@@ -122,20 +122,20 @@ TEST_P(EachKind, StateChangesByLearningAndOnlyByIt) {
   NetworkScorer scorer(model_, eval_, *device_, nullptr, make(make_ttt(GetParam()), kTokens));
   const std::vector<int32_t> stream(ids_.begin(), ids_.end());
   uint64_t hash = scorer.state_hash();
-  int64_t changes = 0, blocks = 0;
+  int64_t changes = 0, chunks = 0;
   LedgerHooks hooks;
   hooks.on_distribution = [&](int64_t, const TokenDistribution&) {
     ASSERT_EQ(scorer.state_hash(), hash);
   };
-  hooks.on_block = [&](const LedgerEvent&) {
-    ++blocks;
+  hooks.on_chunk = [&](const LedgerEvent&) {
+    ++chunks;
     changes += scorer.state_hash() != hash;
     hash = scorer.state_hash();
   };
   Ledger(stream, make_test_bytes()).score(scorer, hooks);
   const bool is_phased = std::string_view(GetParam()) == "phased";
-  EXPECT_EQ(changes, is_phased ? 3 : blocks - 1);  // the last block teaches nothing
-  EXPECT_GT(blocks, 4);
+  EXPECT_EQ(changes, is_phased ? 3 : chunks - 1);  // the last chunk teaches nothing
+  EXPECT_GT(chunks, 4);
 }
 
 // Passes everything on and counts what learning allocates.
@@ -148,7 +148,7 @@ class AllocationProbe final : public Learner {
     return learner_->choose_params(model);
   }
   void start(Weights& weights) override { learner_->start(weights); }
-  void learn(const ScoredBlock& scored, Weights& weights) override {
+  void learn(const ScoredChunk& scored, Weights& weights) override {
     counts_.push_back(0);
     const int64_t count = count_allocations([&] { learner_->learn(scored, weights); });
     counts_.back() = count;
@@ -168,7 +168,7 @@ TEST_P(EachKind, LearningAllocatesNothingOnceWarm) {
   list_losses(scorer, ids_, LedgerTier::kMetered);
   ASSERT_GT(counts.size(), 4u);
   // The first trainings meet new shapes: the device's scratch grows and products are planned.
-  for (size_t i = 4; i < counts.size(); ++i) EXPECT_EQ(counts[i], 0) << "block " << i;
+  for (size_t i = 4; i < counts.size(); ++i) EXPECT_EQ(counts[i], 0) << "chunk " << i;
 }
 
 struct KeyChange {
@@ -211,7 +211,7 @@ TEST_F(TestTimeTraining, AFullResetRestoresTheStartBitwise) {
   for (auto* ids : {&first, &other}) {
     for (uint16_t& id : *ids) id = id == kBosId ? uint16_t{5} : id;
   }
-  // Blocks end at targets 16, 24, ...; a BOS as target 40, a block's last, starts the adapters
+  // Chunks end at targets 16, 24, ...; a BOS as target 40, a chunk's last, starts the adapters
   // anew.
   std::vector<uint16_t> tail = make_random_ids(60, 5);
   for (uint16_t& id : tail) id = id == kBosId ? uint16_t{6} : id;
@@ -237,20 +237,20 @@ TEST_F(TestTimeTraining, FrozenWeightsStayBitwise) {
     ttt.frozen_blocks = 1;
     const std::unique_ptr<Learner> learner = make(ttt, kTokens);
     std::vector<ParamSpec> params = learner->choose_params(config_);
-    // What the learner would do with a scored block, on weights that can be looked at.
+    // What the learner would do with a scored chunk, on weights that can be looked at.
     class Probe final : public Scorer {
      public:
       Probe(Learner& learner, Weights& weights) : learner_(learner), weights_(weights) {}
-      std::vector<Block> plan_order(int64_t tokens) const override {
+      std::vector<Chunk> plan_order(int64_t tokens) const override {
         return {{.first = 1, .count = 30}, {.first = 31, .count = tokens - 31}};
       }
-      void open_block(const Block&, std::span<const int32_t>) override {}
+      void open_chunk(const Chunk&, std::span<const int32_t>) override {}
       void predict(int64_t, TokenDistribution& d) override {
         d.network = {.logits = logits_, .log_normaliser = std::log(32.0f), .entropy_nats = 0};
         d.mixed = {};
       }
       void perceive(int64_t, int32_t) override {}
-      void close_block(const ScoredBlock& scored) override { learner_.learn(scored, weights_); }
+      void close_chunk(const ScoredChunk& scored) override { learner_.learn(scored, weights_); }
       uint64_t state_hash() const override { return 0; }
 
      private:

@@ -12,7 +12,7 @@ Certificate make_certificate() {
   c.val_fingerprint = 0x1234;
   c.val_tokens = 5000;
   c.audited_tokens = 300;
-  c.blocks = 4;
+  c.chunks = 4;
   c.configuration = list_score_keys(Recipe{});
   c.probes = {{"V1", "suffix mutation", Verdict::kPass, "equal | all", {{"cuts", 6}}},
               {"V4", "byte level", Verdict::kNotRun, "not applicable", {}}};
@@ -29,7 +29,7 @@ TEST(Certificate, NamesWhatWasAudited) {
   const std::string text = write_certificate_markdown(make_certificate());
   for (const char* part :
        {"**pass: 1 probes passed, 0 failed, 1 not run**", "ab12", "cd34", "0000000000001234",
-        "first 300 tokens, 4 blocks", "cuts 6", "stride = 64"}) {
+        "first 300 tokens, 4 chunks", "cuts 6", "stride = 64"}) {
     EXPECT_NE(text.find(part), std::string::npos) << part;
   }
   // A reason cannot break the table.

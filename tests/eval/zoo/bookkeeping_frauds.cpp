@@ -10,67 +10,67 @@ namespace {
 
 // Every target is planned twice; the second score is the one after training on the first.
 class TwoPasses final : public CountScorer {
-  std::vector<Block> plan_order(int64_t tokens) const override {
-    std::vector<Block> blocks = CountScorer::plan_order(tokens);
-    const std::vector<Block> again = blocks;
-    blocks.insert(blocks.end(), again.begin(), again.end());
-    return blocks;
+  std::vector<Chunk> plan_order(int64_t tokens) const override {
+    std::vector<Chunk> chunks = CountScorer::plan_order(tokens);
+    const std::vector<Chunk> again = chunks;
+    chunks.insert(chunks.end(), again.begin(), again.end());
+    return chunks;
   }
 };
 
 // Sliding windows that all score their last 24 targets, the short ones at the end included.
 class DuplicateTail final : public CountScorer {
-  std::vector<Block> plan_order(int64_t tokens) const override {
-    std::vector<Block> blocks = CountScorer::plan_order(tokens);
-    blocks.push_back({std::max<int64_t>(1, tokens - 3), std::min<int64_t>(3, tokens - 1)});
-    return blocks;
+  std::vector<Chunk> plan_order(int64_t tokens) const override {
+    std::vector<Chunk> chunks = CountScorer::plan_order(tokens);
+    chunks.push_back({std::max<int64_t>(1, tokens - 3), std::min<int64_t>(3, tokens - 1)});
+    return chunks;
   }
 };
 
-// The first target of every block is left out: it has the least context.
+// The first target of every chunk is left out: it has the least context.
 class SkippedTargets final : public CountScorer {
-  std::vector<Block> plan_order(int64_t tokens) const override {
-    std::vector<Block> blocks = CountScorer::plan_order(tokens);
-    for (Block& block : blocks) {
-      if (block.count > 1) ++block.first, --block.count;
+  std::vector<Chunk> plan_order(int64_t tokens) const override {
+    std::vector<Chunk> chunks = CountScorer::plan_order(tokens);
+    for (Chunk& chunk : chunks) {
+      if (chunk.count > 1) ++chunk.first, --chunk.count;
     }
-    return blocks;
+    return chunks;
   }
 };
 
-// Drops what does not fill a block.
+// Drops what does not fill a chunk.
 class DroppedTail final : public CountScorer {
-  std::vector<Block> plan_order(int64_t tokens) const override {
-    std::vector<Block> blocks = CountScorer::plan_order(tokens);
-    if (blocks.size() > 1) blocks.pop_back();
-    return blocks;
+  std::vector<Chunk> plan_order(int64_t tokens) const override {
+    std::vector<Chunk> chunks = CountScorer::plan_order(tokens);
+    if (chunks.size() > 1) chunks.pop_back();
+    return chunks;
   }
 };
 
-// Longest documents first, and the weights go along: each block in itself is causal.
+// Longest documents first, and the weights go along: each chunk in itself is causal.
 class DescendingOrder final : public CountScorer {
-  std::vector<Block> plan_order(int64_t tokens) const override {
-    std::vector<Block> blocks = CountScorer::plan_order(tokens);
-    std::reverse(blocks.begin(), blocks.end());
-    return blocks;
+  std::vector<Chunk> plan_order(int64_t tokens) const override {
+    std::vector<Chunk> chunks = CountScorer::plan_order(tokens);
+    std::reverse(chunks.begin(), chunks.end());
+    return chunks;
   }
 };
 
 // Announces one order and takes another the next time it is asked.
 class ChangingOrder final : public CountScorer {
-  std::vector<Block> plan_order(int64_t tokens) const override {
-    CountScorer other(block_targets_ + (asked_++ % 2));
+  std::vector<Chunk> plan_order(int64_t tokens) const override {
+    CountScorer other(chunk_targets_ + (asked_++ % 2));
     return other.plan_order(tokens);
   }
   mutable int64_t asked_ = 0;
 };
 
-// Counts the block before it is scored, from the tokens that the network may see.
+// Counts the chunk before it is scored, from the tokens that the network may see.
 class LearnsBeforeScoring : public CountScorer {
  public:
-  void open_block(const Block& block, std::span<const int32_t> known) override {
-    CountScorer::open_block(block, known);
-    for (size_t i = static_cast<size_t>(block.first); i < known.size(); ++i) {
+  void open_chunk(const Chunk& chunk, std::span<const int32_t> known) override {
+    CountScorer::open_chunk(chunk, known);
+    for (size_t i = static_cast<size_t>(chunk.first); i < known.size(); ++i) {
       counts_[static_cast<size_t>(known[i - 1]) * kZooVocab + static_cast<size_t>(known[i])] += 1;
     }
   }
@@ -138,9 +138,9 @@ class CountsOutliveScorer final : public CountScorer {
     const size_t row = static_cast<size_t>(token_at(target - 1)) * kZooVocab;
     for (size_t a = 0; a < kZooVocab; ++a) logits_[a] += 0.5f * std::log1p(counts()[row + a]);
   }
-  void close_block(const ScoredBlock& scored) override {
+  void close_chunk(const ScoredChunk& scored) override {
     const auto tokens = scored.tokens();
-    for (size_t i = static_cast<size_t>(scored.block().first); i < tokens.size(); ++i) {
+    for (size_t i = static_cast<size_t>(scored.chunk().first); i < tokens.size(); ++i) {
       counts()[static_cast<size_t>(tokens[i - 1]) * kZooVocab + static_cast<size_t>(tokens[i])] +=
           1;
     }

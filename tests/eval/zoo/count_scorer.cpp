@@ -71,16 +71,16 @@ AuditSubject make_zoo_subject(ScorerFactory make_scorer) {
   return subject;
 }
 
-std::vector<Block> CountScorer::plan_order(int64_t tokens) const {
-  std::vector<Block> blocks;
-  for (int64_t first = 1; first < tokens; first += block_targets_) {
-    blocks.push_back({first, std::min(block_targets_, tokens - first)});
+std::vector<Chunk> CountScorer::plan_order(int64_t tokens) const {
+  std::vector<Chunk> chunks;
+  for (int64_t first = 1; first < tokens; first += chunk_targets_) {
+    chunks.push_back({first, std::min(chunk_targets_, tokens - first)});
   }
-  return blocks;
+  return chunks;
 }
 
-void CountScorer::open_block(const Block& block, std::span<const int32_t> known) {
-  block_ = block;
+void CountScorer::open_chunk(const Chunk& chunk, std::span<const int32_t> known) {
+  chunk_ = chunk;
   known_ = known;
 }
 
@@ -118,7 +118,7 @@ void CountScorer::perceive(int64_t target, int32_t token) {
   counts_[row + static_cast<size_t>(token)] += 1;
 }
 
-void CountScorer::close_block(const ScoredBlock&) {}
+void CountScorer::close_chunk(const ScoredChunk&) {}
 
 uint64_t CountScorer::hash_counts() const {
   uint64_t hash = history_.size();

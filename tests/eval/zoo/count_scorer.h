@@ -28,14 +28,14 @@ ScorerFactory make_factory(Args... arguments) {
 
 class CountScorer : public Scorer {
  public:
-  explicit CountScorer(int64_t block_targets = 24, bool learns = true)
-      : block_targets_(block_targets), learns_(learns) {}
+  explicit CountScorer(int64_t chunk_targets = 24, bool learns = true)
+      : chunk_targets_(chunk_targets), learns_(learns) {}
 
-  std::vector<Block> plan_order(int64_t tokens) const override;
-  void open_block(const Block& block, std::span<const int32_t> known) override;
+  std::vector<Chunk> plan_order(int64_t tokens) const override;
+  void open_chunk(const Chunk& chunk, std::span<const int32_t> known) override;
   void predict(int64_t target, TokenDistribution& distribution) override;
   void perceive(int64_t target, int32_t token) override;
-  void close_block(const ScoredBlock& scored) override;
+  void close_chunk(const ScoredChunk& scored) override;
   uint64_t state_hash() const override;
 
  protected:
@@ -49,10 +49,10 @@ class CountScorer : public Scorer {
   int32_t token_at(int64_t position) const { return known_[static_cast<size_t>(position)]; }
   uint64_t hash_counts() const;
 
-  int64_t block_targets_;
+  int64_t chunk_targets_;
   bool learns_;
   std::vector<float> weights_ = make_zoo_weights();
-  Block block_;
+  Chunk chunk_;
   std::span<const int32_t> known_;
   std::vector<float> logits_ = std::vector<float>(kZooVocab);
   std::vector<int32_t> history_;                                           // perceived

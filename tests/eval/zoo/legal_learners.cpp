@@ -22,38 +22,38 @@ class Overconfident final : public CountScorer {
   }
 };
 
-// The network's pass over a block in open_block: row t from the tokens before t, kept for predict.
+// The network's pass over a chunk in open_chunk: row t from the tokens before t, kept for predict.
 class TeacherForced final : public CountScorer {
  public:
   using CountScorer::CountScorer;
 
  private:
-  void open_block(const Block& block, std::span<const int32_t> known) override {
-    CountScorer::open_block(block, known);
+  void open_chunk(const Chunk& chunk, std::span<const int32_t> known) override {
+    CountScorer::open_chunk(chunk, known);
     rows_.clear();
-    const int64_t end = std::min(block.end(), static_cast<int64_t>(known.size()) + 1);
-    for (int64_t t = block.first; t < end; ++t) {
+    const int64_t end = std::min(chunk.end(), static_cast<int64_t>(known.size()) + 1);
+    for (int64_t t = chunk.first; t < end; ++t) {
       const auto row = static_cast<size_t>(known[static_cast<size_t>(t) - 1]) * kZooVocab;
       rows_.insert(rows_.end(), weights_.begin() + static_cast<int64_t>(row),
                    weights_.begin() + static_cast<int64_t>(row + kZooVocab));
     }
   }
   void fill_logits(int64_t target) override {
-    const int64_t row = (target - block_.first) * kZooVocab;
+    const int64_t row = (target - chunk_.first) * kZooVocab;
     std::copy_n(rows_.begin() + row, kZooVocab, logits_.begin());
   }
   std::vector<float> rows_;  // [targets, V]
 };
 
-// Blocks that grow with their place in the stream, whatever its length.
-class GrowingBlocks final : public CountScorer {
-  std::vector<Block> plan_order(int64_t tokens) const override {
-    std::vector<Block> blocks;
+// Chunks that grow with their place in the stream, whatever its length.
+class GrowingChunks final : public CountScorer {
+  std::vector<Chunk> plan_order(int64_t tokens) const override {
+    std::vector<Chunk> chunks;
     int64_t count = 1;
-    for (int64_t first = 1; first < tokens; first = blocks.back().end(), ++count) {
-      blocks.push_back({first, std::min(count, tokens - first)});
+    for (int64_t first = 1; first < tokens; first = chunks.back().end(), ++count) {
+      chunks.push_back({first, std::min(count, tokens - first)});
     }
-    return blocks;
+    return chunks;
   }
 };
 
@@ -73,17 +73,17 @@ class FadingCounts final : public CountScorer {
   }
 };
 
-// Counts whole blocks, after their scores.
-class LearnsByBlock : public CountScorer {
+// Counts whole chunks, after their scores.
+class LearnsByChunk : public CountScorer {
  public:
-  explicit LearnsByBlock(int64_t block_targets = 24, int epochs = 1)
-      : CountScorer(block_targets, /*learns=*/false), epochs_(epochs) {}
+  explicit LearnsByChunk(int64_t chunk_targets = 24, int epochs = 1)
+      : CountScorer(chunk_targets, /*learns=*/false), epochs_(epochs) {}
 
  private:
-  void close_block(const ScoredBlock& scored) override {
+  void close_chunk(const ScoredChunk& scored) override {
     const auto tokens = scored.tokens();
     for (int epoch = 0; epoch < epochs_; ++epoch) {
-      for (auto i = static_cast<size_t>(scored.block().first); i < tokens.size(); ++i) {
+      for (auto i = static_cast<size_t>(scored.chunk().first); i < tokens.size(); ++i) {
         counts_[static_cast<size_t>(tokens[i - 1]) * kZooVocab + static_cast<size_t>(tokens[i])] +=
             1.0f;
       }
@@ -92,7 +92,7 @@ class LearnsByBlock : public CountScorer {
   int epochs_;
 };
 
-// A bias over the vocabulary, trained on each scored block by gradient descent: test-time training.
+// A bias over the vocabulary, trained on each scored chunk by gradient descent: test-time training.
 enum class Rule { kSgd, kMomentum, kAdam };
 class BiasTraining final : public CountScorer {
  public:
@@ -104,9 +104,9 @@ class BiasTraining final : public CountScorer {
     CountScorer::fill_logits(target);
     for (size_t a = 0; a < kZooVocab; ++a) logits_[a] += bias_[a];
   }
-  void close_block(const ScoredBlock& scored) override {
+  void close_chunk(const ScoredChunk& scored) override {
     const auto tokens = scored.tokens();
-    for (int64_t t = scored.block().first; t < scored.block().end(); ++t) {
+    for (int64_t t = scored.chunk().first; t < scored.chunk().end(); ++t) {
       const int32_t token = tokens[static_cast<size_t>(t)];
       if (resets_ && token == kBosId) reset();
       step(t, token);
@@ -144,7 +144,7 @@ class BiasTraining final : public CountScorer {
   std::vector<float> bias_ = std::vector<float>(kZooVocab), momentum_ = bias_, square_ = bias_;
 };
 
-// A temperature fitted on the blocks before this one.
+// A temperature fitted on the chunks before this one.
 class PastTemperature final : public CountScorer {
   void perceive(int64_t target, int32_t token) override {
     TokenDistribution now;
@@ -153,8 +153,8 @@ class PastTemperature final : public CountScorer {
     cost_ += -now.network.log_prob(token) - now.network.entropy_nats;
     CountScorer::perceive(target, token);
   }
-  void close_block(const ScoredBlock& scored) override {
-    CountScorer::close_block(scored);
+  void close_chunk(const ScoredChunk& scored) override {
+    CountScorer::close_chunk(scored);
     temperature_ *= cost_ > 0 ? 0.98f : 1.02f;
     cost_ = 0;
   }
@@ -202,23 +202,23 @@ class BayesianPair final : public CountScorer {
 void append_legal_learners(std::vector<Exhibit>& zoo) {
   zoo.push_back(make_exhibit<CountScorer>("static_weights", "", int64_t{24}, false));
   zoo.push_back(make_exhibit<CountScorer>("counts_after_each_score", "", int64_t{24}, true));
-  zoo.push_back(make_exhibit<CountScorer>("blocks_of_one", "", int64_t{1}, true));
-  zoo.push_back(make_exhibit<CountScorer>("blocks_of_seven", "", int64_t{7}, true));
-  zoo.push_back(make_exhibit<CountScorer>("one_block", "", int64_t{1} << 40, true));
-  zoo.push_back(make_exhibit<GrowingBlocks>("growing_blocks", ""));
+  zoo.push_back(make_exhibit<CountScorer>("chunks_of_one", "", int64_t{1}, true));
+  zoo.push_back(make_exhibit<CountScorer>("chunks_of_seven", "", int64_t{7}, true));
+  zoo.push_back(make_exhibit<CountScorer>("one_chunk", "", int64_t{1} << 40, true));
+  zoo.push_back(make_exhibit<GrowingChunks>("growing_chunks", ""));
   zoo.push_back(make_exhibit<Uniform>("uniform", ""));
   zoo.push_back(make_exhibit<Overconfident>("overconfident", ""));
-  zoo.push_back(make_exhibit<TeacherForced>("teacher_forced_blocks", "", int64_t{24}));
-  zoo.push_back(make_exhibit<TeacherForced>("teacher_forced_one_block", "", int64_t{1} << 40));
+  zoo.push_back(make_exhibit<TeacherForced>("teacher_forced_chunks", "", int64_t{24}));
+  zoo.push_back(make_exhibit<TeacherForced>("teacher_forced_one_chunk", "", int64_t{1} << 40));
   zoo.push_back(make_exhibit<DocumentReset>("document_reset", ""));
   zoo.push_back(make_exhibit<FadingCounts>("fading_counts", ""));
-  zoo.push_back(make_exhibit<LearnsByBlock>("learns_by_block", "", int64_t{24}, 1));
-  zoo.push_back(make_exhibit<LearnsByBlock>("three_epochs_after_scoring", "", int64_t{40}, 3));
+  zoo.push_back(make_exhibit<LearnsByChunk>("learns_by_chunk", "", int64_t{24}, 1));
+  zoo.push_back(make_exhibit<LearnsByChunk>("three_epochs_after_scoring", "", int64_t{40}, 3));
   zoo.push_back(make_exhibit<BiasTraining>("test_time_sgd", "", Rule::kSgd));
   zoo.push_back(make_exhibit<BiasTraining>("test_time_momentum", "", Rule::kMomentum));
   zoo.push_back(make_exhibit<BiasTraining>("test_time_adam", "", Rule::kAdam));
   zoo.push_back(make_exhibit<BiasTraining>("adam_reset_by_document", "", Rule::kAdam, true));
-  zoo.push_back(make_exhibit<PastTemperature>("temperature_of_past_blocks", ""));
+  zoo.push_back(make_exhibit<PastTemperature>("temperature_of_past_chunks", ""));
   zoo.push_back(make_exhibit<BayesianPair>("mixture_weighed_by_the_past", ""));
 }
 

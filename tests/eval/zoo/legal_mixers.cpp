@@ -38,8 +38,8 @@ void tilt(TokenDistribution& distribution, int32_t hint, double beta) {
 // A cache keyed by the last `order` tokens themselves.
 class ExactCache : public CountScorer {
  public:
-  explicit ExactCache(size_t order, double weight = 0.3, int64_t block_targets = 24)
-      : CountScorer(block_targets), order_(order), weight_(weight) {}
+  explicit ExactCache(size_t order, double weight = 0.3, int64_t chunk_targets = 24)
+      : CountScorer(chunk_targets), order_(order), weight_(weight) {}
 
  protected:
   std::vector<int32_t> context(int64_t target) const {
@@ -193,7 +193,7 @@ void append_legal_mixers(std::vector<Exhibit>& zoo) {
   zoo.push_back(make_exhibit<ExactCache>("exact_cache_order_1", "", size_t{1}));
   zoo.push_back(make_exhibit<ExactCache>("exact_cache_order_3", "", size_t{3}));
   zoo.push_back(
-      make_exhibit<ExactCache>("exact_cache_one_block", "", size_t{2}, 0.3, int64_t{1} << 40));
+      make_exhibit<ExactCache>("exact_cache_one_chunk", "", size_t{2}, 0.3, int64_t{1} << 40));
   zoo.push_back(make_exhibit<ExactCache>("exact_cache_heavy", "", size_t{2}, 0.95));
   zoo.push_back(make_exhibit<Tilt>("tilt_of_sure_hints", "", size_t{2}, 0.8));
   zoo.push_back(make_exhibit<Tilt>("tilt_always", "", size_t{1}, 0.0));

@@ -83,10 +83,10 @@ class RealisedTokenOnly final : public PeekingScorer {
 
 // SLOT: an offset for the scored window, fitted on that window, thrown away afterwards.
 class SlotDelta final : public PeekingScorer {
-  void open_block(const Block& block, std::span<const int32_t> known) override {
-    CountScorer::open_block(block, known);
+  void open_chunk(const Chunk& chunk, std::span<const int32_t> known) override {
+    CountScorer::open_chunk(chunk, known);
     delta_.assign(kZooVocab, 0.0f);
-    for (size_t i = static_cast<size_t>(block.first); i < known.size(); ++i) {
+    for (size_t i = static_cast<size_t>(chunk.first); i < known.size(); ++i) {
       delta_[static_cast<size_t>(known[i])] += 0.3f;
     }
   }
@@ -112,7 +112,7 @@ class BatchLeak final : public PeekingScorer {
 class BatchStatistics final : public PeekingScorer {
   void fill_logits(int64_t target) override {
     CountScorer::fill_logits(target);
-    const float rows = static_cast<float>(known_.size()) - static_cast<float>(block_.first) + 1.0f;
+    const float rows = static_cast<float>(known_.size()) - static_cast<float>(chunk_.first) + 1.0f;
     for (float& logit : logits_) logit *= 1.0f + 0.002f * rows;
   }
 };
@@ -120,11 +120,11 @@ class BatchStatistics final : public PeekingScorer {
 // Hints from an n-gram pass over the whole stream before the first score: the order is a circle.
 class StreamHints final : public PeekingScorer {
  public:
-  StreamHints() : PeekingScorer(/*block_targets=*/int64_t{1} << 40) {}
+  StreamHints() : PeekingScorer(/*chunk_targets=*/int64_t{1} << 40) {}
 
  private:
-  void open_block(const Block& block, std::span<const int32_t> known) override {
-    CountScorer::open_block(block, known);
+  void open_chunk(const Chunk& chunk, std::span<const int32_t> known) override {
+    CountScorer::open_chunk(chunk, known);
     hints_.assign(kZooVocab * kZooVocab, 0.0f);
     for (size_t i = 1; i < known.size(); ++i) {
       hints_[static_cast<size_t>(known[i - 1]) * kZooVocab + static_cast<size_t>(known[i])] += 0.2f;
@@ -138,12 +138,12 @@ class StreamHints final : public PeekingScorer {
   std::vector<float> hints_;
 };
 
-// A temperature fitted on the block with its targets.
-class BlockTemperature final : public PeekingScorer {
-  void open_block(const Block& block, std::span<const int32_t> known) override {
-    CountScorer::open_block(block, known);
+// A temperature fitted on the chunk with its targets.
+class ChunkTemperature final : public PeekingScorer {
+  void open_chunk(const Chunk& chunk, std::span<const int32_t> known) override {
+    CountScorer::open_chunk(chunk, known);
     float fit = 0;
-    for (size_t i = static_cast<size_t>(block.first); i < known.size(); ++i) {
+    for (size_t i = static_cast<size_t>(chunk.first); i < known.size(); ++i) {
       fit +=
           weights_[static_cast<size_t>(known[i - 1]) * kZooVocab + static_cast<size_t>(known[i])];
     }
@@ -188,7 +188,7 @@ void append_peeking_frauds(std::vector<Exhibit>& zoo) {
   zoo.push_back(make_exhibit<BatchLeak>("cross_document_batch_leak", "V1"));
   zoo.push_back(make_exhibit<BatchStatistics>("batch_statistics", "V9"));
   zoo.push_back(make_exhibit<StreamHints>("hints_over_the_whole_stream", "V10"));
-  zoo.push_back(make_exhibit<BlockTemperature>("temperature_fitted_on_block", "V2"));
+  zoo.push_back(make_exhibit<ChunkTemperature>("temperature_fitted_on_chunk", "V2"));
   zoo.push_back(make_exhibit<DocumentLength>("document_end_known", "V9"));
   zoo.push_back(make_exhibit<TargetGate>("gate_on_target", "V2"));
 }
