@@ -23,5 +23,5 @@ target_sources(pg_quant_method PRIVATE ${PG_BUNDLE_CPP})
 # Stripped sources must still be a scorer: unpack them, check their includes, compile each, link them.
 add_test(NAME CodeBundle_LinksIntoAScorer
   COMMAND ${Python3_EXECUTABLE} ${PG_BUNDLE_SCRIPT} verify ${PG_BUNDLE} ${CMAKE_CXX_COMPILER}
-          -std=c++20 -w -fopenmp -- -fopenmp -ldnnl -lfmt -lsentencepiece -lzstd -llzma)
+          -std=c++20 -w -fopenmp -- -fopenmp -ldnnl -lfmt -lsentencepiece -lzstd -llzma -lcrypto)
 set_tests_properties(CodeBundle_LinksIntoAScorer PROPERTIES LABELS slow TIMEOUT 300)

@@ -13,6 +13,7 @@ set_property(TARGET Eigen3::Eigen APPEND PROPERTY INTERFACE_COMPILE_DEFINITIONS 
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)                  # libzstd-dev
 # What artifacts of other teams use: only to compare our own coder with (harness/bench/reference_coders.h).
 pkg_check_modules(BROTLI REQUIRED IMPORTED_TARGET libbrotlienc libbrotlidec)  # libbrotli-dev
+pkg_check_modules(CRYPTO REQUIRED IMPORTED_TARGET libcrypto)                # libssl-dev: SHA-256, on the processor's own instructions
 pkg_check_modules(SENTENCEPIECE REQUIRED IMPORTED_TARGET sentencepiece)   # libsentencepiece-dev
 
 # oneDNN's own CMake package insists on OpenCL headers, which its CPU engine does not need.
