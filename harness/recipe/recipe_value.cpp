@@ -12,6 +12,7 @@
 #include "src/base/error.h"
 #include "src/text/nearest_name.h"
 #include "src/text/text_escape.h"
+#include "src/text/utf8.h"
 
 namespace pg {
 namespace {

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "src/text/utf8.h"
+
 namespace pg {
 namespace {
 
@@ -13,34 +15,7 @@ bool is_alphanumeric(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
-// Bytes of the UTF-8 sequence at the front of `text`; 0 when it is not a well-formed one (RFC
-// 3629).
-size_t utf8_length(std::string_view text) {
-  const auto byte = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
-  const uint8_t first = byte(0);
-  if (first < 0x80) return 1;
-  const size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-  if (first < 0xc2 || first > 0xf4 || text.size() < length) return 0;
-  for (size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xc0) != 0x80) return 0;
-  }
-  const uint8_t second = byte(1);
-  const bool overlong = (first == 0xe0 && second < 0xa0) || (first == 0xf0 && second < 0x90);
-  const bool surrogate = first == 0xed && second >= 0xa0;
-  const bool too_large = first == 0xf4 && second >= 0x90;
-  return overlong || surrogate || too_large ? 0 : length;
-}
-
 }  // namespace
-
-bool is_utf8(std::string_view text) {
-  while (!text.empty()) {
-    const size_t length = utf8_length(text);
-    if (length == 0) return false;
-    text.remove_prefix(length);
-  }
-  return true;
-}
 
 std::string escape_toml(std::string_view text) {
   std::string out;
@@ -107,7 +82,7 @@ std::string escape_xml(std::string_view text) {
 std::string escape_terminal(std::string_view text) {
   std::string out;
   while (!text.empty()) {
-    const size_t length = utf8_length(text);
+    const size_t length = measure_utf8_sequence(text);
     // U+0080 to U+009F are control characters too; some terminals obey them.
     const bool is_c1 = length == 2 && text[0] == '\xc2' && static_cast<uint8_t>(text[1]) < 0xa0;
     if (length == 0 || is_c1 || is_control(text[0])) {

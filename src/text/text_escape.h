@@ -7,7 +7,6 @@
 
 namespace pg {
 
-bool is_utf8(std::string_view text);
 // For the inside of a TOML basic string.
 std::string escape_toml(std::string_view text);
 // One line of Markdown in which nothing of `text` is markup.

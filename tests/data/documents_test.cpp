@@ -89,15 +89,5 @@ TEST(Documents, InputsWithoutProseAreErrors) {
   EXPECT_TRUE(says(read_error(folder.write("table.csv", "a,b")), "unknown kind of corpus"));
 }
 
-TEST(Documents, Utf8CheckFollowsTheStandard) {
-  EXPECT_EQ(find_invalid_utf8("a\u00e9\u20ac\U0001f600"), 10u);
-  for (const std::string_view bad :
-       {"\x80", "\xc1\xbf", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80",
-        "\xf5\x80\x80\x80", "\xe2\x82", "\xc3"}) {
-    EXPECT_EQ(find_invalid_utf8(bad), 0u);
-  }
-  EXPECT_EQ(find_invalid_utf8("ok\xff"), 2u);
-}
-
 }  // namespace
 }  // namespace pg

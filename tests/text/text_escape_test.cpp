@@ -26,14 +26,6 @@ TEST(TextEscape, ShellWordsAreQuotedWhenNeeded) {
   EXPECT_EQ(quote_shell(""), "''");
 }
 
-TEST(TextEscape, Utf8IsChecked) {
-  EXPECT_TRUE(is_utf8("a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"));
-  for (const char* bad :
-       {"\x80", "\xc0\xaf", "\xe0\x80\xaf", "\xed\xa0\x80", "\xf5\x80\x80\x80", "\xc3"}) {
-    EXPECT_FALSE(is_utf8(bad));
-  }
-}
-
 TEST(TextEscape, SlugsAreSafeFileNames) {
   EXPECT_EQ(make_slug("../My Run: #1!"), "my_run_1");
   EXPECT_EQ(make_slug("\xc3\xa9"), "unnamed");

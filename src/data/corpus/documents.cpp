@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "src/base/error.h"
+#include "src/text/utf8.h"
 
 namespace pg {
 namespace {
@@ -34,39 +35,7 @@ std::vector<std::filesystem::path> list_text_files(const std::filesystem::path& 
   return files;
 }
 
-// Length of the UTF-8 sequence at text[at], 0 when there is none (Unicode standard, table 3-7).
-size_t measure_utf8_sequence(std::string_view text, size_t at) {
-  const auto byte = [&](size_t i) -> uint8_t {
-    return at + i < text.size() ? static_cast<uint8_t>(text[at + i]) : uint8_t{0};
-  };
-  const auto is_in = [&](size_t i, uint8_t low, uint8_t high) {
-    return byte(i) >= low && byte(i) <= high;
-  };
-  const uint8_t lead = byte(0);
-  if (lead < 0x80) return 1;
-  if (lead >= 0xc2 && lead <= 0xdf) return is_in(1, 0x80, 0xbf) ? 2 : 0;
-  if (lead >= 0xe0 && lead <= 0xef) {
-    const uint8_t low = lead == 0xe0 ? 0xa0 : 0x80, high = lead == 0xed ? 0x9f : 0xbf;
-    return is_in(1, low, high) && is_in(2, 0x80, 0xbf) ? 3 : 0;
-  }
-  if (lead >= 0xf0 && lead <= 0xf4) {
-    const uint8_t low = lead == 0xf0 ? 0x90 : 0x80, high = lead == 0xf4 ? 0x8f : 0xbf;
-    return is_in(1, low, high) && is_in(2, 0x80, 0xbf) && is_in(3, 0x80, 0xbf) ? 4 : 0;
-  }
-  return 0;
-}
-
 }  // namespace
-
-size_t find_invalid_utf8(std::string_view text) {
-  size_t at = 0;
-  while (at < text.size()) {
-    const size_t length = measure_utf8_sequence(text, at);
-    if (length == 0) return at;
-    at += length;
-  }
-  return at;
-}
 
 DocumentReader::DocumentReader(const std::filesystem::path& input) : input_(input) {
   std::error_code error;

@@ -45,8 +45,4 @@ class DocumentReader {
   std::filesystem::path input_;
 };
 
-// Offset of the first byte that is not valid UTF-8 (no overlong forms, no surrogates), or
-// text.size().
-size_t find_invalid_utf8(std::string_view text);
-
 }  // namespace pg
