@@ -2,15 +2,22 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "src/base/clock.h"
 #include "src/text/text_format.h"
 
 namespace pg {
 
-CorpusProgress show_corpus_progress(ProgressLine& progress) {
-  return [&progress](int64_t documents, int64_t text_bytes) {
-    progress.show(fmt::format("{} documents  {:.1f} MB", format_thousands(documents),
-                              static_cast<double>(text_bytes) / 1e6),
-                  false);
+CorpusProgressFn show_corpus_progress(ProgressLine& progress) {
+  return [&progress, start_s = SteadyClock().now_s()](const CorpusProgress& done) {
+    const double passed_s = SteadyClock().now_s() - start_s;
+    const double mb = static_cast<double>(done.text_bytes) / 1e6;
+    const double left_s = passed_s * (1 / std::max(done.share, 1e-6) - 1);
+    progress.show(
+        fmt::format("{} documents  {:.1f} MB  {:.1f} MB/s  {:.0f}%  {:.0f} s left",
+                    format_thousands(done.documents), mb, mb / passed_s, done.share * 100, left_s),
+        false);
   };
 }
 

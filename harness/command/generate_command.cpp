@@ -5,6 +5,7 @@
 #include "harness/command/commands.h"
 #include "harness/command/scoring_session.h"
 #include "src/text/text_escape.h"
+#include "src/text/utf8.h"
 
 namespace pg {
 namespace {

@@ -29,6 +29,9 @@ std::vector<Option> list_options(TokenizerTrainWords& w) {
 }
 
 int train_tokenizer_model(const TokenizerTrainWords& words, Clock&) {
+  // SentencePiece's merges follow one from another: one core, and nothing to show on the way.
+  fmt::print(stderr, "choosing {} pieces from at most 16 MB of text, some seconds\n",
+             words.vocab_size);
   train_tokenizer(words.input, words.vocab_size, words.out);
   const Tokenizer tokenizer(words.out);
   fmt::print("{}: {} tokens, sha256 {}\n", escape_terminal(words.out.string()),

@@ -33,13 +33,20 @@ std::string format_progress(const EvalProgress& progress) {
                      progress.bits_per_byte);
 }
 
-ProgressLine::ProgressLine(std::FILE* out, TerminalStyle style, bool use_colour)
-    : out_(out), style_(style), use_colour_(use_colour) {}
+ProgressLine::ProgressLine(std::FILE* out, TerminalStyle style, bool use_colour,
+                           std::unique_ptr<Clock> clock)
+    : out_(out),
+      style_(style),
+      use_colour_(use_colour),
+      clock_(std::move(clock)),
+      last_line_s_(clock_->now_s()) {}
 
 ProgressLine::ProgressLine(ProgressLine&& other) noexcept
     : out_(other.out_),
       style_(other.style_),
       use_colour_(other.use_colour_),
+      clock_(std::move(other.clock_)),
+      last_line_s_(other.last_line_s_),
       is_open_(std::exchange(other.is_open_, false)) {}
 
 ProgressLine ProgressLine::for_stream(std::FILE* out) {
@@ -53,7 +60,7 @@ ProgressLine ProgressLine::for_stream(std::FILE* out) {
 
 void ProgressLine::show(const std::string& text, bool is_logged) {
   if (style_ == TerminalStyle::kPlain) {
-    if (is_logged) print(text);
+    if (is_logged || clock_->now_s() - last_line_s_ >= kQuietSeconds) print(text);
     return;
   }
   std::fprintf(out_, "\r%s\x1b[K", text.c_str());
@@ -64,6 +71,7 @@ void ProgressLine::show(const std::string& text, bool is_logged) {
 void ProgressLine::print(const std::string& line) {
   if (is_open_) std::fputs("\r\x1b[K", out_);
   is_open_ = false;
+  last_line_s_ = clock_->now_s();
   std::fprintf(out_, "%s\n", line.c_str());
   std::fflush(out_);
 }

@@ -1,11 +1,13 @@
-// What a person watches: on a terminal one line that is rewritten in place, elsewhere one line per
-// logged step.
+// What a person watches: on a terminal one line that is rewritten in place, elsewhere a line per
+// logged step, and one every few seconds where nothing is logged.
 #pragma once
 #include <cstdint>
 #include <cstdio>
+#include <memory>
 #include <string>
 
 #include "eval/score.h"
+#include "src/base/clock.h"
 #include "src/train/trainer.h"
 
 namespace pg {
@@ -24,7 +26,9 @@ enum class TerminalStyle : uint8_t {
 
 class ProgressLine {
  public:
-  ProgressLine(std::FILE* out, TerminalStyle style, bool use_colour);
+  // Without a terminal, time since the last line is by `clock`.
+  ProgressLine(std::FILE* out, TerminalStyle style, bool use_colour,
+               std::unique_ptr<Clock> clock = std::make_unique<SteadyClock>());
   // Reads what `out` is from isatty, TERM and NO_COLOR.
   static ProgressLine for_stream(std::FILE* out);
   ~ProgressLine() { finish(); }
@@ -32,7 +36,8 @@ class ProgressLine {
   ProgressLine& operator=(ProgressLine&&) = delete;
 
   // Shows `text` now; `is_logged` marks what is worth a line of its own where lines cannot be
-  // rewritten.
+  // rewritten. Other texts are shown there once the last line is kQuietSeconds old.
+  static constexpr double kQuietSeconds = 5;
   void show(const std::string& text, bool is_logged);
   // A line that stays.
   void print(const std::string& line);
@@ -44,6 +49,8 @@ class ProgressLine {
   std::FILE* out_;
   TerminalStyle style_;
   bool use_colour_;
+  std::unique_ptr<Clock> clock_;
+  double last_line_s_;
   bool is_open_ = false;
 };
 

@@ -45,6 +45,9 @@ JsonObject& JsonObject::add(std::string_view key, const JsonObject& value) {
 JsonObject& JsonObject::add(std::string_view key, const std::vector<int64_t>& values) {
   return add_text(key, dump(nlohmann::ordered_json(values)));
 }
+JsonObject& JsonObject::add(std::string_view key, const std::vector<std::string>& values) {
+  return add_text(key, dump(nlohmann::ordered_json(values)));
+}
 
 std::string JsonObject::line() const { return '{' + members_ + '}'; }
 

@@ -20,6 +20,7 @@ class JsonObject {
   JsonObject& add(std::string_view key, bool value);
   JsonObject& add(std::string_view key, const JsonObject& value);
   JsonObject& add(std::string_view key, const std::vector<int64_t>& values);
+  JsonObject& add(std::string_view key, const std::vector<std::string>& values);
 
   std::string line() const;    // {"step":1,"loss":2.5}, without line break
   std::string pretty() const;  // indented by two, with a final line break

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <map>
 #include <memory>
 
 #include "src/base/bytes.h"
@@ -93,16 +95,61 @@ TEST_F(CorpusTest, SplitsAreDisjointAndFollowTheTextAlone) {
   EXPECT_EQ(val.splits[1].documents, all.splits[1].documents);
 }
 
+// Every file of a run, by name.
+std::map<std::string, Bytes> read_folder(const std::filesystem::path& folder) {
+  std::map<std::string, Bytes> files;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    files[entry.path().filename()] = read_file(entry.path());
+  }
+  return files;
+}
+
 TEST_F(CorpusTest, BytesDoNotDependOnTheNumberOfThreads) {
-  const TokenizeOptions options = make_options(folder_.write("c.jsonl", make_jsonl(3, 100)));
+  // Several batches at any number of threads; documents of very different lengths, some blank, some
+  // changed by normalisation; shards that documents straddle.
+  std::string lines;
+  for (uint64_t i = 0; i < 10; ++i) {
+    lines += "{\"text\": \" \"}\n{\"text\": \"two  spaces " + std::to_string(i) + "\"}\n";
+    lines += make_jsonl(3 + i, 20) + "{\"text\": \"" + make_prose(i, 100) + "\"}\n";
+  }
+  TokenizeOptions options = make_options(folder_.write("c.jsonl", lines));
+  options.shard_tokens = 10'000;
+  options.batch_bytes = 3'000;
+  ASSERT_GT(lines.size(), 5u * 5 * 3'000);
   const int threads = thread_count();
-  set_thread_count(1);
-  tokenize_corpus(options);
-  const Bytes one = read_file(folder_ / "shards/corpus_train_000000.bin");
-  set_thread_count(3);
-  tokenize_corpus(options);
+  std::map<std::string, Bytes> one;
+  for (const int count : {1, 2, 5}) {
+    set_thread_count(count);
+    tokenize_corpus(options);
+    const std::map<std::string, Bytes> files = read_folder(folder_ / "shards");
+    if (count == 1) one = files;
+    EXPECT_GT(files.size(), 4u);
+    EXPECT_TRUE(files == one) << count << " threads";
+  }
   set_thread_count(threads);
-  EXPECT_EQ(read_file(folder_ / "shards/corpus_train_000000.bin"), one);
+}
+
+TEST_F(CorpusTest, ProgressReachesTheEndOfTheInput) {
+  TokenizeOptions options = make_options(folder_.write("c.jsonl", make_jsonl(3, 100)));
+  CorpusProgress last;
+  options.progress = [&](const CorpusProgress& done) {
+    EXPECT_GE(done.documents, last.documents);
+    EXPECT_GE(done.share, last.share);
+    last = done;
+  };
+  const TokenizeSummary summary = tokenize_corpus(options);
+  EXPECT_EQ(last.documents, 100);
+  EXPECT_EQ(last.text_bytes, summary.splits[0].text_bytes + summary.splits[1].text_bytes);
+  EXPECT_EQ(last.share, 1.0);
+}
+
+TEST_F(CorpusTest, TheFirstBadDocumentIsTheOneReported) {
+  const auto path =
+      folder_.write("c.jsonl", make_jsonl(3, 10) + "{\"body\": 1}\n" + make_jsonl(4, 10) + "{\n");
+  EXPECT_TRUE(says(catch_error([&] { tokenize_corpus(make_options(path)); }), "line 11"));
+  const auto blank = folder_.write("b.jsonl", "{\"text\": \" \"}\n");
+  EXPECT_TRUE(
+      says(catch_error([&] { tokenize_corpus(make_options(blank)); }), "no prose in corpus"));
 }
 
 TEST_F(CorpusTest, ChangedAndEmptyDocumentsAreCounted) {

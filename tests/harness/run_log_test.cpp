@@ -292,5 +292,23 @@ TEST(ProgressLine, TerminalLineIsRewrittenAndOthersAreNot) {
   }
 }
 
+TEST(ProgressLine, WithoutATerminalNobodyWaitsLongForALine) {
+  std::FILE* file = std::tmpfile();
+  {
+    auto owned = std::make_unique<ManualClock>();
+    ManualClock& clock = *owned;
+    ProgressLine line(file, TerminalStyle::kPlain, false, std::move(owned));
+    for (int second = 0; second <= 12; ++second) {
+      line.show(std::to_string(second), /*is_logged=*/second == 7);
+      clock.advance_s(1);
+    }
+  }
+  std::rewind(file);
+  char text[64] = {};
+  const size_t size = std::fread(text, 1, sizeof text - 1, file);
+  std::fclose(file);
+  EXPECT_EQ(std::string(text, size), "5\n7\n12\n");
+}
+
 }  // namespace
 }  // namespace pg

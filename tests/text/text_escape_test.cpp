@@ -43,9 +43,11 @@ TEST(JsonObject, KeepsOrderAndEscapes) {
   JsonObject json;
   json.add("b", int64_t{1}).add("a", "x\"\n\xff").add("c", 0.1).add("d", true);
   json.add("e", std::numeric_limits<double>::quiet_NaN()).add("f", JsonObject().add("g", 2.0));
-  EXPECT_EQ(
-      json.line(),
-      "{\"b\":1,\"a\":\"x\\\"\\n\xef\xbf\xbd\",\"c\":0.1,\"d\":true,\"e\":null,\"f\":{\"g\":2.0}}");
+  json.add("h", std::vector<std::string>{"\xff", ""});
+  EXPECT_EQ(json.line(),
+            "{\"b\":1,\"a\":\"x\\\"\\n\xef\xbf\xbd\",\"c\":0.1,\"d\":true,\"e\":null,\"f\":{\"g\":"
+            "2.0},\"h\":["
+            "\"\xef\xbf\xbd\",\"\"]}");
 }
 
 TEST(TextFormat, NumbersReadWell) {

@@ -14,6 +14,7 @@
 #include "src/base/error.h"
 #include "src/data/corpus/encoded_documents.h"
 #include "src/data/token_file.h"
+#include "src/text/json_object.h"
 
 namespace pg {
 namespace {
@@ -96,22 +97,19 @@ class SplitWriter {
   }
 
   void write_manifest(bool complete) const {
-    nlohmann::ordered_json manifest = {
-        {"complete", complete},
-        {"split", summary_.split},
-        {"tokenizer_sha256", tokenizer_sha256_},
-        {"vocab_size", vocab_size_},
-        {"documents", summary_.documents},
-        {"tokens", summary_.tokens},
-        {"text_bytes", summary_.text_bytes},
-        {"target_bytes", summary_.target_bytes},
-        {"normalised_documents", summary_.normalised_documents},
-        {"byte_mismatch_documents", summary_.byte_mismatch_documents},
-        {"shards", nlohmann::ordered_json::array()}};
+    std::vector<std::string> shard_names;
     for (const std::filesystem::path& shard : shards_) {
-      manifest["shards"].push_back(shard.filename().string());
+      shard_names.push_back(shard.filename().string());
     }
-    write_file_atomic(make_manifest_path(folder_, prefix_), manifest.dump(2) + "\n");
+    JsonObject manifest;
+    manifest.add("complete", complete).add("split", summary_.split);
+    manifest.add("tokenizer_sha256", tokenizer_sha256_).add("vocab_size", vocab_size_);
+    manifest.add("documents", summary_.documents).add("tokens", summary_.tokens);
+    manifest.add("text_bytes", summary_.text_bytes).add("target_bytes", summary_.target_bytes);
+    manifest.add("normalised_documents", summary_.normalised_documents);
+    manifest.add("byte_mismatch_documents", summary_.byte_mismatch_documents);
+    manifest.add("shards", shard_names);
+    write_file_atomic(make_manifest_path(folder_, prefix_), manifest.pretty());
   }
 
   std::filesystem::path folder_;
@@ -179,12 +177,11 @@ TokenizeSummary tokenize_corpus(const TokenizeOptions& options) {
     writers.emplace_back(options, "train", tokenizer);
     writers.emplace_back(options, "val", tokenizer);
   }
-  encode_documents(
+  TokenizeSummary summary;
+  summary.empty_documents = encode_documents(
       reader, tokenizer, options.val_every,
       [&](const EncodedDocument& document) { writers[document.is_val ? 1 : 0].add(document); },
-      options.progress);
-  TokenizeSummary summary;
-  summary.empty_documents = reader.empty_documents();
+      options.progress, options.batch_bytes);
   for (SplitWriter& writer : writers) {
     writer.finish();
     summary.splits.push_back(writer.summary());

@@ -16,8 +16,18 @@
 
 namespace pg {
 
-// Called now and then with the documents and text bytes done so far.
-using CorpusProgress = std::function<void(int64_t documents, int64_t text_bytes)>;
+// How far a pass over a corpus is.
+struct CorpusProgress {
+  int64_t documents = 0;
+  int64_t text_bytes = 0;
+  double share = 0;  // of the input that has been read, 0 to 1
+};
+// Called now and then.
+using CorpusProgressFn = std::function<void(const CorpusProgress&)>;
+
+// Text a thread takes on at once: some seconds of work, several of the longest documents that a
+// folder gives, and what bounds the memory.
+inline constexpr int64_t kBatchBytes = int64_t{4} << 20;
 
 struct TokenizeOptions {
   std::filesystem::path input;
@@ -28,7 +38,8 @@ struct TokenizeOptions {
       20;  // a document is in val when sha256(text) mod val_every is 0; 0: all go to `split`
   std::string split = "train";         // where all documents go when val_every is 0
   int64_t shard_tokens = 100'000'000;  // tokens a shard holds at most
-  CorpusProgress progress;
+  int64_t batch_bytes = kBatchBytes;
+  CorpusProgressFn progress;
 };
 
 struct SplitSummary {
@@ -67,7 +78,7 @@ struct CorpusInfoOptions {
   std::string train;
   std::string val;  // may be empty: no figures on val and on overlap
   std::filesystem::path tokenizer;
-  CorpusProgress progress;
+  CorpusProgressFn progress;
 };
 
 struct CorpusInfo {

@@ -18,7 +18,7 @@ using Visit = std::function<void(const EncodedDocument&)>;
 // Documents of shards, decoded. Their text is the normalised one, so only ids, bytes and shingles
 // mean something.
 void visit_shards(const std::string& shards, const Tokenizer& tokenizer, const Visit& visit,
-                  const CorpusProgress& progress) {
+                  const CorpusProgressFn& progress) {
   check_tokenizer_of_shards(shards, tokenizer.sha256());
   const TokenStream stream = TokenStream::open(shards, tokenizer.vocab_size());
   constexpr int64_t kReadTokens = int64_t{1} << 20;
@@ -40,13 +40,16 @@ void visit_shards(const std::string& shards, const Tokenizer& tokenizer, const V
       if (id == kBosId) finish_document();
       document.ids.push_back(id);
     }
-    if (progress) progress(documents, text_bytes);
+    if (progress) {
+      const auto read = static_cast<double>(at) + static_cast<double>(piece.size());
+      progress({documents, text_bytes, read / static_cast<double>(stream.size())});
+    }
   }
   finish_document();
 }
 
 void visit_corpus(const std::string& corpus, const Tokenizer& tokenizer, const Visit& visit,
-                  const CorpusProgress& progress) {
+                  const CorpusProgressFn& progress) {
   if (corpus.ends_with(".bin")) {
     visit_shards(corpus, tokenizer, visit, progress);
     return;

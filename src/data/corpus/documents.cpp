@@ -20,10 +20,6 @@ constexpr size_t kLoneFilePieceBytes = size_t{1} << 14;  // about the length of 
 constexpr size_t kGaplessPieces =
     4;  // pieces after which any line's end will do, for text without blank lines
 
-bool is_blank(std::string_view text) {
-  return text.find_first_not_of(" \t\r\n\v\f") == std::string_view::npos;
-}
-
 std::vector<std::filesystem::path> list_text_files(const std::filesystem::path& folder) {
   std::vector<std::filesystem::path> files;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
@@ -36,6 +32,10 @@ std::vector<std::filesystem::path> list_text_files(const std::filesystem::path& 
 }
 
 }  // namespace
+
+bool is_blank(std::string_view text) {
+  return text.find_first_not_of(" \t\r\n\v\f") == std::string_view::npos;
+}
 
 DocumentReader::DocumentReader(const std::filesystem::path& input) : input_(input) {
   std::error_code error;
@@ -69,24 +69,52 @@ DocumentReader::DocumentReader(const std::filesystem::path& input) : input_(inpu
 }
 
 bool DocumentReader::next(std::string& text) {
-  while (is_jsonl_ ? read_jsonl(text) : read_text(text)) {
+  RawDocument raw;
+  while (read(raw)) {
+    text = parse(std::move(raw));
     if (!is_blank(text)) {
       ++documents_;
       return true;
     }
     ++empty_documents_;
   }
-  if (documents_ == 0) {
-    throw Error(
-        fmt::format("no prose in corpus: \"{}\" holds no text; give documents with text in them",
-                    input_.string()));
-  }
+  if (documents_ == 0) fail_without_text();
   return false;
 }
 
-void DocumentReader::fail(std::string_view what, std::string_view advice) const {
-  throw Error(fmt::format("{}: \"{}\" line {}; {}", what, files_[next_file_ - 1].string(),
-                          line_number_, advice));
+bool DocumentReader::read(RawDocument& raw) {
+  return is_jsonl_ ? read_json_line(raw) : read_text(raw);
+}
+
+std::string DocumentReader::parse(RawDocument raw) const {
+  const size_t bad = find_invalid_utf8(raw.text);
+  if (bad != raw.text.size()) {
+    const auto at = raw.text.begin() + static_cast<std::ptrdiff_t>(bad);
+    fail("invalid UTF-8", raw.file, raw.line + std::count(raw.text.begin(), at, '\n'),
+         "convert the text to UTF-8, for example with iconv");
+  }
+  if (!is_jsonl_) return std::move(raw.text);
+  const nlohmann::json document =
+      nlohmann::json::parse(raw.text, nullptr, /*allow_exceptions=*/false);
+  if (document.is_discarded()) {
+    fail("invalid JSON", raw.file, raw.line, "write one JSON object a line");
+  }
+  const auto field = document.is_object() ? document.find("text") : document.end();
+  if (!document.is_object() || field == document.end() || !field->is_string()) {
+    fail("no \"text\" in JSON line", raw.file, raw.line, "write lines such as {\"text\": \"...\"}");
+  }
+  return field->get<std::string>();
+}
+
+void DocumentReader::fail_without_text() const {
+  throw Error(
+      fmt::format("no prose in corpus: \"{}\" holds no text; give documents with text in them",
+                  input_.string()));
+}
+
+void DocumentReader::fail(std::string_view what, size_t file, int64_t line,
+                          std::string_view advice) const {
+  throw Error(fmt::format("{}: \"{}\" line {}; {}", what, files_[file].string(), line, advice));
 }
 
 bool DocumentReader::open_next() {
@@ -104,43 +132,38 @@ bool DocumentReader::open_next() {
 // A line of the current file without its end; false at the file's end.
 bool DocumentReader::next_line(std::string& line) {
   if (!file_.is_open() || !std::getline(file_, line)) {
-    if (file_.is_open() && file_.bad()) fail("cannot read corpus file", "check the disk");
+    if (file_.is_open() && file_.bad()) {
+      fail("cannot read corpus file", next_file_ - 1, line_number_, "check the disk");
+    }
     file_.close();
     return false;
   }
   ++line_number_;
+  read_bytes_ += static_cast<int64_t>(line.size()) + 1;
   constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
   if (line_number_ == 1 && line.starts_with(kByteOrderMark)) line.erase(0, kByteOrderMark.size());
   if (line.ends_with('\r')) line.pop_back();
-  if (find_invalid_utf8(line) != line.size()) {
-    fail("invalid UTF-8", "convert the text to UTF-8, for example with iconv");
-  }
   return true;
 }
 
-bool DocumentReader::read_jsonl(std::string& text) {
+bool DocumentReader::read_json_line(RawDocument& raw) {
   if (next_file_ == 0) open_next();
-  std::string line;
-  while (next_line(line)) {
-    if (is_blank(line)) continue;
-    const nlohmann::json document =
-        nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (document.is_discarded()) fail("invalid JSON", "write one JSON object a line");
-    const auto field = document.is_object() ? document.find("text") : document.end();
-    if (!document.is_object() || field == document.end() || !field->is_string()) {
-      fail("no \"text\" in JSON line", "write lines such as {\"text\": \"...\"}");
-    }
-    text = field->get<std::string>();
-    return true;
-  }
-  return false;
+  do {
+    if (!next_line(raw.text)) return false;
+  } while (is_blank(raw.text));
+  raw.file = next_file_ - 1;
+  raw.line = line_number_;
+  return true;
 }
 
-bool DocumentReader::read_text(std::string& text) {
+bool DocumentReader::read_text(RawDocument& raw) {
+  std::string& text = raw.text;
   text.clear();
   std::string line;
   do {
     if (!file_.is_open() && !open_next()) return false;
+    raw.file = next_file_ - 1;
+    raw.line = line_number_ + 1;
     while (next_line(line)) {
       text += line;
       text += '\n';

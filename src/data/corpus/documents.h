@@ -1,9 +1,10 @@
 // Documents of a text corpus, one after the other, so that a corpus of any size needs the memory of
 // one document.
-//   folder       every .txt file below it, in the order of their paths; each is one document (above
-//   1 MiB, several) one .txt     documents of about 16 KiB, cut at blank lines: a single one could
-//   not be split into train and val .jsonl       one JSON object a line, whose "text" is the
-//   document
+//   folder    every .txt file below it, in the order of their paths; each is one document (above
+//             1 MiB, several)
+//   one .txt  documents of about 16 KiB, cut at blank lines: a single one could not be split into
+//             train and val
+//   .jsonl    one JSON object a line, whose "text" is the document
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -14,6 +15,13 @@
 
 namespace pg {
 
+// A document as it lies in its file, unchecked: its text, or the JSON line that holds it.
+struct RawDocument {
+  std::string text;
+  size_t file = 0;
+  int64_t line = 0;  // number of its first line in the file
+};
+
 class DocumentReader {
  public:
   // Throws Error when the input is missing, of another kind, or a folder without .txt files.
@@ -23,15 +31,23 @@ class DocumentReader {
   // for invalid UTF-8 or JSON, and when the whole input held no text.
   bool next(std::string& text);
 
-  int64_t empty_documents() const { return empty_documents_; }  // passed over so far
+  // The same in two steps, for those who parse on many threads: read() in order, then parse() where
+  // it suits; parsed documents that are blank are to be passed over.
+  bool read(RawDocument& raw);
+  std::string parse(RawDocument raw) const;
+  [[noreturn]] void fail_without_text() const;
+
+  int64_t empty_documents() const { return empty_documents_; }  // next() passed over so far
   int64_t input_bytes() const { return input_bytes_; }          // size of all files
+  int64_t read_bytes() const { return read_bytes_; }            // of them, read so far
 
  private:
-  bool read_jsonl(std::string& text);
-  bool read_text(std::string& text);
+  bool read_json_line(RawDocument& raw);
+  bool read_text(RawDocument& raw);
   bool next_line(std::string& line);
   bool open_next();
-  [[noreturn]] void fail(std::string_view what, std::string_view advice) const;
+  [[noreturn]] void fail(std::string_view what, size_t file, int64_t line,
+                         std::string_view advice) const;
 
   std::vector<std::filesystem::path> files_;
   size_t next_file_ = 0;
@@ -42,7 +58,11 @@ class DocumentReader {
   int64_t documents_ = 0;
   int64_t empty_documents_ = 0;
   int64_t input_bytes_ = 0;
+  int64_t read_bytes_ = 0;
   std::filesystem::path input_;
 };
+
+// No letter, digit or sign in it.
+bool is_blank(std::string_view text);
 
 }  // namespace pg

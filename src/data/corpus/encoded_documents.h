@@ -21,10 +21,11 @@ struct EncodedDocument {
   bool is_val = false;             // by sha256(text) mod val_every
 };
 
-// Calls visit for every document in order, on the calling thread. val_every 0: none is val.
-void encode_documents(DocumentReader& reader, const Tokenizer& tokenizer, int64_t val_every,
-                      const std::function<void(const EncodedDocument&)>& visit,
-                      const CorpusProgress& progress);
+// Calls visit for every document that is not blank, in order, on the calling thread; gives the
+// number of blank ones. val_every 0: none is val. Throws what DocumentReader throws.
+int64_t encode_documents(DocumentReader& reader, const Tokenizer& tokenizer, int64_t val_every,
+                         const std::function<void(const EncodedDocument&)>& visit,
+                         const CorpusProgressFn& progress, int64_t batch_bytes = kBatchBytes);
 
 // Fills text and target_bytes of a document whose ids came from a shard.
 void account_document(const Tokenizer& tokenizer, EncodedDocument& document);
