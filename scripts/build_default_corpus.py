@@ -5,7 +5,7 @@ Every Debian or Ubuntu machine can fetch the same text from its own mirror, so a
 account and no download from a stranger. Packages are fetched with apt-get (no root, nothing is
 installed), unpacked, stripped of markup, code and tables (corpus_sources.py), and written as
 OUT/train.jsonl, OUT/val.jsonl (one {"text", "source", "key"} a line) and OUT/manifest.json.
-The same packages give the same bytes.
+The same packages give the same bytes, for any number of cores.
 
 A document is in val when sha256(key) mod 20 is 0. The key names a page, a chapter or a block of a
 file, so parts of one page never stand on both sides; and a paragraph is kept only once in the whole
@@ -16,11 +16,13 @@ import collections
 import glob
 import hashlib
 import json
+import multiprocessing
 import os
 import re
 import subprocess
 import sys
 import tempfile
+import time
 
 import corpus_sources
 
@@ -31,14 +33,14 @@ UNIQUE_CHARS = 30  # shorter paragraphs may repeat: chapter titles, short answer
 MIN_BYTES = 15_000_000  # less means that a package changed its layout
 
 # names: one a release of Debian or Ubuntu; the first that apt knows is taken.
-Package = collections.namedtuple("Package", "names reader")
+Package = collections.namedtuple("Package", "names source")
 PACKAGES = [
-    Package(["r-cran-janeaustenr"], corpus_sources.read_austen),
-    Package(["fortunes"], corpus_sources.read_fortunes),
-    Package(["perl-doc"], corpus_sources.read_perl),
-    Package(["dict-foldoc"], corpus_sources.read_dictionary),
-    Package([f"postgresql-doc-{v}" for v in (15, 17, 16, 14)], corpus_sources.read_postgresql),
-    Package([f"python3.{v}-doc" for v in (11, 13, 12, 10, 14)], corpus_sources.read_python),
+    Package(["r-cran-janeaustenr"], corpus_sources.AUSTEN),
+    Package(["fortunes"], corpus_sources.FORTUNES),
+    Package(["perl-doc"], corpus_sources.PERL),
+    Package(["dict-foldoc"], corpus_sources.DICTIONARY),
+    Package([f"postgresql-doc-{v}" for v in (15, 17, 16, 14)], corpus_sources.POSTGRESQL),
+    Package([f"python3.{v}-doc" for v in (11, 13, 12, 10, 14)], corpus_sources.PYTHON),
 ]
 
 
@@ -79,16 +81,24 @@ def locate_debs(args, scratch):
         if not deb and args.debs:
             sys.exit(f'no package in folder: "{package.names[0]}_*.deb" is not in "{args.debs}"; '
                      f'fetch it with "apt-get download {package.names[0]}"')
+        if not deb:
+            print(f"downloading {package.names[0]}", file=sys.stderr, flush=True)
         debs.append(deb or fetch_package(package.names, folder))
     return debs
 
 
+def mark_paragraph(paragraph):
+    """What two paragraphs share when their letters are the same; None for those that may repeat."""
+    if len(paragraph) < UNIQUE_CHARS:
+        return None
+    letters = re.sub(r"[^a-z]", "", paragraph.lower())
+    return hashlib.sha256(letters.encode()).digest()
+
+
 def keep_new(paragraphs, seen):
-    """Leaves out long paragraphs that stood anywhere before, by their letters alone."""
-    for paragraph in paragraphs:
-        if len(paragraph) >= UNIQUE_CHARS:
-            letters = re.sub(r"[^a-z]", "", paragraph.lower())
-            mark = hashlib.sha256(letters.encode()).digest()
+    """Leaves out (paragraph, mark) whose mark stood anywhere before."""
+    for paragraph, mark in paragraphs:
+        if mark:
             if mark in seen:
                 continue
             seen.add(mark)
@@ -115,22 +125,62 @@ def compute_sha256(path):
         return hashlib.sha256(file.read()).hexdigest()
 
 
+def unpack_deb(job):
+    deb, root = job
+    os.makedirs(root)
+    subprocess.run(["dpkg-deb", "-x", deb, root], check=True)
+
+
+def read_part(job):
+    """What one part of a package gives: a list of (key, [(paragraph, mark)])."""
+    package, root, part = job
+    return [(key, [(p, mark_paragraph(p)) for p in paragraphs])
+            for key, paragraphs in PACKAGES[package].source.read_part(root, part)]
+
+
+class Progress:
+    """On a terminal one line that is rewritten, elsewhere a line every few seconds."""
+
+    QUIET_S = 5
+
+    def __init__(self):
+        self.last_s = self.start_s = time.monotonic()
+
+    def show(self, text, is_last=False):
+        if sys.stderr.isatty():
+            print(f"\r{text}\x1b[K", end="\n" if is_last else "", file=sys.stderr, flush=True)
+        elif is_last or time.monotonic() - self.last_s >= self.QUIET_S:
+            self.last_s = time.monotonic()
+            print(text, file=sys.stderr, flush=True)
+
+
 def read_packages(debs, scratch):
-    """All documents, and what each package gave."""
+    """All documents, and what each package gave. Parts are read on all cores; what a paragraph stood
+    in before is decided here, in their order."""
     documents, report, seen = [], {}, set()
-    for package, deb in zip(PACKAGES, debs):
-        root = os.path.join(scratch, "unpacked", package.names[0]) + "/"
-        os.makedirs(root)
-        subprocess.run(["dpkg-deb", "-x", deb, root], check=True)
-        source = os.path.basename(deb).split("_")[0]
-        before = len(documents)
-        for key, paragraphs in package.reader(root):
-            for text in cut_pieces(keep_new(paragraphs, seen)):
-                if len(text) >= MIN_DOCUMENT_CHARS:
-                    documents.append({"text": text, "source": source, "key": key})
-        report[source] = {"deb": os.path.basename(deb), "deb_sha256": compute_sha256(deb),
-                          "documents": len(documents) - before,
-                          "text_bytes": count_bytes(documents[before:])}
+    roots = [os.path.join(scratch, "unpacked", p.names[0]) + "/" for p in PACKAGES]
+    progress = Progress()
+    with multiprocessing.Pool(len(os.sched_getaffinity(0))) as pool:
+        pool.map(unpack_deb, zip(debs, roots), chunksize=1)
+        jobs = [(i, root, part) for i, root in enumerate(roots)
+                for part in PACKAGES[i].source.list_parts(root)]
+        counts = [[0, 0] for _ in PACKAGES]  # documents, bytes
+        for done, (job, read) in enumerate(zip(jobs, pool.imap(read_part, jobs, chunksize=4)), 1):
+            source = os.path.basename(debs[job[0]]).split("_")[0]
+            for key, paragraphs in read:
+                for text in cut_pieces(keep_new(paragraphs, seen)):
+                    if len(text) >= MIN_DOCUMENT_CHARS:
+                        documents.append({"text": text, "source": source, "key": key})
+                        counts[job[0]][0] += 1
+                        counts[job[0]][1] += len(text.encode())
+            megabytes = sum(c[1] for c in counts) / 1e6
+            progress.show(f"{done} of {len(jobs)} pages read, {len(documents)} documents, "
+                          f"{megabytes:.1f} MB, {time.monotonic() - progress.start_s:.0f} s",
+                          is_last=done == len(jobs))
+    for deb, (number, size) in zip(debs, counts):
+        report[os.path.basename(deb).split("_")[0]] = {
+            "deb": os.path.basename(deb), "deb_sha256": compute_sha256(deb),
+            "documents": number, "text_bytes": size}
     return documents, report
 
 

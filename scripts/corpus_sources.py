@@ -1,11 +1,14 @@
-"""English prose out of the files of some Debian packages: one reader a package.
+"""English prose out of the files of some Debian packages: one source a package.
 
-A reader takes the folder a package was unpacked in and yields (key, paragraphs); the key names the
-page, chapter or block. Manuals are full of code, tables, options and names, which a small model
+A source lists the parts of the folder a package was unpacked in (mostly its files), and reads one
+part into (key, paragraphs); the key names the page, chapter or block. Parts are independent, so that
+they can be read on all cores. Manuals are full of code, tables, options and names, which a small model
 would spend its capacity on, so is_prose is strict: it keeps whole sentences only, and of them those
 made of words.
 """
 import bz2
+import collections
+import functools
 import glob
 import gzip
 import html.parser
@@ -85,29 +88,41 @@ class ParagraphParser(html.parser.HTMLParser):
 CHANGE_NOTE = re.compile(r"(Changed|New|Added|Deprecated) (in|since) version")
 
 
-def read_html_folder(root, pattern, skipped_page, source):
-    for path in sorted(glob.glob(os.path.join(root, pattern), recursive=True)):
-        page = path[len(root):].split("/html/", 1)[-1]
-        if re.search(skipped_page, page):
-            continue
-        parser = ParagraphParser()
-        parser.feed(read_text(path))
-        parser.close()
-        paragraphs = [p for p in parser.paragraphs if is_prose(p) and not CHANGE_NOTE.match(p)]
-        yield f"{source}/{page}", paragraphs
+# list_parts(root) -> parts in a fixed order; read_part(root, part) yields (key, paragraphs).
+Source = collections.namedtuple("Source", "list_parts read_part")
 
 
-def read_postgresql(root):
-    # Release notes are lists of changes, and the copyright page stands on every site.
-    skipped = r"^(bookindex|index|release|legalnotice|biblio|contrib-prog|features|sql-keyw|acro)"
-    pages = "usr/share/doc/postgresql-doc-*/html/*.html"
-    return read_html_folder(root, pages, skipped, "postgresql")
+def list_files(root, pattern):
+    return sorted(glob.glob(os.path.join(root, pattern), recursive=True))
 
 
-def read_python(root):
-    skipped = (r"^(genindex|contents|search|py-modindex|license|copyright|about|bugs|download"
-               r"|index|_)|changelog")
-    return read_html_folder(root, "usr/share/doc/python3*/html/**/*.html", skipped, "python")
+def make_html_source(pattern, skipped_page, source):
+    return Source(functools.partial(list_files, pattern=pattern),
+                  functools.partial(read_html, skipped_page=skipped_page, source=source))
+
+
+def read_html(root, path, skipped_page, source):
+    page = path[len(root):].split("/html/", 1)[-1]
+    if re.search(skipped_page, page):
+        return
+    parser = ParagraphParser()
+    parser.feed(read_text(path))
+    parser.close()
+    paragraphs = [p for p in parser.paragraphs if is_prose(p) and not CHANGE_NOTE.match(p)]
+    yield f"{source}/{page}", paragraphs
+
+
+# Release notes are lists of changes, and the copyright page stands on every site.
+POSTGRESQL = make_html_source(
+    "usr/share/doc/postgresql-doc-*/html/*.html",
+    r"^(bookindex|index|release|legalnotice|biblio|contrib-prog|features|sql-keyw|acro)",
+    "postgresql")
+
+PYTHON = make_html_source(
+    "usr/share/doc/python3*/html/**/*.html",
+    r"^(genindex|contents|search|py-modindex|license|copyright|about|bugs|download|index|_)"
+    r"|changelog",
+    "python")
 
 
 class RDataReader:
@@ -181,23 +196,31 @@ def unpack_r_block(block):
     return zlib.decompress(block[4:])
 
 
-def read_austen(root):
-    stem = os.path.join(root, "usr/lib/R/site-library/janeaustenr/data/Rdata")
-    with open(stem + ".rdx", "rb") as file:
+AUSTEN_STEM = "usr/lib/R/site-library/janeaustenr/data/Rdata"
+
+
+def list_books(root):
+    with open(os.path.join(root, AUSTEN_STEM + ".rdx"), "rb") as file:
         index, attributes = RDataReader(zlib.decompress(file.read(), 47)).read_item()
     where, names = index[attributes["names"].index("variables")]
-    with open(stem + ".rdb", "rb") as file:
-        database = file.read()
-    for name, (offset, size) in sorted(zip(names["names"], where)):
-        book = RDataReader(unpack_r_block(database[offset:offset + size])).read_item()
-        if not isinstance(book, list):
-            continue
-        chapters = re.split(r"\n(?=(?:CHAPTER|Chapter|VOLUME)\b)", "\n".join(book))
-        for number, chapter in enumerate(chapters):
-            text = chapter.replace("_", "")  # marks of italics
-            paragraphs = [squeeze(p) for p in re.split(r"\n\s*\n", text) if p.strip()]
-            yield f"austen/{name}/{number}", paragraphs
+    return sorted(zip(names["names"], where))
 
+
+def read_book(root, part):
+    name, (offset, size) = part
+    with open(os.path.join(root, AUSTEN_STEM + ".rdb"), "rb") as file:
+        file.seek(offset)
+        book = RDataReader(unpack_r_block(file.read(size))).read_item()
+    if not isinstance(book, list):
+        return
+    chapters = re.split(r"\n(?=(?:CHAPTER|Chapter|VOLUME)\b)", "\n".join(book))
+    for number, chapter in enumerate(chapters):
+        text = chapter.replace("_", "")  # marks of italics
+        paragraphs = [squeeze(p) for p in re.split(r"\n\s*\n", text) if p.strip()]
+        yield f"austen/{name}/{number}", paragraphs
+
+
+AUSTEN = Source(list_books, read_book)
 
 # Left out: pictures, chats, nonsense, verse, and jokes at the expense of people.
 SKIPPED_FORTUNES = {"ascii-art", "debian", "drugs", "ethnic", "knghtbrd", "love", "men-women",
@@ -212,16 +235,18 @@ def is_saying(text):
     return len(text) >= 40 and letters >= 0.88 * len(text) and not has_marks
 
 
-def read_fortunes(root):
-    for path in sorted(glob.glob(os.path.join(root, "usr/share/games/fortunes/*"))):
-        name = os.path.basename(path)
-        if "." in name or os.path.islink(path) or name in SKIPPED_FORTUNES:
-            continue
-        text = re.sub(r".\x08", "", read_text(path))  # overstriking
-        sayings = [s for s in map(squeeze, text.split("\n%\n")) if is_saying(s)]
-        for first in range(0, len(sayings), FORTUNES_PER_DOCUMENT):
-            yield f"fortunes/{name}/{first}", sayings[first:first + FORTUNES_PER_DOCUMENT]
+def read_fortunes(root, path):
+    name = os.path.basename(path)
+    if "." in name or os.path.islink(path) or name in SKIPPED_FORTUNES:
+        return
+    text = re.sub(r".\x08", "", read_text(path))  # overstriking
+    sayings = [s for s in map(squeeze, text.split("\n%\n")) if is_saying(s)]
+    for first in range(0, len(sayings), FORTUNES_PER_DOCUMENT):
+        yield f"fortunes/{name}/{first}", sayings[first:first + FORTUNES_PER_DOCUMENT]
 
+
+FORTUNES = Source(functools.partial(list_files, pattern="usr/share/games/fortunes/*"),
+                  read_fortunes)
 
 POD_ESCAPES = {"lt": "<", "gt": ">", "sol": "/", "verbar": "|", "eacute": "\u00e9"}
 
@@ -237,17 +262,18 @@ def strip_pod(text):
     return squeeze(text)
 
 
-def read_perl(root):
-    for path in sorted(glob.glob(os.path.join(root, "usr/share/perl/**/*.pod"), recursive=True)):
-        name = os.path.basename(path)
-        if name == "perltoc.pod":  # a table of contents
-            continue
-        blocks = re.split(r"\n\s*\n", read_text(path))
-        # Code is indented, commands start with "=".
-        paragraphs = [strip_pod(b) for b in blocks if b and b[0] not in " \t="]
-        kept = [p for p in paragraphs if is_prose(p) and "upgraded from version" not in p]
-        yield f"perl/{name}", kept
+def read_pod(root, path):
+    name = os.path.basename(path)
+    if name == "perltoc.pod":  # a table of contents
+        return
+    blocks = re.split(r"\n\s*\n", read_text(path))
+    # Code is indented, commands start with "=".
+    paragraphs = [strip_pod(b) for b in blocks if b and b[0] not in " \t="]
+    kept = [p for p in paragraphs if is_prose(p) and "upgraded from version" not in p]
+    yield f"perl/{name}", kept
 
+
+PERL = Source(functools.partial(list_files, pattern="usr/share/perl/**/*.pod"), read_pod)
 
 ENTRIES_PER_DOCUMENT = 12
 
@@ -259,9 +285,9 @@ def strip_entry(block):
     return re.sub(r" ?\(\d{4}-\d\d-\d\d\)$", "", text)
 
 
-def read_dictionary(root):
+def read_dictionary(root, path):
     """FOLDOC: a headword at the margin, then indented paragraphs."""
-    text = read_text(os.path.join(root, "usr/share/dictd/foldoc.dict.dz"))
+    text = read_text(path)
     entries, headword = [], ""
     for block in re.split(r"\n\s*\n", text):
         if block.strip() and not block[0].isspace():
@@ -274,3 +300,7 @@ def read_dictionary(root):
     entries = [e for e in entries if e][1:]  # the first describes the dictionary itself
     for first in range(0, len(entries), ENTRIES_PER_DOCUMENT):
         yield f"foldoc/{first}", [p for e in entries[first:first + ENTRIES_PER_DOCUMENT] for p in e]
+
+
+DICTIONARY = Source(functools.partial(list_files, pattern="usr/share/dictd/foldoc.dict.dz"),
+                    read_dictionary)
