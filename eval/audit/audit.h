@@ -51,7 +51,7 @@ struct AuditSubject {
 struct AuditOptions {
   uint64_t seed = 1;
   int64_t cuts = 6;             // V1: suffixes replaced
-  int64_t substitutions = 6;    // V2: targets replaced ...
+  int64_t substitutions = 6;    // V2: targets whose token is replaced ...
   int64_t substitutes = 3;      // ... by so many others each
   int64_t random_tokens = 0;    // V5; 0: as many as the text has
   int64_t decoder_views = 64;   // V9: targets priced with what a decoder has, over the whole text

@@ -67,7 +67,7 @@ ProbeResult probe_target_substitution(AuditRunner& runner) {
   return make_result(
       "V2", kName, changed == 0,
       changed == 0
-          ? fmt::format("{} replaced targets leave their own distribution bitwise unchanged", runs)
+          ? fmt::format("{} replaced tokens leave their own distribution bitwise unchanged", runs)
           : fmt::format("another token at target {} changes its own distribution", first_target),
       {{"substitutions", static_cast<double>(runs)},
        {"distributions_changed", static_cast<double>(changed)}});

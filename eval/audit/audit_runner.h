@@ -49,7 +49,7 @@ struct TraceOptions {
   bool ask_twice = false;   // open_chunk and predict are called twice, the answers compared
   int64_t hash_every = 0;   // 0: no state hashes
   int64_t stop_after = 0;   // last target wanted; 0: all
-  // Given each distribution before its target is looked at; may fill in the target (decoding).
+  // Given each distribution before its target is looked at; may fill in its token (decoding).
   std::function<void(int64_t target, const TokenDistribution&, std::span<int32_t> memory)>
       on_vector = {};
 };

@@ -14,7 +14,7 @@ TrainingRows::TrainingRows(const ModelConfig& model, Weights& weights, int64_t r
     : weights_(&weights),
       plan_(model, weights, rows, context, PlanMode::kTrain),
       ids_(static_cast<size_t>(rows * context)),
-      targets_(static_cast<size_t>(rows * context)),
+      next_ids_(static_cast<size_t>(rows * context)),
       squares_(weights.device(), sizeof(double)),
       coefficient_(weights.device(), sizeof(float)) {
   PG_CHECK(weights.gradient_elements() > 0, "nothing to train: the weights have no gradients");
@@ -25,7 +25,7 @@ void TrainingRows::compute_gradient(std::span<const int32_t> tokens,
   const int64_t context = plan_.seq_len();
   PG_CHECK(static_cast<int64_t>(windows.size()) <= rows(), "more windows than rows");
   std::fill(ids_.begin(), ids_.end(), 0);
-  std::fill(targets_.begin(), targets_.end(), -1);
+  std::fill(next_ids_.begin(), next_ids_.end(), -1);
   int64_t counted = 0;
   for (size_t row = 0; row < windows.size(); ++row) {
     const TrainingWindow& w = windows[row];
@@ -35,11 +35,11 @@ void TrainingRows::compute_gradient(std::span<const int32_t> tokens,
     const auto at = static_cast<int64_t>(row) * context;
     std::copy(tokens.begin() + w.begin, tokens.begin() + w.end - 1, ids_.begin() + at);
     std::copy(tokens.begin() + w.first, tokens.begin() + w.end,
-              targets_.begin() + at + w.first - 1 - w.begin);
+              next_ids_.begin() + at + w.first - 1 - w.begin);
     counted += w.end - w.first;
   }
   PG_CHECK(counted > 0, "a training batch without targets");
-  plan_.load(ids_, targets_);
+  plan_.load(ids_, next_ids_);
   // The plan divides by all rows, skipped ones included.
   plan_.run(/*accumulate=*/false,
             static_cast<float>(rows() * context) / static_cast<float>(counted));

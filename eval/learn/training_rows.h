@@ -32,9 +32,10 @@ class TrainingRows {
  private:
   Weights* weights_;
   ModelPlan plan_;
-  std::vector<int32_t> ids_, targets_;  // [rows, context]; a negative target is not counted
-  DeviceBuffer squares_;                // [1] f64
-  DeviceBuffer coefficient_;            // [1] f32
+  std::vector<int32_t> ids_;       // [rows, context]
+  std::vector<int32_t> next_ids_;  // [rows, context] what each predicts; -1: not counted
+  DeviceBuffer squares_;           // [1] f64
+  DeviceBuffer coefficient_;       // [1] f32
 };
 
 // Continues `hash` with device values.

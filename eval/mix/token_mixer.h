@@ -46,8 +46,8 @@ class TokenMixer {
  public:
   virtual ~TokenMixer() = default;
   virtual void predict(const NetworkDistribution& network, MixedDistribution& mixed) = 0;
-  // The target that the last predict() was for. A document's first token (BOS) comes here like any
-  // other.
+  // The token of the target that the last predict() was for. A document's first token (BOS) comes
+  // here like any other.
   virtual void learn(int32_t token) = 0;
   // Of everything that a later predict() depends on.
   virtual uint64_t state_hash() const = 0;

@@ -71,8 +71,8 @@ std::vector<Chunk> NetworkScorer::plan_order(int64_t tokens) const {
 std::vector<Chunk> NetworkScorer::plan_stream_order(int64_t tokens) const {
   std::vector<Chunk> chunks;
   int64_t tail_windows = 0;  // of the last chunk
-  for (const EvalWindow& window : plan_windows(0, {0, tokens - 1}, shape_)) {
-    const int64_t first = first_target(window);
+  for (const EvalWindow& window : plan_windows(0, {1, tokens}, shape_)) {
+    const int64_t first = window.first_target();
     const auto chunk_of = [&](int64_t target) { return (target - 1) / learner_->chunk_targets(); };
     const bool begins =
         chunks.empty() ||
@@ -100,8 +100,8 @@ std::vector<Chunk> NetworkScorer::plan_document_order(int64_t tokens) const {
 
 void NetworkScorer::open_chunk(const Chunk& chunk, std::span<const int32_t> known) {
   known_ = known;
-  const TargetRange range = {chunk.first - 1,
-                             std::min(chunk.end() - 1, static_cast<int64_t>(known.size()))};
+  const TargetRange range = {chunk.first,
+                             std::min(chunk.end(), static_cast<int64_t>(known.size()) + 1)};
   const std::vector<EvalWindow> windows =
       by_document_ ? plan_document_windows(known, range, shape_) : plan_windows(0, range, shape_);
   tail_.clear();
@@ -116,9 +116,9 @@ void NetworkScorer::open_chunk(const Chunk& chunk, std::span<const int32_t> know
 
 void NetworkScorer::predict(int64_t target, TokenDistribution& distribution) {
   const auto at = std::partition_point(windows_.begin(), windows_.end(), [&](const Placed& placed) {
-    return end_target(placed.window) <= target;
+    return placed.window.end_target() <= target;
   });
-  PG_CHECK(at != windows_.end() && first_target(at->window) <= target,
+  PG_CHECK(at != windows_.end() && at->window.first_target() <= target,
            "predict() of a target that the open chunk does not hold");
   distribution.network = at->lane->predict(at->number, target, known_);
   distribution.mixed.count = 0;

@@ -62,7 +62,7 @@ class Scorer {
   // stay where they are until the chunk is closed or opened again.
   virtual void open_chunk(const Chunk& chunk, std::span<const int32_t> known) = 0;
   virtual void predict(int64_t target, TokenDistribution& distribution) = 0;
-  // The target that was just scored.
+  // The token of the target that was just scored.
   virtual void perceive(int64_t target, int32_t token) = 0;
   virtual void close_chunk(const ScoredChunk& scored) = 0;
   // Of everything mutable that a later distribution depends on: weights, adapters, optimizer state,

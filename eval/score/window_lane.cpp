@@ -39,7 +39,7 @@ NetworkDistribution WindowLane::predict(int64_t number, int64_t target,
                                         std::span<const int32_t> known) {
   const int64_t batch = number / rows_;
   if (batch != ready_batch_ || target < ready_from_) run_batch(batch, target, known);
-  const int64_t first = std::max(first_target(windows_[static_cast<size_t>(number)]), ready_from_);
+  const int64_t first = std::max(windows_[static_cast<size_t>(number)].first_target(), ready_from_);
   const auto row = static_cast<size_t>(first_rows_[static_cast<size_t>(number - batch * rows_)] +
                                        target - first);
   const auto vocab = static_cast<size_t>(vocab_);
@@ -60,7 +60,7 @@ void WindowLane::run_batch(int64_t batch, int64_t target, std::span<const int32_
     read_inputs(windows[i], known, std::span(ids_).subspan(i * context, context));
     first_rows_[i] = kept;
     kept +=
-        std::max<int64_t>(0, end_target(windows[i]) - std::max(first_target(windows[i]), target));
+        std::max<int64_t>(0, windows[i].end_target() - std::max(windows[i].first_target(), target));
   }
   plan_.load(ids_, {});
   plan_.run();
@@ -71,13 +71,13 @@ void WindowLane::run_batch(int64_t batch, int64_t target, std::span<const int32_
   entropies_.resize(static_cast<size_t>(kept));
   for (size_t i = 0; i < windows.size(); ++i) {
     const EvalWindow& window = windows[i];
-    const int64_t first = std::max(first_target(window), target);
-    if (first >= end_target(window)) continue;
+    const int64_t first = std::max(window.first_target(), target);
+    if (first >= window.end_target()) continue;
     const int64_t position = first - 1 - window.begin - (context_ - positions_);
     plan_.read_raw_logits(
         static_cast<int64_t>(i) * positions_ + position,
         std::span(logits_).subspan(static_cast<size_t>(first_rows_[i]) * vocab,
-                                   static_cast<size_t>(end_target(window) - first) * vocab));
+                                   static_cast<size_t>(window.end_target() - first) * vocab));
   }
   normalise_logits(logits_, vocab_, softcap_, entropies_);
   ready_batch_ = batch;

@@ -12,10 +12,6 @@
 
 namespace pg {
 
-// The ledger counts a target by its own token, a window by its input: one less.
-constexpr int64_t first_target(const EvalWindow& w) { return w.begin + w.score_from + 1; }
-constexpr int64_t end_target(const EvalWindow& w) { return w.begin + w.length + 1; }
-
 class WindowLane {
  public:
   // `rows` windows a batch; of each only the last `positions` of `context` can be scored.

@@ -26,34 +26,36 @@ void check_window_shape(const WindowShape& shape) {
 
 std::vector<EvalWindow> plan_windows(int64_t origin, TargetRange range, const WindowShape& shape) {
   check_window_shape(shape);
-  PG_CHECK(origin <= range.first, "targets before their text");
+  PG_CHECK(origin < range.first, "targets before their text");
   std::vector<EvalWindow> windows;
   for (int64_t next = range.first; next < range.end;) {
-    const int64_t distance = next - origin;
+    const int64_t input = next - 1, distance = input - origin;
     const int64_t slides =
         distance < shape.context ? 0 : (distance - shape.context) / shape.stride + 1;
     const int64_t begin = origin + slides * shape.stride;
-    const int64_t length = std::min(shape.context, range.end - begin);
-    windows.push_back({.begin = begin, .length = length, .score_from = next - begin});
-    next = begin + length;
+    const int64_t length = std::min(shape.context, range.end - 1 - begin);
+    windows.push_back({.begin = begin, .length = length, .score_from = input - begin});
+    next = windows.back().end_target();
   }
   return windows;
 }
 
 std::vector<EvalWindow> plan_document_windows(std::span<const int32_t> tokens, TargetRange range,
                                               const WindowShape& shape) {
-  PG_CHECK(range.end <= static_cast<int64_t>(tokens.size()), "targets whose inputs are unknown");
+  PG_CHECK(range.end <= static_cast<int64_t>(tokens.size()) + 1,
+           "targets whose inputs are unknown");
   const auto is_start = [&](int64_t at) { return tokens[static_cast<size_t>(at)] == kBosId; };
   std::vector<EvalWindow> windows;
   if (range.first >= range.end) return windows;
-  int64_t origin = range.first;
+  int64_t origin = range.first - 1;
   while (origin > 0 && !is_start(origin)) --origin;
   for (int64_t next = range.first; next < range.end;) {
     int64_t end = next + 1;
-    while (end < range.end && !is_start(end)) ++end;
+    while (end < range.end && !is_start(end - 1)) ++end;
     const std::vector<EvalWindow> document = plan_windows(origin, {next, end}, shape);
     windows.insert(windows.end(), document.begin(), document.end());
-    origin = next = end;
+    origin = end - 1;
+    next = end;
   }
   return windows;
 }

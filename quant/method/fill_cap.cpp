@@ -16,7 +16,7 @@ namespace {
 constexpr int kMaxEstimates = 12, kMaxMeasurements = 48;
 constexpr double kMaxLogScale = 40;  // e^40: every code is zero long before
 
-// log scale and the bytes over the target there.
+// log scale and the bytes over the limit there.
 struct Point {
   double x = 0, over = 0;
 };
@@ -56,7 +56,7 @@ class Search {
   }
   bool has_fit() const { return has_fit_; }
   const Point& best() const { return best_; }
-  // The scales that enclose the target lie closer than jumps can be told from slope.
+  // The scales that enclose the limit lie closer than jumps can be told from slope.
   bool is_narrow() const { return has_fit_ && has_excess_ && (fit_.x - excess_.x) * slope_ < 64; }
 
  private:
@@ -69,16 +69,16 @@ class Search {
 }  // namespace
 
 double fill_cap(const FillTask& task) {
-  const double target = static_cast<double>(task.target_bytes);
+  const double limit = static_cast<double>(task.limit_bytes);
   const double slope = std::fmax(task.elements / 8 / std::numbers::ln2, 1.0);
   const double least_x = std::log(std::fmax(task.least_scale, 1e-30));
 
   Search rough(slope, least_x);
   double x = std::fmax(0.0, least_x);
   for (int i = 0; i < kMaxEstimates; ++i) {
-    const Point p{x, task.estimate(std::exp(x)) - target};
+    const Point p{x, task.estimate(std::exp(x)) - limit};
     rough.add(p);
-    if (std::fabs(p.over) < 0.002 * target || (p.over < 0 && p.x <= least_x)) break;
+    if (std::fabs(p.over) < 0.002 * limit || (p.over < 0 && p.x <= least_x)) break;
     x = rough.next();
   }
 
@@ -88,8 +88,8 @@ double fill_cap(const FillTask& task) {
   for (int i = 0; i < kMaxMeasurements; ++i) {
     measured_x = x;
     bytes = task.measure(std::exp(x));
-    search.add({x, static_cast<double>(bytes - task.target_bytes)});
-    const int64_t free_bytes = task.target_bytes - bytes;
+    search.add({x, static_cast<double>(bytes - task.limit_bytes)});
+    const int64_t free_bytes = task.limit_bytes - bytes;
     if (free_bytes >= 0 && (free_bytes <= kFillSlackBytes || x <= least_x)) return std::exp(x);
     x = search.is_narrow() ? search.next_beside_noise(i) : search.next();
   }
@@ -98,7 +98,7 @@ double fill_cap(const FillTask& task) {
         "the artifact cannot fit under the cap: {} bytes over even with the coarsest steps; train "
         "a smaller model (model.layers, model.mlp_hidden, model.bigram_buckets) or raise "
         "quant.cap_bytes",
-        bytes - task.target_bytes));
+        bytes - task.limit_bytes));
   }
   if (measured_x != search.best().x) task.measure(std::exp(search.best().x));
   return std::exp(search.best().x);

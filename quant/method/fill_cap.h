@@ -8,7 +8,7 @@ namespace pg {
 struct FillTask {
   std::function<double(double scale)> estimate;  // bytes, cheap and within some percent
   std::function<int64_t(double scale)> measure;  // bytes of the real artifact
-  int64_t target_bytes = 0;                      // the most that fits
+  int64_t limit_bytes = 0;                       // the most that fits
   double least_scale = 0;                        // finer steps gain nothing
   double elements = 0;                           // weights whose bytes depend on the scale
 };

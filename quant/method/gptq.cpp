@@ -62,7 +62,7 @@ class RowSweep {
         feedback_(feedback, cols, cols),
         errors_(Eigen::MatrixXf::Zero(kChunkRows, cols)),
         weights_(kChunkRows, kPanelColumns),
-        targets_(kChunkRows, kPanelColumns) {}
+        wanted_(kChunkRows, kPanelColumns) {}
 
   // `values` and `codes` begin at row `first`; row_errors are those of the chunk.
   void run(const float* values, int64_t first, int64_t rows, int8_t* codes, double* row_errors) {
@@ -70,16 +70,16 @@ class RowSweep {
       const int64_t width = std::min(kPanelColumns, cols_ - begin);
       load_panel(values, rows, begin, width);
       if (begin > 0) {
-        targets_.leftCols(width).noalias() +=
+        wanted_.leftCols(width).noalias() +=
             errors_.leftCols(begin) * feedback_.block(0, begin, begin, width);
       }
       for (int64_t k = 0; k < width; ++k) {
         const Place& place = places_[at(begin + k)];
-        round_column(place, first, rows, weights_.col(k).data(), targets_.col(k).data(),
+        round_column(place, first, rows, weights_.col(k).data(), wanted_.col(k).data(),
                      errors_.col(begin + k).data(), codes + place.column, row_errors);
         for (int64_t next = k + 1; next < width; ++next) {
           add_scaled(feedback_(begin + k, begin + next), errors_.col(begin + k).data(),
-                     targets_.col(next).data());
+                     wanted_.col(next).data());
         }
       }
     }
@@ -95,20 +95,20 @@ class RowSweep {
         weights_(r, k) = place.dead ? 0.0f : values[r * cols_ + place.column];
       }
     }
-    targets_ = weights_;
+    wanted_ = weights_;
   }
 
   void round_column(const Place& place, int64_t first, int64_t rows, const float* weights,
-                    const float* targets, float* errors, int8_t* codes, double* row_errors) const {
+                    const float* wanted, float* errors, int8_t* codes, double* row_errors) const {
     const float* const row_steps = place.row_steps + first;
     float rounded[kChunkRows] = {};
 #pragma omp simd
     for (int64_t r = 0; r < rows; ++r) {
       const float step = row_steps[r] * place.factor;
-      const float ratio = step > 0 ? targets[r] / step : 0.0f;
+      const float ratio = step > 0 ? wanted[r] / step : 0.0f;
       rounded[r] = std::nearbyint(std::clamp(ratio, -place.limit, place.limit));
       errors[r] = weights[r] - rounded[r] * step;
-      const auto left = static_cast<double>(targets[r] - rounded[r] * step);
+      const auto left = static_cast<double>(wanted[r] - rounded[r] * step);
       row_errors[r] += place.conditional * left * left;
     }
     for (int64_t r = 0; r < rows; ++r) codes[r * cols_] = static_cast<int8_t>(rounded[r]);
@@ -123,8 +123,8 @@ class RowSweep {
   const std::vector<Place>& places_;
   Eigen::Map<const RowMajorFloats> feedback_;  // [cols, cols]
   // By columns in processing order, so that a column's rows lie together.
-  Eigen::MatrixXf errors_;             // [kChunkRows, cols] w - q
-  Eigen::MatrixXf weights_, targets_;  // [kChunkRows, kPanelColumns] before and after feedback
+  Eigen::MatrixXf errors_;            // [kChunkRows, cols] w - q
+  Eigen::MatrixXf weights_, wanted_;  // [kChunkRows, kPanelColumns] before and after feedback
 };
 
 void check_grid(const RoundingGrid& grid, int64_t rows, int64_t cols) {

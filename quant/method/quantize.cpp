@@ -257,7 +257,7 @@ double ModelQuantizer::choose_scale() {
     quantize_at(scale);
     return measure_bytes();
   };
-  task.target_bytes = quant_.cap_bytes - code_bytes_;
+  task.limit_bytes = quant_.cap_bytes - code_bytes_;
   task.least_scale = std::numeric_limits<double>::infinity();
   for (size_t i = 0; i < weights_.size(); ++i) {
     if (!quantizers_[i]) continue;

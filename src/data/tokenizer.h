@@ -15,16 +15,16 @@ namespace pg {
 
 inline constexpr int32_t kBosId = 1;
 
-// Bytes that a target id costs, by the challenge's table (quant_eval.md 0.2): control, unknown and
-// unused ids 0; byte pieces 1; others the UTF-8 length without a leading U+2581, plus 1 for that
+// Bytes that a scored token stands for, by the challenge's table (quant_eval.md 0.2): control,
+// unknown and unused ids 0; byte pieces 1; others the UTF-8 length without a leading U+2581, plus 1 for that
 // space unless the previous id is a boundary.
 struct ByteTable {
   std::vector<uint16_t> bytes;         // [vocab]
   std::vector<uint8_t> leading_space;  // [vocab] 0 or 1
   std::vector<uint8_t> boundary;       // [vocab] 0 or 1
 
-  int64_t target_bytes(int32_t previous, int32_t target) const {
-    const auto p = static_cast<size_t>(previous), t = static_cast<size_t>(target);
+  int64_t token_bytes(int32_t previous, int32_t token) const {
+    const auto p = static_cast<size_t>(previous), t = static_cast<size_t>(token);
     return bytes[t] + ((leading_space[t] != 0 && boundary[p] == 0) ? 1 : 0);
   }
 };

@@ -16,7 +16,7 @@ int64_t sum_bytes(const Tokenizer& tokenizer, std::string_view text) {
   const std::vector<int32_t> ids = tokenizer.encode_document(text);
   int64_t bytes = 0;
   for (size_t i = 1; i < ids.size(); ++i) {
-    bytes += tokenizer.byte_table().target_bytes(ids[i - 1], ids[i]);
+    bytes += tokenizer.byte_table().token_bytes(ids[i - 1], ids[i]);
   }
   return bytes;
 }
@@ -37,9 +37,9 @@ TEST(ByteTable, FollowsTheChallengesRule) {
   EXPECT_EQ(table.bytes, (std::vector<uint16_t>{0, 1, 3, 3, 0, 2, 5, 3}));
   EXPECT_EQ(table.leading_space, (std::vector<uint8_t>{0, 0, 0, 1, 1, 0, 0, 1}));
   EXPECT_EQ(table.boundary, (std::vector<uint8_t>{1, 0, 0, 0, 0, 0, 0, 0}));
-  EXPECT_EQ(table.target_bytes(2, 3), 4);  // "the the": the space counts
-  EXPECT_EQ(table.target_bytes(0, 3), 3);  // free after a boundary
-  EXPECT_EQ(table.target_bytes(2, 0), 0);  // BOS as a target costs nothing
+  EXPECT_EQ(table.token_bytes(2, 3), 4);  // "the the": the space counts
+  EXPECT_EQ(table.token_bytes(0, 3), 3);  // free after a boundary
+  EXPECT_EQ(table.token_bytes(2, 0), 0);  // BOS costs nothing
 }
 
 TEST(ByteTable, SpaceMustBeAPieceOfItsOwn) {

@@ -16,22 +16,23 @@ namespace {
 void expect_exact_cover(int64_t targets, int64_t context, int64_t stride) {
   SCOPED_TRACE(testing::Message() << "targets " << targets << ", context " << context << ", stride "
                                   << stride);
-  const std::vector<EvalWindow> windows = plan_windows(0, {0, targets}, {context, stride});
-  std::vector<int> times_scored(static_cast<size_t>(targets), 0);
-  int64_t next = 0;
+  const std::vector<EvalWindow> windows = plan_windows(0, {1, targets + 1}, {context, stride});
+  std::vector<int> times_scored(static_cast<size_t>(targets) + 1, 0);
+  int64_t next = 1;
   for (const EvalWindow& window : windows) {
     ASSERT_GE(window.begin, 0);
     ASSERT_GE(window.score_from, 0);
     ASSERT_GT(window.scored(), 0);
     ASSERT_LE(window.length, context);
     ASSERT_LE(window.begin + window.length, targets);
-    ASSERT_EQ(window.begin + window.score_from, next) << "not in stream order";
-    for (int64_t i = window.score_from; i < window.length; ++i) {
-      const int64_t target = window.begin + i;
+    ASSERT_EQ(window.first_target(), next) << "not in stream order";
+    ASSERT_EQ(window.end_target() - window.first_target(), window.scored());
+    for (int64_t target = next; target < window.end_target(); ++target) {
       ++times_scored[static_cast<size_t>(target)];
-      ASSERT_GE(i, std::min(target, context - stride)) << "too little context at " << target;
+      const int64_t seen = target - window.begin;  // its own input included
+      ASSERT_GT(seen, std::min(target - 1, context - stride)) << "too little context at " << target;
     }
-    next = window.begin + window.length;
+    next = window.end_target();
   }
   ASSERT_EQ(std::count(times_scored.begin(), times_scored.end(), 1), targets);
 }
@@ -61,7 +62,7 @@ TEST(WindowSchedule, MatchesThePublishedOneWhereThatScoresOnce) {
       {.begin = 6, .length = 8, .score_from = 5},
       {.begin = 9, .length = 6, .score_from = 5},
   };
-  EXPECT_EQ(plan_windows(0, {0, 15}, {8, 3}), expected);
+  EXPECT_EQ(plan_windows(0, {1, 16}, {8, 3}), expected);
 }
 
 TEST(WindowSchedule, PlainModeHasNoOverlap) {
@@ -70,13 +71,13 @@ TEST(WindowSchedule, PlainModeHasNoOverlap) {
       {.begin = 4, .length = 4, .score_from = 0},
       {.begin = 8, .length = 1, .score_from = 0},
   };
-  EXPECT_EQ(plan_windows(0, {0, 9}, {4, 4}), expected);
+  EXPECT_EQ(plan_windows(0, {1, 10}, {4, 4}), expected);
 }
 
 TEST(WindowSchedule, ContextOfATargetDoesNotDependOnTheStreamsEnd) {
-  const std::vector<EvalWindow> all = plan_windows(0, {0, 200}, {16, 5});
+  const std::vector<EvalWindow> all = plan_windows(0, {1, 201}, {16, 5});
   for (int64_t targets = 1; targets < 200; ++targets) {
-    const std::vector<EvalWindow> cut = plan_windows(0, {0, targets}, {16, 5});
+    const std::vector<EvalWindow> cut = plan_windows(0, {1, targets + 1}, {16, 5});
     for (size_t i = 0; i < cut.size(); ++i) {
       ASSERT_EQ(cut[i].begin, all[i].begin);
       ASSERT_EQ(cut[i].score_from, all[i].score_from);
@@ -86,17 +87,17 @@ TEST(WindowSchedule, ContextOfATargetDoesNotDependOnTheStreamsEnd) {
 
 TEST(WindowSchedule, ARangeGetsTheWindowsOfTheWhole) {
   const WindowShape shape = {16, 5};
-  const std::vector<EvalWindow> all = plan_windows(0, {0, 200}, shape);
-  for (int64_t first = 0; first < 200; first += 7) {
-    for (int64_t end = first + 1; end <= 200; end += 9) {
+  const std::vector<EvalWindow> all = plan_windows(0, {1, 201}, shape);
+  for (int64_t first = 1; first < 201; first += 7) {
+    for (int64_t end = first + 1; end <= 201; end += 9) {
       int64_t next = first;
       for (const EvalWindow& window : plan_windows(0, {first, end}, shape)) {
-        const auto whole = std::find_if(
-            all.begin(), all.end(), [&](const EvalWindow& w) { return w.begin + w.length > next; });
+        const auto whole = std::find_if(all.begin(), all.end(),
+                                        [&](const EvalWindow& w) { return w.end_target() > next; });
         ASSERT_EQ(window.begin, whole->begin);
-        ASSERT_EQ(window.begin + window.score_from, next);
-        next = window.begin + window.length;
-        ASSERT_EQ(next, std::min(end, whole->begin + whole->length));
+        ASSERT_EQ(window.first_target(), next);
+        next = window.end_target();
+        ASSERT_EQ(next, std::min(end, whole->end_target()));
       }
       ASSERT_EQ(next, end);
     }
@@ -114,17 +115,17 @@ TEST(WindowSchedule, DocumentWindowsNeverReachBackOverABos) {
   // An empty document, one of a single token, one longer than the context, one cut by the end.
   const std::vector<int32_t> tokens = make_documents(60, {0, 9, 10, 12, 50});
   const WindowShape shape = {8, 3};
-  for (int64_t first = 0; first < 60; ++first) {
-    for (int64_t end = first + 1; end <= 60; ++end) {
+  for (int64_t first = 1; first < 61; ++first) {
+    for (int64_t end = first + 1; end <= 61; ++end) {
       int64_t next = first;
       for (const EvalWindow& window : plan_document_windows(tokens, {first, end}, shape)) {
-        ASSERT_EQ(window.begin + window.score_from, next);
+        ASSERT_EQ(window.first_target(), next);
         ASSERT_GT(window.scored(), 0);
         ASSERT_LE(window.length, shape.context);
         for (int64_t i = window.begin + 1; i < window.begin + window.length; ++i) {
           ASSERT_NE(tokens[static_cast<size_t>(i)], kBosId) << "window at " << window.begin;
         }
-        next = window.begin + window.length;
+        next = window.end_target();
       }
       ASSERT_EQ(next, end);
     }
@@ -134,18 +135,18 @@ TEST(WindowSchedule, DocumentWindowsNeverReachBackOverABos) {
 TEST(WindowSchedule, ADocumentsWindowsAreThoseOfItsTextAlone) {
   const WindowShape shape = {8, 3};
   const std::vector<int32_t> tokens = make_documents(60, {0, 20});
-  std::vector<EvalWindow> expected = plan_windows(0, {0, 20}, shape);
-  for (EvalWindow window : plan_windows(0, {0, 40}, shape)) {
+  std::vector<EvalWindow> expected = plan_windows(0, {1, 21}, shape);
+  for (EvalWindow window : plan_windows(0, {1, 41}, shape)) {
     window.begin += 20;
     expected.push_back(window);
   }
-  EXPECT_EQ(plan_document_windows(tokens, {0, 60}, shape), expected);
+  EXPECT_EQ(plan_document_windows(tokens, {1, 61}, shape), expected);
 }
 
 TEST(WindowSchedule, RefusesWhatHasNoMeaning) {
   EXPECT_THROW(check_window_shape({0, 1}), Error);
   EXPECT_THROW(check_window_shape({8, 0}), Error);
-  EXPECT_THROW(plan_windows(0, {0, 10}, {8, 9}), Error);
+  EXPECT_THROW(plan_windows(0, {1, 11}, {8, 9}), Error);
 }
 
 }  // namespace

@@ -38,12 +38,12 @@ TEST(FillCap, LandsUnderTheTargetOnANoisyCurve) {
     const FillTask task{
         .estimate = [&](double s) { return 0.97 * static_cast<double>(bytes_at(s)); },
         .measure = [&](double s) { return last = bytes_at(s); },
-        .target_bytes = static_cast<int64_t>(start),
+        .limit_bytes = static_cast<int64_t>(start),
         .least_scale = 1e-6,
         .elements = elements};
     const double scale = fill_cap(task);
-    EXPECT_LE(bytes_at(scale), task.target_bytes);
-    EXPECT_GE(bytes_at(scale), task.target_bytes - kFillSlackBytes) << elements;
+    EXPECT_LE(bytes_at(scale), task.limit_bytes);
+    EXPECT_GE(bytes_at(scale), task.limit_bytes - kFillSlackBytes) << elements;
     EXPECT_EQ(last, bytes_at(scale));
   }
 }
@@ -61,19 +61,19 @@ TEST(FillCap, LandsUnderTheTargetBesideJumps) {
     const FillTask task{
         .estimate = [&](double s) { return 0.97 * static_cast<double>(bytes_at(s)); },
         .measure = bytes_at,
-        .target_bytes = 930000,
+        .limit_bytes = 930000,
         .least_scale = 1e-6,
         .elements = kElements};
     const int64_t bytes = bytes_at(fill_cap(task));
-    EXPECT_LE(bytes, task.target_bytes);
-    EXPECT_GT(bytes, task.target_bytes - 256) << trial;
+    EXPECT_LE(bytes, task.limit_bytes);
+    EXPECT_GT(bytes, task.limit_bytes - 256) << trial;
   }
 }
 
 TEST(FillCap, SaysSoWhenNothingFits) {
   const FillTask task{.estimate = [](double) { return 5000.0; },
                       .measure = [](double) { return int64_t{5000}; },
-                      .target_bytes = 4000,
+                      .limit_bytes = 4000,
                       .least_scale = 1e-6,
                       .elements = 1e4};
   EXPECT_THROW(fill_cap(task), Error);
