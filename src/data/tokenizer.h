@@ -16,8 +16,8 @@ namespace pg {
 inline constexpr int32_t kBosId = 1;
 
 // Bytes that a scored token stands for, by the challenge's table (quant_eval.md 0.2): control,
-// unknown and unused ids 0; byte pieces 1; others the UTF-8 length without a leading U+2581, plus 1 for that
-// space unless the previous id is a boundary.
+// unknown and unused ids 0; byte pieces 1; others the UTF-8 length without a leading U+2581, plus 1
+// for that space unless the previous id is a boundary.
 struct ByteTable {
   std::vector<uint16_t> bytes;         // [vocab]
   std::vector<uint8_t> leading_space;  // [vocab] 0 or 1

@@ -31,8 +31,7 @@ struct StepReport {
   bool log = false;             // on the log grid: first ten steps, every log_every, the last
 };
 
-// Hears of everything that happens; run/ turns it into the log, the progress line and the JSON
-// lines.
+// Hears of everything that happens; the run's log is one.
 class TrainObserver {
  public:
   virtual ~TrainObserver() = default;
