@@ -102,6 +102,40 @@ TEST_F(OptimizerTest, MuonMovesAMatrixByANearlyOrthogonalStep) {
   }
 }
 
+// Without Newton-Schulz iterations the update is u / |u|, so momentum shows in it directly: seven
+// steps written out again, over the warm-up and beyond. On step one alone it would not: u is then a
+// multiple of the gradient. k = 8 roundings a step, of numbers of at most 1.
+TEST_F(OptimizerTest, MuonMomentumWarmsUpOverTheFirstSteps) {
+  OptimizerConfig config;
+  config.newton_schulz_steps = 0;
+  config.grad_clip_norm = 0;
+  config.muon_momentum_start = 0.5;
+  config.muon_momentum = 0.9;
+  config.muon_momentum_warmup_steps = 4;
+  constexpr double kMomentum[] = {0.5, 0.6, 0.7, 0.8, 0.9, 0.9, 0.9};
+  std::vector<double> p, m(values(0).size()), u(values(0).size());
+  for (const float x : values(0)) p.push_back(static_cast<double>(x));
+  Optimizer optimizer(weights_, config);
+  const double lr = config.matrix_lr, scale = std::sqrt(24.0 / 16.0);
+  for (size_t step = 0; step < std::size(kMomentum); ++step) {
+    const CounterRng rng(step, kStreamTest);
+    double squares = 0;
+    for (size_t k = 0; k < p.size(); ++k) {
+      const auto g = static_cast<float>(rng.normal(k));
+      weights_.gradient(0)[k] = g;
+      m[k] = kMomentum[step] * m[k] + static_cast<double>(g);
+      u[k] = static_cast<double>(g) + kMomentum[step] * m[k];
+      squares += u[k] * u[k];
+    }
+    optimizer.step(static_cast<int64_t>(step), 1.0);
+    for (size_t k = 0; k < p.size(); ++k) {
+      p[k] = p[k] * (1 - lr * config.muon_weight_decay) - lr * scale * u[k] / std::sqrt(squares);
+    }
+  }
+  const double bound = 8 * static_cast<double>(std::size(kMomentum)) * 0x1p-24;
+  for (size_t k = 0; k < p.size(); ++k) EXPECT_NEAR(values(0)[k], p[k], bound) << k;
+}
+
 TEST_F(OptimizerTest, WeightDecayIsDecoupledAndFollowsTheLearningRate) {
   for (int64_t k = 0; k < weights_.flat_elements(); ++k) weights_.gradients()[k] = 0;
   OptimizerConfig config;
