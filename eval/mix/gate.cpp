@@ -1,15 +1,7 @@
 #include "eval/mix/gate.h"
 
-#include <algorithm>
-#include <cmath>
-
 namespace pg {
 namespace {
-
-constexpr std::string_view kDigits =
-    "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz+-*/=<>!?@#%&()[]{}^_|~:;.,$";
-constexpr int kZeroDigit = 32;
-constexpr float kStep = 1.0f / 32;
 
 constexpr std::array<float, 7> kEntropyStart_nats = {0.25f, 0.5f, 1, 1.5f, 2, 3, 4};
 constexpr std::array<float, 3> kLogProbStart = {-4.6f, -1.6f, -0.35f};  // 1 %, 20 %, 70 %
@@ -23,42 +15,12 @@ size_t bucket_of(const std::array<float, n>& starts, float value) {
 
 }  // namespace
 
-GateStart default_gate_start() {
-  GateStart start;
+GateWeights default_gate_weights() {
+  GateWeights start;
   // Split over the three views, so that a weight is what the sum is.
   constexpr std::array<float, ExpertMasses::kExperts> kSum = {0.3f, 0.0f, 0.0f, 0.3f};
   for (auto& row : start.weights) {
     for (size_t e = 0; e < row.size(); ++e) row[e] = kSum[e] / 3;
-  }
-  return start;
-}
-
-std::string format_gate_start(const GateStart& start) {
-  std::string text;
-  for (const auto& row : start.weights) {
-    for (const float weight : row) {
-      const int digit = kZeroDigit + static_cast<int>(std::lround(weight / kStep));
-      text += kDigits[static_cast<size_t>(std::clamp(digit, 0, int{kDigits.size()} - 1))];
-    }
-  }
-  return text;
-}
-
-Result<GateStart> parse_gate_start(std::string_view text) {
-  constexpr size_t kWeights = size_t{GateStart::kViews} * ExpertMasses::kExperts;
-  if (text.size() != kWeights) {
-    return Failure{"gate weights have the wrong number of characters: \"" +
-                   std::to_string(text.size()) + "\"; give " + std::to_string(kWeights)};
-  }
-  GateStart start;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const size_t digit = kDigits.find(text[i]);
-    if (digit == std::string_view::npos) {
-      return Failure{"not a gate weight: \"" + std::string(1, text[i]) +
-                     "\"; use the text that the fit printed"};
-    }
-    start.weights[i / ExpertMasses::kExperts][i % ExpertMasses::kExperts] =
-        static_cast<float>(static_cast<int>(digit) - kZeroDigit) * kStep;
   }
   return start;
 }
@@ -76,8 +38,8 @@ GateViews select_gate_views(const ExpertMasses& experts, float entropy_nats,
   const size_t match_view = static_cast<size_t>(experts.match_bucket) * 2 + (agrees ? 1 : 0);
   const size_t network_view =
       bucket_of(kEntropyStart_nats, entropy_nats) * 4 + bucket_of(kLogProbStart, log_prob_of_best);
-  return {context_view, GateStart::kContextViews + match_view,
-          GateStart::kContextViews + GateStart::kMatchViews + network_view};
+  return {context_view, GateWeights::kContextViews + match_view,
+          GateWeights::kContextViews + GateWeights::kMatchViews + network_view};
 }
 
 }  // namespace pg

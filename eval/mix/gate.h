@@ -1,18 +1,15 @@
 // The gate of the logit mixer: how much each expert's evidence counts, in each situation. Weights
 // are added over three views of the situation (as the weight sets of PAQ's mixer are selected by
-// small contexts), learnt online, and start from values fitted on training text.
+// small contexts) and learnt online.
 #pragma once
 #include <array>
 #include <cstdint>
-#include <string>
-#include <string_view>
 
 #include "eval/mix/ngram_experts.h"
-#include "src/base/result.h"
 
 namespace pg {
 
-struct GateStart {
+struct GateWeights {
   static constexpr int kContextViews = (ContextCounts::kMaxOrder + 1) * 4;  // order, determinism
   static constexpr int kMatchViews = MatchModel::kBuckets * 2;              // length, agreement
   static constexpr int kNetworkViews = 8 * 4;  // entropy, probability of the best candidate
@@ -21,13 +18,10 @@ struct GateStart {
   std::array<std::array<float, ExpertMasses::kExperts>, kViews> weights = {};
 };
 
-// The built-in start: the best context and the match count most.
-GateStart default_gate_start();
-// One printable character a weight, for a recipe key; weights are rounded to 1/32 and clipped.
-std::string format_gate_start(const GateStart& start);
-Result<GateStart> parse_gate_start(std::string_view text);
+// Where learning starts: the best context and the match count most.
+GateWeights default_gate_weights();
 
-// Rows of GateStart::weights that apply; of prefix and network only.
+// Rows of GateWeights::weights that apply; of prefix and network only.
 using GateViews = std::array<size_t, 3>;
 GateViews select_gate_views(const ExpertMasses& experts, float entropy_nats,
                             float log_prob_of_best);

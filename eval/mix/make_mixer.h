@@ -9,7 +9,7 @@
 namespace pg {
 
 // Null for kind = none: the network's distribution is scored as it is. Throws Error for keys that
-// contradict each other and for a gate_start that is none.
+// contradict each other.
 std::unique_ptr<TokenMixer> make_mixer(const MixConfig& config, int64_t vocab_size,
                                        int64_t expected_tokens);
 

@@ -13,7 +13,6 @@ struct MixConfig {
   int64_t max_order = 10;
   int64_t match_length = 8;
   double learn_rate = 0.002;
-  std::string gate_start;
   double linear_base = 0.20;
   double linear_range = 0.55;
   double linear_slope = 2.0;
@@ -53,9 +52,6 @@ void visit_mix_fields(Config& c, Visit&& visit) {
                   .min = 0,
                   .max = 1},
         c.learn_rate);
-  visit(FieldInfo{.key = "gate_start",
-                  .help = "logit: gate weights fitted on training text; empty: built in"},
-        c.gate_start);
   visit(FieldInfo{.key = "linear_base",
                   .help = "linear: weight of the n-grams where the network is sure",
                   .min = 0,

@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "eval/mix/candidate_math.h"
-#include "src/base/error.h"
 #include "src/base/rng.h"
 #include "src/base/simd_math.h"
 
@@ -32,13 +31,6 @@ void for_vectors(size_t count, const Body& body) {
 NgramExperts make_experts(const MixConfig& config, int64_t vocab_size, int64_t expected_tokens) {
   return NgramExperts(static_cast<int>(config.min_order), static_cast<int>(config.max_order),
                       static_cast<int>(config.match_length), vocab_size, expected_tokens);
-}
-
-GateStart read_gate_start(const MixConfig& config) {
-  if (config.gate_start.empty()) return default_gate_start();
-  const Result<GateStart> start = parse_gate_start(config.gate_start);
-  if (!start) throw Error(start.error());
-  return start.value();
 }
 
 }  // namespace
@@ -81,7 +73,7 @@ void LinearMixer::predict(const NetworkDistribution& network, MixedDistribution&
 LogitMixer::LogitMixer(const MixConfig& config, int64_t vocab_size, int64_t expected_tokens)
     : learn_rate_(static_cast<float>(config.learn_rate)),
       experts_(make_experts(config, vocab_size, expected_tokens)),
-      gate_(read_gate_start(config)) {}
+      gate_(default_gate_weights()) {}
 
 // Fills log_prob_, evidence_ and, with the gate's weights, shift_.
 void LogitMixer::gather_evidence(const NetworkDistribution& network, const ExpertMasses& experts) {
@@ -174,16 +166,6 @@ void LogitMixer::learn(int32_t token) {
 
 uint64_t LogitMixer::state_hash() const {
   return hash_memory(gate_.weights.data(), sizeof(gate_.weights), experts_.state_hash());
-}
-
-GateStart fit_gate_start(LogitMixer& mixer, std::span<const uint16_t> tokens,
-                         const std::function<NetworkDistribution(int64_t)>& network) {
-  MixedDistribution mixed;
-  for (size_t i = 0; i < tokens.size(); ++i) {
-    mixer.predict(network(static_cast<int64_t>(i)), mixed);
-    mixer.learn(tokens[i]);
-  }
-  return mixer.export_gate();
 }
 
 }  // namespace pg

@@ -4,9 +4,6 @@
 #pragma once
 #include <array>
 #include <cstdint>
-#include <functional>
-#include <span>
-#include <vector>
 
 #include "eval/mix/gate.h"
 #include "eval/mix/mix_config.h"
@@ -42,7 +39,6 @@ class LogitMixer : public TokenMixer {
   void learn(int32_t token) override;
   uint64_t state_hash() const override;
   const NgramExperts& experts() const { return experts_; }
-  GateStart export_gate() const { return gate_; }
 
  private:
   static constexpr size_t kMaxCandidates = ExpertMasses::kMaxCandidates;
@@ -52,7 +48,7 @@ class LogitMixer : public TokenMixer {
 
   float learn_rate_;
   NgramExperts experts_;
-  GateStart gate_;
+  GateWeights gate_;
 
   // Of the last predict().
   bool predicted_ = false;
@@ -63,10 +59,5 @@ class LogitMixer : public TokenMixer {
   std::array<float, kMaxCandidates> shift_ = {};                                         // d
   std::array<float, kMaxCandidates> mixed_prob_ = {};
 };
-
-// Runs the mixer once over training text and gives the weights it has learnt at the end. network(i)
-// is the network's distribution of tokens[i]; what it points to must last until the next call.
-GateStart fit_gate_start(LogitMixer& mixer, std::span<const uint16_t> tokens,
-                         const std::function<NetworkDistribution(int64_t)>& network);
 
 }  // namespace pg
