@@ -47,7 +47,7 @@ std::string find_file_fault(AuditRunner& runner, std::span<const int32_t> text,
   EncodedText encoded;
   try {
     encoded = encode_text(*encoder, text, *runner.subject().bytes,
-                          {.context = 1, .stride = 1, .windows = "stream"});
+                          {.context = 1, .stride = 1, .windows = Windows::kStream});
   } catch (const Error& error) {
     return error.what();
   }

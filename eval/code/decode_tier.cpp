@@ -34,7 +34,7 @@ void write_header(ByteWriter& writer, const CodedText& text) {
   writer.bytes(text.key.tokenizer_sha256);
   writer.u32(static_cast<uint32_t>(text.key.context));
   writer.u32(static_cast<uint32_t>(text.key.stride));
-  writer.u8(text.key.windows == kWindows[1] ? 1 : 0);
+  writer.u8(text.key.windows == Windows::kDocument ? 1 : 0);
   writer.u64(static_cast<uint64_t>(text.tokens));
   writer.u32(static_cast<uint32_t>(text.first_token));
   writer.u64(text.first_table_hash);
@@ -148,7 +148,7 @@ Result<CodedText> parse_coded_text(std::span<const uint8_t> file) {
   if (payload_bytes != reader.remaining()) {
     return damaged(fmt::format("{} bytes of {} are there", reader.remaining(), payload_bytes));
   }
-  text.key.windows = kWindows[windows];
+  text.key.windows = windows == 1 ? Windows::kDocument : Windows::kStream;
   text.first_token = static_cast<int32_t>(first_token);
   text.payload = reader.bytes(payload_bytes);
   return text;

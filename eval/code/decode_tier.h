@@ -22,7 +22,7 @@ namespace pg {
 struct CodingKey {
   Sha256 artifact_sha256 = {}, tokenizer_sha256 = {};
   int64_t context = 0, stride = 0;
-  std::string windows;  // as eval.windows
+  Windows windows = Windows::kStream;
 };
 
 // How a scorer must be set up for coding: a chunk is what one window scores, so that a decoder,

@@ -45,7 +45,7 @@ LoraLearner::LoraLearner(const TttConfig& config, const ModelConfig& model, cons
           model, {.rank = config.lora_rank, .targets = split_names(config.lora_targets)})),
       context_(eval.context),
       stream_tokens_(stream_tokens),
-      by_document_(eval.windows == "document") {
+      by_document_(eval.windows == Windows::kDocument) {
   if (adapters_.empty()) {
     throw Error(R"(ttt.lora_targets is empty; give some of "q,k,v,out,up,down,head")");
   }
@@ -87,7 +87,7 @@ void LoraLearner::learn(const ScoredChunk& scored, Weights& /*weights*/) {
   const int64_t end = scored.chunk().end();
   if (end >= stream_tokens_) return;  // nothing would be scored with what it teaches
   int64_t first = scored.chunk().first;
-  if (config_.lora_reset != "none") {
+  if (config_.lora_reset != LoraReset::kNone) {
     for (int64_t t = end - 1; t >= first; --t) {
       if (tokens[static_cast<size_t>(t)] != kBosId) continue;
       reset();
@@ -125,7 +125,7 @@ void LoraLearner::reset() {
     weights_->device().upload(to, from, static_cast<size_t>(count) * sizeof(float));
   };
   for (const ParamSpec& spec : adapters_) {
-    if (!is_b(spec) && config_.lora_reset == "warm") continue;
+    if (!is_b(spec) && config_.lora_reset == LoraReset::kWarm) continue;
     const int i = weights_->find(spec.name);
     upload(weights_->master(i), start_.data() + (weights_->gradient(i) - weights_->gradients()),
            spec.elements());

@@ -31,7 +31,7 @@ void SgdLearner::start(Weights& weights) {
 void SgdLearner::learn(const ScoredChunk& scored, Weights& /*weights*/) {
   PG_CHECK(trainer_ != nullptr, "learn() before start()");
   if (scored.chunk().end() >= stream_tokens_) return;
-  if (config_.kind == "phased") {
+  if (config_.kind == TttKind::kPhased) {
     learn_phase(scored);
   } else {
     learn_chunk(scored);

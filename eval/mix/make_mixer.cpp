@@ -29,15 +29,17 @@ std::unique_ptr<TokenMixer> make_mixer(const MixConfig& config, int64_t vocab_si
                                        int64_t expected_tokens) {
   PG_CHECK(vocab_size >= 1 && vocab_size <= 65536, "tokens are 16 bits");
   check_mix_config(config);
-  if (config.kind == "none") return nullptr;
-  if (config.kind == "tilt") return std::make_unique<TiltMixer>(config, expected_tokens);
-  if (config.kind == "linear") {
-    return std::make_unique<LinearMixer>(config, vocab_size, expected_tokens);
+  switch (config.kind) {
+    case MixKind::kNone:
+      break;
+    case MixKind::kTilt:
+      return std::make_unique<TiltMixer>(config, expected_tokens);
+    case MixKind::kLinear:
+      return std::make_unique<LinearMixer>(config, vocab_size, expected_tokens);
+    case MixKind::kLogit:
+      return std::make_unique<LogitMixer>(config, vocab_size, expected_tokens);
   }
-  if (config.kind == "logit") {
-    return std::make_unique<LogitMixer>(config, vocab_size, expected_tokens);
-  }
-  throw Error("no such mixer: \"" + config.kind + "\"; use none, tilt, linear or logit");
+  return nullptr;
 }
 
 }  // namespace pg

@@ -48,7 +48,7 @@ NetworkScorer::NetworkScorer(const ModelConfig& model, const std::vector<HostTen
                              const EvalConfig& config, Device& device,
                              std::unique_ptr<TokenMixer> mixer, std::unique_ptr<Learner> learner)
     : shape_(make_shape(config)),
-      by_document_(config.windows == "document"),
+      by_document_(config.windows == Windows::kDocument),
       rows_(count_rows(config, learner.get())),
       mixer_(std::move(mixer)),
       learner_(std::move(learner)),

@@ -64,7 +64,7 @@ int encode_file(const EncodeWords& words, Clock& clock) {
                          .context = recipe.eval.context,
                          .stride = recipe.eval.stride,
                          .windows = recipe.eval.windows};
-  if (recipe.ttt.kind != "none") {
+  if (recipe.ttt.kind != TttKind::kNone) {
     progress.warn("a coded text does not learn: ttt.kind is left out of its figures");
   }
   NetworkScorer scorer(model, make_coding_config(key), *device);

@@ -75,8 +75,8 @@ int eval_artifact(const EvalWords& words, Clock& clock) {
       "val_loss:{:.8f} val_bpb:{:.8f} tokens:{} bytes:{} documents:{} context:{} stride:{} "
       "windows:{} eval_time:{:.0f}ms{}\n",
       score.loss_nats(), score.bits_per_byte(), score.tokens(), score.bytes(), score.documents(),
-      recipe.eval.context, recipe.eval.stride, recipe.eval.windows, score.eval_s() * 1e3,
-      score.is_over_budget() ? " OVER BUDGET" : "");
+      recipe.eval.context, recipe.eval.stride, choice_name(recipe.eval.windows),
+      score.eval_s() * 1e3, score.is_over_budget() ? " OVER BUDGET" : "");
   if (score.is_over_budget()) progress.warn(describe_over_budget(score));
   return 0;
 }

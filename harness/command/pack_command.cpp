@@ -57,8 +57,8 @@ int pack_weights(const PackWords& words, Clock& clock) {
     }
     check_tokenizer_of_shards(recipe.data.train_shards, weights.tokenizer_sha256);
     const auto tokens = TokenStream::open(recipe.data.train_shards, recipe.model.vocab_size);
-    const Batches batches(tokens, parse_loader(recipe.data.loader),
-                          static_cast<uint64_t>(recipe.train.seed), recipe.train.seq_len);
+    const Batches batches(tokens, recipe.data.loader, static_cast<uint64_t>(recipe.train.seed),
+                          recipe.train.seq_len);
     calibration = calibrate_weights(recipe, weights.tensors, batches, *device);
   }
   const double calibrated_s = clock.now_s();

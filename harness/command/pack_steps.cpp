@@ -7,8 +7,8 @@
 namespace pg {
 
 bool needs_calibration(const QuantConfig& quant) {
-  return quant.rounding == "gptq" || quant.steps == "sensitivity" ||
-         quant.steps == "sdclip_hessian" || quant.awq_group;
+  return quant.rounding == Rounding::kGptq || quant.steps == StepRule::kSensitivity ||
+         quant.steps == StepRule::kSdClipHessian || quant.awq_group;
 }
 
 Calibration calibrate_weights(const Recipe& recipe, const std::vector<HostTensor>& weights,

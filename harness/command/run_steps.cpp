@@ -4,6 +4,7 @@
 
 #include "eval/score.h"
 #include "harness/command/interrupt.h"
+#include "harness/recipe/recipe_identity.h"
 #include "harness/record/machine.h"
 #include "quant/method/seal.h"
 #include "src/base/error.h"
@@ -44,8 +45,8 @@ RunText::RunText(const Recipe& recipe)
     : tokenizer(open_tokenizer(recipe)),
       train_tokens(TokenStream::open(recipe.data.train_shards, recipe.model.vocab_size)),
       val_tokens(TokenStream::open(recipe.data.val_shards, recipe.model.vocab_size)),
-      batches(train_tokens, parse_loader(recipe.data.loader),
-              static_cast<uint64_t>(recipe.train.seed), recipe.train.seq_len) {}
+      batches(train_tokens, recipe.data.loader, static_cast<uint64_t>(recipe.train.seed),
+              recipe.train.seq_len) {}
 
 std::string check_forecast(const Recipe& recipe, const PackForecast& forecast) {
   const int64_t cap_bytes = recipe.quant.cap_bytes;
@@ -106,7 +107,7 @@ TrainResult train_weights(const Recipe& recipe, const RunText& text, const RunFo
   setup.clock = &clock;
   setup.observer = &log;
   setup.checkpoint_file = folder.checkpoint();
-  setup.data_fingerprint = text.train_tokens.fingerprint();
+  setup.identity = identify_training(recipe, text.train_tokens.fingerprint());
   setup.peak_flops_per_s = peak.matmul_flops_per_s;
   setup.stop_requested = is_interrupt_requested;
   setup.validate = [&](const std::vector<HostTensor>& weights) {

@@ -1,6 +1,8 @@
-// THE table of recipe keys: which section holds which struct's fields. Parsing, --set, environment,
-// printing, help and comparison are visitors over it; a key is added in its struct's visit function
-// and nowhere else.
+// THE table of recipe keys: one row a key, with range, unit, community environment name, help, and
+// what the key affects. Parsing, --set, environment, printing, help, comparison and identities are
+// visitors over it. A key is a member of its struct, which holds the default, and a row here, and
+// nothing else; the rows of [model] stand beside their struct, because the artifact's header is
+// read by them.
 #pragma once
 #include "eval/learn/ttt_config.h"
 #include "eval/mix/mix_config.h"
@@ -13,6 +15,246 @@
 #include "src/train/train_config.h"
 
 namespace pg {
+
+// clang-format off
+template <class Config, class Visit>
+void visit_track_fields(Config& c, Visit&& visit) {
+  const auto shown = affecting(Affects::kShown, visit);
+  const auto training = affecting(Affects::kTraining, visit);
+  shown("name", c.name, {.help = "track, as in records/<track>/ and submission.json"});
+  shown("hardware", c.hardware, {.help = "hardware the track prescribes; goes into the record"});
+  training("device", c.device, {.help = "device to run on; --device overrides it"});
+}
+
+template <class Config, class Visit>
+void visit_data_fields(Config& c, Visit&& visit) {
+  const auto training = affecting(Affects::kTraining, visit);
+  const auto scoring = affecting(Affects::kScoring, visit);
+  training("train_shards", c.train_shards, {.is_path = true,
+      .help = "training shards in the challenge's format: a file or a glob"});
+  scoring("val_shards", c.val_shards, {.is_path = true,
+      .help = "validation shards: a file or a glob"});
+  scoring("tokenizer", c.tokenizer, {.env = "TOKENIZER_PATH", .is_path = true,
+      .help = "SentencePiece .model file that made the shards"});
+  training("loader", c.loader, {.help = "order of the training windows"});
+}
+
+template <class Config, class Visit>
+void visit_train_fields(Config& c, Visit&& visit) {
+  const auto training = affecting(Affects::kTraining, visit);
+  const auto shown = affecting(Affects::kShown, visit);
+  training("wallclock_s", c.wallclock_s, {.min = 0, .max = 1e7, .unit = "s",
+      .env = "MAX_WALLCLOCK_SECONDS",
+      .help = "training budget; the last step ends before it; 0 means no cap"});
+  training("reserve_s", c.reserve_s, {.min = 0, .max = 1e6, .unit = "s",
+      .help = "part of the budget kept free for calibration after the last step"});
+  training("max_steps", c.max_steps, {.min = 0, .max = 1e9, .unit = "steps", .env = "ITERATIONS",
+      .help = "optimizer steps at most"});
+  training("batch_tokens", c.batch_tokens, {.min = 1, .max = 1e9, .unit = "tokens",
+      .env = "TRAIN_BATCH_TOKENS", .help = "tokens per optimizer step; a multiple of seq_len"});
+  training("micro_batch_tokens", c.micro_batch_tokens, {.min = 1, .max = 1e8, .unit = "tokens",
+      .help = "tokens per forward and backward pass; divides batch_tokens, a multiple of seq_len"});
+  training("seq_len", c.seq_len, {.min = 1, .max = 1 << 20, .unit = "tokens",
+      .env = "TRAIN_SEQ_LEN", .help = "training context"});
+  training("seed", c.seed, {.min = 0, .max = 9007199254740992.0, .env = "SEED",
+      .help = "seeds the weights and the data order"});
+  training("warmdown_form", c.warmdown_form, {.help = "steps: the last warmdown_steps at the "
+      "measured step time; fraction: the last part of the budget"});
+  training("warmdown_steps", c.warmdown_steps, {.min = 0, .max = 1e9, .unit = "steps",
+      .env = "WARMDOWN_ITERS", .help = "length of the linear warmdown in steps"});
+  training("warmdown_fraction", c.warmdown_fraction, {.min = 0, .max = 1, .env = "WARMDOWN_FRAC",
+      .help = "part of the budget that the linear warmdown takes"});
+  training("min_lr", c.min_lr, {.min = 0, .max = 1, .env = "MIN_LR",
+      .help = "learning-rate multiplier at the end of the warmdown"});
+  training("average", c.average, {.help = "weights that are exported"});
+  training("ema_decay", c.ema_decay, {.min = 0, .max = 1, .env = "EMA_DECAY",
+      .help = "decay of the exponential moving average, per step"});
+  training("swa_every", c.swa_every, {.min = 1, .max = 1e9, .unit = "steps", .env = "SWA_EVERY",
+      .help = "steps between snapshots of the stochastic weight average"});
+  training("swa_start_lr", c.swa_start_lr, {.min = 0, .max = 2,
+      .help = "snapshots are taken once the learning-rate multiplier is below this"});
+  shown("log_every", c.log_every, {.min = 1, .max = 1e9, .unit = "steps", .env = "TRAIN_LOG_EVERY",
+      .help = "steps between training log lines"});
+  shown("val_every", c.val_every, {.min = 0, .max = 1e9, .unit = "steps", .env = "VAL_LOSS_EVERY",
+      .help = "steps between validation passes; 0 means only at the end"});
+  shown("checkpoint_every_s", c.checkpoint_every_s, {.min = 0, .max = 1e7, .unit = "s",
+      .help = "seconds between checkpoints; 0 means none"});
+}
+
+template <class Config, class Visit>
+void visit_optimizer_fields(Config& c, Visit&& visit) {
+  const auto training = affecting(Affects::kTraining, visit);
+  training("matrix_lr", c.matrix_lr, {.min = 0, .max = 10, .env = "MATRIX_LR",
+      .help = "Muon learning rate of the matrices"});
+  training("embed_lr", c.embed_lr, {.min = 0, .max = 10, .env = "TIED_EMBED_LR",
+      .help = "AdamW learning rate of embedding tables"});
+  training("scalar_lr", c.scalar_lr, {.min = 0, .max = 10, .env = "SCALAR_LR",
+      .help = "AdamW learning rate of vectors, scalars and small projections"});
+  training("muon_momentum", c.muon_momentum, {.min = 0, .max = 1, .env = "MUON_MOMENTUM",
+      .help = "Muon momentum after its warm-up"});
+  training("muon_momentum_start", c.muon_momentum_start, {.min = 0, .max = 1,
+      .env = "MUON_MOMENTUM_WARMUP_START", .help = "Muon momentum at step 0"});
+  training("muon_momentum_warmup_steps", c.muon_momentum_warmup_steps, {.min = 0, .max = 1e9,
+      .unit = "steps", .env = "MUON_MOMENTUM_WARMUP_STEPS",
+      .help = "steps of the linear momentum warm-up"});
+  training("newton_schulz_steps", c.newton_schulz_steps, {.min = 1, .max = 5,
+      .env = "MUON_BACKEND_STEPS", .help = "Newton-Schulz iterations"});
+  training("newton_schulz", c.newton_schulz, {
+      .help = "coefficients: stock (3.4445, -4.7750, 2.0315) or the Polar Express schedule"});
+  training("muon_row_norm", c.muon_row_norm, {
+      .help = "normalise the rows of the update before Newton-Schulz (MuonEq-R)"});
+  training("muon_weight_decay", c.muon_weight_decay, {.min = 0, .max = 10, .env = "MUON_WD",
+      .help = "decoupled weight decay of the matrices"});
+  training("adam_weight_decay", c.adam_weight_decay, {.min = 0, .max = 10, .env = "ADAM_WD",
+      .help = "decoupled weight decay of the AdamW groups"});
+  training("adam_beta1", c.adam_beta1, {.min = 0, .max = 0.99999, .env = "BETA1",
+      .help = "AdamW beta1"});
+  training("adam_beta2", c.adam_beta2, {.min = 0, .max = 0.99999, .env = "BETA2",
+      .help = "AdamW beta2"});
+  training("adam_epsilon", c.adam_epsilon, {.min = 0, .max = 1,
+      .help = "AdamW epsilon, outside the square root"});
+  training("grad_clip_norm", c.grad_clip_norm, {.min = 0, .max = 1e6, .env = "GRAD_CLIP_NORM",
+      .help = "global L2 norm that the reduced gradient is clipped to; 0 switches clipping off"});
+}
+
+template <class Config, class Visit>
+void visit_quant_fields(Config& c, Visit&& visit) {
+  const auto packing = affecting(Affects::kPacking, visit);
+  packing("steps", c.steps, {.help = "how the steps are chosen: by each weight's effect on the "
+      "loss, by the row's standard deviation (SDClip, or its Hessian-aware form), by a clip search "
+      "(GPTQ-lite), by the row's largest weight, or three levels"});
+  packing("rounding", c.rounding, {.help = "to the nearest code, or with GPTQ's error feedback"});
+  packing("fill_cap", c.fill_cap, {
+      .help = "scale all steps together until the artifact just fits quant.cap_bytes"});
+  packing("matrix_bits", c.matrix_bits, {.min = 2, .max = 8, .unit = "bits",
+      .help = "bits of matrix codes before entropy coding"});
+  packing("mlp_bits", c.mlp_bits, {.min = 2, .max = 8, .unit = "bits",
+      .help = "bits of the MLP's codes before entropy coding"});
+  packing("embed_bits", c.embed_bits, {.min = 2, .max = 8, .unit = "bits",
+      .help = "bits of embedding-table codes before entropy coding"});
+  packing("scale_floor", c.scale_floor, {.min = 1e-12, .max = 1,
+      .help = "smallest step of the GPTQ-lite methods; the records up to 2026-03-31 used 1/31"});
+  packing("matrix_clip_sigmas", c.matrix_clip_sigmas, {.min = 0.1, .max = 1000, .unit = "sigma",
+      .help = "SDClip: largest code in standard deviations of the row"});
+  packing("mlp_clip_sigmas", c.mlp_clip_sigmas, {.min = 0.1, .max = 1000, .unit = "sigma",
+      .help = "SDClip: the same for the MLP"});
+  packing("embed_clip_sigmas", c.embed_clip_sigmas, {.min = 0.1, .max = 1000, .unit = "sigma",
+      .help = "SDClip: the same for embedding tables"});
+  packing("hessian_lambda", c.hessian_lambda, {.min = 0, .max = 1,
+      .help = "how far sdclip_hessian moves a row's step by its importance"});
+  packing("damping", c.damping, {.min = 1e-6, .max = 1,
+      .help = "GPTQ: share of the mean diagonal that is added to the Hessian's"});
+  packing("calibration_tokens", c.calibration_tokens, {.min = 1, .max = 1 << 28, .unit = "tokens",
+      .help = "training tokens that the Hessians are measured on; their time counts as training"});
+  packing("keep_fp16_elements", c.keep_fp16_elements, {.min = 0, .max = 1 << 20, .unit = "elements",
+      .help = "tensors with at most this many elements are stored in fp16"});
+  packing("sort_hidden", c.sort_hidden, {.help = "order each MLP's hidden units by their steps, "
+      "which costs nothing and packs better"});
+  packing("lqer_rank", c.lqer_rank, {.min = 0, .max = 16,
+      .help = "rank of the low-rank correction (LQER); 0 switches it off"});
+  packing("lqer_tensors", c.lqer_tensors, {.min = 0, .max = 1000,
+      .help = "matrices that LQER corrects: those with the largest error"});
+  packing("lqer_group", c.lqer_group, {.min = 1, .max = 255,
+      .help = "numbers of the right factor that share a scale"});
+  packing("awq_group", c.awq_group, {
+      .help = "AWQ-lite: int8 for the 64 input columns that matter most"});
+  packing("cap_bytes", c.cap_bytes, {.min = 1, .max = 1e12, .unit = "bytes",
+      .help = "largest allowed artifact, code included"});
+}
+
+template <class Config, class Visit>
+void visit_eval_fields(Config& c, Visit&& visit) {
+  const auto scoring = affecting(Affects::kScoring, visit);
+  scoring("context", c.context, {.min = 1, .max = 1 << 20, .unit = "tokens", .env = "EVAL_SEQ_LEN",
+      .help = "tokens of a scoring window"});
+  scoring("stride", c.stride, {.min = 1, .max = 1 << 20, .unit = "tokens", .env = "EVAL_STRIDE",
+      .help = "tokens by which the window slides; at most context, which means no overlap"});
+  scoring("windows", c.windows, {
+      .help = "stream: windows reach back over document starts; document: they do not"});
+  scoring("batch_tokens", c.batch_tokens, {.min = 1, .max = 1 << 24, .unit = "tokens",
+      .help = "tokens of the windows scored in one forward pass"});
+  scoring("wallclock_s", c.wallclock_s, {.min = 0, .max = 1e7, .unit = "s",
+      .help = "evaluation budget; a score that took longer is marked as over it; 0: none"});
+}
+
+template <class Config, class Visit>
+void visit_ttt_fields(Config& c, Visit&& visit) {
+  const auto scoring = affecting(Affects::kScoring, visit);
+  scoring("kind", c.kind, {.help = "none; sgd: all weights after each chunk; phased: all weights "
+      "on all text so far, phases times; lora: adapters after each chunk"});
+  scoring("clip_norm", c.clip_norm, {.min = 0, .max = 1e6,
+      .help = "the gradient of a step is scaled down to this norm; 0: never"});
+  scoring("chunk_tokens", c.chunk_tokens, {.min = 1, .max = 1 << 30, .unit = "tokens",
+      .env = "TTT_CHUNK_TOKENS", .help = "sgd, phased: targets scored between two trainings"});
+  scoring("epochs", c.epochs, {.min = 1, .max = 1000, .env = "TTT_EPOCHS",
+      .help = "sgd, phased: passes over a chunk (all text so far)"});
+  scoring("lr", c.lr, {.min = 0, .max = 100, .env = "TTT_LR",
+      .help = "sgd, phased: learning rate at its start, 0 at the end of its cosine"});
+  scoring("momentum", c.momentum, {.min = 0, .max = 1, .env = "TTT_MOMENTUM",
+      .help = "sgd, phased: momentum, kept from chunk to chunk"});
+  scoring("batch_tokens", c.batch_tokens, {.min = 1, .max = 1 << 24, .unit = "tokens",
+      .help = "sgd, phased: tokens of a step, in rows of eval.context"});
+  scoring("frozen_blocks", c.frozen_blocks, {.min = 0, .max = 128, .env = "TTT_FREEZE_BLOCKS",
+      .help = "sgd, phased: blocks, counted from the first, that never change"});
+  scoring("phases", c.phases, {.min = 1, .max = 1000,
+      .help = "phased: trainings, evenly spread over the stream"});
+  scoring("lora_rank", c.lora_rank, {.min = 1, .max = 4096, .help = "lora: rank"});
+  scoring("lora_alpha", c.lora_alpha, {.min = 0.001, .max = 1e6,
+      .help = "lora: an adapter's output counts alpha / rank times"});
+  scoring("lora_targets", c.lora_targets, {
+      .help = "lora: adapted matrices, some of q,k,v,out,up,down,head"});
+  scoring("lora_chunk_tokens", c.lora_chunk_tokens, {.min = 1, .max = 1 << 20, .unit = "tokens",
+      .help = "lora: targets of a step; at most eval.context"});
+  scoring("lora_lr", c.lora_lr, {.min = 0, .max = 10, .help = "lora: AdamW learning rate"});
+  scoring("lora_beta2", c.lora_beta2, {.min = 0, .max = 0.999999,
+      .help = "lora: AdamW decay of the second moment; there is no first"});
+  scoring("lora_weight_decay", c.lora_weight_decay, {.min = 0, .max = 1000,
+      .help = "lora: AdamW decay"});
+  scoring("lora_reset", c.lora_reset, {.help = "lora: at a document's start nothing, B and AdamW's "
+      "state (A stays warm), or the adapters whole"});
+}
+
+template <class Config, class Visit>
+void visit_mix_fields(Config& c, Visit&& visit) {
+  const auto scoring = affecting(Affects::kScoring, visit);
+  scoring("kind", c.kind, {
+      .help = "how n-grams of the scored tokens reshape the network's distribution"});
+  scoring("min_order", c.min_order, {.min = 2, .max = 16, .unit = "tokens",
+      .help = "shortest n-grams counted, context and successor"});
+  scoring("max_order", c.max_order, {.min = 2, .max = 16, .unit = "tokens",
+      .help = "longest n-grams counted, context and successor"});
+  scoring("match_length", c.match_length, {.min = 1, .max = 32, .unit = "tokens",
+      .help = "tokens that must agree before a longest match predicts"});
+  scoring("learn_rate", c.learn_rate, {.min = 0, .max = 1,
+      .help = "logit: step of the gate weights after each scored token"});
+  scoring("linear_base", c.linear_base, {.min = 0, .max = 1,
+      .help = "linear: weight of the n-grams where the network is sure"});
+  scoring("linear_range", c.linear_range, {.min = 0, .max = 1,
+      .help = "linear: what is added to it where the network is unsure"});
+  scoring("linear_slope", c.linear_slope, {.min = -100, .max = 100,
+      .help = "linear: how fast the weight grows with the network's entropy"});
+  scoring("linear_centre_nats", c.linear_centre_nats, {.min = 0, .max = 20, .unit = "nats",
+      .help = "linear: entropy at which half of the range is added"});
+  scoring("tilt_order", c.tilt_order, {.min = 2, .max = 16, .unit = "tokens",
+      .help = "tilt: context and hinted token"});
+  scoring("tilt_beta", c.tilt_beta, {.min = 0, .max = 20, .unit = "nats",
+      .help = "tilt: added to the hinted token's logit"});
+  scoring("tilt_threshold", c.tilt_threshold, {.min = 0, .max = 1,
+      .help = "tilt: share of the context's occurrences that the hint must have"});
+  scoring("tilt_min_count", c.tilt_min_count, {.min = 1, .max = 65535,
+      .help = "tilt: occurrences of a context before it hints"});
+}
+
+template <class Config, class Visit>
+void visit_record_fields(Config& c, Visit&& visit) {
+  const auto shown = affecting(Affects::kShown, visit);
+  shown("name", c.name, {.env = "RUN_ID", .help = "title of the record"});
+  shown("author", c.author, {.help = "who submits it"});
+  shown("github_id", c.github_id, {.help = "GitHub account of the author"});
+  shown("blurb", c.blurb, {.help = "what is new, in a sentence or two"});
+  shown("date", c.date, {.help = "YYYY-MM-DD; empty means the day the run ends"});
+}
+// clang-format on
 
 // Calls visit(const char* section, const FieldInfo&, member) for every key, in the order of the
 // canonical recipe. Works on Recipe and const Recipe.

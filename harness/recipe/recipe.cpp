@@ -7,7 +7,6 @@
 #include "harness/recipe/recipe_value.h"
 #include "src/base/bytes.h"
 #include "src/base/error.h"
-#include "src/base/hash.h"
 #include "src/text/text_escape.h"
 
 namespace pg {
@@ -28,10 +27,10 @@ void apply_environment(Recipe& recipe, const EnvironmentLookup& environment,
   if (!environment) return;
   std::vector<RecipeOverride> found;
   visit_recipe_fields(recipe, [&](const char* section, const FieldInfo& info, auto&) {
-    if (*info.environment == '\0') return;
-    const char* value = environment(info.environment);
+    if (*info.env == '\0') return;
+    const char* value = environment(info.env);
     if (value == nullptr) return;
-    found.push_back({info.environment, fmt::format("{}.{}", section, info.key), value});
+    found.push_back({info.env, fmt::format("{}.{}", section, info.key), value});
   });
   for (const RecipeOverride& o : found) {
     const ValuePlace place = {fmt::format("environment variable {}: ", o.source)};
@@ -75,9 +74,10 @@ void check_recipe(const Recipe& recipe) {
   }
 }
 
-std::string write_recipe(const Recipe& recipe, RecipeComments comments) {
+std::string write_recipe(const Recipe& recipe, RecipeComments comments, const KeyFilter& is_kept) {
   std::string text, section_before;
   visit_recipe_fields(recipe, [&](const char* section, const FieldInfo& info, const auto& member) {
+    if (!is_kept(info)) return;
     if (section_before != section) {
       text += fmt::format("{}[{}]\n", text.empty() ? "" : "\n", section);
       section_before = section;
@@ -86,10 +86,6 @@ std::string write_recipe(const Recipe& recipe, RecipeComments comments) {
     text += fmt::format("{} = {}\n", info.key, format_value(member));
   });
   return text;
-}
-
-std::string hash_recipe(const Recipe& recipe) {
-  return hex(sha256(as_bytes(write_recipe(recipe))));
 }
 
 std::string describe_recipe_keys() {
@@ -107,14 +103,14 @@ std::string describe_recipe_keys() {
                         if (!range.empty()) facts += ", " + range;
                         if (range.empty() && *info.unit != '\0')
                           facts += fmt::format(", in {}", info.unit);
-                        if (*info.environment != '\0')
-                          facts += fmt::format(", environment {}", info.environment);
+                        if (*info.env != '\0') facts += fmt::format(", environment {}", info.env);
                         text += fmt::format("  {:<28}({})\n", "", facts);
                       });
   return text;
 }
 
-std::string describe_difference(const Recipe& now, const Recipe& before) {
+std::string describe_difference(const Recipe& now, const Recipe& before,
+                                const KeyFilter& is_compared) {
   std::vector<std::string> values_before;
   visit_recipe_fields(before, [&](const char*, const FieldInfo&, const auto& member) {
     values_before.push_back(format_value(member));
@@ -123,7 +119,7 @@ std::string describe_difference(const Recipe& now, const Recipe& before) {
   size_t index = 0;
   visit_recipe_fields(now, [&](const char* section, const FieldInfo& info, const auto& member) {
     const std::string value = format_value(member), &was = values_before[index++];
-    if (!difference.empty() || value == was) return;
+    if (!difference.empty() || value == was || !is_compared(info)) return;
     difference = fmt::format("{}.{} is {}, was {}", section, info.key, value, was);
   });
   return difference;

@@ -15,6 +15,7 @@
 #include "eval/scoring_config.h"
 #include "harness/recipe/track_config.h"
 #include "quant/format/quant_config.h"
+#include "src/base/field.h"
 #include "src/data/data_config.h"
 #include "src/model/model_config.h"
 #include "src/train/train_config.h"
@@ -66,11 +67,15 @@ RecipeOverride apply_override(Recipe& recipe, std::string_view assignment);
 // Throws Error when keys do not fit each other.
 void check_recipe(const Recipe& recipe);
 
+// Which keys of the table something is about.
+using KeyFilter = std::function<bool(const FieldInfo&)>;
+inline bool every_key(const FieldInfo&) { return true; }
+
 enum class RecipeComments : uint8_t { kNone, kHelp };
-// All keys, in table order: the same recipe always gives the same text, and reading it back gives
+// The keys, in table order: the same recipe always gives the same text, and reading it back gives
 // the same recipe.
-std::string write_recipe(const Recipe& recipe, RecipeComments comments = RecipeComments::kNone);
-std::string hash_recipe(const Recipe& recipe);  // hex SHA-256 of write_recipe
+std::string write_recipe(const Recipe& recipe, RecipeComments comments = RecipeComments::kNone,
+                         const KeyFilter& is_kept = every_key);
 
 // Every key with unit, range, default, environment name and help, for `train_gpt recipe
 // --help-keys`.
@@ -78,6 +83,7 @@ std::string describe_recipe_keys();
 
 // The first key in which two recipes differ: "train.seed is 42, was 1337"; empty when they are
 // equal.
-std::string describe_difference(const Recipe& now, const Recipe& before);
+std::string describe_difference(const Recipe& now, const Recipe& before,
+                                const KeyFilter& is_compared = every_key);
 
 }  // namespace pg

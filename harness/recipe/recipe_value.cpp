@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <optional>
+#include <type_traits>
 
 #include "harness/recipe/config_fields.h"
 #include "src/base/error.h"
@@ -81,37 +83,29 @@ bool is_in_range(const FieldInfo& info, double value) {
 }
 bool is_in_range(const FieldInfo&, bool) { return true; }
 
-std::vector<std::string> split_choices(std::string_view choices) {
-  std::vector<std::string> names;
-  while (!choices.empty()) {
-    const size_t bar = choices.find('|');
-    names.emplace_back(choices.substr(0, bar));
-    choices.remove_prefix(bar == std::string_view::npos ? choices.size() : bar + 1);
-  }
-  return names;
-}
-
-bool is_in_range(const FieldInfo& info, const std::string& value) {
-  if (*info.choices == '\0') return true;
-  for (const std::string& choice : split_choices(info.choices)) {
-    if (choice == value) return true;
-  }
-  return false;
-}
+bool is_in_range(const FieldInfo&, const std::string&) { return true; }
 
 template <class Member>
 void assign(const FieldInfo& info, std::string_view full_key, const RecipeValue& value,
             const ValuePlace& place, Member& member) {
-  Member converted = {};
+  // A choice is text until its name is found.
+  std::conditional_t<std::is_enum_v<Member>, std::string, Member> converted = {};
   if (!convert(value, converted)) {
     throw Error(fmt::format("{}wrong type for {}: \"{}\"; give {}", place.prefix, full_key,
-                            show(value), type_name(member)));
+                            show(value), type_name(converted)));
   }
-  if (!is_in_range(info, converted)) {
+  bool is_allowed = is_in_range(info, converted);
+  if constexpr (std::is_enum_v<Member>) {
+    const std::optional<Member> choice = find_choice<Member>(converted);
+    is_allowed = choice.has_value();
+    member = choice.value_or(member);
+  } else if (is_allowed) {
+    member = converted;
+  }
+  if (!is_allowed) {
     throw Error(fmt::format("{}{} is out of range: \"{}\"; give {}", place.prefix, full_key,
                             show(value), describe_range(info)));
   }
-  member = converted;
 }
 
 std::string format_limit(double limit) {
@@ -174,7 +168,7 @@ std::string format_value(const std::string& value) {
 }
 
 std::string describe_range(const FieldInfo& info) {
-  if (*info.choices != '\0') return fmt::format("one of {}", info.choices);
+  if (!info.choices.empty()) return fmt::format("one of {}", fmt::join(info.choices, "|"));
   const std::string unit = *info.unit == '\0' ? "" : fmt::format(" {}", info.unit);
   const bool has_min = std::isfinite(info.min), has_max = std::isfinite(info.max);
   if (has_min && has_max) {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <variant>
 #include <vector>
 
@@ -38,6 +39,10 @@ std::string format_value(int64_t value);
 std::string format_value(double value);
 std::string format_value(bool value);
 std::string format_value(const std::string& value);  // quoted
+template <class Choice>
+requires std::is_enum_v<Choice> std::string format_value(Choice value) {  // its name, quoted
+  return format_value(std::string(choice_name(value)));
+}
 
 // "1 to 128", "at most 5 s", "a|b|c"; empty when everything is allowed.
 std::string describe_range(const FieldInfo& info);

@@ -2,11 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <array>
 #include <cmath>
-#include <sstream>
 
+#include "harness/recipe/recipe_identity.h"
 #include "src/text/json_object.h"
 #include "src/text/text_escape.h"
 
@@ -87,18 +85,9 @@ std::string write_certificate_json(const Certificate& c) {
 }
 
 std::string list_score_keys(const Recipe& recipe) {
-  // Sections that do not exist in a recipe are simply not found.
-  constexpr std::array<std::string_view, 3> kSections = {"[eval]", "[mix]", "[ttt]"};
-  std::istringstream lines(write_recipe(recipe));
-  std::string text, line;
-  bool is_in = false;
-  while (std::getline(lines, line)) {
-    if (line.starts_with('[')) {
-      is_in = std::find(kSections.begin(), kSections.end(), line) != kSections.end();
-    }
-    if (is_in && !line.empty()) text += line + "\n";
-  }
-  return text;
+  return write_recipe(recipe, RecipeComments::kNone, [](const FieldInfo& info) {
+    return is_identifying(info, Affects::kScoring);
+  });
 }
 
 }  // namespace pg

@@ -25,7 +25,8 @@ struct Certificate {
 std::string write_certificate_markdown(const Certificate& certificate);
 std::string write_certificate_json(const Certificate& certificate);
 
-// The sections of a recipe that say how an artifact is scored, as write_recipe gives them.
+// The keys of a recipe that the score of an artifact depends on, as write_recipe gives them; the
+// files they name stand in the certificate by their hashes.
 std::string list_score_keys(const Recipe& recipe);
 
 }  // namespace pg

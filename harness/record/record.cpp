@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "harness/recipe/recipe_identity.h"
 #include "harness/record/report_svg.h"
 #include "src/base/bytes.h"
 #include "src/text/json_object.h"
@@ -49,10 +50,10 @@ JsonObject compliance(const RunResult& result) {
       .add("three_seeds", false)
       .add("single_pass", true)
       .add("no_slot", true)
-      .add("no_ttt", result.recipe.ttt.kind == "none")
+      .add("no_ttt", result.recipe.ttt.kind == TttKind::kNone)
       .add("no_pre_quant_ttt", true)
       .add("no_etlb", true)
-      .add("no_ngram_cache", result.recipe.mix.kind == "none");
+      .add("no_ngram_cache", result.recipe.mix.kind == MixKind::kNone);
 }
 
 }  // namespace

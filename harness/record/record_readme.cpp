@@ -2,6 +2,7 @@
 // again.
 #include <fmt/format.h>
 
+#include "harness/recipe/recipe_identity.h"
 #include "harness/record/record.h"
 #include "src/text/text_escape.h"
 #include "src/text/text_format.h"
@@ -112,8 +113,8 @@ std::string write_record_readme(const RunResult& r) {
       format_thousands(r.facts.params), m.layers, m.dim, m.heads, m.kv_heads, m.mlp_hidden,
       m.vocab_size, format_thousands(r.tokens), describe_stop(r), escape_markdown(r.averaging),
       format_thousands(r.score.tokens), format_thousands(r.score.bytes),
-      format_thousands(r.score.documents), r.recipe.eval.windows, r.recipe.eval.context,
-      r.recipe.eval.stride);
+      format_thousands(r.score.documents), choice_name(r.recipe.eval.windows),
+      r.recipe.eval.context, r.recipe.eval.stride);
   text +=
       "The score is that of the weights unpacked from the artifact's bytes; no token is scored "
       "twice.\n\n";

@@ -5,6 +5,7 @@
 #include <system_error>
 #include <vector>
 
+#include "harness/recipe/recipe_identity.h"
 #include "src/base/bytes.h"
 #include "src/base/error.h"
 #include "src/text/text_escape.h"
@@ -64,18 +65,12 @@ RunFolder open_run_folder(const fs::path& path, const Recipe& recipe, bool fresh
                     "--out, or discard it with --fresh",
                     path.string()));
   } else if (fs::exists(folder.recipe())) {
-    Recipe before = read_recipe_of_run(folder);
-    // These decide what is shown and kept, not what is computed, and may change between the parts
-    // of a run.
-    before.train.log_every = recipe.train.log_every;
-    before.train.val_every = recipe.train.val_every;
-    before.train.checkpoint_every_s = recipe.train.checkpoint_every_s;
-    // What comes after training may change too: a run that did not fit its cap is packed anew, not
-    // trained anew.
-    before.quant = recipe.quant;
-    before.eval = recipe.eval;
-    before.record = recipe.record;
-    const std::string difference = describe_difference(recipe, before);
+    // What is shown and what comes after training may change between the parts of a run: one that
+    // did not fit its cap is packed anew, not trained anew. Files are known by their content: a
+    // checkpoint of other data is refused.
+    const std::string difference = describe_difference(
+        recipe, read_recipe_of_run(folder),
+        [](const FieldInfo& info) { return is_identifying(info, Affects::kTraining); });
     if (!difference.empty()) {
       throw Error(
           fmt::format("the output folder holds a run of another recipe: \"{}\" ({}); choose "

@@ -28,9 +28,9 @@ struct RunFolder {
   static std::string log_name(int64_t seed);
 };
 
-// Creates the folder and writes the effective recipe into it. A folder with an unfinished run of
-// the same recipe is resumed; one with another recipe or a finished record is refused, unless
-// `fresh`, which removes that run's files.
+// Creates the folder and writes the effective recipe into it. A folder with an unfinished run is
+// resumed when every key that affects training is the same; one with another training or a finished
+// record is refused, unless `fresh`, which removes that run's files.
 RunFolder open_run_folder(const std::filesystem::path& path, const Recipe& recipe, bool fresh);
 
 // "runs/<name of the record>_seed<seed>".

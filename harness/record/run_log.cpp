@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "harness/recipe/recipe_identity.h"
 #include "harness/record/machine.h"
 #include "src/text/text_escape.h"
 #include "src/text/text_format.h"
@@ -246,9 +247,9 @@ void RunLog::write_pre_quant(const DiagnosticLoss& loss) {
     last.bits_per_byte = bits_per_byte;
     result_.curve.validation.push_back(last);
   }
-  const char* stage = result_.recipe.train.average == "ema"   ? "post_ema"
-                      : result_.recipe.train.average == "swa" ? "post_swa"
-                                                              : "pre_quant";
+  const char* stage = result_.recipe.train.average == Average::kEma   ? "post_ema"
+                      : result_.recipe.train.average == Average::kSwa ? "post_swa"
+                                                                      : "pre_quant";
   write_line(fmt::format("DIAGNOSTIC {} val_loss:{:.4f} val_bpb:{:.4f} eval_time:{}", stage,
                          loss_nats, bits_per_byte, seconds(loss.eval_s)));
   write_event(score_event("pre_quant", loss_nats, bits_per_byte, loss.eval_s));

@@ -129,13 +129,13 @@ MatrixQuantizer::MatrixQuantizer(const HostTensor& weights, const QuantConfig& q
                                  const SensitivityTerm* sensitivity,
                                  std::shared_ptr<const GptqFactor> factor)
     : weights_(&weights), quant_(&quant), sensitivity_(sensitivity), factor_(std::move(factor)) {
-  const bool by_sensitivity = quant.steps == "sensitivity";
-  if (sensitivity_ == nullptr &&
-      (by_sensitivity || quant.rounding == "gptq" || quant.steps == "sdclip_hessian")) {
+  const bool by_sensitivity = quant.steps == StepRule::kSensitivity;
+  if (sensitivity_ == nullptr && (by_sensitivity || quant.rounding == Rounding::kGptq ||
+                                  quant.steps == StepRule::kSdClipHessian)) {
     throw Error(fmt::format(
         "no calibration for \"{}\": steps \"{}\" with rounding \"{}\" need it; give training "
         "text, or set quant.steps = \"sdclip\" and quant.rounding = \"nearest\"",
-        weights.spec.name, quant.steps, quant.rounding));
+        weights.spec.name, choice_name(quant.steps), choice_name(quant.rounding)));
   }
   if (by_sensitivity) choose_sensitivity_offsets();
   least_scale_ = find_least_scale();
@@ -144,7 +144,7 @@ MatrixQuantizer::MatrixQuantizer(const HostTensor& weights, const QuantConfig& q
 void MatrixQuantizer::choose_sensitivity_offsets() {
   const auto rows = static_cast<size_t>(weights_->spec.rows);
   const auto cols = static_cast<size_t>(weights_->spec.cols);
-  const bool feedback = quant_->rounding == "gptq";
+  const bool feedback = quant_->rounding == Rounding::kGptq;
   double mean_weight = 0;
   for (const float w : sensitivity_->row_weight) mean_weight += static_cast<double>(w);
   mean_weight = std::max(mean_weight / static_cast<double>(rows), 1e-30);
@@ -191,8 +191,8 @@ QuantTensor MatrixQuantizer::make_grid(double scale) const {
   const HostTensor& w = *weights_;
   QuantTensor t{.name = w.spec.name, .rows = w.spec.rows, .cols = w.spec.cols};
   t.bits = storage_bits(w.spec, *quant_);
-  const std::string& steps = quant_->steps;
-  if (steps == "sensitivity") {
+  const StepRule rule = quant_->steps;
+  if (rule == StepRule::kSensitivity) {
     t.is_factored = true;
     t.step = static_cast<float>(scale * base_step_);
     t.row_offsets = row_offsets_;
@@ -202,16 +202,16 @@ QuantTensor MatrixQuantizer::make_grid(double scale) const {
       t.row_offsets[r] =
           static_cast<int8_t>(std::clamp<double>(needed, row_offsets_[r], kMaxOffset));
     }
-  } else if (steps == "ternary") {
+  } else if (rule == StepRule::kTernary) {
     t.bits = 2;
     t.halves = to_halves(w, ternary_steps(w.values, t.rows, t.cols), 1.0);
-  } else if (steps == "row_max") {
+  } else if (rule == StepRule::kRowMax) {
     t.halves = to_halves(w, row_max_steps(w, 0, t.cols, max_code(t.bits)), scale);
-  } else if (steps == "sdclip") {
+  } else if (rule == StepRule::kSdClip) {
     t.halves = to_halves(
         w, sdclip_steps(w.values, t.rows, t.cols, clip_sigmas(w.spec, *quant_), max_code(t.bits)),
         scale);
-  } else if (steps == "sdclip_hessian") {
+  } else if (rule == StepRule::kSdClipHessian) {
     t.halves =
         to_halves(w,
                   sdclip_hessian_steps(
@@ -223,7 +223,7 @@ QuantTensor MatrixQuantizer::make_grid(double scale) const {
         std::max(quant_->scale_floor, quant_->fill_cap ? scale * kPublishedScaleFloor : 0.0);
     QuantizedRows rows = quantize_gptq_lite(
         w.values, t.rows, t.cols,
-        {.bits = t.bits, .scale_floor = floor, .per_row = steps == "gptq_lite_row"});
+        {.bits = t.bits, .scale_floor = floor, .per_row = rule == StepRule::kGptqLiteRow});
     t.codes = std::move(rows.codes);
     t.halves = std::move(rows.scales);
     for (size_t r = 0; r < t.halves.size(); ++r) require_finite_scale(t.halves[r], w, r);
@@ -243,7 +243,7 @@ QuantizedMatrix MatrixQuantizer::quantize(double scale) const {
   const GridSteps steps(t);
   const RoundingGrid grid = steps.grid(t);
   std::vector<double> row_errors;
-  if (quant_->rounding == "gptq") {
+  if (quant_->rounding == Rounding::kGptq) {
     GptqResult rounded = quantize_gptq(w.values, t.rows, t.cols, *factor_, grid);
     t.codes = std::move(rounded.codes);
     row_errors = std::move(rounded.row_errors);
@@ -270,10 +270,10 @@ QuantTensor MatrixQuantizer::quantize_nearest(double scale) const {
 }
 
 double MatrixQuantizer::find_least_scale() const {
-  const std::string& steps = quant_->steps;
-  if (steps == "ternary") return 1;  // its steps do not scale
+  const StepRule rule = quant_->steps;
+  if (rule == StepRule::kTernary) return 1;  // its steps do not scale
   // The published methods clip on purpose; finer than a third of their steps nobody went.
-  if (steps != "sensitivity") return steps.starts_with("gptq_lite") ? 1e-6 : 1.0 / 3;
+  if (rule != StepRule::kSensitivity) return is_clip_search(rule) ? 1e-6 : 1.0 / 3;
   double least = std::numeric_limits<double>::infinity();
   for (size_t r = 0; r < widest_steps_.size(); ++r) {
     least = std::min(least, widest_steps_[r] / (base_step_ * offset_factor(row_offsets_[r])));

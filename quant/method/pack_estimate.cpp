@@ -44,31 +44,30 @@ constexpr double kRowClipSigmas = 3.8;
 // quant_eval.md 1.3), and no trained matrix that we met was narrower than this.
 constexpr double kLeastClipSigmas = 12.85, kLeastSigma = 0.08;
 
-bool is_clip_search(const QuantConfig& quant) { return quant.steps.starts_with("gptq_lite"); }
-
 // The clip in standard deviations that rows of this width get, the smallest step included.
 double forecast_clip_sigmas(const ParamSpec& spec, const QuantConfig& quant, double row_clip,
                             double sigma, int bits) {
-  if (is_clip_search(quant)) return std::max(row_clip, quant.scale_floor * max_code(bits) / sigma);
-  return quant.steps == "row_max" ? row_clip : clip_sigmas(spec, quant);
+  if (is_clip_search(quant.steps))
+    return std::max(row_clip, quant.scale_floor * max_code(bits) / sigma);
+  return quant.steps == StepRule::kRowMax ? row_clip : clip_sigmas(spec, quant);
 }
 
 // The step of a row: what the method gives it without its search.
 float row_step(std::span<const float> row, double largest, const ParamSpec& spec, int bits,
                const QuantConfig& quant) {
   const double limit = max_code(bits);
-  if (is_clip_search(quant))
+  if (is_clip_search(quant.steps))
     return static_cast<float>(std::max(largest / limit, quant.scale_floor));
-  if (quant.steps == "row_max") return static_cast<float>(largest / limit);
+  if (quant.steps == StepRule::kRowMax) return static_cast<float>(largest / limit);
   double sum = 0, squares = 0;
 #pragma omp simd reduction(+ : sum, squares)
   for (size_t i = 0; i < row.size(); ++i) {
     const double w = static_cast<double>(row[i]);
-    sum += quant.steps == "ternary" ? std::fabs(w) : w;
+    sum += quant.steps == StepRule::kTernary ? std::fabs(w) : w;
     squares += w * w;
   }
   const auto n = static_cast<double>(row.size());
-  if (quant.steps == "ternary") return static_cast<float>(sum / n);
+  if (quant.steps == StepRule::kTernary) return static_cast<float>(sum / n);
   const double variance = std::max(squares - sum * sum / n, 0.0) / std::max(n - 1, 1.0);
   return static_cast<float>(clip_sigmas(spec, quant) * std::sqrt(variance) / limit);
 }
@@ -82,7 +81,7 @@ uint16_t quantize_row(std::span<const float> row, const ParamSpec& spec, int bit
     const float magnitude = std::fabs(row[i]);
     largest = magnitude > largest ? magnitude : largest;
   }
-  const auto limit = static_cast<float>(max_code(quant.steps == "ternary" ? 2 : bits));
+  const auto limit = static_cast<float>(max_code(quant.steps == StepRule::kTernary ? 2 : bits));
   const uint16_t half =
       half_from_float(row_step(row, static_cast<double>(largest), spec, bits, quant));
   const float scale = float_from_half(half);
@@ -112,7 +111,7 @@ void price_tensor(const HostTensor& tensor, int bits, const QuantConfig& quant, 
     halves.push_back(quantize_row(row, tensor.spec, bits, quant, codes.data() + begin));
   }
   encoder.halves(halves, HalfKind::kScales, role);
-  const int limit = max_code(quant.steps == "ternary" ? 2 : bits);
+  const int limit = max_code(quant.steps == StepRule::kTernary ? 2 : bits);
   encoder.codes({tensor.spec.rows, tensor.spec.cols, limit}, codes, role);
 }
 
@@ -123,7 +122,7 @@ PackForecast forecast_pack(const ModelConfig& config, const QuantConfig& quant,
   double least = kHeaderBytes, likely = kHeaderBytes;
   for (const ParamSpec& spec : list_params(config)) {
     const auto elements = static_cast<double>(spec.elements());
-    const int bits = quant.steps == "ternary" && storage_bits(spec, quant) < kHalfBits
+    const int bits = quant.steps == StepRule::kTernary && storage_bits(spec, quant) < kHalfBits
                          ? 2
                          : storage_bits(spec, quant);
     least += 1;

@@ -159,7 +159,8 @@ std::shared_ptr<const GptqFactor> ModelQuantizer::share_factor(size_t tensor) {
 
 void ModelQuantizer::make_quantizers() {
   quantizers_.resize(weights_.size());
-  const bool needs_factor = quant_.rounding == "gptq" || quant_.steps == "sensitivity";
+  const bool needs_factor =
+      quant_.rounding == Rounding::kGptq || quant_.steps == StepRule::kSensitivity;
   for (size_t i = 0; i < weights_.size(); ++i) {
     if (storage_bits(weights_[i].spec, quant_) == kHalfBits) {
       model_.tensors[i] = keep_halves(weights_[i]);
@@ -315,7 +316,7 @@ QuantResult ModelQuantizer::run() {
   double scale = 1.0;
   if (quant_.fill_cap) {
     scale = choose_scale();
-    if (quant_.steps == "sensitivity") {
+    if (quant_.steps == StepRule::kSensitivity) {
       even_out_rates(scale);
       scale = choose_scale();
     }

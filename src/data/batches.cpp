@@ -49,14 +49,6 @@ uint64_t permute(uint64_t value, uint64_t count, uint64_t key) {
 
 }  // namespace
 
-Loader parse_loader(std::string_view name) {
-  if (name == "sequential") return Loader::kSequential;
-  if (name == "coprime") return Loader::kCoprime;
-  if (name == "shuffled") return Loader::kShuffled;
-  throw Error(
-      fmt::format("unknown loader: \"{}\"; known are sequential, coprime and shuffled", name));
-}
-
 Batches::Batches(const TokenStream& stream, Loader loader, uint64_t seed, int64_t seq_len)
     : stream_(&stream), loader_(loader), seed_(seed), seq_len_(seq_len) {
   PG_CHECK(seq_len > 0, "a window has at least one token");

@@ -4,19 +4,11 @@
 #pragma once
 #include <cstdint>
 #include <span>
-#include <string_view>
 
+#include "src/data/data_config.h"
 #include "src/data/token_file.h"
 
 namespace pg {
-
-enum class Loader : uint8_t {
-  kSequential,  // windows in stream order, wrapping around; independent of the seed
-  kCoprime,     // per epoch a random phase, start and stride coprime with the number of windows
-  kShuffled,    // per epoch a random phase and a random permutation
-};
-// Throws Error naming the known loaders.
-Loader parse_loader(std::string_view name);
 
 class Batches {
  public:

@@ -36,123 +36,55 @@ struct ModelConfig {
   int64_t head_dim() const { return dim / heads; }
 };
 
+// clang-format off
 template <class Config, class Visit>
 void visit_model_fields(Config& c, Visit&& visit) {
-  visit(FieldInfo{.key = "vocab_size",
-                  .help = "tokens in the vocabulary; must match the tokenizer",
-                  .environment = "VOCAB_SIZE",
-                  .min = 2,
-                  .max = 65536},
-        c.vocab_size);
-  visit(FieldInfo{.key = "layers",
-                  .help = "transformer blocks",
-                  .environment = "NUM_LAYERS",
-                  .min = 1,
-                  .max = 128},
-        c.layers);
-  visit(FieldInfo{.key = "dim",
-                  .help = "model width; a multiple of heads",
-                  .environment = "MODEL_DIM",
-                  .min = 8,
-                  .max = 16384},
-        c.dim);
-  visit(
-      FieldInfo{
-          .key = "heads", .help = "query heads", .environment = "NUM_HEADS", .min = 1, .max = 256},
-      c.heads);
-  visit(FieldInfo{.key = "kv_heads",
-                  .help = "key/value heads (GQA); divides heads",
-                  .environment = "NUM_KV_HEADS",
-                  .min = 1,
-                  .max = 256},
-        c.kv_heads);
-  visit(FieldInfo{.key = "mlp_hidden", .help = "hidden width of the MLP", .min = 8, .max = 65536},
-        c.mlp_hidden);
-  visit(FieldInfo{.key = "leaky_slope",
-                  .help = "slope a of LeakyReLU(x; a)^2; 0 gives ReLU^2",
-                  .min = 0,
-                  .max = 1},
-        c.leaky_slope);
-  visit(FieldInfo{.key = "rope_dims",
-                  .help =
-                      "leading dimensions of a head that RoPE rotates; even, at most the head size",
-                  .environment = "ROPE_DIMS",
-                  .min = 0,
-                  .max = 1024},
-        c.rope_dims);
-  visit(FieldInfo{.key = "rope_base",
-                  .help = "RoPE base frequency",
-                  .environment = "ROPE_BASE",
-                  .min = 1,
-                  .max = 1e9},
-        c.rope_base);
-  visit(FieldInfo{.key = "rope_ntk_length",
-                  .help = "beyond this context the RoPE base grows by (T/length)^(R/(R-2)); 0 "
-                          "switches that off",
-                  .unit = "tokens",
-                  .min = 0,
-                  .max = 1 << 20},
-        c.rope_ntk_length);
-  visit(FieldInfo{.key = "qk_gain_init",
-                  .help = "initial per-head gain on normalised queries",
-                  .environment = "QK_GAIN_INIT",
-                  .min = 0,
-                  .max = 100},
-        c.qk_gain_init);
-  visit(FieldInfo{.key = "ln_scale",
-                  .help = "scale the normed input of block l by 1/sqrt(l+1)",
-                  .environment = "LN_SCALE"},
-        c.ln_scale);
-  visit(FieldInfo{.key = "xsa_last_n",
-                  .help = "blocks, counted from the last, with exclusive self-attention",
-                  .environment = "XSA_LAST_N",
-                  .min = 0,
-                  .max = 128},
-        c.xsa_last_n);
-  visit(FieldInfo{.key = "unet_skips",
-                  .help = "learned skips from the first half of the blocks to the second"},
-        c.unet_skips);
-  visit(FieldInfo{.key = "resid_mix",
-                  .help = "learned mix of the residual stream and the embedding at each block"},
-        c.resid_mix);
-  visit(FieldInfo{.key = "smear_gate",
-                  .help = "learned per-channel mix with the previous position after the embedding"},
-        c.smear_gate);
-  visit(FieldInfo{.key = "bigram_buckets",
-                  .help = "rows of the BigramHash table; 0 switches it off",
-                  .environment = "BIGRAM_VOCAB_SIZE",
-                  .min = 0,
-                  .max = 1 << 24},
-        c.bigram_buckets);
-  visit(FieldInfo{.key = "bigram_dim",
-                  .help = "width of a BigramHash row",
-                  .environment = "BIGRAM_DIM",
-                  .min = 1,
-                  .max = 4096},
-        c.bigram_dim);
-  visit(FieldInfo{.key = "value_embed_dim",
-                  .help = "width of the shared value-embedding table; 0 switches it off",
-                  .environment = "VE_DIM",
-                  .min = 0,
-                  .max = 4096},
-        c.value_embed_dim);
-  visit(FieldInfo{.key = "value_embed_layers",
-                  .help = "blocks, counted from the last, that add the value embedding",
-                  .min = 0,
-                  .max = 128},
-        c.value_embed_layers);
-  visit(FieldInfo{.key = "logit_softcap",
-                  .help = "logits become c tanh(z/c)",
-                  .environment = "LOGIT_SOFTCAP",
-                  .min = 0.1,
-                  .max = 1000},
-        c.logit_softcap);
-  visit(FieldInfo{.key = "embed_init_std",
-                  .help = "standard deviation of the initial token embedding",
-                  .min = 0,
-                  .max = 1},
-        c.embed_init_std);
+  const auto training = affecting(Affects::kTraining, visit);
+  training("vocab_size", c.vocab_size, {.min = 2, .max = 65536, .env = "VOCAB_SIZE",
+      .help = "tokens in the vocabulary; must match the tokenizer"});
+  training("layers", c.layers, {.min = 1, .max = 128, .env = "NUM_LAYERS",
+      .help = "transformer blocks"});
+  training("dim", c.dim, {.min = 8, .max = 16384, .env = "MODEL_DIM",
+      .help = "model width; a multiple of heads"});
+  training("heads", c.heads, {.min = 1, .max = 256, .env = "NUM_HEADS", .help = "query heads"});
+  training("kv_heads", c.kv_heads, {.min = 1, .max = 256, .env = "NUM_KV_HEADS",
+      .help = "key/value heads (GQA); divides heads"});
+  training("mlp_hidden", c.mlp_hidden, {.min = 8, .max = 65536, .help = "hidden width of the MLP"});
+  training("leaky_slope", c.leaky_slope, {.min = 0, .max = 1,
+      .help = "slope a of LeakyReLU(x; a)^2; 0 gives ReLU^2"});
+  training("rope_dims", c.rope_dims, {.min = 0, .max = 1024, .env = "ROPE_DIMS",
+      .help = "leading dimensions of a head that RoPE rotates; even, at most the head size"});
+  training("rope_base", c.rope_base, {.min = 1, .max = 1e9, .env = "ROPE_BASE",
+      .help = "RoPE base frequency"});
+  training("rope_ntk_length", c.rope_ntk_length, {.min = 0, .max = 1 << 20, .unit = "tokens",
+      .help = "beyond this context the RoPE base grows by (T/length)^(R/(R-2)); 0 switches that "
+      "off"});
+  training("qk_gain_init", c.qk_gain_init, {.min = 0, .max = 100, .env = "QK_GAIN_INIT",
+      .help = "initial per-head gain on normalised queries"});
+  training("ln_scale", c.ln_scale, {.env = "LN_SCALE",
+      .help = "scale the normed input of block l by 1/sqrt(l+1)"});
+  training("xsa_last_n", c.xsa_last_n, {.min = 0, .max = 128, .env = "XSA_LAST_N",
+      .help = "blocks, counted from the last, with exclusive self-attention"});
+  training("unet_skips", c.unet_skips, {
+      .help = "learned skips from the first half of the blocks to the second"});
+  training("resid_mix", c.resid_mix, {
+      .help = "learned mix of the residual stream and the embedding at each block"});
+  training("smear_gate", c.smear_gate, {
+      .help = "learned per-channel mix with the previous position after the embedding"});
+  training("bigram_buckets", c.bigram_buckets, {.min = 0, .max = 1 << 24,
+      .env = "BIGRAM_VOCAB_SIZE", .help = "rows of the BigramHash table; 0 switches it off"});
+  training("bigram_dim", c.bigram_dim, {.min = 1, .max = 4096, .env = "BIGRAM_DIM",
+      .help = "width of a BigramHash row"});
+  training("value_embed_dim", c.value_embed_dim, {.min = 0, .max = 4096, .env = "VE_DIM",
+      .help = "width of the shared value-embedding table; 0 switches it off"});
+  training("value_embed_layers", c.value_embed_layers, {.min = 0, .max = 128,
+      .help = "blocks, counted from the last, that add the value embedding"});
+  training("logit_softcap", c.logit_softcap, {.min = 0.1, .max = 1000, .env = "LOGIT_SOFTCAP",
+      .help = "logits become c tanh(z/c)"});
+  training("embed_init_std", c.embed_init_std, {.min = 0, .max = 1,
+      .help = "standard deviation of the initial token embedding"});
 }
+// clang-format on
 
 // Empty when the fields fit each other, else what does not and how to mend it.
 std::string check_model_config(const ModelConfig& config);

@@ -8,7 +8,7 @@ namespace pg {
 
 Averager::Averager(Weights& weights, const TrainConfig& config)
     : weights_(&weights), config_(config) {
-  if (config.average == "none") return;
+  if (config.average == Average::kNone) return;
   Device& device = weights.device();
   const size_t flat = static_cast<size_t>(weights.flat_elements());
   average_ = DeviceBuffer(device, flat * sizeof(float));
@@ -19,7 +19,7 @@ Averager::Averager(Weights& weights, const TrainConfig& config)
 bool Averager::update(int64_t steps_done, double lr_multiplier) {
   if (!is_kept()) return false;
   double decay = config_.ema_decay;
-  if (config_.average == "swa") {
+  if (config_.average == Average::kSwa) {
     const bool due = lr_multiplier < config_.swa_start_lr && steps_done % config_.swa_every == 0;
     if (!due && snapshots_ > 0) return false;
     // The running mean of n snapshots; until the first one is due, the "mean" follows the last
@@ -29,12 +29,12 @@ bool Averager::update(int64_t steps_done, double lr_multiplier) {
   }
   weights_->device().ops().lerp({average_.data(), DType::kF32}, {weights_->masters(), DType::kF32},
                                 static_cast<float>(decay), weights_->flat_elements());
-  return config_.average == "swa" && snapshots_ == 1 && decay == 0.0;
+  return config_.average == Average::kSwa && snapshots_ == 1 && decay == 0.0;
 }
 
 std::string Averager::describe() const {
-  if (config_.average == "ema") return fmt::format("ema {}", config_.ema_decay);
-  if (config_.average == "swa") return fmt::format("swa of {}", snapshots_);
+  if (config_.average == Average::kEma) return fmt::format("ema {}", config_.ema_decay);
+  if (config_.average == Average::kSwa) return fmt::format("swa of {}", snapshots_);
   return "none";
 }
 

@@ -9,7 +9,7 @@
 namespace pg {
 
 struct Checkpoint {
-  // Hash of everything that must be the same to go on: model, training and optimizer keys, data.
+  // Of everything that must be the same to go on: the keys that affect training, and the data.
   uint64_t identity = 0;
   int64_t steps = 0;
   double train_s = 0;

@@ -77,7 +77,8 @@ void Optimizer::step_muon(int index, int64_t offset, double lr_multiplier, doubl
   ops.muon_momentum(update, write(first_.as<float>() + offset), read(weights_->gradient(index)),
                     read(coefficient_.as<float>()), static_cast<float>(momentum),
                     config_.muon_row_norm, spec.rows, spec.cols);
-  const auto& coefficients = config_.newton_schulz == "polar_express" ? kPolarExpress : kStock;
+  const auto& coefficients =
+      config_.newton_schulz == NewtonSchulz::kPolarExpress ? kPolarExpress : kStock;
   ops.newton_schulz(update,
                     std::span(coefficients).first(static_cast<size_t>(config_.newton_schulz_steps)),
                     spec.rows, spec.cols);

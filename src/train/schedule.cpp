@@ -12,7 +12,7 @@ double lr_multiplier(const TrainConfig& config, int64_t steps_done, double elaps
   const double cap_s = effective_cap_s(config);
   const double done = static_cast<double>(steps_done);
   double falling = 1.0;  // 1 before the warmdown, then linear to 0
-  if (config.warmdown_form == "steps") {
+  if (config.warmdown_form == WarmdownForm::kSteps) {
     const double warmdown_steps = static_cast<double>(config.warmdown_steps);
     if (warmdown_steps > 0 && cap_s > 0) {
       // Remaining time in steps of the mean length so far; before the first step the length is

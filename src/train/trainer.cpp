@@ -2,14 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <bit>
 #include <cmath>
 #include <optional>
-#include <string_view>
 #include <utility>
 
 #include "src/base/error.h"
-#include "src/base/hash.h"
 #include "src/model/model.h"
 #include "src/train/average.h"
 #include "src/train/checkpoint.h"
@@ -23,35 +20,6 @@ namespace {
 // Handing the weights to the projector costs training a copy of them, 0.5 ms for 2.6M parameters on
 // the README's machine; every few seconds is often enough to watch.
 constexpr double kProjectEvery_s = 5.0;
-
-// Folds every field of a config into a fingerprint.
-struct Fingerprint {
-  uint64_t hash = kFnvOffset;
-  void fold(std::string_view text) {
-    hash = fnv1a({reinterpret_cast<const uint8_t*>(text.data()), text.size()}, hash);
-  }
-  template <class T>
-  void operator()(const FieldInfo& field, const T& value) {
-    fold(fmt::format("{}={};", field.key, value));
-  }
-};
-
-// Keys that may change between a run and its continuation: they decide what is shown and kept, not
-// what is computed.
-bool is_free_to_change(std::string_view key) {
-  return key == "log_every" || key == "val_every" || key == "checkpoint_every_s";
-}
-
-uint64_t run_identity(const TrainSetup& setup) {
-  Fingerprint print;
-  visit_model_fields(setup.model, print);
-  visit_train_fields(setup.train, [&](const FieldInfo& field, const auto& value) {
-    if (!is_free_to_change(field.key)) print(field, value);
-  });
-  visit_optimizer_fields(setup.optimizer, print);
-  print.fold(fmt::format("data={:016x}", setup.data_fingerprint));
-  return print.hash;
-}
 
 void check_batch(const TrainConfig& train, int64_t seq_len) {
   if (train.seq_len != seq_len) throw Error("batches of another seq_len than the recipe's");
@@ -77,7 +45,6 @@ class Trainer {
         weights_(*setup.device, list_params(setup.model), /*with_gradients=*/true),
         plan_(setup.model, weights_, rows_, setup.train.seq_len, PlanMode::kTrain),
         optimizer_(weights_, setup.optimizer),
-        identity_(run_identity(setup)),
         ids_(static_cast<size_t>(setup.train.micro_batch_tokens)),
         targets_(ids_.size()) {
     weights_.initialise(static_cast<uint64_t>(setup.train.seed));
@@ -108,9 +75,9 @@ class Trainer {
                       1000 * elapsed_s, steps_, s_.train.max_steps));
     }
     save_checkpoint();  // a failure to pack must not cost the training
-    if (s_.train.average != "none") {
-      s_.observer->on_note(fmt::format("{}:applying {} weights", s_.train.average,
-                                       s_.train.average == "ema" ? "EMA" : "SWA"));
+    if (s_.train.average != Average::kNone) {
+      s_.observer->on_note(fmt::format("{}:applying {} weights", choice_name(s_.train.average),
+                                       s_.train.average == Average::kEma ? "EMA" : "SWA"));
     }
     return {steps_, steps_ * s_.train.batch_tokens, elapsed_s,           last_loss_,
             reason, averager_->describe(),          weights_.download(), averager_->download()};
@@ -218,7 +185,7 @@ class Trainer {
   void save_checkpoint() {
     if (s_.checkpoint_file.empty() || steps_ == 0) return;
     Checkpoint c;
-    c.identity = identity_;
+    c.identity = s_.identity;
     c.steps = steps_;
     c.last_loss_nats = last_loss_;
     c.swa_snapshots = averager_->snapshots();
@@ -239,7 +206,7 @@ class Trainer {
 
   void resume() {
     if (s_.checkpoint_file.empty()) return;
-    const auto c = read_checkpoint(s_.checkpoint_file, identity_);
+    const auto c = read_checkpoint(s_.checkpoint_file, s_.identity);
     if (!c) return;
     const size_t flat = static_cast<size_t>(weights_.flat_elements());
     if (c->masters.size() != flat || c->optimizer.size() != 2 * flat ||
@@ -267,7 +234,6 @@ class Trainer {
   Optimizer optimizer_;
   std::optional<Averager> averager_;
   StopPredictor predictor_;
-  uint64_t identity_;
   std::vector<int32_t> ids_, targets_;  // [rows, seq_len]
   int64_t steps_ = 0;
   double last_loss_ = 0, last_project_s_ = -1, last_checkpoint_s_ = 0;

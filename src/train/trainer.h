@@ -57,8 +57,9 @@ struct TrainSetup {
   // Where the checkpoint lies; empty: none is written. A checkpoint found there is resumed from
   // when it fits.
   std::filesystem::path checkpoint_file;
-  uint64_t data_fingerprint = 0;  // a checkpoint of other data is refused
-  double peak_flops_per_s = 0;    // for speed_of_light; 0: not shown
+  // Of the keys and the data that decide what is computed; a checkpoint of another is refused.
+  uint64_t identity = 0;
+  double peak_flops_per_s = 0;  // for speed_of_light; 0: not shown
   std::function<ValidationScore(const std::vector<HostTensor>&)> validate;  // may be empty
   // Prices the artifact of these weights, on a thread in the background; may throw, may be empty.
   std::function<int64_t(const std::vector<HostTensor>&)> project_bytes;

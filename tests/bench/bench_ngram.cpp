@@ -50,7 +50,7 @@ std::vector<std::vector<float>> make_logits(int64_t vocab_size) {
   return logits;
 }
 
-void run(const std::string& glob, const std::string& kind, int64_t tokens, int64_t vocab_size) {
+void run(const std::string& glob, const std::string& name, int64_t tokens, int64_t vocab_size) {
   const TokenStream stream = TokenStream::open(glob, vocab_size);
   tokens = std::min(tokens, stream.size());
   std::vector<int32_t> ids(static_cast<size_t>(tokens));
@@ -58,7 +58,9 @@ void run(const std::string& glob, const std::string& kind, int64_t tokens, int64
   const auto logits = make_logits(vocab_size);
   const double resident_before = resident_bytes();
   MixConfig config;
-  config.kind = kind;
+  const std::optional<MixKind> kind = find_choice<MixKind>(name);
+  if (!kind) throw Error("no such mixer: \"" + name + "\"; use tilt, linear or logit");
+  config.kind = *kind;
   const std::unique_ptr<TokenMixer> mixer = make_mixer(config, vocab_size, tokens);
   if (mixer == nullptr) throw Error("nothing to measure: \"none\"; name another mixer");
   MixedDistribution mixed;
@@ -82,7 +84,7 @@ void run(const std::string& glob, const std::string& kind, int64_t tokens, int64
     }
   }
   const double total_s = cpu_s() - begin_s;
-  std::printf("%s: %.3f M tokens/s, %.0f MB resident (check %.6f)\n", kind.c_str(),
+  std::printf("%s: %.3f M tokens/s, %.0f MB resident (check %.6f)\n", name.c_str(),
               1e-6 * double(tokens) / total_s, 1e-6 * (resident_bytes() - resident_before),
               checksum / double(tokens));
   if (const auto* logit = dynamic_cast<const LogitMixer*>(mixer.get())) {

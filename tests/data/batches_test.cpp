@@ -129,11 +129,5 @@ TEST_F(BatchesTest, ShortStreamIsAnError) {
   EXPECT_EQ(Batches(stream, Loader::kShuffled, 1, 9).windows_per_epoch(), 1);
 }
 
-TEST_F(BatchesTest, UnknownLoaderNamesTheKnownOnes) {
-  EXPECT_EQ(parse_loader("coprime"), Loader::kCoprime);
-  EXPECT_TRUE(says(catch_error([] { parse_loader("random"); }),
-                   "\"random\"; known are sequential, coprime and shuffled"));
-}
-
 }  // namespace
 }  // namespace pg

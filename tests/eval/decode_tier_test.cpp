@@ -22,7 +22,7 @@ const CodingKey kKey = {.artifact_sha256 = {1, 2, 3},
                         .tokenizer_sha256 = {4, 5},
                         .context = 12,
                         .stride = 5,
-                        .windows = "stream"};
+                        .windows = Windows::kStream};
 
 // Text with something to learn: each token is often the one before plus one.
 std::vector<int32_t> make_text(int64_t count) {
@@ -72,7 +72,7 @@ TEST(DecodeTier, KeepsTheKeyAndGivesTheSameBytesTwice) {
   EXPECT_EQ(coded.value().key.tokenizer_sha256, kKey.tokenizer_sha256);
   EXPECT_EQ(coded.value().key.context, 12);
   EXPECT_EQ(coded.value().key.stride, 5);
-  EXPECT_EQ(coded.value().key.windows, "stream");
+  EXPECT_EQ(coded.value().key.windows, Windows::kStream);
   EXPECT_EQ(coded.value().tokens, 100);
   EXPECT_EQ(coded.value().first_token, kBosId);
 }
@@ -82,7 +82,7 @@ TEST(DecodeTier, DecodesByAFreshNetwork) {
   const UnpackedModel model = make_artifact_model(config, make_random_weights(config, 4));
   const std::vector<int32_t> text = make_text(60);
   for (const char* device_name : {"reference", "cpu"}) {
-    for (const char* windows : {"stream", "document"}) {
+    for (const Windows windows : {Windows::kStream, Windows::kDocument}) {
       CodingKey key = kKey;
       key.windows = windows;
       const std::unique_ptr<Device> device = make_device(device_name);
@@ -93,7 +93,7 @@ TEST(DecodeTier, DecodesByAFreshNetwork) {
       NetworkScorer decoder(model, make_coding_config(coded.value().key), *device);
       const auto decoded = decode_text(decoder, coded.value(), kTestVocab);
       ASSERT_TRUE(decoded.ok()) << decoded.error();
-      EXPECT_EQ(decoded.value(), text) << device_name << ", " << windows;
+      EXPECT_EQ(decoded.value(), text) << device_name << ", " << choice_name(windows);
     }
   }
 }

@@ -54,8 +54,8 @@ std::vector<HostTensor> make_random_weights(const ModelConfig& config, uint64_t 
 UnpackedModel make_artifact_model(const ModelConfig& config, const std::vector<HostTensor>& weights,
                                   const Sha256& tokenizer_sha256) {
   QuantConfig quant;
-  quant.steps = "row_max";
-  quant.rounding = "nearest";
+  quant.steps = StepRule::kRowMax;
+  quant.rounding = Rounding::kNearest;
   quant.fill_cap = false;
   const QuantInput input{.config = &config,
                          .weights = &weights,

@@ -99,7 +99,7 @@ double standard_error(std::span<const double> values) {
 
 std::vector<MixConfig> every_mix_config() {
   std::vector<MixConfig> configs;
-  for (const char* kind : {"tilt", "linear", "logit"}) {
+  for (const MixKind kind : {MixKind::kTilt, MixKind::kLinear, MixKind::kLogit}) {
     MixConfig config;
     config.kind = kind;
     configs.push_back(config);

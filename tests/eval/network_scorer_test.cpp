@@ -191,7 +191,7 @@ TEST_F(NetworkScores, AZeroModelCostsLogVocabPerToken) {
 
 EvalConfig make_document_eval(int64_t context, int64_t stride, int64_t batch_tokens) {
   EvalConfig eval = make_eval(context, stride, batch_tokens);
-  eval.windows = "document";
+  eval.windows = Windows::kDocument;
   return eval;
 }
 
@@ -217,7 +217,8 @@ TEST_F(NetworkScores, ADecoderSeesTheSameDistributions) {
       NetworkScorer scorer = NetworkScorer::for_diagnosis(config_, weights_, eval, *device);
       EXPECT_EQ(list_losses(scorer, ids, LedgerTier::kDecoded),
                 list_losses(scorer, ids, LedgerTier::kMetered))
-          << device_name << ", " << eval.windows << ", batch_tokens " << eval.batch_tokens;
+          << device_name << ", " << choice_name(eval.windows) << ", batch_tokens "
+          << eval.batch_tokens;
     }
   }
 }

@@ -32,7 +32,7 @@ class TestTimeTraining : public testing::Test {
   TestTimeTraining() { set_thread_count(1); }
   ~TestTimeTraining() override { set_thread_count(threads_); }
 
-  static TttConfig make_ttt(const std::string& kind) {
+  static TttConfig make_ttt(TttKind kind) {
     TttConfig ttt;
     ttt.kind = kind;
     ttt.chunk_tokens = kChunk;
@@ -43,7 +43,7 @@ class TestTimeTraining : public testing::Test {
     ttt.lora_rank = 3;
     ttt.lora_lr = 0.01;
     ttt.lora_targets = "q,v,out,head";
-    ttt.lora_reset = "none";
+    ttt.lora_reset = LoraReset::kNone;
     return ttt;
   }
   std::unique_ptr<Learner> make(const TttConfig& ttt, int64_t tokens) const {
@@ -64,20 +64,20 @@ class TestTimeTraining : public testing::Test {
   const std::unique_ptr<Device> device_ = make_device("cpu:f32");
 };
 
-class EachKind : public TestTimeTraining, public testing::WithParamInterface<const char*> {};
-INSTANTIATE_TEST_SUITE_P(Kinds, EachKind, testing::Values("sgd", "phased", "lora"),
-                         [](const auto& info) { return std::string(info.param); });
+class EachKind : public TestTimeTraining, public testing::WithParamInterface<TttKind> {};
+INSTANTIATE_TEST_SUITE_P(Kinds, EachKind,
+                         testing::Values(TttKind::kSgd, TttKind::kPhased, TttKind::kLora),
+                         [](const auto& info) { return std::string(choice_name(info.param)); });
 
 TEST_F(TestTimeTraining, NoneGivesThePlainScore) {
-  EXPECT_EQ(make(make_ttt("none"), kTokens), nullptr);
-  EXPECT_THROW(make(make_ttt("adam"), kTokens), Error);
+  EXPECT_EQ(make(make_ttt(TttKind::kNone), kTokens), nullptr);
 }
 
 // At a rate of 0 the learner runs and changes nothing: the scores are those without it.
 TEST_P(EachKind, AtRateZeroEveryLossIsThePlainOne) {
   TttConfig ttt = make_ttt(GetParam());
   ttt.lr = ttt.lora_lr = 0;
-  EXPECT_EQ(list_losses_with(ttt, ids_), list_losses_with(make_ttt("none"), ids_));
+  EXPECT_EQ(list_losses_with(ttt, ids_), list_losses_with(make_ttt(TttKind::kNone), ids_));
 }
 
 // Law L6, and the score-first law L4: changing a token leaves every earlier loss bitwise as it was.
@@ -109,7 +109,7 @@ TEST_P(EachKind, ARepeatedTextBecomesCheaper) {
   for (int i = 0; i < 12; ++i) {
     for (const uint16_t id : make_random_ids(20, 9)) ids.push_back(id < 4 ? 9 : id);
   }
-  const std::vector<float> plain = list_losses_with(make_ttt("none"), ids);
+  const std::vector<float> plain = list_losses_with(make_ttt(TttKind::kNone), ids);
   const std::vector<float> trained = list_losses_with(make_ttt(GetParam()), ids);
   double gain = 0;
   for (size_t t = ids.size() / 2; t < plain.size(); ++t) {
@@ -133,7 +133,7 @@ TEST_P(EachKind, StateChangesByLearningAndOnlyByIt) {
     hash = scorer.state_hash();
   };
   Ledger(stream, make_test_bytes()).score(scorer, hooks);
-  const bool is_phased = std::string_view(GetParam()) == "phased";
+  const bool is_phased = GetParam() == TttKind::kPhased;
   EXPECT_EQ(changes, is_phased ? 3 : chunks - 1);  // the last chunk teaches nothing
   EXPECT_GT(chunks, 4);
 }
@@ -172,36 +172,36 @@ TEST_P(EachKind, LearningAllocatesNothingOnceWarm) {
 }
 
 struct KeyChange {
-  const char* kind;
+  TttKind kind;
   const char* key;
   std::function<void(TttConfig&)> change;
 };
 
 TEST_F(TestTimeTraining, EveryKeyChangesTheScore) {
   const std::vector<KeyChange> changes = {
-      {"sgd", "clip_norm", [](TttConfig& t) { t.clip_norm = 0.1; }},
-      {"sgd", "chunk_tokens", [](TttConfig& t) { t.chunk_tokens = 40; }},
-      {"sgd", "epochs", [](TttConfig& t) { t.epochs = 1; }},
-      {"sgd", "lr", [](TttConfig& t) { t.lr = 0.01; }},
-      {"sgd", "momentum", [](TttConfig& t) { t.momentum = 0.5; }},
-      {"sgd", "batch_tokens", [](TttConfig& t) { t.batch_tokens = kContext; }},
-      {"sgd", "frozen_blocks", [](TttConfig& t) { t.frozen_blocks = 1; }},
-      {"phased", "phases", [](TttConfig& t) { t.phases = 2; }},
-      {"lora", "clip_norm", [](TttConfig& t) { t.clip_norm = 1e-9; }},
-      {"lora", "lora_rank", [](TttConfig& t) { t.lora_rank = 2; }},
-      {"lora", "lora_alpha", [](TttConfig& t) { t.lora_alpha = 4; }},
-      {"lora", "lora_targets", [](TttConfig& t) { t.lora_targets = "q,v,out"; }},
-      {"lora", "lora_chunk_tokens", [](TttConfig& t) { t.lora_chunk_tokens = 16; }},
-      {"lora", "lora_lr", [](TttConfig& t) { t.lora_lr = 0.02; }},
-      {"lora", "lora_beta2", [](TttConfig& t) { t.lora_beta2 = 0.9; }},
-      {"lora", "lora_weight_decay", [](TttConfig& t) { t.lora_weight_decay = 1; }},
-      {"lora", "lora_reset", [](TttConfig& t) { t.lora_reset = "warm"; }},
+      {TttKind::kSgd, "clip_norm", [](TttConfig& t) { t.clip_norm = 0.1; }},
+      {TttKind::kSgd, "chunk_tokens", [](TttConfig& t) { t.chunk_tokens = 40; }},
+      {TttKind::kSgd, "epochs", [](TttConfig& t) { t.epochs = 1; }},
+      {TttKind::kSgd, "lr", [](TttConfig& t) { t.lr = 0.01; }},
+      {TttKind::kSgd, "momentum", [](TttConfig& t) { t.momentum = 0.5; }},
+      {TttKind::kSgd, "batch_tokens", [](TttConfig& t) { t.batch_tokens = kContext; }},
+      {TttKind::kSgd, "frozen_blocks", [](TttConfig& t) { t.frozen_blocks = 1; }},
+      {TttKind::kPhased, "phases", [](TttConfig& t) { t.phases = 2; }},
+      {TttKind::kLora, "clip_norm", [](TttConfig& t) { t.clip_norm = 1e-9; }},
+      {TttKind::kLora, "lora_rank", [](TttConfig& t) { t.lora_rank = 2; }},
+      {TttKind::kLora, "lora_alpha", [](TttConfig& t) { t.lora_alpha = 4; }},
+      {TttKind::kLora, "lora_targets", [](TttConfig& t) { t.lora_targets = "q,v,out"; }},
+      {TttKind::kLora, "lora_chunk_tokens", [](TttConfig& t) { t.lora_chunk_tokens = 16; }},
+      {TttKind::kLora, "lora_lr", [](TttConfig& t) { t.lora_lr = 0.02; }},
+      {TttKind::kLora, "lora_beta2", [](TttConfig& t) { t.lora_beta2 = 0.9; }},
+      {TttKind::kLora, "lora_weight_decay", [](TttConfig& t) { t.lora_weight_decay = 1; }},
+      {TttKind::kLora, "lora_reset", [](TttConfig& t) { t.lora_reset = LoraReset::kWarm; }},
   };
   for (const KeyChange& change : changes) {
     TttConfig ttt = make_ttt(change.kind);
     const std::vector<float> before = list_losses_with(ttt, ids_);
     change.change(ttt);
-    EXPECT_NE(list_losses_with(ttt, ids_), before) << change.kind << " " << change.key;
+    EXPECT_NE(list_losses_with(ttt, ids_), before) << choice_name(change.kind) << " " << change.key;
   }
 }
 
@@ -222,17 +222,17 @@ TEST_F(TestTimeTraining, AFullResetRestoresTheStartBitwise) {
   std::copy(first.end() - kContext, first.end(), other.end() - kContext);
   first.insert(first.end(), tail.begin(), tail.end());
   other.insert(other.end(), tail.begin(), tail.end());
-  for (const char* reset : {"none", "warm", "full"}) {
-    TttConfig ttt = make_ttt("lora");
+  for (const LoraReset reset : {LoraReset::kNone, LoraReset::kWarm, LoraReset::kFull}) {
+    TttConfig ttt = make_ttt(TttKind::kLora);
     ttt.lora_reset = reset;
     const std::vector<float> a = list_losses_with(ttt, first), b = list_losses_with(ttt, other);
     const std::vector<float> tail_a(a.begin() + 40, a.end()), tail_b(b.begin() + 40, b.end());
-    EXPECT_EQ(tail_a == tail_b, std::string(reset) == "full") << reset;
+    EXPECT_EQ(tail_a == tail_b, reset == LoraReset::kFull) << choice_name(reset);
   }
 }
 
 TEST_F(TestTimeTraining, FrozenWeightsStayBitwise) {
-  for (const char* kind : {"sgd", "lora"}) {
+  for (const TttKind kind : {TttKind::kSgd, TttKind::kLora}) {
     TttConfig ttt = make_ttt(kind);
     ttt.frozen_blocks = 1;
     const std::unique_ptr<Learner> learner = make(ttt, kTokens);
@@ -268,21 +268,22 @@ TEST_F(TestTimeTraining, FrozenWeightsStayBitwise) {
     const std::vector<HostTensor> after = weights.download();
     int trained = 0;
     for (size_t i = 0; i < before.size(); ++i) {
-      const bool may_change = std::string_view(kind) == "lora"
+      const bool may_change = kind == TttKind::kLora
                                   ? before[i].spec.group == ParamGroup::kAdapter
                                   : !before[i].spec.name.starts_with("blocks.0.");
       if (!may_change) {
-        EXPECT_EQ(before[i].values, after[i].values) << kind << " " << before[i].spec.name;
+        EXPECT_EQ(before[i].values, after[i].values)
+            << choice_name(kind) << " " << before[i].spec.name;
       }
       trained += before[i].values != after[i].values;
     }
-    EXPECT_GT(trained, 4) << kind;
+    EXPECT_GT(trained, 4) << choice_name(kind);
   }
 }
 
 // One step of SGD from its definition: p - lr (mu 0 + clipped g).
 TEST_F(TestTimeTraining, AnSgdStepIsWhatItsFormulaSays) {
-  TttConfig ttt = make_ttt("sgd");
+  TttConfig ttt = make_ttt(TttKind::kSgd);
   ttt.clip_norm = 0.5;
   Weights weights(*device_, list_params(config_), true);
   weights.upload(model_.tensors());
@@ -323,18 +324,18 @@ TEST_F(TestTimeTraining, AnSgdStepIsWhatItsFormulaSays) {
 
 TEST_F(TestTimeTraining, WindowsByDocumentTrainWithinDocuments) {
   EvalConfig by_document = eval_;
-  by_document.windows = "document";
+  by_document.windows = Windows::kDocument;
   const auto losses_with = [&](const EvalConfig& eval) {
     NetworkScorer scorer(
         model_, eval, *device_, nullptr,
-        make_learner(make_ttt("lora"), config_, eval, static_cast<int64_t>(ids_.size())));
+        make_learner(make_ttt(TttKind::kLora), config_, eval, static_cast<int64_t>(ids_.size())));
     return list_losses(scorer, ids_, LedgerTier::kMetered);
   };
   EXPECT_NE(losses_with(by_document), losses_with(eval_));
   // Tokens before a document's BOS are no context of it: with the adapters reset whole, what comes
   // first changes nothing.
-  TttConfig ttt = make_ttt("lora");
-  ttt.lora_reset = "full";
+  TttConfig ttt = make_ttt(TttKind::kLora);
+  ttt.lora_reset = LoraReset::kFull;
   std::vector<uint16_t> text;
   for (const uint16_t id : make_random_ids(100, 5)) text.push_back(id == kBosId ? 6 : id);
   text[0] = text[40] = kBosId;
@@ -354,7 +355,7 @@ TEST_F(TestTimeTraining, WindowsByDocumentTrainWithinDocuments) {
 static_assert(!std::is_constructible_v<Score, ContaminatedLoss>);
 static_assert(!std::is_convertible_v<ContaminatedLoss, DiagnosticLoss>);
 TEST_F(TestTimeTraining, TrainingOnTheTextFirstHidesItsCost) {
-  TttConfig ttt = make_ttt("none");
+  TttConfig ttt = make_ttt(TttKind::kNone);
   ManualClock clock;
   const Score score =
       evaluate(model_, make_test_bytes(), make_stream(ids_), eval_, *device_, clock);
@@ -371,21 +372,21 @@ TEST_F(TestTimeTraining, EvaluateLearnsAsTheRecipeSays) {
     return evaluate(model_, make_test_bytes(), make_stream(ids_), {eval_, ttt}, *device_, clock)
         .bits();
   };
-  EXPECT_NE(bits_with(make_ttt("sgd")), bits_with(make_ttt("none")));
-  EXPECT_NE(bits_with(make_ttt("lora")), bits_with(make_ttt("none")));
+  EXPECT_NE(bits_with(make_ttt(TttKind::kSgd)), bits_with(make_ttt(TttKind::kNone)));
+  EXPECT_NE(bits_with(make_ttt(TttKind::kLora)), bits_with(make_ttt(TttKind::kNone)));
 }
 
 TEST_F(TestTimeTraining, EvaluateMixesAsTheRecipeSays) {
   ManualClock clock;
-  const auto bits_with = [&](const char* kind) {
+  const auto bits_with = [&](MixKind kind) {
     MixConfig mix;
     mix.kind = kind;
     return evaluate(model_, make_test_bytes(), make_stream(ids_), {eval_, {}, mix}, *device_, clock)
         .bits();
   };
-  const double plain = bits_with("none");
-  EXPECT_NE(bits_with("linear"), plain);
-  EXPECT_NE(bits_with("logit"), plain);
+  const double plain = bits_with(MixKind::kNone);
+  EXPECT_NE(bits_with(MixKind::kLinear), plain);
+  EXPECT_NE(bits_with(MixKind::kLogit), plain);
 }
 
 TEST_F(TestTimeTraining, TheCosineFallsFromOneToZero) {
@@ -396,10 +397,10 @@ TEST_F(TestTimeTraining, TheCosineFallsFromOneToZero) {
 }
 
 TEST_F(TestTimeTraining, ImpossibleKeysAreRefused) {
-  TttConfig ttt = make_ttt("lora");
+  TttConfig ttt = make_ttt(TttKind::kLora);
   ttt.lora_chunk_tokens = kContext + 1;
   EXPECT_THROW(make(ttt, kTokens), Error);
-  ttt = make_ttt("lora");
+  ttt = make_ttt(TttKind::kLora);
   ttt.lora_targets = "q,w";
   EXPECT_THROW(make(ttt, kTokens), Error);
   ttt.lora_targets = "";

@@ -53,10 +53,15 @@ TEST(Certificate, NothingRunIsNoPass) {
 TEST(Certificate, ConfigurationHoldsTheSectionsOfTheScoreAlone) {
   Recipe recipe;
   recipe.eval.stride = 17;
+  recipe.ttt.kind = TttKind::kSgd;
+  recipe.mix.kind = MixKind::kTilt;
   const std::string keys = list_score_keys(recipe);
   EXPECT_EQ(keys.find("[eval]"), 0u);
   EXPECT_NE(keys.find("stride = 17"), std::string::npos);
+  EXPECT_NE(keys.find("[ttt]\nkind = \"sgd\""), std::string::npos);
+  EXPECT_NE(keys.find("[mix]\nkind = \"tilt\""), std::string::npos);
   EXPECT_EQ(keys.find("[train]"), std::string::npos);
+  EXPECT_EQ(keys.find("[quant]"), std::string::npos);
   EXPECT_EQ(keys.find("[data]"), std::string::npos);  // paths of one machine
 }
 

@@ -1,12 +1,14 @@
 // Recipes: three sources, one table, exact round trips, and messages that say what to do.
 #include "harness/recipe/recipe.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <map>
 #include <set>
 
 #include "harness/recipe/config_fields.h"
+#include "harness/recipe/recipe_identity.h"
 #include "harness/recipe/recipe_value.h"
 #include "src/base/error.h"
 
@@ -50,9 +52,8 @@ void disturb(Recipe& recipe) {
       member = info.min + (info.max - info.min) * 0.1234567890123456789;
     } else if constexpr (std::is_same_v<Member, bool>) {
       member = !member;
-    } else if (*info.choices != '\0') {
-      const std::string_view choices = info.choices;
-      member = std::string(choices.substr(choices.rfind('|') + 1));
+    } else if constexpr (std::is_enum_v<Member>) {
+      member = *find_choice<Member>(info.choices[member == Member{} ? 1 : 0]);
     } else {
       member = "a \"quoted\" \\ line\nbreak\t\x1b \xc3\xa9 # [x] = 1";
     }
@@ -91,8 +92,8 @@ TEST(Recipe, KeysAndEnvironmentNamesAreUnique) {
   visit_recipe_fields(recipe, [&](const char* section, const FieldInfo& info, const auto&) {
     EXPECT_TRUE(keys.insert(std::string(section) + "." + info.key).second) << info.key;
     EXPECT_STRNE(info.help, "") << info.key;
-    if (*info.environment != '\0') {
-      EXPECT_TRUE(environment.insert(info.environment).second) << info.environment;
+    if (*info.env != '\0') {
+      EXPECT_TRUE(environment.insert(info.env).second) << info.env;
     }
   });
   EXPECT_GT(keys.size(), 60u);
@@ -151,6 +152,50 @@ TEST(Recipe, BadChoiceNamesTheChoices) {
   EXPECT_EQ(error_of_toml("[data]\nloader = \"random\"\n"),
             "recipe.toml:2: data.loader is out of range: \"random\"; give one of "
             "sequential|coprime|shuffled");
+}
+
+// The order of an enum's names is the order of its values.
+TEST(Recipe, EveryChoiceIsReadAsTheValueOfItsName) {
+  Recipe recipe;
+  const auto read = [&recipe](const std::string& key, std::initializer_list<const char*> names,
+                              const auto& member, auto... values) {
+    const std::vector all = {values...};
+    ASSERT_EQ(names.size(), all.size());
+    size_t i = 0;
+    for (const char* name : names) {
+      apply_override(recipe, key + "=" + name);
+      EXPECT_EQ(member, all[i++]) << key << " = " << name;
+      EXPECT_NE(write_recipe(recipe).find(fmt::format("= \"{}\"\n", name)), std::string::npos);
+    }
+  };
+  read("data.loader", {"sequential", "coprime", "shuffled"}, recipe.data.loader,
+       Loader::kSequential, Loader::kCoprime, Loader::kShuffled);
+  read("train.warmdown_form", {"steps", "fraction"}, recipe.train.warmdown_form,
+       WarmdownForm::kSteps, WarmdownForm::kFraction);
+  read("train.average", {"none", "ema", "swa"}, recipe.train.average, Average::kNone, Average::kEma,
+       Average::kSwa);
+  read("optimizer.newton_schulz", {"stock", "polar_express"}, recipe.optimizer.newton_schulz,
+       NewtonSchulz::kStock, NewtonSchulz::kPolarExpress);
+  read("quant.steps",
+       {"sensitivity", "sdclip", "sdclip_hessian", "gptq_lite_row", "gptq_lite_matrix", "row_max",
+        "ternary"},
+       recipe.quant.steps, StepRule::kSensitivity, StepRule::kSdClip, StepRule::kSdClipHessian,
+       StepRule::kGptqLiteRow, StepRule::kGptqLiteMatrix, StepRule::kRowMax, StepRule::kTernary);
+  read("quant.rounding", {"nearest", "gptq"}, recipe.quant.rounding, Rounding::kNearest,
+       Rounding::kGptq);
+  read("eval.windows", {"stream", "document"}, recipe.eval.windows, Windows::kStream,
+       Windows::kDocument);
+  read("ttt.kind", {"none", "sgd", "phased", "lora"}, recipe.ttt.kind, TttKind::kNone,
+       TttKind::kSgd, TttKind::kPhased, TttKind::kLora);
+  read("ttt.lora_reset", {"none", "warm", "full"}, recipe.ttt.lora_reset, LoraReset::kNone,
+       LoraReset::kWarm, LoraReset::kFull);
+  read("mix.kind", {"none", "tilt", "linear", "logit"}, recipe.mix.kind, MixKind::kNone,
+       MixKind::kTilt, MixKind::kLinear, MixKind::kLogit);
+}
+
+TEST(Recipe, AChoiceThatIsNoTextIsOfTheWrongType) {
+  EXPECT_EQ(error_of_toml("[data]\nloader = 1\n"),
+            "recipe.toml:2: wrong type for data.loader: \"1\"; give UTF-8 text in quotes");
 }
 
 TEST(Recipe, BrokenTomlNamesTheLine) {

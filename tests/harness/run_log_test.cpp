@@ -218,29 +218,6 @@ TEST(RunLog, FullDiskIsReportedOnceAndDoesNotThrow) {
   EXPECT_EQ(reports, 1);
 }
 
-TEST(RunFolder, AnotherRecipeAndAFinishedRecordAreRefused) {
-  const TemporaryFolder temporary;
-  Recipe recipe;
-  EXPECT_FALSE(open_run_folder(temporary.path(), recipe, false).is_resumed);
-  const RunFolder folder = {.path = temporary.path(), .seed = recipe.train.seed};
-  write_file_atomic(folder.checkpoint(), std::string_view("x"));
-  EXPECT_TRUE(open_run_folder(temporary.path(), recipe, false).is_resumed);
-  recipe.train.log_every += 1;  // shows more, computes the same
-  EXPECT_TRUE(open_run_folder(temporary.path(), recipe, false).is_resumed);
-  recipe.optimizer.matrix_lr = 0.5;
-  try {
-    open_run_folder(temporary.path(), recipe, false);
-    FAIL() << "accepted";
-  } catch (const Error& error) {
-    EXPECT_NE(std::string(error.what()).find("(optimizer.matrix_lr is 0.5, was 0.025)"),
-              std::string::npos);
-  }
-  EXPECT_FALSE(open_run_folder(temporary.path(), recipe, true).is_resumed);
-  EXPECT_FALSE(std::filesystem::exists(folder.checkpoint()));
-  write_file_atomic(folder.submission(), std::string_view("{}"));
-  EXPECT_THROW(open_run_folder(temporary.path(), recipe, false), Error);
-}
-
 // The log of a run whose projections are `projected_bytes`, one a step.
 std::string log_of_projections(const std::filesystem::path& path, int64_t cap_bytes,
                                const std::vector<int64_t>& projected_bytes) {

@@ -115,7 +115,7 @@ TEST(FillCap, TwoHundredRandomModelsLandJustUnderTheirCaps) {
     const auto cap_bytes =
         static_cast<int64_t>(300 + params * (4 + 3 * rng.uniform(5)) / 8) + code_bytes;
     QuantConfig quant = tiny_filled_quant(cap_bytes);
-    if (trial % 4 == 3) quant.rounding = "nearest";
+    if (trial % 4 == 3) quant.rounding = Rounding::kNearest;
     const QuantResult result = quantize_calibrated(config, weights, quant, code_bytes);
     const int64_t total = sealed_bytes(result, cap_bytes, code_bytes);  // throws over the cap
     ASSERT_LE(total, cap_bytes);
@@ -130,7 +130,7 @@ TEST(Allocation, EqualisesWhatAByteIsWorth) {
   // Each matrix a bit coarser or finer: no move of bytes between matrices lowers the sum by much,
   // so the filled model beats one whose steps follow the rows alone.
   QuantConfig by_rows = tiny_filled_quant(2900);
-  by_rows.steps = "sdclip";
+  by_rows.steps = StepRule::kSdClip;
   const double uniform = total_loss(quantize_calibrated(tiny_config(), weights, by_rows));
   EXPECT_LT(total_loss(result), 0.75 * uniform);
 }
@@ -177,22 +177,22 @@ TEST(Allocation, EachSettingChangesTheModel) {
         .bytes;
   };
   const Bytes base = pack([](QuantConfig&) {});
-  EXPECT_NE(pack([](QuantConfig& q) { q.rounding = "nearest"; }), base);
+  EXPECT_NE(pack([](QuantConfig& q) { q.rounding = Rounding::kNearest; }), base);
   EXPECT_NE(pack([](QuantConfig& q) { q.fill_cap = false; }), base);
   EXPECT_NE(pack([](QuantConfig& q) { q.damping = 0.1; }), base);
   EXPECT_NE(pack([](QuantConfig& q) { q.sort_hidden = false; }), base);
   EXPECT_NE(pack([](QuantConfig& q) { q.lqer_rank = 2; }), base);
   const auto rows = [&](auto change) {
     return pack([&](QuantConfig& q) {
-      q.steps = "sdclip_hessian";
+      q.steps = StepRule::kSdClipHessian;
       q.fill_cap = false;
       change(q);
     });
   };
   const Bytes sdclip = rows([](QuantConfig&) {});
-  EXPECT_NE(rows([](QuantConfig& q) { q.steps = "sdclip"; }), sdclip);
-  EXPECT_NE(rows([](QuantConfig& q) { q.steps = "row_max"; }), sdclip);
-  EXPECT_NE(rows([](QuantConfig& q) { q.steps = "ternary"; }), sdclip);
+  EXPECT_NE(rows([](QuantConfig& q) { q.steps = StepRule::kSdClip; }), sdclip);
+  EXPECT_NE(rows([](QuantConfig& q) { q.steps = StepRule::kRowMax; }), sdclip);
+  EXPECT_NE(rows([](QuantConfig& q) { q.steps = StepRule::kTernary; }), sdclip);
   EXPECT_NE(rows([](QuantConfig& q) { q.hessian_lambda = 0.5; }), sdclip);
   EXPECT_NE(rows([](QuantConfig& q) { q.matrix_clip_sigmas = 6; }), sdclip);
   EXPECT_NE(rows([](QuantConfig& q) { q.mlp_clip_sigmas = 6; }), sdclip);

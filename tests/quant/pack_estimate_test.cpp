@@ -84,7 +84,7 @@ TEST(PackEstimate, ForecastOfThe27MStackMatchesItsRecord) {
 }
 
 TEST(PackEstimate, ProjectionFollowsEachMethod) {
-  for (const char* steps : {"sdclip", "row_max", "ternary"}) {
+  for (const StepRule steps : {StepRule::kSdClip, StepRule::kRowMax, StepRule::kTernary}) {
     QuantConfig quant = published_quant();
     quant.steps = steps;
     expect_close(small_config(), quant, 0.5);

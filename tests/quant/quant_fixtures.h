@@ -49,8 +49,8 @@ inline ModelConfig two_million_config() {
 // The published form of 2026-03: steps by a clip search, no calibration, whatever size comes out.
 inline QuantConfig published_quant() {
   QuantConfig quant;
-  quant.steps = "gptq_lite_row";
-  quant.rounding = "nearest";
+  quant.steps = StepRule::kGptqLiteRow;
+  quant.rounding = Rounding::kNearest;
   quant.fill_cap = false;
   return quant;
 }

@@ -134,7 +134,7 @@ TEST(Seal, EachSettingChangesTheModel) {
   EXPECT_LT(packed([](QuantConfig& q) { q.embed_bits = 5; }).size(), base.size());
   EXPECT_LT(packed([](QuantConfig& q) { q.scale_floor = 1.0 / 31; }).size(), base.size());
   EXPECT_GT(packed([](QuantConfig& q) { q.keep_fp16_elements = 100000; }).size(), base.size());
-  EXPECT_NE(packed([](QuantConfig& q) { q.steps = "gptq_lite_matrix"; }), base);
+  EXPECT_NE(packed([](QuantConfig& q) { q.steps = StepRule::kGptqLiteMatrix; }), base);
 }
 
 }  // namespace

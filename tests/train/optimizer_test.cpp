@@ -175,7 +175,7 @@ TEST_F(OptimizerTest, PolarExpressAndRowNormChangeTheUpdate) {
     return values(0);
   };
   OptimizerConfig stock, polar, rows;
-  polar.newton_schulz = "polar_express";
+  polar.newton_schulz = NewtonSchulz::kPolarExpress;
   rows.muon_row_norm = true;
   EXPECT_NE(updated(stock), updated(polar));
   EXPECT_NE(updated(stock), updated(rows));
@@ -183,7 +183,7 @@ TEST_F(OptimizerTest, PolarExpressAndRowNormChangeTheUpdate) {
 
 TEST_F(OptimizerTest, EmaFollowsItsRecurrence) {
   TrainConfig config;
-  config.average = "ema";
+  config.average = Average::kEma;
   config.ema_decay = 0.75;
   Averager averager(weights_, config);
   double want = 1.0;  // gain starts at 1
@@ -200,7 +200,7 @@ TEST_F(OptimizerTest, EmaFollowsItsRecurrence) {
 
 TEST_F(OptimizerTest, SwaIsTheMeanOfItsSnapshots) {
   TrainConfig config;
-  config.average = "swa";
+  config.average = Average::kSwa;
   config.swa_every = 2;
   config.swa_start_lr = 0.5;
   Averager averager(weights_, config);

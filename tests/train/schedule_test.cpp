@@ -8,7 +8,7 @@
 namespace pg {
 namespace {
 
-TrainConfig make_config(const char* form) {
+TrainConfig make_config(WarmdownForm form) {
   TrainConfig c;
   c.wallclock_s = 100;
   c.warmdown_form = form;
@@ -20,7 +20,7 @@ TrainConfig make_config(const char* form) {
 
 // Steps form: 50 steps in 50 s are 1 s each, so 20 steps of warmdown are the last 20 s.
 TEST(Schedule, StepsFormFallsOverTheLastStepsAtTheMeasuredStepTime) {
-  const TrainConfig c = make_config("steps");
+  const TrainConfig c = make_config(WarmdownForm::kSteps);
   EXPECT_DOUBLE_EQ(lr_multiplier(c, 0, 0.0), 1.0);
   EXPECT_DOUBLE_EQ(lr_multiplier(c, 50, 50.0), 1.0);
   EXPECT_DOUBLE_EQ(lr_multiplier(c, 80, 80.0), 1.0);
@@ -30,7 +30,7 @@ TEST(Schedule, StepsFormFallsOverTheLastStepsAtTheMeasuredStepTime) {
 }
 
 TEST(Schedule, FractionFormFallsOverTheLastPartOfTheBudget) {
-  TrainConfig c = make_config("fraction");
+  TrainConfig c = make_config(WarmdownForm::kFraction);
   EXPECT_DOUBLE_EQ(lr_multiplier(c, 7, 59.0), 1.0);
   EXPECT_DOUBLE_EQ(lr_multiplier(c, 7, 80.0), 0.5);
   c.min_lr = 0.1;
@@ -40,11 +40,11 @@ TEST(Schedule, FractionFormFallsOverTheLastPartOfTheBudget) {
 }
 
 TEST(Schedule, WithoutACapBothFormsRunOverTheSteps) {
-  TrainConfig c = make_config("steps");
+  TrainConfig c = make_config(WarmdownForm::kSteps);
   c.wallclock_s = 0;
   EXPECT_DOUBLE_EQ(lr_multiplier(c, 980, 5.0), 1.0);
   EXPECT_DOUBLE_EQ(lr_multiplier(c, 990, 5.0), 0.5);
-  c.warmdown_form = "fraction";
+  c.warmdown_form = WarmdownForm::kFraction;
   EXPECT_DOUBLE_EQ(lr_multiplier(c, 800, 5.0), 0.5);
 }
 

@@ -43,7 +43,7 @@ TEST_F(TrainerTest, EveryParameterMoves) {
 TEST_F(TrainerTest, TheExportedWeightsAreTheAverage) {
   const TrainResult ema = train(setup_);
   EXPECT_NE(ema.raw[0].values, ema.exported[0].values);
-  setup_.train.average = "none";
+  setup_.train.average = Average::kNone;
   const TrainResult none = train(setup_);
   expect_same(none.raw, none.exported);
   expect_same(none.raw, ema.raw);  // averaging watches, it never steers
@@ -80,9 +80,9 @@ TEST_F(TrainerTest, ACheckpointOfAnotherRecipeIsRefused) {
   setup_.checkpoint_file = folder_ / "checkpoint.bin";
   setup_.train.checkpoint_every_s = 1e-9;
   train(setup_);
-  setup_.train.seed = 2;
+  setup_.identity = 2;
   EXPECT_THROW(train(setup_), Error);
-  setup_.train.seed = 1337;
+  setup_.identity = 0;
   Bytes bytes = read_file(setup_.checkpoint_file);
   bytes[bytes.size() / 2] ^= 1;
   write_file_atomic(setup_.checkpoint_file, bytes);
