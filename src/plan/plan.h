@@ -166,7 +166,6 @@ class Plan {
   void record(OpId op, double flops, std::vector<Tensor> reads, std::vector<OutRef> writes,
               std::function<void(Ops&, const RunArgs&)> call);
   void add_rule(Tensor output, std::function<void()> rule);
-  void begin_rule(Tensor output);
 
   In in(Tensor t) const;
   Out out(const OutRef& ref, const RunArgs& args) const;
@@ -183,6 +182,7 @@ class Plan {
   // Aborts, naming the steps, when `step` would compute with a spoiled buffer.
   void check_step(const Step& step) const;
   static std::string describe_step(const Step& step);
+  void begin_rule(Tensor output);
   void place_tensors();
   // plan_grams.cpp
   OutRef make_sum(std::string name, int64_t rows, int64_t cols);
