@@ -6,6 +6,9 @@ target_compile_options(pg_options INTERFACE -fopenmp-simd)  # `#pragma omp simd`
 if(PG_WERROR)
   target_compile_options(pg_options INTERFACE -Werror)
 endif()
+if(CMAKE_UNITY_BUILD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  target_compile_options(pg_options INTERFACE -Wno-subobject-linkage)  # it takes included .cpp files for headers
+endif()
 # No -ffast-math anywhere: it lets the compiler reorder sums, and numbers would depend on its mood.
 set(CMAKE_CXX_FLAGS_RELEASE "-O3 -DNDEBUG -fno-math-errno -fno-trapping-math")
 set(CMAKE_CXX_FLAGS_DEBUG "-O1 -g1")
