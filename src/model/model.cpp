@@ -18,7 +18,6 @@ struct ModelPlan::Handles {
 ModelPlan::ModelPlan(const ModelConfig& config, Weights& weights, int64_t batch, int64_t seq_len,
                      PlanMode mode, int64_t last_positions)
     : config_(config),
-      weights_(&weights),
       batch_(batch),
       seq_len_(seq_len),
       plan_(std::make_unique<Plan>(weights)),

@@ -78,7 +78,6 @@ class ModelPlan {
 
  private:
   ModelConfig config_;
-  Weights* weights_;
   int64_t batch_, seq_len_;
   std::unique_ptr<Plan> plan_;
   struct Handles;
