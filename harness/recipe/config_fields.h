@@ -132,8 +132,6 @@ void visit_quant_fields(Config& c, Visit&& visit) {
       .help = "bits of the MLP's codes before entropy coding"});
   packing("embed_bits", c.embed_bits, {.min = 2, .max = 8, .unit = "bits",
       .help = "bits of embedding-table codes before entropy coding"});
-  packing("scale_floor", c.scale_floor, {.min = 1e-12, .max = 1,
-      .help = "smallest step of the GPTQ-lite methods; the records up to 2026-03-31 used 1/31"});
   packing("matrix_clip_sigmas", c.matrix_clip_sigmas, {.min = 0.1, .max = 1000, .unit = "sigma",
       .help = "SDClip: largest code in standard deviations of the row"});
   packing("mlp_clip_sigmas", c.mlp_clip_sigmas, {.min = 0.1, .max = 1000, .unit = "sigma",

@@ -68,7 +68,6 @@ constexpr auto kBaseline = std::to_array<BaselineValue>({
     {"quant.matrix_bits", "6"},
     {"quant.mlp_bits", "6"},
     {"quant.embed_bits", "8"},
-    {"quant.scale_floor", "1e-10"},
     {"quant.matrix_clip_sigmas", "13.0"},
     {"quant.mlp_clip_sigmas", "11.5"},
     {"quant.embed_clip_sigmas", "20.0"},

@@ -36,7 +36,6 @@ struct QuantConfig {
   int64_t matrix_bits = 6;
   int64_t mlp_bits = 6;
   int64_t embed_bits = 8;
-  double scale_floor = 1e-10;
   double matrix_clip_sigmas = 13.0;
   double mlp_clip_sigmas = 11.5;
   double embed_clip_sigmas = 20.0;

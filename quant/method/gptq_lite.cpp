@@ -1,5 +1,5 @@
-// For each row the five candidate scales need only the few largest magnitudes, so one partial sort
-// per row replaces five quantile searches; the error of each candidate is one vectorised pass.
+// For each row the candidate scales need only the few largest magnitudes, so one partial sort per
+// row replaces five quantile searches; the error of each candidate is one vectorised pass.
 #include "quant/method/gptq_lite.h"
 
 #include <algorithm>
@@ -14,13 +14,19 @@
 namespace pg {
 namespace {
 
-// Candidates of the 2026-03-22 record, in its order; the first of equals wins.
+// Candidates of the 2026-03-22 record, in its order; the first of equals wins. What it kept at
+// 8 bits, the embedding, it clipped as the baseline of 2026-03-17 did.
 constexpr std::array<double, 5> kPercentiles = {0.999, 0.9995, 0.9999, 0.99999, 1.0};
+constexpr std::array<double, 1> kPercentiles8Bits = {0.9999984};
+std::span<const double> published_percentiles(int bits) {
+  return bits < 8 ? std::span<const double>(kPercentiles) : kPercentiles8Bits;
+}
+
 constexpr int64_t kElementsPerChunk = 1 << 15;  // about 0.1 ms of work
 
-struct RowCandidates {
-  std::array<uint16_t, kPercentiles.size()> scales;
-  std::array<double, kPercentiles.size()> errors;  // sum of squares over the row
+struct RowCandidates {  // of each percentile
+  std::array<uint16_t, kPercentiles.size()> scales = {};
+  std::array<double, kPercentiles.size()> errors = {};  // sum of squares over the row
 };
 
 // Interpolates in magnitudes whose elements from floor(p (n - 1)) on are sorted and in their final
@@ -63,13 +69,14 @@ double sum_squared_error(std::span<const float> row, float scale, float limit) {
 RowCandidates try_row(std::span<const float> row, std::span<float> scratch,
                       const GptqLiteOptions& options) {
   const auto limit = static_cast<float>(max_code(options.bits));
+  const std::span<const double> percentiles = published_percentiles(options.bits);
   for (size_t i = 0; i < row.size(); ++i) scratch[i] = std::fabs(row[i]);
-  sort_tail(scratch, kPercentiles.front());
+  sort_tail(scratch, percentiles.front());
   RowCandidates out;
-  for (size_t k = 0; k < kPercentiles.size(); ++k) {
-    const double clip = interpolate_quantile(scratch, kPercentiles[k]);
-    out.scales[k] = half_from_float(
-        static_cast<float>(std::max(clip / static_cast<double>(limit), options.scale_floor)));
+  for (size_t k = 0; k < percentiles.size(); ++k) {
+    const double clip =
+        std::max<double>(interpolate_quantile(scratch, percentiles[k]), options.floor_factor);
+    out.scales[k] = half_from_float(static_cast<float>(clip / static_cast<double>(limit)));
     // Short rows give the same fp16 scale for several percentiles.
     out.errors[k] = k > 0 && out.scales[k] == out.scales[k - 1]
                         ? out.errors[k - 1]
@@ -78,7 +85,7 @@ RowCandidates try_row(std::span<const float> row, std::span<float> scratch,
   return out;
 }
 
-size_t find_smallest(const std::array<double, kPercentiles.size()>& errors) {
+size_t find_smallest(std::span<const double> errors) {
   return static_cast<size_t>(std::min_element(errors.begin(), errors.end()) - errors.begin());
 }
 
@@ -120,9 +127,10 @@ QuantizedRows quantize_gptq_lite(std::span<const float> values, int64_t rows, in
     }
   });
 
-  std::array<double, kPercentiles.size()> matrix_errors = {};
+  const size_t tried = published_percentiles(options.bits).size();
+  std::vector<double> matrix_errors(tried);
   for (const RowCandidates& row : candidates) {  // in row order: the same sum for any thread count
-    for (size_t k = 0; k < kPercentiles.size(); ++k) matrix_errors[k] += row.errors[k];
+    for (size_t k = 0; k < tried; ++k) matrix_errors[k] += row.errors[k];
   }
   const size_t matrix_best = find_smallest(matrix_errors);
 
@@ -133,7 +141,9 @@ QuantizedRows quantize_gptq_lite(std::span<const float> values, int64_t rows, in
   parallel_ranges(rows, grain, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
       const RowCandidates& row = candidates[static_cast<size_t>(r)];
-      const uint16_t scale = row.scales[options.per_row ? find_smallest(row.errors) : matrix_best];
+      const size_t best =
+          options.per_row ? find_smallest(std::span(row.errors).first(tried)) : matrix_best;
+      const uint16_t scale = row.scales[best];
       out.scales[static_cast<size_t>(r)] = scale;
       write_codes(row_of(r), float_from_half(scale), limit, out.codes.data() + r * cols);
     }

@@ -1,5 +1,5 @@
-// "GPTQ-lite": round-to-nearest with a search over clip percentiles, no Hessian (quant_eval.md 1.2
-// C).
+// "GPTQ-lite" as record 2026-03-22 published it: round-to-nearest with a search over clip
+// percentiles, no Hessian (quant_eval.md 1.2 C); at 8 bits one fixed percentile (1.2 A).
 #pragma once
 #include <cstdint>
 #include <span>
@@ -9,7 +9,7 @@ namespace pg {
 
 struct GptqLiteOptions {
   int bits = 6;
-  double scale_floor = 1e-10;
+  double floor_factor = 1;  // times the published smallest step, 1 / R: no row clips below 1
   bool per_row = true;  // best percentile per row; false: one per matrix, as the records' code does
 };
 

@@ -21,7 +21,6 @@ namespace {
 // A row that calibration hardly met still has some effect: its weight is at least this share of the
 // matrix's mean. Keeps steps within a factor of 8 of each other on that side.
 constexpr double kLeastRowWeight = 1.0 / 64;
-constexpr double kPublishedScaleFloor = 1.0 / 31;
 constexpr int kWidestCode = 127;
 
 std::span<const float> row_of(const HostTensor& w, int64_t r) {
@@ -219,11 +218,9 @@ QuantTensor MatrixQuantizer::make_grid(double scale) const {
                       clip_sigmas(w.spec, *quant_), quant_->hessian_lambda, max_code(t.bits)),
                   scale);
   } else {
-    const double floor =
-        std::max(quant_->scale_floor, quant_->fill_cap ? scale * kPublishedScaleFloor : 0.0);
     QuantizedRows rows = quantize_gptq_lite(
         w.values, t.rows, t.cols,
-        {.bits = t.bits, .scale_floor = floor, .per_row = rule == StepRule::kGptqLiteRow});
+        {.bits = t.bits, .floor_factor = scale, .per_row = rule == StepRule::kGptqLiteRow});
     t.codes = std::move(rows.codes);
     t.halves = std::move(rows.scales);
     for (size_t r = 0; r < t.halves.size(); ++r) require_finite_scale(t.halves[r], w, r);

@@ -28,7 +28,7 @@ class MatrixQuantizer {
   MatrixQuantizer(const HostTensor& weights, const QuantConfig& quant,
                   const SensitivityTerm* sensitivity, std::shared_ptr<const GptqFactor> factor);
 
-  // Every step of the method times `scale`; for GPTQ-lite the smallest step, times 1/31.
+  // Every step of the method times `scale`; for GPTQ-lite the published smallest step.
   QuantizedMatrix quantize(double scale) const;
   // The same by rounding to the nearest, whatever the recipe says: fast, for estimates of size.
   QuantTensor quantize_nearest(double scale) const;

@@ -33,10 +33,10 @@ double gaussian_bits_per_weight(int bits, double clip_sigmas) {
                     static_cast<double>(bits));
 }
 
-// Trained matrices have a standard deviation near this: with the published floor of 1/31 it gives
-// the 4.59 bits per weight of record 2026-03-22 (27M parameters, int6 GPTQ-lite, zstd-22), and the
-// CPU track's own lie between 0.08 and 0.18.
-constexpr double kTrainedSigma = 0.178, kTrainedEmbeddingSigma = 0.45;
+// Trained matrices have a standard deviation near this: with the published floors (no clip below 1)
+// it gives the 4.59 bits per weight of record 2026-03-22 (27M parameters, int6 GPTQ-lite, zstd-22),
+// and the CPU track's own lie between 0.08 and 0.18.
+constexpr double kTrainedSigma = 0.170;
 // Above the floor the clip follows the rows: Gaussian rows of 512 to 2048 have their 0.9995
 // quantile at 3.3 to 3.5 sigma, trained ones have longer tails.
 constexpr double kRowClipSigmas = 3.8;
@@ -46,9 +46,8 @@ constexpr double kLeastClipSigmas = 12.85, kLeastSigma = 0.08;
 
 // The clip in standard deviations that rows of this width get, the smallest step included.
 double forecast_clip_sigmas(const ParamSpec& spec, const QuantConfig& quant, double row_clip,
-                            double sigma, int bits) {
-  if (is_clip_search(quant.steps))
-    return std::max(row_clip, quant.scale_floor * max_code(bits) / sigma);
+                            double sigma) {
+  if (is_clip_search(quant.steps)) return std::max(row_clip, 1 / sigma);  // no clip lies below 1
   return quant.steps == StepRule::kRowMax ? row_clip : clip_sigmas(spec, quant);
 }
 
@@ -56,8 +55,7 @@ double forecast_clip_sigmas(const ParamSpec& spec, const QuantConfig& quant, dou
 float row_step(std::span<const float> row, double largest, const ParamSpec& spec, int bits,
                const QuantConfig& quant) {
   const double limit = max_code(bits);
-  if (is_clip_search(quant.steps))
-    return static_cast<float>(std::max(largest / limit, quant.scale_floor));
+  if (is_clip_search(quant.steps)) return static_cast<float>(std::max(largest, 1.0) / limit);
   if (quant.steps == StepRule::kRowMax) return static_cast<float>(largest / limit);
   double sum = 0, squares = 0;
 #pragma omp simd reduction(+ : sum, squares)
@@ -135,10 +133,8 @@ PackForecast forecast_pack(const ModelConfig& config, const QuantConfig& quant,
       likely += elements * kSteepFilledBits / 8;
     } else {
       const auto rows = static_cast<double>(spec.rows);
-      const double least_clip =
-          forecast_clip_sigmas(spec, quant, kLeastClipSigmas, kLeastSigma, bits);
-      const double likely_clip =
-          forecast_clip_sigmas(spec, quant, kRowClipSigmas, kTrainedSigma, bits);
+      const double least_clip = forecast_clip_sigmas(spec, quant, kLeastClipSigmas, kLeastSigma);
+      const double likely_clip = forecast_clip_sigmas(spec, quant, kRowClipSigmas, kTrainedSigma);
       least += elements * gaussian_bits_per_weight(bits, least_clip) / 8 + rows;
       likely += elements * kCoderOverEntropy * gaussian_bits_per_weight(bits, likely_clip) / 8 +
                 kScaleBytes * rows;

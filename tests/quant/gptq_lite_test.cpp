@@ -1,9 +1,12 @@
-// The clip search: vectors computed by hand, error bounds, and per-row against per-matrix.
+// The clip search: vectors computed by hand, the published formula written out once more, error
+// bounds, and per-row against per-matrix.
 #include "quant/method/gptq_lite.h"
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "quant/format/half.h"
 #include "quant/format/storage_bits.h"
@@ -69,16 +72,73 @@ TEST(GptqLite, UsesTheScaleAsRoundedToHalf) {
   EXPECT_EQ(q.codes, (std::vector<int8_t>{31, 16, 31, -31}));  // 0.5 / scale = 15.50 -> above half
 }
 
-TEST(GptqLite, ScaleFloorWidensTheStep) {
+// What the published code gives a matrix: of each candidate percentile the step
+// max(quantile(|row|) / R, 1 / R) in fp16, codes by round-half-even, and the first candidate with
+// the least squared error over the matrix. 8 bits know one percentile only.
+QuantizedRows quantize_as_published(const std::vector<float>& values, size_t rows, size_t cols,
+                                    int bits) {
+  const double limit = (1 << (bits - 1)) - 1;
+  std::vector<double> percentiles = {0.999, 0.9995, 0.9999, 0.99999, 1.0};
+  if (bits == 8) percentiles = {0.9999984};
+  QuantizedRows best;
+  double least = std::numeric_limits<double>::infinity();
+  for (const double p : percentiles) {
+    QuantizedRows tried;
+    double error = 0;
+    for (size_t r = 0; r < rows; ++r) {
+      std::vector<double> sorted;
+      for (size_t c = 0; c < cols; ++c) sorted.push_back(std::fabs(values[r * cols + c]));
+      std::sort(sorted.begin(), sorted.end());
+      const double place = p * static_cast<double>(cols - 1);
+      const auto below = static_cast<size_t>(std::floor(place));
+      const size_t above = std::min(below + 1, cols - 1);
+      const double share = place - std::floor(place);
+      const double clip = (1 - share) * sorted[below] + share * sorted[above];
+      const uint16_t half = half_from_float(static_cast<float>(std::max(clip / limit, 1 / limit)));
+      tried.scales.push_back(half);
+      for (size_t c = 0; c < cols; ++c) {
+        const float w = values[r * cols + c], step = float_from_half(half);
+        const double code = std::clamp<double>(std::nearbyint(w / step), -limit, limit);
+        tried.codes.push_back(static_cast<int8_t>(code));
+        error += std::pow(static_cast<double>(w) - code * static_cast<double>(step), 2);
+      }
+    }
+    if (error < least) {
+      least = error;
+      best = tried;
+    }
+  }
+  return best;
+}
+
+TEST(GptqLite, GivesThePublishedCodesAtEachWidth) {
+  constexpr size_t kRows = 6, kCols = 700;
+  for (const int bits : {5, 6, 7, 8}) {
+    // Rows far below the floor, about it, and above it.
+    std::vector<float> values = random_matrix(kRows, kCols, 21, 0.002);
+    for (size_t i = 0; i < values.size(); ++i) {
+      values[i] *= 0.05f * std::pow(3.0f, static_cast<float>(i / kCols));
+    }
+    const QuantizedRows ours =
+        quantize_gptq_lite(values, kRows, kCols, {.bits = bits, .per_row = false});
+    const QuantizedRows published = quantize_as_published(values, kRows, kCols, bits);
+    EXPECT_EQ(ours.scales, published.scales) << bits;
+    EXPECT_EQ(ours.codes, published.codes) << bits;
+    EXPECT_EQ(ours.scales[0], half_from_float(1.0f / static_cast<float>(max_code(bits)))) << bits;
+    EXPECT_GT(ours.scales[kRows - 1], ours.scales[0]) << bits;
+  }
+}
+
+TEST(GptqLite, TheFloorScales) {
   const std::vector<float> row = {0.5f, -0.25f};
-  const QuantizedRows q = quantize_gptq_lite(row, 1, 2, {.bits = 6, .scale_floor = 1.0 / 32});
+  const QuantizedRows q = quantize_gptq_lite(row, 1, 2, {.bits = 6, .floor_factor = 62.0 / 64});
   EXPECT_EQ(float_from_half(q.scales[0]), 1.0f / 32);
   EXPECT_EQ(q.codes, (std::vector<int8_t>{16, -8}));
 }
 
 TEST(GptqLite, ZeroAndVanishingRowsGetZeroCodes) {
   const std::vector<float> rows = {0, 0, 0, 1e-30f, -1e-38f, 1e-45f};
-  const QuantizedRows q = quantize_gptq_lite(rows, 2, 3, {.bits = 6});
+  const QuantizedRows q = quantize_gptq_lite(rows, 2, 3, {.bits = 6, .floor_factor = 0});
   EXPECT_EQ(q.codes, std::vector<int8_t>(6, 0));
   EXPECT_EQ(q.scales, std::vector<uint16_t>(2, 0));
 }

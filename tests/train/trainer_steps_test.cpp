@@ -39,7 +39,7 @@ class TrainerSteps : public TrainerTest {
 
 TEST_F(TrainerSteps, FollowTheWarmdownOverTheLastSteps) {
   setup_.train.max_steps = 5;
-  setup_.train.warmdown_form = "steps";
+  setup_.train.warmdown_form = WarmdownForm::kSteps;
   setup_.train.warmdown_steps = 4;
   expect_same(train(setup_).raw, step_by_hand({1.0, 1.0, 0.75, 0.5, 0.25}));
 }
@@ -50,7 +50,7 @@ TEST_F(TrainerSteps, FollowTheWarmdownOverTheBudget) {
   setup_.clock = &clock;
   setup_.train.wallclock_s = 1.0;
   setup_.train.max_steps = 1000;
-  setup_.train.warmdown_form = "fraction";
+  setup_.train.warmdown_form = WarmdownForm::kFraction;
   setup_.train.warmdown_fraction = 0.5;
   const TrainResult result = train(setup_);
   std::vector<double> multipliers = {1.0};  // the clock has hardly begun
