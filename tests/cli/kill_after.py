@@ -1,0 +1,72 @@
+#!/usr/bin/env python3
+"""Runs a command and kills it (SIGKILL) at a counted moment of its own work, so that no clock decides what a test sees.
+
+  kill_after.py FOLDER FILE (begun|written) COUNT [--said LOG TEXT] -- COMMAND...
+
+FILE is one that the command replaces again and again in FOLDER by writing FILE.tmp and renaming it. `begun 3` kills while
+the third is being written, `written 3` once the third is in place. With --said counting starts when LOG, a file in FOLDER,
+contains TEXT. Exit code 0 if the command was killed, 1 if it ended before. The kernel counts (inotify): nothing is missed
+however fast the files follow each other.
+"""
+import ctypes
+import os
+import pathlib
+import select
+import signal
+import struct
+import subprocess
+import sys
+
+IN_MOVED_TO, IN_CREATE = 0x80, 0x100
+HEADER = struct.Struct("iIII")  # watch, mask, cookie, length of the name
+TIMEOUT_MS = 100_000
+
+
+def watch(folder):
+    libc = ctypes.CDLL(None, use_errno=True)
+    events = libc.inotify_init1(os.O_CLOEXEC)
+    if events < 0 or libc.inotify_add_watch(events, str(folder).encode(), IN_MOVED_TO | IN_CREATE) < 0:
+        sys.exit(f"kill_after: cannot watch \"{folder}\": {os.strerror(ctypes.get_errno())}")
+    return events
+
+
+def read_events(events):
+    data = os.read(events, 1 << 16)
+    while data:
+        _, mask, _, length = HEADER.unpack_from(data)
+        yield mask, data[HEADER.size:HEADER.size + length].rstrip(b"\0").decode()
+        data = data[HEADER.size + length:]
+
+
+def has_said(said, folder):
+    path = folder / said[0]
+    return path.exists() and said[1] in path.read_text(errors="replace")
+
+
+def main():
+    split = sys.argv.index("--")
+    folder, name, moment, count, *rest = sys.argv[1:split]
+    folder, count, said = pathlib.Path(folder), int(count), rest[1:]
+    wanted = {"begun": (IN_CREATE, name + ".tmp"), "written": (IN_MOVED_TO, name)}[moment]
+    folder.mkdir(parents=True, exist_ok=True)
+    events = watch(folder)
+    process = subprocess.Popen(sys.argv[split + 1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    end = os.pidfd_open(process.pid)
+    poll = select.poll()
+    poll.register(events, select.POLLIN)
+    poll.register(end, select.POLLIN)
+    seen = 0
+    while seen < count:
+        ready = [fd for fd, _ in poll.poll(TIMEOUT_MS)]
+        if not ready or end in ready:  # hangs, or ended by itself
+            break
+        for mask, file in read_events(events):
+            if mask & wanted[0] and file == wanted[1] and (seen > 0 or not said or has_said(said, folder)):
+                seen += 1
+    process.kill()
+    code = process.wait()
+    if seen < count or code != -signal.SIGKILL:
+        sys.exit(f"kill_after: exit code {code} after {seen} of {count} times that \"{name}\" was {moment}")
+
+
+main()
