@@ -2,7 +2,9 @@
 
 #include <sched.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstdlib>
 #include <memory>
 #include <mutex>
@@ -10,6 +12,7 @@
 #include <vector>
 
 #include "src/base/check.h"
+#include "src/base/cpu_quota.h"
 
 namespace pg {
 namespace {
@@ -32,8 +35,10 @@ int default_thread_count() {
     if (const int n = std::atoi(text); n > 0) return n;
   }
   cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
-  return 1;
+  const int cores = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+  // More threads than the quota would all be stopped for the rest of every period.
+  const double quota = std::ceil(read_cpu_quota().value_or(cores));
+  return static_cast<int>(std::clamp<double>(quota, 1.0, cores));
 }
 
 // One loop at a time. `ticket_` holds (loop number << 32 | next chunk), so a claim by

@@ -15,7 +15,7 @@
 namespace pg {
 
 // Threads that parallel_chunks uses, the caller included: OMP_NUM_THREADS when set, else the cores
-// this process may use.
+// this process may use, but no more than its container's quota (cpu_quota.h).
 int thread_count();
 // Waits for a running loop. Not from inside a loop's body.
 void set_thread_count(int count);
