@@ -1,4 +1,4 @@
-// Causal attention, forward: FlashAttention-2's tiles (Dao 2023) with products from oneDNN.
+// Causal attention, forward: FlashAttention-2's tiles (Dao 2023).
 //
 // A chunk walks the query blocks of one kv head. For each, the softmax over up to kKeyBlock keys is
 // one pass; longer rows go block by block with a running maximum. Tiles above the diagonal are

@@ -1,5 +1,4 @@
-// Causal attention, backward: FlashAttention-2's recomputation (Dao 2023) with products from
-// oneDNN.
+// Causal attention, backward: FlashAttention-2's recomputation (Dao 2023).
 //
 // With p = exp(scale q kT - lse) and D = rowsum(dy y): dv = pT dy, ds = scale p (dy vT - D), dq =
 // ds k, dk = dsT q. Tiles are computed transposed, [keys, rows]: then only the product for dq has a

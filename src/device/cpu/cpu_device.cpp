@@ -6,12 +6,12 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
-#include <oneapi/dnnl/dnnl.hpp>
 
 #include "src/base/check.h"
 #include "src/base/clock.h"
 #include "src/base/error.h"
 #include "src/base/threads.h"
+#include "src/device/cpu/cpu_matmul_onednn.h"
 #include "src/device/cpu/cpu_ops.h"
 
 namespace pg {
@@ -19,19 +19,6 @@ namespace {
 
 constexpr size_t kAlignment = 64;
 constexpr size_t kHugePage = size_t{2} << 20;
-
-bool has_isa(dnnl_cpu_isa_t wanted) {
-  const auto isa = static_cast<unsigned>(dnnl_get_effective_cpu_isa());
-  return (isa & static_cast<unsigned>(wanted)) == static_cast<unsigned>(wanted);
-}
-
-// The instructions that products in this type use.
-std::string isa_name(DType compute) {
-  if (compute == DType::kBF16 && has_isa(dnnl_cpu_isa_avx512_core_amx)) return "AMX";
-  if (has_isa(dnnl_cpu_isa_avx512_core)) return "AVX-512";
-  if (has_isa(dnnl_cpu_isa_avx2)) return "AVX2";
-  return "generic";
-}
 
 // Runs `round` for about duration_s, at least three times, and returns the shortest time: what the
 // machine can do when neighbours leave it alone.
@@ -88,7 +75,7 @@ class CpuDevice final : public Device {
     peak.copy_bytes_per_s = measure_copy();
     const int threads = thread_count();
     peak.description = std::to_string(threads) + (threads == 1 ? " thread, " : " threads, ") +
-                       isa_name(compute_) + " " + dtype_name(compute_);
+                       ops_.isa_name();
     return peak;
   }
 
@@ -128,7 +115,7 @@ class CpuDevice final : public Device {
 
 }  // namespace
 
-bool cpu_has_fast_bf16() { return has_isa(dnnl_cpu_isa_avx512_core_bf16); }
+bool cpu_has_fast_bf16() { return onednn_has(OnednnIsa::kAvx512Bf16); }
 
 std::unique_ptr<Device> make_cpu_device(DType compute) {
   return std::make_unique<CpuDevice>(compute);

@@ -55,16 +55,15 @@ class NewtonSchulz {
     const auto [a, b, c] = coefficients;
     compute_gram();
     compute_polynomial(b, c);
-    const Product whole = {.n = cols_, .k = side_, .operands = kType, .accumulate = true};
+    const Product product = {
+        .m = rows_, .n = cols_, .k = side_, .operands = kType, .accumulate = true};
+    const SharedB right = matmul_.share_b(product, tall_ ? polynomial_ : operand_);
     parallel_ranges(rows_, kBlock, [&, a = a](int64_t begin, int64_t end) {
-      Product block = whole;
-      block.m = end - begin;
       float* const x = x_ + begin * cols_;
-      const int64_t count = block.m * cols_;
+      const int64_t count = (end - begin) * cols_;
 #pragma omp simd
       for (int64_t i = 0; i < count; ++i) x[i] *= a;
-      const T* const left = (tall_ ? operand_ : polynomial_) + begin * side_;
-      matmul_.run(block, left, tall_ ? polynomial_ : operand_, x);
+      matmul_.run_rows(product, begin, end, tall_ ? operand_ : polynomial_, right, x_);
       convert(next_operand_ + begin * cols_, x, count);
     });
     std::swap(operand_, next_operand_);
@@ -84,27 +83,29 @@ class NewtonSchulz {
 
   // A = X Xt, or Xt X for a tall X.
   void compute_gram() {
-    parallel_ranges(side_, kBlock, [&](int64_t begin, int64_t end) {
-      const Product block = {.m = end - begin,
+    const Product product = {.m = side_,
                              .n = side_,
                              .k = tall_ ? rows_ : cols_,
                              .transpose_a = tall_,
                              .transpose_b = !tall_,
-                             .operands = kType,
-                             .lda = cols_};
-      float* const gram = gram_ + begin * side_;
-      matmul_.run(block, operand_ + (tall_ ? begin : begin * cols_), operand_, gram);
-      convert(gram_operand_ + begin * side_, gram, block.m * side_);
+                             .operands = kType};
+    const SharedB right = matmul_.share_b(product, operand_);
+    parallel_ranges(side_, kBlock, [&](int64_t begin, int64_t end) {
+      matmul_.run_rows(product, begin, end, operand_, right, gram_);
+      convert(gram_operand_ + begin * side_, gram_ + begin * side_, (end - begin) * side_);
     });
   }
 
   // b A + c A A
   void compute_polynomial(float b, float c) {
+    const Product product = {.m = side_, .n = side_, .k = side_, .operands = kType};
+    const SharedB right = matmul_.share_b(product, gram_operand_);
     parallel_ranges(side_, kBlock, [&](int64_t begin, int64_t end) {
-      const Product block = {.m = end - begin, .n = side_, .k = side_, .operands = kType};
-      const int64_t count = block.m * side_;
+      const int64_t count = (end - begin) * side_;
       float* const square = cpu::thread_floats(scratch_, thread_index(), cpu::kSlotRows, count);
-      matmul_.run(block, gram_operand_ + begin * side_, gram_operand_, square);
+      Product block = product;
+      block.m = end - begin;
+      matmul_.run_rows(block, 0, block.m, gram_operand_ + begin * side_, right, square);
       const float* const gram = gram_ + begin * side_;
       T* const polynomial = polynomial_ + begin * side_;
 #pragma omp simd

@@ -22,4 +22,6 @@ CpuOps::CpuOps(DType compute)
 }
 CpuOps::~CpuOps() = default;
 
+const char* CpuOps::isa_name() const { return matmul_->isa_name(compute_); }
+
 }  // namespace pg

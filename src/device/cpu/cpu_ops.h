@@ -1,5 +1,5 @@
-// The op table for processors: oneDNN for products, vectorised loops for the rest. One file per
-// family of ops implements this class: cpu_matmul_onednn.cpp, cpu_attention.cpp, cpu_embedding.cpp,
+// The op table for processors: cpu_matmul.h for products, vectorised loops for the rest. One file
+// per family of ops implements this class: cpu_linear.cpp, cpu_attention.cpp, cpu_embedding.cpp,
 // cpu_elementwise.cpp, cpu_norm.cpp, cpu_loss.cpp, cpu_optimizer.cpp.
 //
 // Determinism: work is cut into chunks by shape alone, each chunk is computed by one thread,
@@ -12,13 +12,16 @@
 
 namespace pg {
 
-class CpuMatmul;   // cached oneDNN primitives, cpu_matmul.h
+class CpuMatmul;   // cpu_matmul.h
 class CpuScratch;  // one growing buffer per thread, cpu_scratch.h
 
 class CpuOps final : public Ops {
  public:
   explicit CpuOps(DType compute);
   ~CpuOps() override;
+
+  // The instructions of products in the compute type, as people name them.
+  const char* isa_name() const;
 
   void linear(Out y, In x, In w, int64_t rows, int64_t in, int64_t out) override;
   void linear_dx(Out dx, In dy, In w, int64_t rows, int64_t in, int64_t out) override;
