@@ -90,7 +90,7 @@ int run_bench_train(const BenchTrainOptions& options) {
   for (const Shape& shape : make_shapes()) {
     if (options.shape != "all" && options.shape != shape.name) continue;
     found = true;
-    const DevicePeak peak = device->measure_peak();
+    DevicePeak peak = device->measure_peak();
     TrainLoop loop(shape, *device);
     loop.step();
     std::vector<double> step_s;
@@ -98,6 +98,7 @@ int run_bench_train(const BenchTrainOptions& options) {
       const auto start = std::chrono::steady_clock::now();
       loop.step();
       step_s.push_back(seconds_since(start));
+      peak.matmul_flops_per_s = std::max(peak.matmul_flops_per_s, device->measure_matmul());
     }
     std::sort(step_s.begin(), step_s.end());
     const double best_s = step_s.front(), median_s = step_s[step_s.size() / 2];
@@ -117,9 +118,11 @@ int run_bench_train(const BenchTrainOptions& options) {
                shape.model.dim, shape.seq_len, shape.batch_tokens, peak.description);
     fmt::print("  median {:.1f} ms/step  {:.0f} tok/s   best {:.1f} ms  {:.0f} tok/s\n",
                1e3 * median_s, tokens / median_s, 1e3 * best_s, tokens / best_s);
-    fmt::print("  {:.0f} GFLOP/s of {:.0f} measured peak = {:.1f} %   copy {:.1f} GB/s\n",
-               flops_per_s / 1e9, peak.matmul_flops_per_s / 1e9,
-               100 * flops_per_s / peak.matmul_flops_per_s, peak.copy_bytes_per_s / 1e9);
+    fmt::print(
+        "  {:.0f} GFLOP/s of {:.0f}, the best peak between the steps = {:.1f} %   copy {:.1f} "
+        "GB/s\n",
+        flops_per_s / 1e9, peak.matmul_flops_per_s / 1e9,
+        100 * flops_per_s / peak.matmul_flops_per_s, peak.copy_bytes_per_s / 1e9);
     if (options.profile) {
       std::vector<OpProfile> profile;
       for (int64_t i = 0; i < options.steps; ++i) loop.profile(profile);

@@ -12,7 +12,7 @@ namespace pg {
 
 // What the machine could do at best, measured by a short loop on the device itself.
 struct DevicePeak {
-  double matmul_flops_per_s = 0;  // in the compute type, all threads
+  double matmul_flops_per_s = 0;  // the fastest product in the compute type, all threads
   double copy_bytes_per_s = 0;    // read plus write
   std::string description;        // "2 threads, AVX-512 bf16"
 };
@@ -35,6 +35,9 @@ class Device {
   virtual void synchronize() = 0;
   // Measures for about 0.1 s.
   virtual DevicePeak measure_peak() = 0;
+  // The first of those numbers alone, from about 0.02 s. Neighbours on the machine slow a try: a
+  // peak is the best of many that are spread over a run.
+  virtual double measure_matmul() = 0;
 };
 
 // Owns one allocation of a device.

@@ -59,7 +59,7 @@ struct TrainSetup {
   std::filesystem::path checkpoint_file;
   // Of the keys and the data that decide what is computed; a checkpoint of another is refused.
   uint64_t identity = 0;
-  double peak_flops_per_s = 0;  // for speed_of_light; 0: not shown
+  double peak_flops_per_s = 0;  // as measured so far, for speed_of_light; 0: not shown
   std::function<ValidationScore(const std::vector<HostTensor>&)> validate;  // may be empty
   // Prices the artifact of these weights, on a thread in the background; may throw, may be empty.
   std::function<int64_t(const std::vector<HostTensor>&)> project_bytes;

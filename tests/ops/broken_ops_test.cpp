@@ -6,7 +6,7 @@
 #include <cstring>
 
 #include "src/base/threads.h"
-#include "src/device/reference/reference_device.h"
+#include "src/device/host_device.h"
 #include "src/device/reference/reference_ops.h"
 #include "tests/ops/op_runner.h"
 #include "tests/ops/tolerance.h"
@@ -14,27 +14,15 @@
 namespace pg::optest {
 namespace {
 
-// The reference's memory with other ops.
 template <class BrokenOps>
-class BrokenDevice final : public Device {
+class BrokenDevice final : public HostDevice {
  public:
-  explicit BrokenDevice(DType storage) : memory_(make_reference_device(storage)) {}
-  std::string_view name() const override { return "broken"; }
+  explicit BrokenDevice(DType storage) : HostDevice("broken", storage) {}
   Ops& ops() override { return ops_; }
-  DType compute_dtype() const override { return memory_->compute_dtype(); }
-  void* allocate(size_t bytes) override { return memory_->allocate(bytes); }
-  void release(void* memory) override { memory_->release(memory); }
-  void upload(void* to, const void* from, size_t bytes) override {
-    memory_->upload(to, from, bytes);
-  }
-  void download(void* to, const void* from, size_t bytes) override {
-    memory_->download(to, from, bytes);
-  }
-  void synchronize() override {}
   DevicePeak measure_peak() override { return {}; }
+  double measure_matmul() override { return 0.0; }
 
  private:
-  std::unique_ptr<Device> memory_;
   BrokenOps ops_;
 };
 

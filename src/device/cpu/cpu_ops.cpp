@@ -6,18 +6,11 @@
 #include "src/device/cpu/cpu_scratch.h"
 
 namespace pg {
-namespace {
-
-// The thread count may be raised after the device was made; a place that no thread uses costs 32
-// bytes.
-constexpr int kMaxThreads = 1024;
-
-}  // namespace
 
 CpuOps::CpuOps(DType compute)
     : compute_(compute),
-      matmul_(std::make_unique<CpuMatmul>(kMaxThreads)),
-      scratch_(std::make_unique<CpuScratch>(kMaxThreads)) {
+      matmul_(std::make_unique<CpuMatmul>(kMaxCpuThreads)),
+      scratch_(std::make_unique<CpuScratch>(kMaxCpuThreads)) {
   PG_CHECK(compute == DType::kBF16 || compute == DType::kF32, "the cpu computes in bf16 or f32");
 }
 CpuOps::~CpuOps() = default;

@@ -10,6 +10,10 @@
 
 namespace pg {
 
+// The thread count may be raised after a device was made; a place that no thread uses costs 32
+// bytes.
+inline constexpr int kMaxCpuThreads = 1024;
+
 class CpuScratch {
  public:
   explicit CpuScratch(int threads) : slots_(static_cast<size_t>(threads) + 1) {}

@@ -1,36 +1,29 @@
-// Host memory, as the reference device has it, and SimtOps.
+// Host memory and SimtOps.
 #include "src/device/simt/simt_device.h"
 
+#include "src/device/host_device.h"
 #include "src/device/reference/reference_device.h"
 #include "src/device/simt/simt_ops.h"
 
 namespace pg {
 namespace {
 
-class SimtDevice final : public Device {
+class SimtDevice final : public HostDevice {
  public:
-  std::string_view name() const override { return "simt"; }
-  Ops& ops() override { return ops_; }
-  DType compute_dtype() const override { return DType::kBF16; }
+  SimtDevice() : HostDevice("simt", DType::kBF16) {}
 
-  void* allocate(size_t bytes) override { return host_->allocate(bytes); }
-  void release(void* memory) override { host_->release(memory); }
-  void upload(void* device_to, const void* host_from, size_t bytes) override {
-    host_->upload(device_to, host_from, bytes);
-  }
-  void download(void* host_to, const void* device_from, size_t bytes) override {
-    host_->download(host_to, device_from, bytes);
-  }
-  void synchronize() override {}  // launches return when the grid is done
+  Ops& ops() override { return ops_; }
 
   DevicePeak measure_peak() override {
-    DevicePeak peak = host_->measure_peak();
+    DevicePeak peak = make_reference_device(compute_dtype())->measure_peak();
     peak.description = "1 thread, CUDA kernels on fibers, other ops in double loops";
     return peak;
   }
+  double measure_matmul() override {
+    return make_reference_device(compute_dtype())->measure_matmul();
+  }
 
  private:
-  std::unique_ptr<Device> host_ = make_reference_device(DType::kBF16);
   SimtOps ops_;
 };
 
