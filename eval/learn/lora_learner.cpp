@@ -9,7 +9,6 @@
 #include <array>
 #include <bit>
 #include <cmath>
-#include <string_view>
 
 #include "src/base/check.h"
 #include "src/base/error.h"
@@ -23,17 +22,7 @@ namespace {
 constexpr double kEpsilon = 1e-10;    // as published
 constexpr uint64_t kAdapterSeed = 1;  // part of the method: A's start decides the score
 
-std::vector<std::string> split_names(std::string_view text) {
-  std::vector<std::string> names;
-  while (!text.empty()) {
-    const size_t comma = std::min(text.find(','), text.size());
-    names.emplace_back(text.substr(0, comma));
-    text.remove_prefix(std::min(comma + 1, text.size()));
-  }
-  return names;
-}
-
-bool is_b(const ParamSpec& spec) { return spec.name.ends_with(".lora_b"); }
+bool is_b(const ParamSpec& spec) { return spec.place.factor == AdapterFactor::kB; }
 
 }  // namespace
 
@@ -42,7 +31,8 @@ LoraLearner::LoraLearner(const TttConfig& config, const ModelConfig& model, cons
     : config_(config),
       model_(model),
       adapters_(list_adapter_params(
-          model, {.rank = config.lora_rank, .targets = split_names(config.lora_targets)})),
+          model,
+          {.rank = config.lora_rank, .targets = parse_adapter_targets(config.lora_targets)})),
       context_(eval.context),
       stream_tokens_(stream_tokens),
       by_document_(eval.windows == Windows::kDocument) {

@@ -11,23 +11,19 @@
 namespace pg {
 namespace {
 
-// "blocks.3.attn.q" -> "blocks..attn.q"
-std::string role_of(const std::string& name) {
-  std::string role;
-  for (const char c : name) {
-    if (c < '0' || c > '9') role += c;
-  }
-  return role;
+// Whose statistics the coder keeps together: all of a role, and both vectors of the residual mix.
+ParamRole statistics_role(ParamRole role) {
+  return role == ParamRole::kMixX0 ? ParamRole::kMixX : role;
 }
 
 }  // namespace
 
 std::vector<PayloadEntry> order_payload(const std::vector<ParamSpec>& specs) {
-  std::map<std::string, int> roles;  // numbered by first appearance
+  std::map<ParamRole, int> roles;  // numbered by first appearance
   std::vector<PayloadEntry> order;
   for (size_t i = 0; i < specs.size(); ++i) {
     const int next = static_cast<int>(roles.size());
-    order.push_back({i, roles.emplace(role_of(specs[i].name), next).first->second});
+    order.push_back({i, roles.emplace(statistics_role(specs[i].place.role), next).first->second});
   }
   std::stable_sort(order.begin(), order.end(),
                    [](const PayloadEntry& a, const PayloadEntry& b) { return a.role < b.role; });

@@ -17,8 +17,8 @@
 //   ...    one rANS stream (weight_coder.h) to the digest, tensor after tensor in payload order
 //   32     SHA-256 of everything before
 //
-// Payload order: grouped by role, the name without its layer number. Per tensor: values, or steps,
-// fine steps, low-rank factors and codes.
+// Payload order: grouped by role, which is the name without its digits. Per tensor: values, or
+// steps, fine steps, low-rank factors and codes.
 //
 // One file per model: names, shapes and order follow from the fields; every number has one
 // encoding; codes lie in [-R, R], scales are finite and not negative, a zero scale has zero codes,

@@ -1,7 +1,5 @@
 // How each parameter is stored: the one routing rule that quantiser, forecast and projection share.
 #pragma once
-#include <string>
-
 #include "quant/format/quant_config.h"
 #include "src/plan/weights.h"
 
@@ -12,7 +10,9 @@ constexpr int kHalfBits = 16;  // QuantTensor::bits of a tensor kept in fp16
 // Largest code magnitude of b bits: symmetric, so that -q exists for every q.
 constexpr int max_code(int bits) { return (1 << (bits - 1)) - 1; }
 
-inline bool is_mlp(const ParamSpec& spec) { return spec.name.find(".mlp.") != std::string::npos; }
+inline bool is_mlp(const ParamSpec& spec) {
+  return spec.place.role == ParamRole::kUp || spec.place.role == ParamRole::kDown;
+}
 
 // Small tensors and vectors stay in fp16: they cost little and one scale for a whole vector would
 // hurt most there.

@@ -113,6 +113,7 @@ ModelQuantizer::ModelQuantizer(const QuantInput& input, const QuantConfig& quant
     : input_(input), quant_(quant), code_bytes_(code_bytes), weights_(*input.weights) {
   check_weights(*input.config, weights_);
   const std::vector<ParamSpec> specs = list_params(*input.config);
+  for (size_t i = 0; i < specs.size(); ++i) weights_[i].spec = specs[i];  // with group and place
   roles_.resize(specs.size());
   for (const PayloadEntry& entry : order_payload(specs)) roles_[entry.tensor] = entry.role;
   terms_.resize(specs.size());
@@ -132,11 +133,11 @@ ModelQuantizer::ModelQuantizer(const QuantInput& input, const QuantConfig& quant
 
 void ModelQuantizer::sort_hidden() {
   for (size_t up = 0; up < weights_.size(); ++up) {
-    if (!weights_[up].spec.name.ends_with(".mlp.up") || !terms_[up]) continue;
-    const std::string name = weights_[up].spec.name;
-    const std::string down_name = name.substr(0, name.size() - 2) + "down";
+    ParamPlace place = weights_[up].spec.place;
+    if (place.role != ParamRole::kUp || !terms_[up]) continue;
+    place.role = ParamRole::kDown;  // of the same block
     for (size_t down = 0; down < weights_.size(); ++down) {
-      if (weights_[down].spec.name != down_name || !terms_[down]) continue;
+      if (weights_[down].spec.place != place || !terms_[down]) continue;
       const std::vector<int32_t> order = order_hidden(*terms_[up]);
       permute_rows(order, weights_[up], *terms_[up]);
       permute_columns(order, weights_[down], *terms_[down]);

@@ -7,83 +7,92 @@
 #include <cmath>
 
 #include "src/base/error.h"
+#include "src/model/model.h"
 
 namespace pg {
 namespace {
 
-constexpr std::array<std::string_view, 7> kTargets = {"q", "k", "v", "out", "up", "down", "head"};
-
-struct Shape {
-  std::string_view part;
-  int64_t out, in;
+struct Target {
+  std::string_view name;
+  ParamRole role;
 };
+constexpr auto kTargets = std::to_array<Target>({{"q", ParamRole::kQ},
+                                                 {"k", ParamRole::kK},
+                                                 {"v", ParamRole::kV},
+                                                 {"out", ParamRole::kOut},
+                                                 {"up", ParamRole::kUp},
+                                                 {"down", ParamRole::kDown},
+                                                 {"head", ParamRole::kTokenEmbedding}});
 
-Shape block_shape(const ModelConfig& c, std::string_view target) {
-  const int64_t kv_dim = c.kv_heads * c.head_dim();
-  if (target == "q") return {"attn.q", c.dim, c.dim};
-  if (target == "k") return {"attn.k", kv_dim, c.dim};
-  if (target == "v") return {"attn.v", kv_dim, c.dim};
-  if (target == "out") return {"attn.out", c.dim, c.dim};
-  if (target == "up") return {"mlp.up", c.mlp_hidden, c.dim};
-  return {"mlp.down", c.dim, c.mlp_hidden};
+ParamRole find_target(std::string_view name) {
+  for (const Target& target : kTargets) {
+    if (target.name == name) return target.role;
+  }
+  throw Error(
+      fmt::format("unknown adapter target: \"{}\"; give some of q,k,v,out,up,down,head", name));
 }
 
-void add_pair(const std::string& name, int64_t rank, int64_t out, int64_t in,
+void add_pair(const ParamSpec& adapted, const std::string& name, int64_t rank,
               std::vector<ParamSpec>& specs) {
-  specs.push_back({.name = name + ".lora_a",
-                   .rows = rank,
-                   .cols = in,
-                   .group = ParamGroup::kAdapter,
-                   .init = ParamInit::kUniform,
-                   .init_value = static_cast<float>(1.0 / std::sqrt(static_cast<double>(in))),
-                   .has_compute_copy = true});
+  ParamPlace place = adapted.place;
+  place.factor = AdapterFactor::kA;
+  specs.push_back(
+      {.name = name + ".lora_a",
+       .rows = rank,
+       .cols = adapted.cols,
+       .group = ParamGroup::kAdapter,
+       .init = ParamInit::kUniform,
+       .init_value = static_cast<float>(1.0 / std::sqrt(static_cast<double>(adapted.cols))),
+       .has_compute_copy = true,
+       .place = place});
+  place.factor = AdapterFactor::kB;
   specs.push_back({.name = name + ".lora_b",
-                   .rows = out,
+                   .rows = adapted.rows,
                    .cols = rank,
                    .group = ParamGroup::kAdapter,
-                   .has_compute_copy = true});
-}
-
-void check_targets(const std::vector<std::string>& targets) {
-  for (size_t i = 0; i < targets.size(); ++i) {
-    if (std::find(kTargets.begin(), kTargets.end(), targets[i]) == kTargets.end()) {
-      throw Error(fmt::format("unknown adapter target: \"{}\"; give some of {}", targets[i],
-                              fmt::join(kTargets, ",")));
-    }
-    if (std::find(targets.begin(), targets.begin() + static_cast<std::ptrdiff_t>(i), targets[i]) !=
-        targets.begin() + static_cast<std::ptrdiff_t>(i)) {
-      throw Error(fmt::format("adapter target given twice: \"{}\"; give it once", targets[i]));
-    }
-  }
+                   .has_compute_copy = true,
+                   .place = place});
 }
 
 }  // namespace
 
-std::span<const std::string_view> adapter_target_names() { return kTargets; }
+std::vector<ParamRole> parse_adapter_targets(std::string_view text) {
+  std::vector<ParamRole> roles;
+  while (!text.empty()) {
+    const size_t comma = std::min(text.find(','), text.size());
+    const std::string_view name = text.substr(0, comma);
+    const ParamRole role = find_target(name);
+    if (std::find(roles.begin(), roles.end(), role) != roles.end()) {
+      throw Error(fmt::format("adapter target given twice: \"{}\"; give it once", name));
+    }
+    roles.push_back(role);
+    text.remove_prefix(std::min(comma + 1, text.size()));
+  }
+  return roles;
+}
 
 std::vector<ParamSpec> list_adapter_params(const ModelConfig& c, const AdapterConfig& adapters) {
-  check_targets(adapters.targets);
+  const std::vector<ParamSpec> params = list_params(c);
   std::vector<ParamSpec> specs;
-  for (int64_t l = 0; l < c.layers; ++l) {
-    for (const std::string& target : adapters.targets) {
-      if (target == "head") continue;
-      const Shape shape = block_shape(c, target);
-      add_pair(fmt::format("blocks.{}.{}", l, shape.part), adapters.rank, shape.out, shape.in,
-               specs);
+  const auto add_targets = [&](int64_t layer) {
+    for (const ParamRole role : adapters.targets) {
+      for (const ParamSpec& param : params) {
+        if (param.place != ParamPlace{role, layer}) continue;
+        const bool is_head = role == ParamRole::kTokenEmbedding;
+        add_pair(param, is_head ? "head" : param.name, adapters.rank, specs);
+      }
     }
-  }
-  if (std::find(adapters.targets.begin(), adapters.targets.end(), "head") !=
-      adapters.targets.end()) {
-    add_pair("head", adapters.rank, c.vocab_size, c.dim, specs);
-  }
+  };
+  for (int64_t l = 0; l < c.layers; ++l) add_targets(l);
+  add_targets(-1);
   return specs;
 }
 
 void freeze_blocks(std::vector<ParamSpec>& params, int64_t count) {
-  for (int64_t l = 0; l < count; ++l) {
-    const std::string prefix = fmt::format("blocks.{}.", l);
-    for (ParamSpec& param : params) {
-      if (param.name.starts_with(prefix)) param.trainable = false;
+  for (ParamSpec& param : params) {
+    const ParamPlace& place = param.place;  // skips lead into a block, they are not in it
+    if (place.layer >= 0 && place.layer < count && place.role != ParamRole::kSkip) {
+      param.trainable = false;
     }
   }
 }

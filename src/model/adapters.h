@@ -6,8 +6,6 @@
 // factor alpha / rank is part of b: whoever trains b multiplies its learning rate by it.
 #pragma once
 #include <cstdint>
-#include <span>
-#include <string>
 #include <string_view>
 #include <vector>
 
@@ -18,15 +16,15 @@ namespace pg {
 
 struct AdapterConfig {
   int64_t rank = 8;
-  std::vector<std::string> targets;  // of adapter_target_names()
+  std::vector<ParamRole> targets;
 };
 
-// q, k, v, out, up, down: those matrices of every block; head: the tied output head.
-std::span<const std::string_view> adapter_target_names();
+// "q,v,head" and so on. q, k, v, out, up, down: those matrices of every block; head: the tied
+// output head. Throws Error naming an unknown or repeated target.
+std::vector<ParamRole> parse_adapter_targets(std::string_view text);
 
 // The adapters' parameters, "blocks.3.attn.q.lora_a" and so on; they stand behind the model's own.
 // a starts uniform in +-1/sqrt(in), b at 0: then the adapted model is the model, bit for bit.
-// Throws Error naming an unknown or repeated target.
 std::vector<ParamSpec> list_adapter_params(const ModelConfig& model, const AdapterConfig& adapters);
 
 inline void freeze_all(std::vector<ParamSpec>& params) {

@@ -5,8 +5,6 @@
 // width, V vocabulary.
 #include "src/model/forward.h"
 
-#include <fmt/format.h>
-
 #include <cmath>
 #include <vector>
 
@@ -37,6 +35,8 @@ std::vector<float> make_rope_table(const ModelConfig& c, int64_t tokens) {
   return table;
 }
 
+using enum ParamRole;
+
 class Forward {
  public:
   Forward(Plan& plan, const ModelConfig& config, int64_t batch, int64_t seq_len,
@@ -65,15 +65,15 @@ class Forward {
     for (int64_t l = 0; l < c.layers; ++l) {
       const int64_t decoder = l - encoder_blocks(c);
       if (decoder >= 0 && !skips.empty()) {
-        x = p.mix(x, {}, skips.back(), p.weight(fmt::format("skips.{}", decoder)));
+        x = p.mix(x, {}, skips.back(), weight(kSkip, l));
         skips.pop_back();
       }
       x = block(x, x0, l);
       if (c.unet_skips && decoder < 0) skips.push_back(x);
     }
 
-    const Tensor h = p.rmsnorm(x, 1.0f);                                             // [N, D]
-    f.logits = adapted_linear(h, p.weight("tok_emb"), "head", /*f32_output=*/true);  // [N, V], tied
+    const Tensor h = p.rmsnorm(x, 1.0f);                             // [N, D]
+    f.logits = linear(h, kTokenEmbedding, -1, /*f32_output=*/true);  // [N, V], tied
     if (!options_.with_loss) return f;
     const float one = 1.0f;
     const Tensor weights = p.constant("target_weights", 1, 1, {&one, 1});
@@ -94,54 +94,52 @@ class Forward {
     return ids;
   }
 
-  Tensor weight(int64_t layer, const char* part) {
-    return p.weight(fmt::format("blocks.{}.{}", layer, part));
+  Tensor weight(ParamRole role, int64_t layer = -1) {
+    return p.weight({.role = role, .layer = layer});
   }
 
-  // x wT, plus (x aT) bT where the weights hold an adapter of this name: see adapters.h.
-  Tensor adapted_linear(Tensor x, Tensor w, const std::string& name, bool f32_output = false) {
-    if (!p.has_weight(name + ".lora_a")) return p.linear(x, w, f32_output);
-    const Tensor u = p.linear(x, p.weight(name + ".lora_a"));  // [N, rank]
+  // x wT, plus (x aT) bT where the weights hold an adapter of this matrix: see adapters.h.
+  Tensor linear(Tensor x, ParamRole role, int64_t layer, bool f32_output = false) {
+    const Tensor w = weight(role, layer);
+    const ParamPlace a = {role, layer, AdapterFactor::kA}, b = {role, layer, AdapterFactor::kB};
+    if (!p.has_weight(a)) return p.linear(x, w, f32_output);
+    const Tensor u = p.linear(x, p.weight(a));  // [N, rank]
     const Tensor y = p.linear(x, w, f32_output);
-    return p.add_linear(y, u, p.weight(name + ".lora_b"));
-  }
-  // A matrix of a block.
-  Tensor linear(Tensor x, int64_t layer, const char* part) {
-    return adapted_linear(x, weight(layer, part), fmt::format("blocks.{}.{}", layer, part));
+    return p.add_linear(y, u, p.weight(b));
   }
 
   // Token embedding + scaled BigramHash, RMSNorm, SmearGate.
   Tensor embed(Tensor ids) {
-    Tensor x = p.embed(ids, p.weight("tok_emb"));  // [N, D]
+    Tensor x = p.embed(ids, weight(kTokenEmbedding));  // [N, D]
     if (c.bigram_buckets > 0) {
       const Tensor hashed = p.bigram_hash(ids, seq_len_, c.bigram_buckets);
-      const Tensor rows = p.embed(hashed, p.weight("bigram.table"));     // [N, bigram_dim]
-      const Tensor projected = p.linear(rows, p.weight("bigram.proj"));  // [N, D]
-      x = p.add_scaled(x, projected, p.weight("bigram.scale"));
+      const Tensor rows = p.embed(hashed, weight(kBigramTable));           // [N, bigram_dim]
+      const Tensor projected = p.linear(rows, weight(kBigramProjection));  // [N, D]
+      x = p.add_scaled(x, projected, weight(kBigramScale));
     }
     x = p.rmsnorm(x, 1.0f);
-    if (c.smear_gate) x = p.smear(x, p.weight("smear.gate"), seq_len_);
+    if (c.smear_gate) x = p.smear(x, weight(kSmearGate), seq_len_);
     return x;
   }
 
   Tensor project_value_embedding(Tensor ids) {
-    const Tensor rows = p.embed(ids, p.weight("value_embed.table"));  // [N, value_embed_dim]
-    return p.linear(rows, p.weight("value_embed.proj"));              // [N, K*S]
+    const Tensor rows = p.embed(ids, weight(kValueTable));  // [N, value_embed_dim]
+    return p.linear(rows, weight(kValueProjection));        // [N, K*S]
   }
 
   // x [N, D] -> [N, D]; x0 is the embedding after its norm. The last block may give fewer rows.
   Tensor block(Tensor x, Tensor x0, int64_t l) {
     const float norm_scale =
         c.ln_scale ? static_cast<float>(1.0 / std::sqrt(static_cast<double>(l + 1))) : 1.0f;
-    if (c.resid_mix) x = p.mix(x, weight(l, "resid_mix.x"), x0, weight(l, "resid_mix.x0"));
+    if (c.resid_mix) x = p.mix(x, weight(kMixX, l), x0, weight(kMixX0, l));
     Tensor y = attention(p.rmsnorm(x, norm_scale), l);  // [N, H*S]
     if (last_rows_ && l == c.layers - 1) {
       // embed() gathers rows of any table; from here on N is batch * last_positions.
       x = p.embed(last_rows_, x);
       y = p.embed(last_rows_, y);
     }
-    x = p.mix(x, {}, linear(y, l, "attn.out"), weight(l, "attn_scale"));
-    return p.mix(x, {}, mlp(p.rmsnorm(x, norm_scale), l), weight(l, "mlp_scale"));
+    x = p.mix(x, {}, linear(y, kOut, l), weight(kAttentionScale, l));
+    return p.mix(x, {}, mlp(p.rmsnorm(x, norm_scale), l), weight(kMlpScale, l));
   }
 
   // n [N, D] -> [N, H*S], before the output projection.
@@ -152,14 +150,12 @@ class Forward {
         batch_,       seq_len_,
         c.heads,      c.kv_heads,
         c.head_dim(), static_cast<float>(1.0 / std::sqrt(static_cast<double>(c.head_dim())))};
-    Tensor v = linear(n, l, "attn.v");  // [N, K*S]
+    Tensor v = linear(n, kV, l);  // [N, K*S]
     if (uses_value_embedding(c, l)) {
-      v = p.add_scaled(v, value_embedding_, p.weight("value_embed.scale"),
-                       weight(l, "value_embed.scale"));
+      v = p.add_scaled(v, value_embedding_, weight(kValueScale), weight(kBlockValueScale, l));
     }
-    const Tensor q =
-        p.qk_norm_rope(linear(n, l, "attn.q"), weight(l, "attn.q_gain"), rope_, q_heads);
-    const Tensor k = p.qk_norm_rope(linear(n, l, "attn.k"), {}, rope_, k_heads);
+    const Tensor q = p.qk_norm_rope(linear(n, kQ, l), weight(kQGain, l), rope_, q_heads);
+    const Tensor k = p.qk_norm_rope(linear(n, kK, l), {}, rope_, k_heads);
     Tensor y = p.attention(q, k, v, shape);  // [N, H*S]
     if (uses_xsa(c, l)) y = p.xsa(y, v, shape);
     return y;
@@ -168,8 +164,8 @@ class Forward {
   // n [N, D] -> [N, D].
   Tensor mlp(Tensor n, int64_t l) {
     const Tensor hidden =
-        p.leaky_relu2(linear(n, l, "mlp.up"), static_cast<float>(c.leaky_slope));  // [N, F]
-    return linear(hidden, l, "mlp.down");
+        p.leaky_relu2(linear(n, kUp, l), static_cast<float>(c.leaky_slope));  // [N, F]
+    return linear(hidden, kDown, l);
   }
 
   Plan& p;

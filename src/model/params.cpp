@@ -1,4 +1,5 @@
-// The parameter list: names, shapes, optimizer groups and initial values (model_training.md 2.8).
+// The parameter list: names, places, shapes, optimizer groups and initial values
+// (model_training.md 2.8).
 //
 // Order matters: it is the order in the artifact, in checkpoints and in the flat gradient.
 #include <fmt/format.h>
@@ -10,67 +11,83 @@ namespace {
 
 class ParamList {
  public:
-  void add(std::string name, int64_t rows, int64_t cols, ParamGroup group, ParamInit init,
-           double init_value) {
+  void add(ParamRole role, const char* name, int64_t rows, int64_t cols, ParamGroup group,
+           ParamInit init, double init_value) {
     const bool has_compute_copy = group != ParamGroup::kScalar || (rows > 1 && cols > 1);
-    specs_.push_back({std::move(name), rows, cols, group, init, static_cast<float>(init_value),
-                      has_compute_copy});
+    specs_.push_back({.name = prefix_ + name,
+                      .rows = rows,
+                      .cols = cols,
+                      .group = group,
+                      .init = init,
+                      .init_value = static_cast<float>(init_value),
+                      .has_compute_copy = has_compute_copy,
+                      .place = {.role = role, .layer = layer_}});
   }
-  void matrix(std::string name, int64_t rows, int64_t cols) {
-    add(std::move(name), rows, cols, ParamGroup::kMatrix, ParamInit::kOrthogonal, 1.0);
+  void matrix(ParamRole role, const char* name, int64_t rows, int64_t cols) {
+    add(role, name, rows, cols, ParamGroup::kMatrix, ParamInit::kOrthogonal, 1.0);
   }
-  void zero_matrix(std::string name, int64_t rows, int64_t cols) {
-    add(std::move(name), rows, cols, ParamGroup::kMatrix, ParamInit::kConstant, 0.0);
+  void zero_matrix(ParamRole role, const char* name, int64_t rows, int64_t cols) {
+    add(role, name, rows, cols, ParamGroup::kMatrix, ParamInit::kConstant, 0.0);
   }
-  void vector(std::string name, int64_t cols, double value) {
-    add(std::move(name), 1, cols, ParamGroup::kScalar, ParamInit::kConstant, value);
+  void vector(ParamRole role, const char* name, int64_t cols, double value) {
+    add(role, name, 1, cols, ParamGroup::kScalar, ParamInit::kConstant, value);
+  }
+  // What follows stands in this block, and its names begin with `prefix`.
+  void enter(int64_t layer, std::string prefix) {
+    layer_ = layer;
+    prefix_ = std::move(prefix);
   }
   std::vector<ParamSpec> take() { return std::move(specs_); }
 
  private:
   std::vector<ParamSpec> specs_;
+  int64_t layer_ = -1;
+  std::string prefix_;
 };
 
 }  // namespace
 
 std::vector<ParamSpec> list_params(const ModelConfig& c) {
+  using enum ParamRole;
   ParamList list;
   const int64_t kv_dim = c.kv_heads * c.head_dim();
-  list.add("tok_emb", c.vocab_size, c.dim, ParamGroup::kEmbedding, ParamInit::kNormal,
-           c.embed_init_std);
+  list.add(kTokenEmbedding, "tok_emb", c.vocab_size, c.dim, ParamGroup::kEmbedding,
+           ParamInit::kNormal, c.embed_init_std);
   if (c.bigram_buckets > 0) {
-    list.add("bigram.table", c.bigram_buckets, c.bigram_dim, ParamGroup::kEmbedding,
+    list.add(kBigramTable, "bigram.table", c.bigram_buckets, c.bigram_dim, ParamGroup::kEmbedding,
              ParamInit::kConstant, 0.0);
-    list.add("bigram.proj", c.dim, c.bigram_dim, ParamGroup::kScalar, ParamInit::kOrthogonal, 1.0);
-    list.vector("bigram.scale", 1, 0.05);
-  }
-  if (c.smear_gate) list.vector("smear.gate", c.dim, 0.0);
-  if (has_value_embedding(c)) {
-    list.add("value_embed.table", c.vocab_size, c.value_embed_dim, ParamGroup::kEmbedding,
-             ParamInit::kNormal, 0.01);
-    list.add("value_embed.proj", kv_dim, c.value_embed_dim, ParamGroup::kScalar,
+    list.add(kBigramProjection, "bigram.proj", c.dim, c.bigram_dim, ParamGroup::kScalar,
              ParamInit::kOrthogonal, 1.0);
-    list.vector("value_embed.scale", 1, 0.1);
+    list.vector(kBigramScale, "bigram.scale", 1, 0.05);
+  }
+  if (c.smear_gate) list.vector(kSmearGate, "smear.gate", c.dim, 0.0);
+  if (has_value_embedding(c)) {
+    list.add(kValueTable, "value_embed.table", c.vocab_size, c.value_embed_dim,
+             ParamGroup::kEmbedding, ParamInit::kNormal, 0.01);
+    list.add(kValueProjection, "value_embed.proj", kv_dim, c.value_embed_dim, ParamGroup::kScalar,
+             ParamInit::kOrthogonal, 1.0);
+    list.vector(kValueScale, "value_embed.scale", 1, 0.1);
   }
   for (int64_t l = 0; l < c.layers; ++l) {
-    const auto name = [&](const char* part) { return fmt::format("blocks.{}.{}", l, part); };
+    list.enter(l, fmt::format("blocks.{}.", l));
     if (c.resid_mix) {
-      list.vector(name("resid_mix.x"), c.dim, 1.0);
-      list.vector(name("resid_mix.x0"), c.dim, 0.0);
+      list.vector(kMixX, "resid_mix.x", c.dim, 1.0);
+      list.vector(kMixX0, "resid_mix.x0", c.dim, 0.0);
     }
-    list.matrix(name("attn.q"), c.dim, c.dim);
-    list.matrix(name("attn.k"), kv_dim, c.dim);
-    list.matrix(name("attn.v"), kv_dim, c.dim);
-    list.vector(name("attn.q_gain"), c.heads, c.qk_gain_init);
-    if (uses_value_embedding(c, l)) list.vector(name("value_embed.scale"), 1, 1.0);
-    list.zero_matrix(name("attn.out"), c.dim, c.dim);
-    list.vector(name("attn_scale"), c.dim, 1.0);
-    list.matrix(name("mlp.up"), c.mlp_hidden, c.dim);
-    list.zero_matrix(name("mlp.down"), c.dim, c.mlp_hidden);
-    list.vector(name("mlp_scale"), c.dim, 1.0);
+    list.matrix(kQ, "attn.q", c.dim, c.dim);
+    list.matrix(kK, "attn.k", kv_dim, c.dim);
+    list.matrix(kV, "attn.v", kv_dim, c.dim);
+    list.vector(kQGain, "attn.q_gain", c.heads, c.qk_gain_init);
+    if (uses_value_embedding(c, l)) list.vector(kBlockValueScale, "value_embed.scale", 1, 1.0);
+    list.zero_matrix(kOut, "attn.out", c.dim, c.dim);
+    list.vector(kAttentionScale, "attn_scale", c.dim, 1.0);
+    list.matrix(kUp, "mlp.up", c.mlp_hidden, c.dim);
+    list.zero_matrix(kDown, "mlp.down", c.dim, c.mlp_hidden);
+    list.vector(kMlpScale, "mlp_scale", c.dim, 1.0);
   }
   for (int64_t i = 0; i < skip_count(c); ++i) {
-    list.vector(fmt::format("skips.{}", i), c.dim, 1.0);
+    list.enter(encoder_blocks(c) + i, "skips.");
+    list.vector(kSkip, std::to_string(i).c_str(), c.dim, 1.0);
   }
   return list.take();
 }

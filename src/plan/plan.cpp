@@ -71,8 +71,8 @@ Tensor Plan::constant(std::string name, int64_t rows, int64_t cols, std::span<co
   return add_tensor(std::move(t));
 }
 
-Tensor Plan::weight(std::string_view name) {
-  const int index = weights_->find(name);
+Tensor Plan::weight(const ParamPlace& place) {
+  const int index = weights_->find(place);
   for (size_t i = 0; i < tensors_.size(); ++i) {
     if (tensors_[i].weight == index && tensors_[i].place == Place::kWeight) {
       return {static_cast<int>(i)};

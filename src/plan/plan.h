@@ -65,8 +65,8 @@ class Plan {
   // ---- leaves ----
   Tensor input_ids(std::string name, int64_t rows, int64_t cols);  // int32; fill with write_ids
   Tensor constant(std::string name, int64_t rows, int64_t cols, std::span<const float> values);
-  Tensor weight(std::string_view name);
-  bool has_weight(std::string_view name) const { return weights_->has(name); }
+  Tensor weight(const ParamPlace& place);
+  bool has_weight(const ParamPlace& place) const { return weights_->has(place); }
 
   // ---- ops: the formulas stand in device/ops.h ----
   Tensor linear(Tensor x, Tensor w,

@@ -122,17 +122,24 @@ Weights::Weights(Device& device, std::vector<ParamSpec> specs, bool with_gradien
   }
 }
 
-int Weights::search(std::string_view name) const {
+int Weights::search(const ParamPlace& place) const {
   for (int i = 0; i < count(); ++i) {
-    if (spec(i).name == name) return i;
+    if (spec(i).place == place) return i;
   }
   return -1;
 }
 
-int Weights::find(std::string_view name) const {
-  const int index = search(name);
-  PG_CHECK(index >= 0, std::string(name).c_str());
+int Weights::find(const ParamPlace& place) const {
+  const int index = search(place);
+  PG_CHECK(index >= 0, "no parameter stands there");
   return index;
+}
+
+int Weights::find(std::string_view name) const {
+  for (int i = 0; i < count(); ++i) {
+    if (spec(i).name == name) return i;
+  }
+  fail_check("a parameter of this name", std::string(name).c_str(), __FILE__, __LINE__);
 }
 
 In Weights::compute(int index) const {

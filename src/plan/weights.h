@@ -19,6 +19,45 @@ enum class ParamGroup : uint8_t {
   kAdapter,    // of test-time training; never in an artifact
 };
 
+// What a parameter is in the model. An adapter has the role of the matrix that it adapts.
+enum class ParamRole : uint8_t {
+  kNone,
+  kTokenEmbedding,  // also the output head, which is tied to it
+  kBigramTable,
+  kBigramProjection,
+  kBigramScale,
+  kSmearGate,
+  kValueTable,
+  kValueProjection,
+  kValueScale,
+  // of a block
+  kMixX,
+  kMixX0,
+  kQ,
+  kK,
+  kV,
+  kQGain,
+  kBlockValueScale,
+  kOut,
+  kAttentionScale,
+  kUp,
+  kDown,
+  kMlpScale,
+  // of a block that takes a skip
+  kSkip,
+};
+
+// Which factor of a low-rank adapter a parameter is, if it is one: src/model/adapters.h.
+enum class AdapterFactor : uint8_t { kNone, kA, kB };
+
+// Where a parameter stands; no two parameters of a model have the same place.
+struct ParamPlace {
+  ParamRole role = ParamRole::kNone;
+  int64_t layer = -1;  // -1: of no block
+  AdapterFactor factor = AdapterFactor::kNone;
+  bool operator==(const ParamPlace&) const = default;
+};
+
 enum class ParamInit : uint8_t { kConstant, kNormal, kOrthogonal, kUniform };
 
 struct ParamSpec {
@@ -29,6 +68,7 @@ struct ParamSpec {
   float init_value = 0;  // the constant, the standard deviation, the gain, or the largest value
   bool has_compute_copy = false;  // read by linear or embed, which take the compute type
   bool trainable = true;          // false: no plan computes its gradient, which takes no memory
+  ParamPlace place = {};
   int64_t elements() const { return rows * cols; }
 };
 
@@ -46,9 +86,10 @@ class Weights {
   Weights(Device& device, std::vector<ParamSpec> specs, bool with_gradients);
 
   int count() const { return static_cast<int>(params_.size()); }
-  // Index of a parameter by name; PG_CHECKs that it exists.
+  // Index of a parameter; PG_CHECKs that it exists.
   int find(std::string_view name) const;
-  bool has(std::string_view name) const { return search(name) >= 0; }
+  int find(const ParamPlace& place) const;
+  bool has(const ParamPlace& place) const { return search(place) >= 0; }
   const ParamSpec& spec(int index) const { return at(index).spec; }
   int64_t elements() const { return elements_; }
 
@@ -89,7 +130,7 @@ class Weights {
     void* compute = nullptr;
   };
   const Param& at(int index) const { return params_[static_cast<size_t>(index)]; }
-  int search(std::string_view name) const;  // -1: absent
+  int search(const ParamPlace& place) const;  // -1: absent
 
   Device* device_;
   std::vector<Param> params_;

@@ -32,7 +32,7 @@ void try_round_trip(std::span<const uint8_t> input) {
                                                    .tokenizer_sha256 = {},
                                                    .context = 8,
                                                    .stride = 4,
-                                                   .windows = Windows::kStream});
+                                                   .windows = pg::Windows::kStream});
   const pg::Result<std::vector<int32_t>> decoded = decode(encoded.file);
   if (!decoded.ok() || decoded.value() != tokens) std::abort();
 }

@@ -3,7 +3,10 @@
 
 #include <cmath>
 #include <limits>
+#include <map>
+#include <string>
 
+#include "quant/format/artifact_format.h"
 #include "quant/format/half.h"
 #include "quant/format/storage_bits.h"
 #include "src/base/error.h"
@@ -26,6 +29,36 @@ std::string error_of(const std::vector<HostTensor>& weights) {
     return e.what();
   }
   return "";
+}
+
+// The format says it by name (docs/artifact.md): a role is the name without digits, and roles are
+// numbered by first appearance.
+TEST(Quantize, PayloadIsGroupedByNamesWithoutDigits) {
+  ModelConfig plain;  // other roles come first
+  plain.resid_mix = plain.smear_gate = plain.unet_skips = false;
+  plain.bigram_buckets = plain.value_embed_dim = 0;
+  for (const ModelConfig& config : {ModelConfig{}, plain}) {
+    const std::vector<ParamSpec> specs = list_params(config);
+    std::map<std::string, int> roles;
+    std::vector<int> expected;
+    for (const ParamSpec& spec : specs) {
+      std::string name = spec.name;
+      std::erase_if(name, [](char c) { return c >= '0' && c <= '9'; });
+      const int next = static_cast<int>(roles.size());
+      expected.push_back(roles.emplace(name, next).first->second);
+    }
+    int last = 0;
+    size_t last_tensor = 0;
+    for (const PayloadEntry& entry : order_payload(specs)) {
+      EXPECT_EQ(entry.role, std::min(expected[entry.tensor], 15)) << specs[entry.tensor].name;
+      EXPECT_GE(expected[entry.tensor], last);
+      if (expected[entry.tensor] == last) {
+        EXPECT_GE(entry.tensor, last_tensor);
+      }
+      last = expected[entry.tensor];
+      last_tensor = entry.tensor;
+    }
+  }
 }
 
 TEST(Quantize, RoutesByGroupAndSize) {
