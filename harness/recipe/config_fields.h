@@ -180,7 +180,7 @@ void visit_ttt_fields(Config& c, Visit&& visit) {
   const auto scoring = affecting(Affects::kScoring, visit);
   scoring("kind", c.kind, {.help = "none; sgd: all weights after each chunk; phased: all weights "
       "on all text so far, phases times; lora: adapters after each chunk"});
-  scoring("clip_norm", c.clip_norm, {.min = 0, .max = 1e6,
+  scoring("clip_norm", c.clip_norm, {.min = 0, .max = 1e6, .env = "TTT_GRAD_CLIP",
       .help = "the gradient of a step is scaled down to this norm; 0: never"});
   scoring("chunk_tokens", c.chunk_tokens, {.min = 1, .max = 1 << 30, .unit = "tokens",
       .env = "TTT_CHUNK_TOKENS", .help = "sgd, phased: targets scored between two trainings"});

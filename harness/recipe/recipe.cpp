@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "harness/recipe/config_fields.h"
+#include "harness/recipe/foreign_variables.h"
 #include "harness/recipe/recipe_value.h"
 #include "src/base/bytes.h"
 #include "src/base/error.h"
@@ -15,6 +16,7 @@ LoadedRecipe load_recipe(const std::filesystem::path& file, const std::vector<st
                          const EnvironmentLookup& environment) {
   LoadedRecipe loaded;
   if (!file.empty()) apply_toml(loaded.recipe, read_text_file(file), file.string());
+  check_foreign_variables(environment);
   apply_environment(loaded.recipe, environment, loaded.overrides);
   for (const std::string& assignment : sets) {
     loaded.overrides.push_back(apply_override(loaded.recipe, assignment));

@@ -53,8 +53,8 @@ struct LoadedRecipe {
 };
 
 // File, then environment, then each "section.key=value" of `sets`. Throws Error with file and line,
-// the offending value and the nearest known name or the allowed range. Does not check keys against
-// each other: check_recipe does.
+// the offending value and the nearest known name or the allowed range, and for a community variable
+// that would be ignored. Does not check keys against each other: check_recipe does.
 LoadedRecipe load_recipe(const std::filesystem::path& file, const std::vector<std::string>& sets,
                          const EnvironmentLookup& environment);
 

@@ -1,0 +1,80 @@
+// Community variables without a key here: what would be ignored is refused.
+#include "harness/recipe/foreign_variables.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <set>
+
+#include "harness/recipe/config_fields.h"
+#include "src/base/error.h"
+
+namespace pg {
+namespace {
+
+std::string error_with(const std::map<std::string, std::string>& variables) {
+  const EnvironmentLookup environment = [&](const char* name) -> const char* {
+    const auto found = variables.find(name);
+    return found == variables.end() ? nullptr : found->second.c_str();
+  };
+  try {
+    load_recipe("", {}, environment);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(ForeignVariables, WhatThisBuildWouldIgnoreIsRefusedByName) {
+  EXPECT_EQ(error_with({{"MTP_NUM_HEADS", "2"}, {"MATRIX_LR", "0.02"}}),
+            "environment variable MTP_NUM_HEADS is set: \"2\", but this build has no multi-token "
+            "prediction; unset it");
+  EXPECT_EQ(error_with({{"COMPLEMENT_ALPHA", "0.5"}}),
+            "environment variable COMPLEMENT_ALPHA is set: \"0.5\", but this build has no "
+            "complementary training; unset it");
+  EXPECT_EQ(error_with({{"MLP_MULT", "3"}}),
+            "environment variable MLP_MULT is set: \"3\", but the MLP's width is "
+            "model.mlp_hidden; unset it");
+  EXPECT_EQ(error_with({{"LATE_QAT", "\x1b[31m"}}),
+            "environment variable LATE_QAT is set: \"\\x1b[31m\", but this build has no "
+            "quantisation-aware training; unset it");
+}
+
+TEST(ForeignVariables, WhatIsOffOrDoneAnywayPasses) {
+  for (const char* off : {"", "0", "0.0", "0e3", "false", "False", "OFF", "no", "none"}) {
+    EXPECT_EQ(error_with({{"MTP_NUM_HEADS", off}, {"TTT_ENABLED", off}}), "") << off;
+  }
+  for (const char* on : {"", "1", "1.0", "true", "True", "yes"}) {
+    EXPECT_EQ(error_with({{"TIE_EMBEDDINGS", on}}), "") << on;
+  }
+  EXPECT_EQ(error_with({}), "");
+  EXPECT_EQ(error_with({{"PATH", "1"}, {"WARMUP_STEPS", "20"}}), "");
+}
+
+TEST(ForeignVariables, OffIsNoAnswerWhereOnIsDone) {
+  EXPECT_NE(error_with({{"TIE_EMBEDDINGS", "0"}}), "");
+  EXPECT_NE(error_with({{"EMA_ENABLED", "1"}}), "");
+  EXPECT_NE(error_with({{"EMA_ENABLED", "0"}}), "");
+  EXPECT_NE(error_with({{"MTP_NUM_HEADS", "0x"}}), "");
+}
+
+TEST(ForeignVariables, NoneHasAKeyAndTheKeysTheyNameExist) {
+  std::set<std::string> keys, variables;
+  const Recipe recipe;
+  visit_recipe_fields(recipe, [&](const char* section, const FieldInfo& info, const auto&) {
+    keys.insert(std::string(section) + "." + info.key);
+    variables.insert(info.env);
+  });
+  for (const ForeignVariable& v : foreign_variables()) {
+    EXPECT_TRUE(variables.insert(v.name).second) << v.name;
+    const std::string reason = v.reason;
+    for (size_t dot = reason.find('.'); dot != std::string::npos; dot = reason.find('.', dot + 1)) {
+      const size_t begin = reason.rfind(' ', dot) + 1;
+      const size_t end = std::min(reason.find_first_of(" ,", dot), reason.size());
+      EXPECT_TRUE(keys.contains(reason.substr(begin, end - begin))) << reason;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace pg
