@@ -72,27 +72,6 @@ void append_codes(std::span<const double> values, uint16_t scale, CodeRange rang
   for (const double v : values) codes.push_back(static_cast<int8_t>(round_code(v, step, range)));
 }
 
-// B's rows are orthonormal, so the error left in A B is that left in A. One scale serves thousands
-// of values whose largest is 4 to 5 times their spread: 2 bits do best with about one spread a
-// step, which lies some 12 candidates down.
-uint16_t search_scale(std::span<const double> values, CodeRange range) {
-  constexpr int kCandidates = 24;
-  constexpr double kRatio = 0.92;
-  double scale = find_largest(values) / range.reach(), least = INFINITY;
-  uint16_t best = 0;
-  for (int i = 0; i < kCandidates; ++i, scale *= kRatio) {
-    const uint16_t half = finite_half(scale);
-    const auto step = static_cast<double>(float_from_half(half));
-    double error = 0;
-    for (const double v : values) {
-      const double left = v - step * round_code(v, step, range);
-      error += left * left;
-    }
-    if (error < least) least = error, best = half;
-  }
-  return best;
-}
-
 }  // namespace
 
 LowRank fit_low_rank(std::span<const float> error, int64_t rows, int64_t cols,
@@ -104,8 +83,7 @@ LowRank fit_low_rank(std::span<const float> error, int64_t rows, int64_t cols,
       Eigen::Map<const RowMajorFloats>(error.data(), rows, cols).cast<double>(), options.rank);
   LowRank out{.rank = options.rank, .group = options.group};
   const std::span a(factors.a.data(), static_cast<size_t>(factors.a.size()));
-  out.a_scale = options.search_scale ? search_scale(a, kRangeA)
-                                     : finite_half(find_largest(a) / kRangeA.reach());
+  out.a_scale = finite_half(find_largest(a) / kRangeA.reach());
   append_codes(a, out.a_scale, kRangeA, out.a);
   const std::span b(factors.b.data(), static_cast<size_t>(factors.b.size()));
   const auto group = static_cast<size_t>(options.group);

@@ -9,14 +9,13 @@
 namespace pg {
 
 struct LowRankOptions {
-  int rank = 4;               // at most min(rows, cols)
-  int group = 64;             // b codes that share a scale
-  bool search_scale = false;  // a's scale of least error; false: the largest a is 1.5 steps, as
-                              // published
+  int rank = 4;    // at most min(rows, cols)
+  int group = 64;  // b codes that share a scale
 };
 
 // The best approximation A B of `error` with `rank` directions: A = U S in 2 bits with one scale,
-// B = V^T in 4 bits with a scale per group. Values must be finite.
+// B = V^T in 4 bits with a scale per group; the largest a is 1.5 steps, as published. Values must
+// be finite.
 LowRank fit_low_rank(std::span<const float> error,  // [rows, cols] weights - dequantised weights
                      int64_t rows, int64_t cols, const LowRankOptions& options);
 

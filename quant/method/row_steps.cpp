@@ -2,10 +2,8 @@
 #include "quant/method/row_steps.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 
-#include "quant/format/half.h"
 #include "src/base/check.h"
 #include "src/base/threads.h"
 
@@ -89,23 +87,6 @@ std::vector<float> ternary_steps(std::span<const float> values, int64_t rows, in
     steps.push_back(floor_step(mean));
   }
   return steps;
-}
-
-uint16_t snap_half(float step, int mantissa_bits) {
-  PG_CHECK(step >= 0, "a step is not negative and not NaN");
-  PG_CHECK(mantissa_bits >= 0 && mantissa_bits <= 10, "fp16 has 10 fraction bits");
-  constexpr float kSmallestNormal = 0x1p-14f;
-  uint16_t half = half_from_float(step);  // below the normal numbers fp16 has few bits by itself
-  if (step >= kSmallestNormal) {
-    // To nearest even among floats of that precision; fp16 holds the result exactly.
-    const int dropped = 23 - mantissa_bits;
-    const uint32_t bits = std::bit_cast<uint32_t>(step);
-    const uint32_t rounded = bits + (1u << (dropped - 1)) - 1 + ((bits >> dropped) & 1u);
-    half = half_from_float(std::bit_cast<float>(rounded >> dropped << dropped));
-  }
-  const auto largest =
-      static_cast<uint16_t>(0x7bffu >> (10 - mantissa_bits) << (10 - mantissa_bits));
-  return std::clamp<uint16_t>(half, 1, largest);
 }
 
 }  // namespace pg

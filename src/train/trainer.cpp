@@ -81,8 +81,13 @@ class Trainer {
       s_.observer->on_note(fmt::format("{}:applying {} weights", choice_name(s_.train.average),
                                        s_.train.average == Average::kEma ? "EMA" : "SWA"));
     }
-    return {steps_, steps_ * s_.train.batch_tokens, elapsed_s,           last_loss_,
-            reason, averager_->describe(),          weights_.download(), averager_->download()};
+    return {.steps = steps_,
+            .tokens = steps_ * s_.train.batch_tokens,
+            .train_s = elapsed_s,
+            .last_loss_nats = last_loss_,
+            .stop_reason = reason,
+            .averaging = averager_->describe(),
+            .exported = averager_->download()};
   }
 
  private:

@@ -75,8 +75,7 @@ struct TrainResult {
   double last_loss_nats = 0;
   StopReason stop_reason = StopReason::kMaxSteps;
   std::string averaging;             // what `exported` is: "none", "ema 0.997", "swa of 31"
-  std::vector<HostTensor> raw;       // the last weights
-  std::vector<HostTensor> exported;  // the averaged ones, which are packed
+  std::vector<HostTensor> exported;  // the averaged weights, which are packed
 };
 
 // Throws Error on a recipe that does not fit the model, and on a non-finite loss, naming the

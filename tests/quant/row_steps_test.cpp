@@ -5,7 +5,6 @@
 
 #include <cmath>
 
-#include "quant/format/half.h"
 #include "src/base/threads.h"
 #include "tests/quant/gptq_reference.h"
 
@@ -51,40 +50,6 @@ TEST(RowSteps, ThreadCountChangesNothing) {
     return steps;
   };
   EXPECT_EQ(run(1), run(4));
-}
-
-TEST(SnapHalf, TenBitsAreFp16) {
-  for (float step = 1e-7f; step < 60000; step *= 1.0137f) {
-    ASSERT_EQ(snap_half(step, 10), half_from_float(step)) << step;
-  }
-}
-
-TEST(SnapHalf, TakesTheNearestOfItsPrecision) {
-  for (const int bits : {0, 3, 4, 6}) {
-    const int spacing = 1 << (10 - bits);
-    for (float step = 0x1p-14f; step < 30000; step *= 1.0071f) {
-      const uint16_t half = snap_half(step, bits);
-      ASSERT_EQ(half % spacing, 0) << step;
-      const float error = std::fabs(float_from_half(half) - step);
-      for (const int neighbour : {half - spacing, half + spacing}) {
-        const float other = float_from_half(static_cast<uint16_t>(neighbour));
-        ASSERT_LE(error, std::fabs(other - step)) << step;
-      }
-    }
-  }
-}
-
-TEST(SnapHalf, NeverZeroNeverInfinite) {
-  for (int bits = 0; bits <= 10; ++bits) {
-    EXPECT_EQ(snap_half(0, bits), 1);
-    EXPECT_EQ(snap_half(1e-10f, bits), 1);
-    for (const float large : {65504.0f, 65520.0f, 1e30f, 3.4e38f, INFINITY}) {
-      const uint16_t half = snap_half(large, bits);
-      EXPECT_TRUE(is_finite_half(half)) << bits;
-      EXPECT_GE(float_from_half(half), 32768.0f) << bits;
-      EXPECT_EQ(half & ((1 << (10 - bits)) - 1), 0) << bits;
-    }
-  }
 }
 
 }  // namespace
