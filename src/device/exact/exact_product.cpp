@@ -28,8 +28,10 @@ template <class T>
 void pack_rows(float* to, int64_t width, const T* from, int64_t stride, int64_t k, int64_t valid) {
   const auto pack = [=](auto count) {
     for (int64_t p = 0; p < k; ++p) {
-      for (int64_t i = 0; i < count; ++i)
+#pragma omp simd
+      for (int64_t i = 0; i < count; ++i) {
         to[p * width + i] = static_cast<float>(from[p * stride + i]);
+      }
     }
   };
   // Of a known count, a row is a few vectors: the widths of the kernels.
