@@ -64,8 +64,9 @@ int run(const RunOptions& options, Clock& clock, double start_s) {
   const TrainResult trained = train_weights(recipe, text, folder, *device, peak, clock, log);
   log.write_trained(trained);
   keep_weights(folder, {recipe.model, text.tokenizer.sha256(), trained.exported}, log);
+  const auto show = [&](const EvalProgress& progress) { log.show_progress(progress); };
   log.write_pre_quant(diagnose_loss(recipe.model, trained.exported, text.bytes(), text.val_tokens,
-                                    without_overlap(recipe.eval), *device, clock));
+                                    without_overlap(recipe.eval), *device, clock, show));
 
   const Calibration calibration =
       calibrate_weights(recipe, trained.exported, text.batches, *device);  // on training text
@@ -80,8 +81,7 @@ int run(const RunOptions& options, Clock& clock, double start_s) {
 
   const UnpackedModel shipped = unpack_file(folder.artifact(recipe.quant.matrix_bits));
   const auto score_with = [&](const ScoringConfig& scoring) {
-    return evaluate(shipped, text.bytes(), text.val_tokens, scoring, *device, clock,
-                    [&](const EvalProgress& progress) { log.show_progress(progress); });
+    return evaluate(shipped, text.bytes(), text.val_tokens, scoring, *device, clock, show);
   };
   log.write_roundtrip(score_with(without_overlap(recipe.eval)));
   const Score score = score_with(recipe.scoring());

@@ -88,9 +88,11 @@ fi
 say "6/7 run: train, quantise, pack, score"
 "$program" run "$recipe" --out "$record" --fresh "${settings[@]:1}"
 
+# Of eight such samples of a model trained on 220,000 tokens 99 % of 621 words occur in the training text; at the
+# temperature 0.8 and top-p 0.95 it was 80 %.
 say "7/7 sample: what the packed model writes"
 "$program" generate "$record/final_model.int6.bin" --tokenizer "$data/sp1024.model" \
-  --prompt "The" --tokens 120 --context 256 --temperature 0.5 --top-p 0.8 | tee "$record/sample.txt"
+  --prompt "She was" --tokens 120 --context 256 --temperature 0.4 --top-p 0.8 | tee "$record/sample.txt"
 scripts/known_words.py "$data/train.jsonl" "$record/sample.txt"
 
 val_bpb=$(sed -n 's/^final_int6_sliding_window_exact .*val_bpb:\([0-9.]*\).*/\1/p' "$record"/train_seed*.log | tail -1)

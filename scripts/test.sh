@@ -4,6 +4,17 @@
 #   scripts/test.sh [ctest arguments]      e.g. scripts/test.sh -L fast
 set -euo pipefail
 cd "$(dirname "$0")/.."
+cat << 'TEXT'
+What happens now, on two idle cores:
+  packages   up to 60 s    install with apt-get what packages.txt lists and this machine lacks
+  build      4 to 6 min    the program and its tests into build/, the first time; seconds after that
+  tests      1 to 2 min    all of them; the slowest build the counted sources alone
+TEXT
+start=$SECONDS
+say() { printf '\n== %s (%d s)\n' "$*" $((SECONDS - start)); }
+say "packages"
 scripts/install_packages.sh
+say "build"
 scripts/build.sh release
+say "tests"
 exec ctest --preset release --no-tests=error "$@"
