@@ -61,13 +61,17 @@ class FaultyPlan : public Plan {
   }
 };
 
+// Any three places: a plan finds a weight by where it stands.
+constexpr ParamPlace kW{ParamRole::kTokenEmbedding}, kB{ParamRole::kSkip, 0},
+    kS{ParamRole::kSmearGate};
+
 class PlanCheck : public testing::Test {
  protected:
   PlanCheck()
       : weights_(*device_,
-                 {{"w", 8, kDim, ParamGroup::kMatrix, ParamInit::kNormal, 1.0f, true},
-                  {"b", 1, kDim, ParamGroup::kScalar, ParamInit::kConstant, 1.0f, false},
-                  {"s", 1, 1, ParamGroup::kScalar, ParamInit::kConstant, 1.0f, false}},
+                 {{"w", 8, kDim, ParamGroup::kMatrix, ParamInit::kNormal, 1.0f, true, true, kW},
+                  {"b", 1, kDim, ParamGroup::kScalar, ParamInit::kConstant, 1.0f, false, true, kB},
+                  {"s", 1, 1, ParamGroup::kScalar, ParamInit::kConstant, 1.0f, false, true, kS}},
                  true) {
     testing::GTEST_FLAG(death_test_style) = "threadsafe";
   }
@@ -77,15 +81,15 @@ class PlanCheck : public testing::Test {
     FaultyPlan plan(weights_);
     const float one = 1.0f;
     const Tensor ids = plan.input_ids("ids", kRows, 1);
-    const Tensor x = plan.rmsnorm(plan.embed(ids, plan.weight("w")), 1.0f);
+    const Tensor x = plan.rmsnorm(plan.embed(ids, plan.weight(kW)), 1.0f);
     const Tensor y = body(plan, x);
-    const Tensor logits = plan.linear(y, plan.weight("w"), /*f32_output=*/true);
+    const Tensor logits = plan.linear(y, plan.weight(kW), /*f32_output=*/true);
     const Tensor targets = plan.input_ids("targets", kRows, 1);
     plan.finish(
         plan.softcap_xent(logits, targets, plan.constant("one", 1, 1, {&one, 1}), 30.0f).loss);
   }
   void record_mix(Fault fault) {
-    record([&](FaultyPlan& plan, Tensor x) { return plan.mix(x, x, plan.weight("b"), fault); });
+    record([&](FaultyPlan& plan, Tensor x) { return plan.mix(x, x, plan.weight(kB), fault); });
   }
   const std::unique_ptr<Device> device_ = make_device("reference");
   Weights weights_;
@@ -122,7 +126,7 @@ TEST_F(PlanCheck, AnOpThatNeedsNoGradientIsRefusedWhereOneIsNeeded) {
 // y = (a + b) x: both contributions go to one tensor.
 TEST_F(PlanCheck, EveryOpOnATensorAndItselfIsRecorded) {
   record([](FaultyPlan& plan, Tensor x) {
-    const Tensor b = plan.weight("b"), s = plan.weight("s");
+    const Tensor b = plan.weight(kB), s = plan.weight(kS);
     x = plan.Plan::mix(x, {}, x, b);
     x = plan.Plan::mix(x, b, x, {});
     x = plan.Plan::mix(x, {}, x, {});

@@ -14,6 +14,10 @@ namespace {
 
 class TrainerSteps : public TrainerTest {
  protected:
+  TrainerSteps() {
+    setup_.train.average = Average::kNone;
+  }  // the weights of the last step, as they are
+
   // One optimizer step per multiplier, as the trainer takes them.
   std::vector<HostTensor> step_by_hand(const std::vector<double>& lr_multipliers) {
     const TrainConfig& t = setup_.train;
@@ -41,7 +45,7 @@ TEST_F(TrainerSteps, FollowTheWarmdownOverTheLastSteps) {
   setup_.train.max_steps = 5;
   setup_.train.warmdown_form = WarmdownForm::kSteps;
   setup_.train.warmdown_steps = 4;
-  expect_same(train(setup_).raw, step_by_hand({1.0, 1.0, 0.75, 0.5, 0.25}));
+  expect_same(train(setup_).exported, step_by_hand({1.0, 1.0, 0.75, 0.5, 0.25}));
 }
 
 // The last half of a budget of 1 s, by the elapsed time at which each step begins.
@@ -59,7 +63,7 @@ TEST_F(TrainerSteps, FollowTheWarmdownOverTheBudget) {
   }
   multipliers.pop_back();  // of the step that no longer fits
   ASSERT_LT(multipliers.back(), 0.5);
-  expect_same(result.raw, step_by_hand(multipliers));
+  expect_same(result.exported, step_by_hand(multipliers));
 }
 
 struct Norms {
@@ -106,7 +110,7 @@ TEST_F(TrainerSteps, OfMicroBatchesAreThoseOfOneBatch) {
     const TrainResult two = train(setup_);
     EXPECT_NEAR(one.last_loss_nats, two.last_loss_nats, 1e-6);
     for (const ParamGroup group : {ParamGroup::kMatrix, ParamGroup::kScalar}) {
-      const Norms norms = compare(start.download(), one.raw, two.raw, group);
+      const Norms norms = compare(start.download(), one.exported, two.exported, group);
       const double slope = group == ParamGroup::kMatrix ? kNewtonSchulzSlope : 1.0;
       EXPECT_LE(norms.difference,
                 slope * sum_error * norms.moved + 2 * optest::kUnitF32 * norms.weights)
