@@ -63,6 +63,18 @@ TEST_P(Ops, SameBitsOnRepeatAndForAnyThreadCount) {
   for (const OpCase& op_case : cases()) expect_no_faults(check_repeats(*device, op_case));
 }
 
+// What a share of the peak is a share of.
+TEST(DevicePeak, IsMeasuredOnEveryDevice) {
+  for (const DeviceUnderTest& under_test : kDevices) {
+    const std::unique_ptr<Device> device = under_test.make();
+    const DevicePeak peak = device->measure_peak();
+    EXPECT_GT(peak.matmul_flops_per_s, 1e6) << under_test.name;
+    EXPECT_GT(peak.copy_bytes_per_s, 1e6) << under_test.name;
+    EXPECT_GT(device->measure_matmul(), 1e6) << under_test.name;
+    EXPECT_NE(peak.description.find("thread"), std::string::npos) << under_test.name;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Each, Ops,
                          testing::Combine(testing::ValuesIn(kDevices), testing::ValuesIn(kOps)),
                          [](const testing::TestParamInfo<OpOnDevice>& info) {

@@ -2,9 +2,9 @@
 // heads.
 //
 // The query heads of one kv head are stacked, so that a tile of scores is one product of group *
-// query_block rows. Heads are copied out of [N, heads*S] first: fast kernels want
-// contiguous rows, and a copy is read many times. Tokens are padded with zeros to a multiple of 16,
-// so that no loop has a remainder and no tile is odd.
+// query_block rows. Heads are copied out of [N, heads*S] first: fast kernels want contiguous rows,
+// and a copy is read many times. Tokens are padded with zeros to a multiple of 16, so that no loop
+// has a remainder and no tile is odd.
 #pragma once
 #include <algorithm>
 #include <bit>

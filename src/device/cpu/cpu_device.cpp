@@ -41,8 +41,8 @@ class CpuDevice final : public HostDevice {
     peak.matmul_flops_per_s = measure_matmul();
     peak.copy_bytes_per_s = measure_copy();
     const int threads = thread_count();
-    peak.description = std::to_string(threads) + (threads == 1 ? " thread, " : " threads, ") +
-                       ops_.isa_name();
+    peak.description =
+        std::to_string(threads) + (threads == 1 ? " thread, " : " threads, ") + ops_.isa_name();
     return peak;
   }
 
