@@ -151,9 +151,12 @@ TEST_P(Parity, GradientsOfEveryParameterAreTheScripts) {
   ModelPlan plan(file_.config, weights, kGradientWindows, kShortTokens, PlanMode::kTrain);
   run(plan);
   const bool is_bf16 = device_->compute_dtype() == DType::kBF16;
-  const double bound = kScriptGradientError + (is_bf16 ? own_error(plan) : 0.0);
   for (size_t i = 0; i < want.value().size(); ++i) {
     const HostTensor& tensor = want.value()[i];
+    // In the norm of a tensor what f32 does to its elements averages out; a scalar's gradient is one
+    // sum over all rows and channels, most of which cancels.
+    const bool averages_out = !is_bf16 && tensor.values.size() > 1;
+    const double bound = kScriptGradientError + (averages_out ? 0.0 : own_error(plan));
     const float* const got = weights.gradient(static_cast<int>(i));
     double error = 0, norm = 0;
     for (size_t k = 0; k < tensor.values.size(); ++k) {
