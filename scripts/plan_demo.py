@@ -18,6 +18,7 @@ STRIDE = 64
 EVAL_BUDGET_S = 60  # eval.wallclock_s of the recipe; half of it is planned for
 FULL_TRAIN_S = 90  # what a machine trains for that gets through enough steps
 LONGEST_TRAIN_S = 150
+SHORTEST_TRAIN_S = 60  # even where that takes longer than was left
 RESERVE_S = 5  # train.reserve_s of the recipe: the trainer stops so much earlier
 SCORING_SHARE = 0.35  # of the time for the run, at most
 # A model of this size learns more from many small steps than from few large ones: 218,000 tokens in
@@ -66,7 +67,7 @@ def plan(speed, passes, probe_tokens, val_tokens, other_s, left_s):
     scoring_s = tokens * (plain_s + final_s * STRIDE / stride)
     most_s = run_s - scoring_s
     is_fast = choose_batch(speed * FULL_TRAIN_S) == LARGEST_BATCH
-    train_s = max(20.0, min(FULL_TRAIN_S if is_fast else LONGEST_TRAIN_S, most_s))
+    train_s = max(SHORTEST_TRAIN_S, min(FULL_TRAIN_S if is_fast else LONGEST_TRAIN_S, most_s))
     batch = choose_batch(speed * (train_s - RESERVE_S))
     steps = max(1.0, speed * (train_s - RESERVE_S) / batch)
     decay = min(LONGEST_AVERAGE, max(0.5, 1 - 10 / steps))

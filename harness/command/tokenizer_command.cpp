@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "harness/command/commands.h"
+#include "harness/record/progress_line.h"
 #include "src/data/tokenizer.h"
 #include "src/text/text_escape.h"
 
@@ -29,10 +30,13 @@ std::vector<Option> list_options(TokenizerTrainWords& w) {
 }
 
 int train_tokenizer_model(const TokenizerTrainWords& words, Clock&) {
+  ProgressLine progress = ProgressLine::for_stream(stderr);
   // SentencePiece's merges follow one from another: one core, and nothing to show on the way.
-  fmt::print(stderr, "choosing {} pieces from at most 16 MB of text, some seconds\n",
-             words.vocab_size);
+  progress.show(
+      fmt::format("choosing {} pieces from at most 16 MB of text, some seconds", words.vocab_size),
+      false);
   train_tokenizer(words.input, words.vocab_size, words.out);
+  progress.finish();
   const Tokenizer tokenizer(words.out);
   fmt::print("{}: {} tokens, sha256 {}\n", escape_terminal(words.out.string()),
              tokenizer.vocab_size(), hex(tokenizer.sha256()));

@@ -5,7 +5,7 @@ for document in $(seq 300); do
   for word in $(seq 40); do text+=" ${words[$(((document * 7 + word * word * 3 + word) % 21))]}"; done
   echo "{\"text\": \"$text\"}"
 done > text.jsonl
-vocab=$(train_gpt tokenizer train text.jsonl --vocab-size 300 --out m.model 2> /dev/null | sed 's/.*: \([0-9]*\) tokens.*/\1/')
+vocab=$(train_gpt tokenizer train text.jsonl --vocab-size 300 --out m.model | sed 's/.*: \([0-9]*\) tokens.*/\1/')
 train_gpt tokenize text.jsonl --tokenizer m.model --out shards --val-every 10 2> /dev/null
 cat > recipe.toml <<TOML
 [data]
