@@ -1,187 +1,130 @@
 #!/usr/bin/env python3
-"""PyTorch's side of scripts/bench_peers.sh: one training step of the model shapes of `train_gpt bench train`.
+"""Times our training step against PyTorch's in every configuration that might be its best, in turns; scripts/bench_peers.sh
+installs what this needs.
 
-The same architecture, bf16 autocast, forward, backward, global clip, Muon (Newton-Schulz in bf16) and AdamW, as the
-public records do it, eager mode, on random tokens. Prints one JSON object: shape, tokens_per_s (median step).
+  bench_peers.py PROGRAM PYTHON_WITH_TORCH [--quick] [--turns 5] [--shapes small record]
+
+Precision, compilation and attention are tried in all combinations; the fastest of them, by its median, is the peer that the
+ratio is against. After the first turn those below 70 % of the fastest are not timed again. Shares are of the machine's peak:
+the best product that either side reached in any of its tries over the whole run, in any precision.
 """
 import argparse
+import itertools
 import json
-import math
-import time
+import select
+import statistics
+import subprocess
+import sys
 
-import torch
-import torch.nn.functional as F
-from torch import nn
-
-SHAPES = {
-    "small": dict(layers=4, dim=256, heads=4, kv_heads=2, hidden=768, vocab=1024, bigram=0, ve_layers=0,
-                  xsa=4, seq_len=256, batch_tokens=16384, micro_tokens=4096),
-    "record": dict(layers=11, dim=512, heads=8, kv_heads=4, hidden=1536, vocab=1024, bigram=1536, ve_layers=2,
-                   xsa=4, seq_len=2048, batch_tokens=8192, micro_tokens=4096),
-}
-ROPE_DIMS = 16
+# First the likely fastest, which sets the limit of patience for the others.
+CONFIGURATIONS = list(itertools.product(("fp32", "bf16"), ("eager", "compiled"), ("repeated", "grouped")))
+FIRST_STEP_LIMIT_S = 900  # compilation included
+SLOWEST = 6               # a first turn this many times as slow as the fastest is cut short
+KEPT = 0.7                # of the fastest, to be timed again
 
 
-def rms(x):
-    return F.rms_norm(x, (x.size(-1),))
+class Peer:
+    """One configuration of PyTorch in a process of its own, which sleeps between its turns."""
+
+    def __init__(self, python, shape, configuration):
+        precision, mode, keys = configuration
+        self.name = f"PyTorch {precision} {mode}, keys {keys}"
+        self.turns, self.fate = [], ""
+        self.process = subprocess.Popen(
+            [python, "scripts/torch_peer.py", "--shape", shape, "--precision", precision, "--mode", mode, "--keys", keys],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.facts = self.read(FIRST_STEP_LIMIT_S)
+
+    def read(self, limit_s):
+        if select.select([self.process.stdout], [], [], limit_s)[0]:
+            line = self.process.stdout.readline()
+            if line:
+                return json.loads(line)
+            self.fate = "failed: " + (self.process.stderr.read().strip().split("\n") or ["no reason given"])[-1]
+        else:
+            self.fate = f"stopped after {limit_s:.0f} s without an end"
+        self.end()
+        return None
+
+    def run(self, steps, limit_s):
+        self.process.stdin.write(f"{steps}\n")
+        self.process.stdin.flush()
+        said = self.read(limit_s)
+        if said:
+            self.turns.append(self.facts["batch_tokens"] / statistics.median(said["step_s"]))
+        return said["peak_gflops"] if said else 0
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
 
 
-class Block(nn.Module):
-    def __init__(self, c, index):
-        super().__init__()
-        d, kv = c["dim"], c["dim"] // c["heads"] * c["kv_heads"]
-        self.c, self.scale = c, 1.0 / math.sqrt(index + 1)
-        self.xsa = index >= c["layers"] - c["xsa"]
-        self.q, self.k, self.v = (nn.Linear(d, n, bias=False) for n in (d, kv, kv))
-        self.out = nn.Linear(d, d, bias=False)
-        self.up, self.down = nn.Linear(d, c["hidden"], bias=False), nn.Linear(c["hidden"], d, bias=False)
-        self.gain = nn.Parameter(torch.full((c["heads"], 1), 1.5))
-        self.attn_scale, self.mlp_scale = (nn.Parameter(torch.ones(d)) for _ in range(2))
-        self.mix = nn.Parameter(torch.stack([torch.ones(d), torch.zeros(d)]))
-        self.ve_scale = nn.Parameter(torch.ones(1))
-        with torch.no_grad():
-            self.out.weight.zero_()
-            self.down.weight.zero_()
-
-    def rope(self, x, cos, sin):
-        h = ROPE_DIMS // 2
-        a, b, rest = x[..., :h], x[..., h:ROPE_DIMS], x[..., ROPE_DIMS:]
-        return torch.cat([a * cos + b * sin, b * cos - a * sin, rest], dim=-1)
-
-    def attention(self, n, cos, sin, ve):
-        c = self.c
-        b, t, _ = n.shape
-        size = c["dim"] // c["heads"]
-        q = self.q(n).view(b, t, c["heads"], size)
-        k = self.k(n).view(b, t, c["kv_heads"], size)
-        v = self.v(n)
-        if ve is not None:
-            v = v + self.ve_scale.to(v.dtype) * ve
-        v = v.view(b, t, c["kv_heads"], size)
-        q = self.rope(rms(q), cos, sin) * self.gain.to(q.dtype)
-        k = self.rope(rms(k), cos, sin)
-        y = F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), is_causal=True,
-                                           enable_gqa=True).transpose(1, 2)
-        if self.xsa:
-            u = F.normalize(v, dim=-1).repeat_interleave(c["heads"] // c["kv_heads"], dim=2)
-            y = y - (y * u).sum(-1, keepdim=True) * u
-        return self.out(y.reshape(b, t, c["dim"]))
-
-    def forward(self, x, x0, cos, sin, ve):
-        x = self.mix[0].to(x.dtype) * x + self.mix[1].to(x.dtype) * x0
-        x = x + self.attn_scale.to(x.dtype) * self.attention(rms(x) * self.scale, cos, sin, ve)
-        hidden = F.leaky_relu(self.up(rms(x) * self.scale), 0.5).square()
-        return x + self.mlp_scale.to(x.dtype) * self.down(hidden)
+def run_ours(program, shape, steps):
+    said = subprocess.run([program, "bench", "train", "--shape", shape, "--steps", str(steps), "--json"], check=True,
+                          stdout=subprocess.PIPE, text=True).stdout
+    return json.loads(said)
 
 
-class Model(nn.Module):
-    def __init__(self, c):
-        super().__init__()
-        self.c = c
-        self.embed = nn.Embedding(c["vocab"], c["dim"])
-        nn.init.normal_(self.embed.weight, std=0.005)
-        self.blocks = nn.ModuleList(Block(c, i) for i in range(c["layers"]))
-        self.skips = nn.Parameter(torch.ones(c["layers"] // 2, c["dim"]))
-        self.smear = nn.Parameter(torch.zeros(c["dim"]))
-        kv = c["dim"] // c["heads"] * c["kv_heads"]
-        if c["bigram"]:
-            self.bigram = nn.Embedding(c["bigram"], 128)
-            self.bigram_proj = nn.Linear(128, c["dim"], bias=False)
-            self.bigram_scale = nn.Parameter(torch.tensor(0.05))
-        if c["ve_layers"]:
-            self.ve = nn.Embedding(c["vocab"], 128)
-            self.ve_proj = nn.Linear(128, kv, bias=False)
-            self.ve_scale = nn.Parameter(torch.tensor(0.1))
-        t = torch.arange(c["seq_len"], dtype=torch.float32)
-        angle = torch.outer(t, 10000.0 ** (-torch.arange(0, ROPE_DIMS, 2) / ROPE_DIMS))
-        self.register_buffer("cos", angle.cos()[None, :, None, :].bfloat16())
-        self.register_buffer("sin", angle.sin()[None, :, None, :].bfloat16())
-
-    def forward(self, ids, targets):
-        c = self.c
-        x = self.embed(ids).bfloat16()
-        if c["bigram"]:
-            m = c["bigram"] - 1
-            previous = F.pad(ids, (1, 0))[:, :-1]
-            hashed = torch.bitwise_xor(36313 * ids, 27191 * previous) % m
-            hashed[:, 0] = m
-            x = x + self.bigram_scale.to(x.dtype) * self.bigram_proj(self.bigram(hashed))
-        x = rms(x)
-        gate = torch.sigmoid(self.smear).to(x.dtype)
-        x = (1 - gate) * x + gate * F.pad(x, (0, 0, 1, 0))[:, :-1]
-        ve = self.ve_scale.to(x.dtype) * self.ve_proj(self.ve(ids)) if c["ve_layers"] else None
-        x0, stack, half = x, [], c["layers"] // 2
-        for i, block in enumerate(self.blocks):
-            if i >= half and stack:
-                x = x + self.skips[i - half].to(x.dtype) * stack.pop()
-            x = block(x, x0, self.cos, self.sin, ve if i >= c["layers"] - c["ve_layers"] else None)
-            if i < half:
-                stack.append(x)
-        logits = F.linear(rms(x), self.embed.weight).float()
-        return F.cross_entropy((30 * torch.tanh(logits / 30)).flatten(0, 1), targets.flatten())
+def time_shape(args, shape):
+    """Ours and every peer, in turns: (our results, peers, peak in GFLOP/s)."""
+    ours, peers, peak = [], [], 0
+    for turn in range(args.turns):
+        ours.append(run_ours(args.program, shape, args.steps))
+        peak = max(peak, ours[-1]["peak_gflops"])
+        print(f"{shape}, turn {turn + 1}: ours {ours[-1]['tokens_per_s']:,.0f} tok/s", file=sys.stderr)
+        best = max((statistics.median(p.turns) for p in peers if p.turns), default=0)
+        for configuration in CONFIGURATIONS if turn == 0 else ():
+            peers.append(Peer(args.python, shape, configuration))
+        for peer in peers:
+            if peer.fate or (turn > 0 and statistics.median(peer.turns) < KEPT * best):
+                continue
+            fastest = max((p.turns[0] for p in peers if p.turns), default=0)
+            limit_s = args.steps * SLOWEST * peer.facts["batch_tokens"] / fastest if fastest else FIRST_STEP_LIMIT_S
+            peak = max(peak, peer.run(args.steps, limit_s + 60))
+            said = peer.fate or f"{peer.turns[-1]:,.0f} tok/s"
+            print(f"{shape}, turn {turn + 1}: {peer.name} {said}", file=sys.stderr)
+    for peer in peers:
+        peer.end()
+    return ours, peers, peak
 
 
-def newton_schulz(g):
-    x = g.bfloat16()
-    tall = x.size(0) > x.size(1)
-    x = x.T if tall else x
-    x = x / (x.norm() + 1e-7)
-    for _ in range(5):
-        a = x @ x.T
-        x = 3.4445 * x + (-4.7750 * a + 2.0315 * a @ a) @ x
-    return x.T if tall else x
-
-
-class Muon:
-    def __init__(self, params):
-        self.params = params
-        self.momentum = [torch.zeros_like(p) for p in params]
-
-    @torch.no_grad()
-    def step(self):
-        for p, m in zip(self.params, self.momentum):
-            m.mul_(0.99).add_(p.grad)
-            u = newton_schulz(p.grad + 0.99 * m).float()
-            p.mul_(1 - 0.025 * 0.04).add_(u, alpha=-0.025 * math.sqrt(max(1.0, p.size(0) / p.size(1))))
+def report(shape, ours, peers, peak):
+    first = ours[0]
+    flops_per_token = 1e9 * statistics.median(o["gflops"] / o["tokens_per_s"] for o in ours)
+    our_speed = statistics.median(o["tokens_per_s"] for o in ours)
+    row = "| {} | {:,.0f} | {:.0f} % | {} | {:.2f} |".format
+    share = lambda speed: 100 * speed * flops_per_token / (1e9 * peak)
+    print(f"\n{shape}: {first['params']:,} parameters, T = {first['seq_len']}, {first['batch_tokens']:,} tokens a step\n")
+    print("| configuration | tok/s, median | of peak | turns | ours / it |\n|---|---|---|---|---|")
+    print(row("ours", our_speed, share(our_speed), len(ours), 1))
+    timed = sorted((p for p in peers if p.turns), key=lambda p: -statistics.median(p.turns))
+    for peer in timed:
+        speed = statistics.median(peer.turns)
+        print(row(peer.name, speed, share(speed), len(peer.turns), our_speed / speed))
+    for peer in peers:
+        if not peer.turns:
+            print(f"| {peer.name} | {peer.fate} | | 0 | |")
+    if timed:
+        peer = timed[0]
+        ratios = sorted(o["tokens_per_s"] / p for o, p in zip(ours, peer.turns))
+        print(f"\npeer: {peer.name}; ours is {statistics.median(ratios):.2f} times as fast, turns "
+              f"{' '.join(f'{r:.2f}' for r in ratios)}; torch {peer.facts['torch']}, {peer.facts['threads']} threads; "
+              f"peak {peak:,.0f} GFLOP/s")
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--shape", choices=SHAPES, required=True)
-    parser.add_argument("--steps", type=int, default=3)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("program")
+    parser.add_argument("python")
+    parser.add_argument("--quick", action="store_true", help="one turn of one step: whether all of it runs, and roughly")
+    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=3, help="a turn")
+    parser.add_argument("--shapes", nargs="+", choices=["small", "record"], default=["small", "record"])
     args = parser.parse_args()
-    c = SHAPES[args.shape]
-    torch.manual_seed(1)
-    model = Model(c)
-    matrices = [p for b in model.blocks for p in (b.q.weight, b.k.weight, b.v.weight, b.out.weight, b.up.weight,
-                                                  b.down.weight)]
-    chosen = {id(p) for p in matrices}
-    muon = Muon(matrices)
-    adamw = torch.optim.AdamW([p for p in model.parameters() if id(p) not in chosen], lr=0.03, betas=(0.9, 0.95))
-    rows = c["micro_tokens"] // c["seq_len"]
-    micro_batches = c["batch_tokens"] // c["micro_tokens"]
-    ids = torch.randint(0, c["vocab"], (rows, c["seq_len"]))
-
-    def step():
-        for _ in range(micro_batches):
-            with torch.autocast("cpu", torch.bfloat16):
-                loss = model(ids, ids) / micro_batches
-            loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 0.3)
-        muon.step()
-        adamw.step()
-        model.zero_grad()
-
-    step()
-    times = []
-    for _ in range(args.steps):
-        start = time.perf_counter()
-        step()
-        times.append(time.perf_counter() - start)
-    times.sort()
-    print(json.dumps({"shape": args.shape, "params": sum(p.numel() for p in model.parameters()),
-                      "torch": torch.__version__, "threads": torch.get_num_threads(),
-                      "tokens_per_s": round(c["batch_tokens"] / times[len(times) // 2], 1)}))
+    if args.quick:
+        args.turns = args.steps = 1
+    for shape in args.shapes:
+        report(shape, *time_shape(args, shape))
 
 
 main()

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what is missing, builds, and runs the whole test suite.
+# Installs what is missing, builds, and runs the whole test suite. PG_PRESET names another build of CMakePresets.json.
 #
 #   scripts/test.sh [ctest arguments]      e.g. scripts/test.sh -L fast
 set -euo pipefail
@@ -10,11 +10,12 @@ What happens now, on two idle cores:
   build      4 to 6 min    the program and its tests into build/, the first time; seconds after that
   tests      1 to 2 min    all of them; the slowest build the counted sources alone
 TEXT
+preset=${PG_PRESET:-release}
 start=$SECONDS
 say() { printf '\n== %s (%d s)\n' "$*" $((SECONDS - start)); }
 say "packages"
 scripts/install_packages.sh
 say "build"
-scripts/build.sh release
+scripts/build.sh "$preset"
 say "tests"
-exec ctest --preset release --no-tests=error "$@"
+exec ctest --preset "$preset" --no-tests=error "$@"

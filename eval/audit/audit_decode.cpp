@@ -20,7 +20,8 @@ constexpr double kMostEndBits = 64;
 // so that they fall on all places of a window.
 std::string find_view_change(AuditRunner& runner, std::vector<ProbeMeasure>& measures) {
   const int64_t every = std::max<int64_t>(1, runner.size() / runner.options().decoder_views) | 1;
-  measures.push_back({"views", static_cast<double>((runner.size() - 1) / every)});
+  const int64_t views = (runner.size() - 1) / every;
+  measures.push_back({"views", static_cast<double>(views)});
   const Trace trace = runner.run(runner.text(), {.decoder_every = every});
   const int64_t changed = find_difference(runner.base(), trace, runner.size());
   if (changed > 0) {

@@ -13,7 +13,7 @@ namespace {
 
 // A normalised value costs V lookups in 9 tables: every 16th target is enough.
 constexpr int64_t kSampleEvery = 16;
-// Load decides what the published arithmetic reports (quant_eval.md 5.2): 15 entries a bucket, as
+// Load decides what the published arithmetic reports (formulas.md 5): 15 entries a bucket, as
 // 62M tokens put into its 4,194,304.
 constexpr int64_t kRandomBuckets = 65536, kRandomTokens = 15 * kRandomBuckets;
 

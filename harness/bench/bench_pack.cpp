@@ -70,7 +70,7 @@ Matrix gaussian_matrix(CodeShape shape, double sigma, int role) {
   return m;
 }
 
-// quant_eval.md 1.5: int7 embedding at k = 14, int6 matrices at k = 12.85.
+// formulas.md 4.5: int7 embedding at k = 14, int6 matrices at k = 12.85.
 Subject make_gaussian_record() {
   constexpr int64_t kShapes[][2] = {{512, 512}, {256, 512},  {256, 512},
                                     {512, 512}, {2048, 512}, {512, 2048}};

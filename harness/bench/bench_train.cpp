@@ -25,7 +25,7 @@ struct Shape {
   int64_t seq_len, batch_tokens, micro_batch_tokens;
 };
 
-// The two shapes that the peers are timed on too (scripts/bench_peers.py).
+// The two shapes that the peers are timed on too (scripts/torch_peer.py).
 std::vector<Shape> make_shapes() {
   ModelConfig small;
   small.layers = 4;
@@ -70,7 +70,8 @@ class TrainLoop {
     optimizer_.step(steps_++, 1.0);
   }
   double step_flops() const {
-    return plan_.flops() * static_cast<double>(shape_.batch_tokens / shape_.micro_batch_tokens);
+    const int64_t micro_batches = shape_.batch_tokens / shape_.micro_batch_tokens;
+    return plan_.flops() * static_cast<double>(micro_batches);
   }
   void profile(std::vector<OpProfile>& profile) { plan_.plan().run_profiled(profile); }
 

@@ -13,7 +13,7 @@
 namespace pg {
 
 // Columns [begin, begin + count) on a finer grid of their own: codes up to +-127 and their own row
-// steps (AWQ-lite, quant_eval.md 1.2 I).
+// steps (AWQ-lite, formulas.md 4.2 I).
 struct FineColumns {
   int64_t begin = 0, count = 0;       // count 0: none
   std::vector<uint16_t> scales = {};  // [rows] fp16

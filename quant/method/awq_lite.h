@@ -1,4 +1,4 @@
-// AWQ-lite: the group of columns that most deserves a finer grid (quant_eval.md 1.2 I), after AWQ
+// AWQ-lite: the group of columns that most deserves a finer grid (formulas.md 4.2 I), after AWQ
 // (Lin et al., arXiv 2306.00978).
 #pragma once
 #include <cstdint>

@@ -1,6 +1,6 @@
 // GPTQ (Frantar et al., arXiv 2210.17323): rounds a matrix column by column and moves each error
 // onto the columns that are still to come, so that the layer's output changes least
-// (quant_eval.md 1.2 E). The Hessian is H = sum of x x^T over the layer's inputs x.
+// (formulas.md 4.2 E). The Hessian is H = sum of x x^T over the layer's inputs x.
 #pragma once
 #include <cstdint>
 #include <span>

@@ -1,5 +1,5 @@
 // "GPTQ-lite" as record 2026-03-22 published it: round-to-nearest with a search over clip
-// percentiles, no Hessian (quant_eval.md 1.2 C); at 8 bits one fixed percentile (1.2 A).
+// percentiles, no Hessian (formulas.md 4.2 C); at 8 bits one fixed percentile (1.2 A).
 #pragma once
 #include <cstdint>
 #include <span>

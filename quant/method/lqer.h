@@ -1,5 +1,5 @@
 // LQER (Zhang et al., arXiv 2402.02446), asymmetric: a low-rank approximation of what quantisation
-// lost, itself in few bits (quant_eval.md 1.2 H).
+// lost, itself in few bits (formulas.md 4.2 H).
 #pragma once
 #include <cstdint>
 #include <span>

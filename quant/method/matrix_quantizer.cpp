@@ -218,12 +218,14 @@ QuantTensor MatrixQuantizer::make_grid(double scale) const {
                       clip_sigmas(w.spec, *quant_), quant_->hessian_lambda, max_code(t.bits)),
                   scale);
   } else {
-    QuantizedRows rows = quantize_gptq_lite(
-        w.values, t.rows, t.cols,
-        {.bits = t.bits, .floor_factor = scale, .per_row = rule == StepRule::kGptqLiteRow});
-    t.codes = std::move(rows.codes);
-    t.halves = std::move(rows.scales);
-    for (size_t r = 0; r < t.halves.size(); ++r) require_finite_scale(t.halves[r], w, r);
+    // Coarser than published: every step. Finer: the floor alone, for the clips are searched.
+    const QuantizedRows rows = quantize_gptq_lite(w.values, t.rows, t.cols,
+                                                  {.bits = t.bits,
+                                                   .floor_factor = std::min(scale, 1.0),
+                                                   .per_row = rule == StepRule::kGptqLiteRow});
+    std::vector<float> row_steps;
+    for (const uint16_t half : rows.scales) row_steps.push_back(float_from_half(half));
+    t.halves = to_halves(w, row_steps, std::max(scale, 1.0));
   }
   if (fine_count_ > 0 && !t.is_factored) {
     t.fine = {.begin = fine_begin_,
@@ -253,6 +255,7 @@ QuantizedMatrix MatrixQuantizer::quantize(double scale) const {
     }
   }
   if (t.is_factored) t.bits = needed_bits(t.codes);
+  PG_CHECK(row_errors.empty() || sensitivity_ != nullptr, "errors are weighted by sensitivity");
   for (size_t r = 0; r < row_errors.size(); ++r) {
     out.loss_nats += 0.5 * static_cast<double>(sensitivity_->row_weight[r]) * row_errors[r];
   }

@@ -28,7 +28,7 @@ class MatrixQuantizer {
   MatrixQuantizer(const HostTensor& weights, const QuantConfig& quant,
                   const SensitivityTerm* sensitivity, std::shared_ptr<const GptqFactor> factor);
 
-  // Every step of the method times `scale`; for GPTQ-lite the published smallest step.
+  // Every step of the method times `scale`; below 1 only the smallest step of GPTQ-lite.
   QuantizedMatrix quantize(double scale) const;
   // The same by rounding to the nearest, whatever the recipe says: fast, for estimates of size.
   QuantTensor quantize_nearest(double scale) const;

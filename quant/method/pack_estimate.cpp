@@ -23,10 +23,10 @@ constexpr double kCoderOverEntropy = 1.003;
 constexpr double kScaleBytes = 1.2, kValueBytes = 1.8;
 // With quant.fill_cap any model can be made to fit; below these widths it is not worth it: ternary
 // weights take 1 to 1.6 bits, and at 2.7 bits record #1493's stack lost 0.05 bits per byte
-// (quant_eval.md 1.4).
+// (formulas.md 4.4).
 constexpr double kLeastFilledBits = 1.0, kSteepFilledBits = 2.5;
 
-// Entropy of Gaussian rows under a uniform quantiser with step clip / R (quant_eval.md 1.4): 2.047
+// Entropy of Gaussian rows under a uniform quantiser with step clip / R (formulas.md 4.4): 2.047
 // - log2(step / sigma). Below half a bit the formula leaves its range.
 double gaussian_bits_per_weight(int bits, double clip_sigmas) {
   return std::clamp(2.047 - std::log2(clip_sigmas / max_code(bits)), 0.5,
@@ -41,7 +41,7 @@ constexpr double kTrainedSigma = 0.170;
 // quantile at 3.3 to 3.5 sigma, trained ones have longer tails.
 constexpr double kRowClipSigmas = 3.8;
 // No published int6 run went below 3.3 bits (the SDClip records, clip 12.85 sigma,
-// quant_eval.md 1.3), and no trained matrix that we met was narrower than this.
+// formulas.md 4.3), and no trained matrix that we met was narrower than this.
 constexpr double kLeastClipSigmas = 12.85, kLeastSigma = 0.08;
 
 // The clip in standard deviations that rows of this width get, the smallest step included.

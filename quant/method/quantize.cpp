@@ -95,7 +95,6 @@ class ModelQuantizer {
   double price(const QuantTensor& tensor) const;
   std::shared_ptr<const GptqFactor> share_factor(size_t tensor);
 
-  const QuantInput& input_;
   const QuantConfig& quant_;
   int64_t code_bytes_;
   std::vector<HostTensor> weights_;                         // hidden units in their final order
@@ -110,7 +109,7 @@ class ModelQuantizer {
 
 ModelQuantizer::ModelQuantizer(const QuantInput& input, const QuantConfig& quant,
                                int64_t code_bytes)
-    : input_(input), quant_(quant), code_bytes_(code_bytes), weights_(*input.weights) {
+    : quant_(quant), code_bytes_(code_bytes), weights_(*input.weights) {
   check_weights(*input.config, weights_);
   const std::vector<ParamSpec> specs = list_params(*input.config);
   for (size_t i = 0; i < specs.size(); ++i) weights_[i].spec = specs[i];  // with group and place

@@ -37,7 +37,7 @@ struct QuantResult {
   double step_scale = 1;                     // the one number that fill_cap searched
 };
 
-// Quantises full-precision weights (quant_eval.md 1.1, 1.2). With quant.fill_cap the steps are
+// Quantises full-precision weights (formulas.md 4.1, 1.2). With quant.fill_cap the steps are
 // scaled together until model and code land just under the cap. Throws Error on a non-finite
 // weight, naming its tensor, and on a method that needs calibration when there is none.
 QuantResult quantize(const QuantInput& input, const QuantConfig& quant, int64_t code_bytes);

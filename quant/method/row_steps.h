@@ -1,4 +1,4 @@
-// The step of every row, chosen before rounding (quant_eval.md 1.2 F, G, L). Steps are fp32.
+// The step of every row, chosen before rounding (formulas.md 4.2 F, G, L). Steps are fp32.
 // Values must be finite.
 #pragma once
 #include <cstdint>

@@ -15,7 +15,7 @@ namespace pg {
 
 inline constexpr int32_t kBosId = 1;
 
-// Bytes that a scored token stands for, by the challenge's table (quant_eval.md 0.2): control,
+// Bytes that a scored token stands for, by the challenge's table (formulas.md 1.2): control,
 // unknown and unused ids 0; byte pieces 1; others the UTF-8 length without a leading U+2581, plus 1
 // for that space unless the previous id is a boundary.
 struct ByteTable {

@@ -61,7 +61,7 @@ class Ops {
   // dtable[vocab, dim] f32: row v = sum over rows with ids[row] == v of dy[row, :], in row order.
   virtual void embed_backward(Out dtable, In ids, In dy, int64_t rows, int64_t vocab,
                               int64_t dim) = 0;
-  // Bucket of the bigram (previous id, id), for rows of T tokens each (model_training.md 2.2):
+  // Bucket of the bigram (previous id, id), for rows of T tokens each (formulas.md 2.2):
   // M = buckets-1; hashed = M at each row start, else ((36313 id_t) xor (27191 id_{t-1})) mod M, in
   // int32 arithmetic.
   virtual void bigram_hash(Out hashed, In ids, int64_t rows, int64_t tokens, int64_t buckets) = 0;

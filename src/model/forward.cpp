@@ -1,4 +1,4 @@
-// The forward pass of record 2026-03-23, written once (model_training.md 2.2-2.7). Gradients come
+// The forward pass of record 2026-03-23, written once (formulas.md 2.2-2.7). Gradients come
 // from the plan.
 //
 // Shapes: N = batch * seq_len rows; D model width, H query heads, K kv heads, S head size, F MLP

@@ -1,5 +1,5 @@
 // The parameter list: names, places, shapes, optimizer groups and initial values
-// (model_training.md 2.8).
+// (formulas.md 2.8).
 //
 // Order matters: it is the order in the artifact, in checkpoints and in the flat gradient.
 #include <fmt/format.h>

@@ -18,7 +18,7 @@ constexpr NewtonSchulzCoefficients kStock[5] = {{3.4445f, -4.7750f, 2.0315f},
                                                 {3.4445f, -4.7750f, 2.0315f}};
 
 // Polar Express: the minimax polynomial of each iteration (Amsel et al. 2025;
-// model_training.md 4.1).
+// formulas.md 3.1).
 constexpr NewtonSchulzCoefficients kPolarExpress[5] = {
     {8.156554524902461f, -22.48329292557795f, 15.878769915207462f},
     {4.042929935166739f, -2.808917465908714f, 0.5000178451051316f},

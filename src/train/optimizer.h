@@ -1,5 +1,4 @@
-// Muon for the matrices, AdamW for the rest, after clipping the reduced gradient (model_training.md
-// 4).
+// Muon for the matrices, AdamW for the rest, after clipping the reduced gradient (formulas.md 3).
 #pragma once
 #include <cstdint>
 #include <vector>

@@ -12,7 +12,7 @@ namespace pg {
 double effective_cap_s(const TrainConfig& config);
 
 // Learning-rate multiplier of the step that starts after `steps_done` steps and `elapsed_s` seconds
-// of training, in [min_lr, 1] (model_training.md 4.5). Without a cap both forms run over max_steps.
+// of training, in [min_lr, 1] (formulas.md 3.3). Without a cap both forms run over max_steps.
 double lr_multiplier(const TrainConfig& config, int64_t steps_done, double elapsed_s);
 
 // Linear warm-up from muon_momentum_start to muon_momentum over the first warm-up steps.

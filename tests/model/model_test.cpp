@@ -23,7 +23,7 @@ double mean_loss(const ModelConfig& config, Weights& weights, uint64_t ids_seed 
   return plan.mean_loss();
 }
 
-// model_training.md 2.9, counted from the records' logs.
+// formulas.md 2.9, counted from the records' logs.
 TEST(Model, ParameterCountsMatchTheRecords) {
   ModelConfig r23;
   EXPECT_EQ(count_params(r23), 26928220);

@@ -92,7 +92,7 @@ struct Published {
   Doubles tie_distances;  // [rows, cols] steps from the place where the code would change
 };
 
-// Steps 2 to 6 of quant_eval.md 1.2 E as they stand: damped H, act-order, upper factor of H^-1.
+// Steps 2 to 6 of formulas.md 4.2 E as they stand: damped H, act-order, upper factor of H^-1.
 inline Published quantize_published(const std::vector<float>& values, size_t rows, size_t n,
                                     const std::vector<float>& hessian,
                                     const std::vector<float>& steps, int max_code) {

@@ -84,7 +84,7 @@ class LineIterator final : public sp::SentenceIterator {
   std::exception_ptr error_;
 };
 
-// The options of the challenge's own tokenizers (model_training.md 1.2).
+// The options of the challenge's own tokenizers (formulas.md 1.1).
 std::unordered_map<std::string, std::string> make_training_options(int64_t vocab_size) {
   return {{"model_type", "bpe"},
           {"vocab_size", std::to_string(vocab_size)},

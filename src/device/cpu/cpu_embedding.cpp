@@ -85,7 +85,7 @@ void CpuOps::embed_backward(Out dtable, In ids, In dy, int64_t rows, int64_t voc
 }
 
 void CpuOps::bigram_hash(Out hashed, In ids, int64_t rows, int64_t tokens, int64_t buckets) {
-  constexpr uint32_t kHashThis = 36313, kHashPrevious = 27191;  // model_training.md 2.2
+  constexpr uint32_t kHashThis = 36313, kHashPrevious = 27191;  // formulas.md 2.2
   PG_CHECK(buckets >= 2, "bigram_hash needs a bucket for row starts and one for the rest");
   const auto modulus = static_cast<int32_t>(buckets - 1);
   const auto* const id = ids.as<int32_t>();

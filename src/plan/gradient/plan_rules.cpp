@@ -8,7 +8,7 @@ namespace pg {
 namespace {
 
 // The fp32 machine epsilon, which the records' RMSNorm uses whatever the storage type
-// (model_training.md 2.1).
+// (formulas.md 2.1).
 constexpr float kNormEpsilon = 1.1920929e-07f;
 
 double product_flops(int64_t rows, int64_t in, int64_t out) {

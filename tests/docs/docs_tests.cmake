@@ -1,0 +1,5 @@
+# What the documents quote is what the sources say.
+set(excerpts_test ${Python3_EXECUTABLE} ${CMAKE_CURRENT_LIST_DIR}/excerpts_test.py)
+add_test(NAME Docs.QuotedCodeStandsInTheSources COMMAND ${excerpts_test} ${CMAKE_SOURCE_DIR})
+add_test(NAME Docs.PlantedMisquotesAreCaught COMMAND ${excerpts_test} --self)
+set_tests_properties(Docs.QuotedCodeStandsInTheSources Docs.PlantedMisquotesAreCaught PROPERTIES LABELS fast TIMEOUT 60)
