@@ -28,9 +28,9 @@ double rate_per_s(double work, double duration_s, const Body& body) {
 class ReferenceDevice final : public HostDevice {
  public:
   explicit ReferenceDevice(DType storage)
-      : HostDevice(storage == DType::kF32 ? "reference"
-                                          : std::string("reference:") + dtype_name(storage),
-                   storage) {}
+      : HostDevice(
+            storage == DType::kF32 ? "reference" : std::string("reference:") + dtype_name(storage),
+            storage) {}
 
   Ops& ops() override { return ops_; }
 
@@ -39,8 +39,8 @@ class ReferenceDevice final : public HostDevice {
     std::vector<char> from(kCopyBytes, 1), to(kCopyBytes);
     DevicePeak peak;
     peak.matmul_flops_per_s = measure_matmul();
-    peak.copy_bytes_per_s = rate_per_s(
-        2.0 * kCopyBytes, 0.05, [&] { std::memcpy(to.data(), from.data(), kCopyBytes); });
+    peak.copy_bytes_per_s = rate_per_s(2.0 * kCopyBytes, 0.05,
+                                       [&] { std::memcpy(to.data(), from.data(), kCopyBytes); });
     peak.description = "1 thread, double loops";
     return peak;
   }
