@@ -9,6 +9,7 @@
 #include "quant/format/artifact_format.h"
 #include "quant/format/half.h"
 #include "quant/format/storage_bits.h"
+#include "quant/method/matrix_quantizer.h"
 #include "src/base/error.h"
 #include "tests/quant/quant_fixtures.h"
 
@@ -98,6 +99,24 @@ TEST(Quantize, DequantisedValuesAreCodeTimesScaleExactly) {
     }
   }
   EXPECT_GT(with_codes, 5);
+}
+
+// Filling a cap with the published clip search: a coarser grid widens every step, a finer one
+// lowers the floor and leaves rows above it as the search clips them.
+TEST(Quantize, ClipSearchScalesEveryStepUpAndOnlyItsFloorDown) {
+  for (const double sigma : {0.04, 1.0}) {  // below the floor of 1 / R, and above
+    const std::vector<HostTensor> weights = random_weights(tiny_config(), 3, 0, sigma);
+    const QuantConfig quant = tiny_quant();
+    const HostTensor& w = weights[static_cast<size_t>(find_tensor(weights, "tok_emb"))];
+    const MatrixQuantizer quantizer(w, quant, nullptr, nullptr);
+    const auto first_step = [&](double scale) {
+      return static_cast<double>(float_from_half(quantizer.quantize(scale).tensor.halves[0]));
+    };
+    const double published = first_step(1), half_ulp = 0x1p-11;
+    EXPECT_EQ(sigma < 0.25, published == float_from_half(half_from_float(1.0f / 127)));
+    EXPECT_NEAR(first_step(2) / published, 2, 2 * half_ulp);
+    EXPECT_NEAR(first_step(0.5) / published, sigma < 0.25 ? 0.5 : 1, 2 * half_ulp);
+  }
 }
 
 TEST(Quantize, NonFiniteWeightNamesItsTensorAndIndex) {
