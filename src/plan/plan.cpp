@@ -102,7 +102,7 @@ Tensor Plan::weight(const ParamPlace& place) {
 
 Tensor Plan::make_activation(const char* op, int64_t rows, int64_t cols) {
   TensorInfo t;
-  t.name = std::string(op) + "#" + std::to_string(steps_.size());
+  t.name = std::string(op) + "#" + std::to_string(calls_.size());
   t.rows = rows;
   t.cols = cols;
   t.dtype = activation();
@@ -118,59 +118,59 @@ Tensor Plan::make_f32(const char* op, int64_t rows, int64_t cols) {
 }
 
 void Plan::record(OpId op, double flops, std::vector<Tensor> reads, std::vector<OutRef> writes,
-                  std::function<void(Ops&, const RunArgs&)> call) {
-  Step step;
-  step.op = op;
-  step.call = std::move(call);
-  step.flops = flops;
-  const int index = static_cast<int>(steps_.size());
+                  std::function<void(Ops&, const RunArgs&)> run) {
+  OpCall call;
+  call.op = op;
+  call.run = std::move(run);
+  call.flops = flops;
+  const int index = static_cast<int>(calls_.size());
   const auto touch = [&](int id) {
     TensorInfo& t = tensors_[static_cast<size_t>(id)];
-    if (t.first_step < 0) t.first_step = index;
-    t.last_step = index;
-    step.bytes += static_cast<double>(t.bytes());
+    if (t.first_call < 0) t.first_call = index;
+    t.last_call = index;
+    call.bytes += static_cast<double>(t.bytes());
   };
   for (const Tensor t : reads) {
     if (!t) continue;
     touch(t.id);
-    step.reads.push_back(t.id);
+    call.reads.push_back(t.id);
   }
   for (const OutRef& ref : writes) {
     if (ref.id < 0) continue;
     touch(ref.id);
-    step.writes.push_back(ref.id);
-    if (step.label.empty()) step.label = tensors_[static_cast<size_t>(ref.id)].name;
+    call.writes.push_back(ref.id);
+    if (call.label.empty()) call.label = tensors_[static_cast<size_t>(ref.id)].name;
   }
-  check_step(step);
-  for (const int id : step.writes) tensors_[static_cast<size_t>(id)].last_write = index;
-  steps_.push_back(std::move(step));
+  check_call(call);
+  for (const int id : call.writes) tensors_[static_cast<size_t>(id)].last_write = index;
+  calls_.push_back(std::move(call));
 }
 
-std::string Plan::describe_step(const Step& step) {
-  return std::string(op_info(step.op).name) + " of \"" + step.label + "\"";
+std::string Plan::describe_call(const OpCall& call) {
+  return std::string(op_info(call.op).name) + " of \"" + call.label + "\"";
 }
 
-void Plan::check_step(const Step& step) const {
+void Plan::check_call(const OpCall& call) const {
   const auto name = [&](int id) { return "\"" + tensors_[static_cast<size_t>(id)].name + "\""; };
-  for (size_t i = 0; i < step.writes.size(); ++i) {
-    const int id = step.writes[i];
-    PG_CHECK(std::find(step.reads.begin(), step.reads.end(), id) == step.reads.end(),
-             (describe_step(step) + " writes " + name(id) + ", which it reads").c_str());
-    PG_CHECK(std::find(step.writes.begin(), step.writes.begin() + static_cast<int64_t>(i), id) ==
-                 step.writes.begin() + static_cast<int64_t>(i),
-             (describe_step(step) + " writes " + name(id) + " twice").c_str());
+  for (size_t i = 0; i < call.writes.size(); ++i) {
+    const int id = call.writes[i];
+    PG_CHECK(std::find(call.reads.begin(), call.reads.end(), id) == call.reads.end(),
+             (describe_call(call) + " writes " + name(id) + ", which it reads").c_str());
+    PG_CHECK(std::find(call.writes.begin(), call.writes.begin() + static_cast<int64_t>(i), id) ==
+                 call.writes.begin() + static_cast<int64_t>(i),
+             (describe_call(call) + " writes " + name(id) + " twice").c_str());
     PG_CHECK(
-        !tensors_[static_cast<size_t>(id)].needs_gradient || op_info(step.op).gradient.exists(),
-        (describe_step(step) + " needs a gradient, for which there is no rule").c_str());
+        !tensors_[static_cast<size_t>(id)].needs_gradient || op_info(call.op).gradient.exists(),
+        (describe_call(call) + " needs a gradient, for which there is no rule").c_str());
   }
   if (!rule_output_) return;
   const TensorInfo& y = info(rule_output_);
-  for (const int id : step.reads) {
+  for (const int id : call.reads) {
     if (id != y.gradient) continue;
     const int writer = tensors_[static_cast<size_t>(id)].last_write;
-    PG_CHECK(writer == y.gradient_step,
-             (describe_step(step) + " reads the gradient of \"" + y.name + "\" after " +
-              describe_step(steps_[static_cast<size_t>(writer)]) + " wrote into its buffer")
+    PG_CHECK(writer == y.gradient_call,
+             (describe_call(call) + " reads the gradient of \"" + y.name + "\" after " +
+              describe_call(calls_[static_cast<size_t>(writer)]) + " wrote into its buffer")
                  .c_str());
   }
 }
@@ -189,7 +189,7 @@ void Plan::add_rule(Tensor output, std::function<void()> rule) {
 // complete, and so must the others.
 void Plan::begin_rule(Tensor output) {
   TensorInfo& y = info(output);
-  if (!y.rule_has_begun) y.gradient_step = tensors_[static_cast<size_t>(y.gradient)].last_write;
+  if (!y.rule_has_begun) y.gradient_call = tensors_[static_cast<size_t>(y.gradient)].last_write;
   y.rule_has_begun = true;
   rule_output_ = output;
 }
@@ -236,7 +236,6 @@ void Plan::keep(Tensor t) { info(t).kept = true; }
 
 void Plan::finish(Tensor loss) {
   PG_CHECK(!finished_, "finish() twice");
-  forward_steps_ = static_cast<int>(steps_.size());
   if (loss) {
     // The rule of softcap_xent needs no incoming gradient: d(mean)/d(row) is one constant.
     info(loss).gradient = loss.id;
@@ -252,7 +251,7 @@ void Plan::run(bool accumulate, float loss_scale) {
   PG_CHECK(finished_, "run() before finish()");
   last_run_ = {accumulate, loss_scale};
   Ops& ops = weights_->device().ops();
-  for (const Step& step : steps_) step.call(ops, last_run_);
+  for (const OpCall& call : calls_) call.run(ops, last_run_);
 }
 
 void Plan::run_profiled(std::vector<OpProfile>& profile, bool accumulate, float loss_scale) {
@@ -260,14 +259,14 @@ void Plan::run_profiled(std::vector<OpProfile>& profile, bool accumulate, float 
   profile.resize(kOps.size());
   last_run_ = {accumulate, loss_scale};
   Device& device = weights_->device();
-  for (const Step& step : steps_) {
+  for (const OpCall& call : calls_) {
     const auto start = std::chrono::steady_clock::now();
-    step.call(device.ops(), last_run_);
+    call.run(device.ops(), last_run_);
     device.synchronize();
-    OpProfile& op = profile[static_cast<size_t>(step.op)];
+    OpProfile& op = profile[static_cast<size_t>(call.op)];
     op.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    op.flops += step.flops;
-    op.bytes += step.bytes;
+    op.flops += call.flops;
+    op.bytes += call.bytes;
     ++op.calls;
   }
 }
@@ -284,12 +283,12 @@ std::string Plan::find_non_finite() {
   for (const TensorInfo& t : tensors_) {
     if (t.place == Place::kWeight && !is_finite(t)) return t.name;
   }
-  for (const Step& step : steps_) {
-    step.call(device.ops(), last_run_);
+  for (const OpCall& call : calls_) {
+    call.run(device.ops(), last_run_);
     device.synchronize();
-    for (const int id : step.writes) {
+    for (const int id : call.writes) {
       const TensorInfo& t = tensors_[static_cast<size_t>(id)];
-      if (!is_finite(t)) return t.name + " (written by " + std::string(op_info(step.op).name) + ")";
+      if (!is_finite(t)) return t.name + " (written by " + std::string(op_info(call.op).name) + ")";
     }
   }
   return "";
@@ -327,7 +326,7 @@ void Plan::read_ids(Tensor t, std::span<int32_t> out) {
 
 double Plan::flops() const {
   double total = 0;
-  for (const Step& step : steps_) total += step.flops;
+  for (const OpCall& call : calls_) total += call.flops;
   return total;
 }
 

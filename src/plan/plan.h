@@ -1,8 +1,8 @@
 // A forward pass recorded once, its gradient from one rule per op, all tensors in one arena,
 // replayed without allocation.
 //
-// Recording: each method below appends a step that will call one op, and remembers the op's
-// gradient rule. finish() runs the rules backwards, which appends the backward steps, then gives
+// Recording: each method below appends a call that will call one op, and remembers the op's
+// gradient rule. finish() runs the rules backwards, which appends the backward calls, then gives
 // every tensor a place in the arena by its lifetime. Shapes are static: another batch shape or
 // phase is another plan over the same Weights.
 //
@@ -10,7 +10,7 @@
 // while recording, so nothing is ever zero-filled. Where an op passes its output's gradient on
 // unchanged, both share one buffer: from then on it is the input's, and what adds to it spoils it as
 // the output's. So recording checks, always, that the output's rules read it as it was when the
-// first of them began, and that no step writes what it reads or writes one buffer twice.
+// first of them began, and that no call writes what it reads or writes one buffer twice.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -71,7 +71,7 @@ class Plan {
   // ---- ops: the formulas stand in device/ops.h ----
   Tensor linear(Tensor x, Tensor w,
                 bool f32_output = false);  // [rows, in] x [out, in] -> [rows, out]
-  // y += u wT in place, u [rows, rank], w [out, rank]; gives y, which is the step before's output.
+  // y += u wT in place, u [rows, rank], w [out, rank]; gives y, which is the call before's output.
   Tensor add_linear(Tensor y, Tensor u, Tensor w);
   Tensor embed(Tensor ids, Tensor table);  // [rows] x [vocab, dim] -> [rows, dim]
   Tensor bigram_hash(Tensor ids, int64_t tokens, int64_t buckets);
@@ -100,10 +100,10 @@ class Plan {
   // ---- replay ----
   // accumulate: weight gradients are added to; loss_scale multiplies the loss's gradient.
   void run(bool accumulate = false, float loss_scale = 1.0f);
-  // run() with a clock around each step; adds to profile[op].
+  // run() with a clock around each call; adds to profile[op].
   void run_profiled(std::vector<OpProfile>& profile, bool accumulate = false,
                     float loss_scale = 1.0f);
-  // Repeats the last run step by step and names the first tensor with a NaN or infinity; empty when
+  // Repeats the last run call by call and names the first tensor with a NaN or infinity; empty when
   // all are finite.
   std::string find_non_finite();
 
@@ -116,7 +116,7 @@ class Plan {
 
   int64_t arena_bytes() const { return static_cast<int64_t>(arena_.bytes()); }
   int64_t separate_bytes() const { return separate_bytes_; }  // what kSeparate would take
-  int64_t step_count() const { return static_cast<int64_t>(steps_.size()); }
+  int64_t call_count() const { return static_cast<int64_t>(calls_.size()); }
   double flops() const;
 
  protected:  // what the ops above are written in; a test writes a faulty one
@@ -131,10 +131,10 @@ class Plan {
     int gradient = -1;  // id of the gradient tensor
     bool gradient_written = false;
     bool kept = false;
-    int first_step = -1, last_step = -1;
-    int last_write = -1;          // the last step that wrote it
-    bool rule_has_begun = false;  // its gradient is complete, and was written last by gradient_step
-    int gradient_step = -1;
+    int first_call = -1, last_call = -1;
+    int last_write = -1;          // the last call that wrote it
+    bool rule_has_begun = false;  // its gradient is complete, and was written last by gradient_call
+    int gradient_call = -1;
     void* data = nullptr;
     int64_t elements() const { return rows * cols; }
     size_t bytes() const { return static_cast<size_t>(elements()) * dtype_bytes(dtype); }
@@ -143,17 +143,17 @@ class Plan {
     bool accumulate = false;
     float loss_scale = 1.0f;
   };
-  // What a step writes: resolved while recording, read while running.
+  // What a call writes: resolved while recording, read while running.
   struct OutRef {
     int id = -1;
     bool adds = false;              // a later contribution to a gradient
     bool adds_across_runs = false;  // a sum that micro-batches add to: a weight gradient, a gram
   };
-  struct Step {
+  struct OpCall {
     OpId op;
     std::string label;
     std::vector<int> reads, writes;
-    std::function<void(Ops&, const RunArgs&)> call;
+    std::function<void(Ops&, const RunArgs&)> run;
     double flops = 0, bytes = 0;
   };
 
@@ -164,7 +164,7 @@ class Plan {
   Tensor make_activation(const char* op, int64_t rows, int64_t cols);
   Tensor make_f32(const char* op, int64_t rows, int64_t cols);
   void record(OpId op, double flops, std::vector<Tensor> reads, std::vector<OutRef> writes,
-              std::function<void(Ops&, const RunArgs&)> call);
+              std::function<void(Ops&, const RunArgs&)> run);
   void add_rule(Tensor output, std::function<void()> rule);
 
   In in(Tensor t) const;
@@ -179,9 +179,9 @@ class Plan {
   bool pass_gradient(Tensor y, Tensor x);
 
  private:
-  // Aborts, naming the steps, when `step` would compute with a spoiled buffer.
-  void check_step(const Step& step) const;
-  static std::string describe_step(const Step& step);
+  // Aborts, naming the calls, when `call` would compute with a spoiled buffer.
+  void check_call(const OpCall& call) const;
+  static std::string describe_call(const OpCall& call);
   void begin_rule(Tensor output);
   void place_tensors();
   // plan_grams.cpp
@@ -196,7 +196,7 @@ class Plan {
   Memory memory_;
   Gradients gradients_;
   std::vector<TensorInfo> tensors_;
-  std::vector<Step> steps_;
+  std::vector<OpCall> calls_;
   std::vector<std::function<void()>> rules_;
   std::vector<DeviceBuffer> owned_;
   std::vector<WeightUse> weight_uses_;
@@ -204,7 +204,6 @@ class Plan {
   DeviceBuffer arena_;
   RunArgs last_run_;
   int64_t separate_bytes_ = 0;
-  int forward_steps_ = 0;
   Tensor rule_output_;  // whose rule is being recorded
   bool finished_ = false, collects_grams_ = false;
 };

@@ -10,19 +10,19 @@ namespace {
 
 constexpr int64_t kAlignBytes = 64;
 
-struct Block {
+struct Extent {
   int64_t begin = 0, end = 0;  // bytes in the arena
-  int first_step = 0, last_step = 0;
+  int first_call = 0, last_call = 0;
 };
 
-// The lowest gap of `bytes` among the blocks alive at the same time (first fit).
-int64_t find_gap(std::vector<Block> alive, int64_t bytes) {
+// The lowest gap of `bytes` among the extents alive at the same time (first fit).
+int64_t find_gap(std::vector<Extent> alive, int64_t bytes) {
   std::sort(alive.begin(), alive.end(),
-            [](const Block& a, const Block& b) { return a.begin < b.begin; });
+            [](const Extent& a, const Extent& b) { return a.begin < b.begin; });
   int64_t at = 0;
-  for (const Block& block : alive) {
-    if (block.begin - at >= bytes) break;
-    at = std::max(at, block.end);
+  for (const Extent& extent : alive) {
+    if (extent.begin - at >= bytes) break;
+    at = std::max(at, extent.end);
   }
   return at;
 }
@@ -33,29 +33,29 @@ void Plan::place_tensors() {
   std::vector<size_t> order;
   for (size_t i = 0; i < tensors_.size(); ++i) {
     TensorInfo& t = tensors_[i];
-    if (t.place != Place::kArena || t.first_step < 0) continue;
-    if (t.kept) t.last_step = static_cast<int>(steps_.size());
+    if (t.place != Place::kArena || t.first_call < 0) continue;
+    if (t.kept) t.last_call = static_cast<int>(calls_.size());
     order.push_back(i);
   }
-  // Large tensors first within a step leaves fewer gaps.
+  // Large tensors first within a call leaves fewer gaps.
   std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
     const TensorInfo &x = tensors_[a], &y = tensors_[b];
-    return x.first_step != y.first_step ? x.first_step < y.first_step : x.bytes() > y.bytes();
+    return x.first_call != y.first_call ? x.first_call < y.first_call : x.bytes() > y.bytes();
   });
-  std::vector<Block> blocks;
+  std::vector<Extent> extents;
   std::vector<int64_t> offsets(tensors_.size());
   int64_t arena_bytes = 0;
   for (const size_t i : order) {
     const TensorInfo& t = tensors_[i];
     const int64_t bytes =
         (static_cast<int64_t>(t.bytes()) + kAlignBytes - 1) / kAlignBytes * kAlignBytes;
-    std::vector<Block> alive;
-    for (const Block& block : blocks) {
-      const bool overlaps = block.first_step <= t.last_step && t.first_step <= block.last_step;
-      if (overlaps || memory_ == Memory::kSeparate) alive.push_back(block);
+    std::vector<Extent> alive;
+    for (const Extent& extent : extents) {
+      const bool overlaps = extent.first_call <= t.last_call && t.first_call <= extent.last_call;
+      if (overlaps || memory_ == Memory::kSeparate) alive.push_back(extent);
     }
     const int64_t begin = find_gap(std::move(alive), bytes);
-    blocks.push_back({begin, begin + bytes, t.first_step, t.last_step});
+    extents.push_back({begin, begin + bytes, t.first_call, t.last_call});
     offsets[i] = begin;
     arena_bytes = std::max(arena_bytes, begin + bytes);
     separate_bytes_ += bytes;

@@ -41,7 +41,7 @@ Differentiated differentiate(Device& device, const ModelConfig& config, Plan::Me
   plan.write_ids(f.ids, make_ids(kBatch * kTokens, config.vocab_size, 3));
   plan.write_ids(f.targets, make_ids(kBatch * kTokens, config.vocab_size, 4));
   plan.run();
-  Differentiated result{{}, plan.step_count()};
+  Differentiated result{{}, plan.call_count()};
   for (int i = 0; i < weights.count(); ++i) {
     result.gradients.emplace_back(weights.gradient(i),
                                   weights.gradient(i) + weights.spec(i).elements());

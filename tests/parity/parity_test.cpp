@@ -76,7 +76,7 @@ class Parity : public testing::TestWithParam<DeviceUnderTest> {
   double own_error(ModelPlan& plan) const {
     const bool sums_in_f32 = device_->compute_dtype() != DType::kF64;
     return rounding_bound(device_->compute_dtype(),
-                          plan.plan().step_count() + static_cast<int64_t>(file_.tensors.size()),
+                          plan.plan().call_count() + static_cast<int64_t>(file_.tensors.size()),
                           sums_in_f32 ? std::max(file_.config.vocab_size, plan.seq_len()) : 0);
   }
   // A logit is w . h with h of unit root mean square after its norm, so relative errors of h's

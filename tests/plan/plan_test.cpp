@@ -108,7 +108,7 @@ TEST_P(PlanOnDevice, CollectingGramsChangesNoOtherNumber) {
     losses[collects].resize(kBatch * kTokens);
     net.plan->read(net.tensors.loss, 0, losses[collects]);
     weight_gradients[collects] = gradients(weights_);
-    steps[collects] = net.plan->step_count();
+    steps[collects] = net.plan->call_count();
     EXPECT_EQ(net.plan->weight_uses().empty(), !collects);
   }
   EXPECT_EQ(losses[0], losses[1]);

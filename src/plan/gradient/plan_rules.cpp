@@ -1,6 +1,6 @@
-// Each op of a plan: its forward step and, beside it, its gradient rule. Formulas: device/ops.h.
+// Each op of a plan: its forward call and, beside it, its gradient rule. Formulas: device/ops.h.
 //
-// Only products count as flops: the rest is bounded by memory, which Step::bytes counts.
+// Only products count as flops: the rest is bounded by memory, which OpCall::bytes counts.
 #include "src/base/check.h"
 #include "src/plan/plan.h"
 
@@ -55,8 +55,8 @@ Tensor Plan::add_linear(Tensor y, Tensor u, Tensor w) {
   const int64_t rows = info(u).rows, n_in = info(u).cols, n_out = info(w).rows;
   PG_CHECK(info(w).cols == n_in && info(y).rows == rows && info(y).cols == n_out,
            "add_linear: shapes disagree");
-  PG_CHECK(info(y).last_step == static_cast<int>(steps_.size()) - 1,
-           "add_linear: y must be the output of the step before");
+  PG_CHECK(info(y).last_call == static_cast<int>(calls_.size()) - 1,
+           "add_linear: y must be the output of the call before");
   const double flops = product_flops(rows, n_in, n_out);
   const OutRef sum{y.id, /*adds=*/true, false};
   record(OpId::kLinear, flops, {u, w}, {sum}, [=, this](Ops& ops, const RunArgs& args) {
