@@ -117,7 +117,8 @@ TEST(GptqLite, GivesThePublishedCodesAtEachWidth) {
     // Rows far below the floor, about it, and above it.
     std::vector<float> values = random_matrix(kRows, kCols, 21, 0.002);
     for (size_t i = 0; i < values.size(); ++i) {
-      values[i] *= 0.05f * std::pow(3.0f, static_cast<float>(i / kCols));
+      const size_t row = i / kCols;
+      values[i] *= 0.05f * std::pow(3.0f, static_cast<float>(row));
     }
     const QuantizedRows ours =
         quantize_gptq_lite(values, kRows, kCols, {.bits = bits, .per_row = false});
