@@ -19,7 +19,6 @@ constexpr int64_t kMostContext = 1 << 16;
 constexpr int64_t kMostStreamTokens = int64_t{1} << 28;
 constexpr int64_t kMostWindows = int64_t{1} << 24;
 constexpr int64_t kProgressTokens = 256;
-constexpr const char* kWindows[] = {"stream", "document"};
 
 Sha256 hash_tokens(std::span<const int32_t> tokens) {
   ByteWriter writer;
