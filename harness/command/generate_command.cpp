@@ -56,13 +56,14 @@ std::vector<Option> list_options(GenerateWords& w) {
 void print_text(const std::string& text) { std::fputs(text.c_str(), stdout); }
 
 int generate_text(const GenerateWords& words, Clock&) {
-  const auto [model, tokenizer, device] = open_model(words.artifact, words.tokenizer, words.device);
+  const OpenedModel opened = open_model(words.artifact, words.tokenizer, words.device);
+  const Tokenizer& tokenizer = opened.tokenizer;
   std::vector<int32_t> ids = tokenizer.encode_document(words.prompt);
   const std::vector<int32_t> prompt = ids;
   // A token may be part of a character: each time the whole text is decoded and what is new and
   // final is printed.
   std::string shown;
-  generate(model, prompt, words.options, *device, [&](int32_t id) {
+  generate(opened.model, prompt, words.options, *opened.device, [&](int32_t id) {
     ids.push_back(id);
     const std::string text = tokenizer.decode(ids);
     if (is_utf8(text) && text.starts_with(shown)) {
