@@ -95,6 +95,7 @@ void pack_columns(float* to, int64_t width, const float* from, int64_t stride, i
 template <class T>
 void pack_panel(float* to, int64_t width, const T* from, int64_t stride, bool transposed, int64_t k,
                 int64_t begin, int64_t end) {
+  if (k == 0) return;  // an empty sum, whose operands may be null
   const int64_t valid = end - begin;
   if (valid < width) std::fill_n(to, k * width, 0.0f);
   transposed ? pack_columns(to, width, from + begin * stride, stride, k, valid)
