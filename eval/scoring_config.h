@@ -1,7 +1,5 @@
 // Everything that decides how an artifact is scored.
 #pragma once
-#include <utility>
-
 #include "eval/learn/ttt_config.h"
 #include "eval/mix/mix_config.h"
 #include "eval/score/eval_config.h"
@@ -13,8 +11,8 @@ struct ScoringConfig {
   TttConfig ttt;    // what learns from the scored text
   MixConfig mix;    // n-grams of the scored text
   // Implicit: windows alone are a way of scoring.
-  ScoringConfig(EvalConfig eval_, TttConfig ttt_ = {}, MixConfig mix_ = {})
-      : eval(std::move(eval_)), ttt(std::move(ttt_)), mix(std::move(mix_)) {}
+  ScoringConfig(const EvalConfig& eval_, const TttConfig& ttt_ = {}, const MixConfig& mix_ = {})
+      : eval(eval_), ttt(ttt_), mix(mix_) {}
 };
 
 }  // namespace pg

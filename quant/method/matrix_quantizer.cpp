@@ -255,7 +255,7 @@ QuantizedMatrix MatrixQuantizer::quantize(double scale) const {
     }
   }
   if (t.is_factored) t.bits = needed_bits(t.codes);
-  PG_CHECK(row_errors.empty() || sensitivity_ != nullptr, "errors are weighted by sensitivity");
+  if (sensitivity_ == nullptr) return out;
   for (size_t r = 0; r < row_errors.size(); ++r) {
     out.loss_nats += 0.5 * static_cast<double>(sensitivity_->row_weight[r]) * row_errors[r];
   }
