@@ -5,7 +5,7 @@ installs what this needs.
   bench_peers.py PROGRAM PYTHON_WITH_TORCH [--quick] [--turns 5] [--shapes small record]
 
 Precision, compilation and attention are tried in all combinations; the fastest of them, by its median, is the peer that the
-ratio is against. After the first turn those below 70 % of the fastest are not timed again. Shares are of the machine's peak:
+ratio is against. After the first turn only those are kept that are among the three fastest and not below 70 % of the first. Shares are of the machine's peak:
 the best product that either side reached in any of its tries over the whole run, in any precision.
 """
 import argparse
@@ -21,6 +21,7 @@ CONFIGURATIONS = list(itertools.product(("fp32", "bf16"), ("eager", "compiled"),
 FIRST_STEP_LIMIT_S = 900  # compilation included
 SLOWEST = 6               # a first turn this many times as slow as the fastest is cut short
 KEPT = 0.7                # of the fastest, to be timed again
+MOST_KEPT = 3             # each takes 6 GB at 27M parameters and T = 2048
 
 
 class Peer:
@@ -29,7 +30,7 @@ class Peer:
     def __init__(self, python, shape, configuration):
         precision, mode, keys = configuration
         self.name = f"PyTorch {precision} {mode}, keys {keys}"
-        self.turns, self.fate = [], ""
+        self.turns, self.fate, self.is_running = [], "", True
         self.process = subprocess.Popen(
             [python, "scripts/torch_peer.py", "--shape", shape, "--precision", precision, "--mode", mode, "--keys", keys],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -47,14 +48,18 @@ class Peer:
         return None
 
     def run(self, steps, limit_s):
-        self.process.stdin.write(f"{steps}\n")
-        self.process.stdin.flush()
+        try:
+            self.process.stdin.write(f"{steps}\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it has died since; read() says of what
         said = self.read(limit_s)
         if said:
             self.turns.append(self.facts["batch_tokens"] / statistics.median(said["step_s"]))
         return said["peak_gflops"] if said else 0
 
     def end(self):
+        self.is_running = False
         self.process.kill()
         self.process.wait()
 
@@ -65,6 +70,19 @@ def run_ours(program, shape, steps):
     return json.loads(said)
 
 
+def start_peers(python, shape):
+    """One after the other, when the one before has had its first turn."""
+    for configuration in CONFIGURATIONS:
+        yield Peer(python, shape, configuration)
+
+
+def end_slow(peers):
+    timed = sorted((p for p in peers if p.turns), key=lambda p: -p.turns[0])
+    for place, peer in enumerate(timed):
+        if place >= MOST_KEPT or peer.turns[0] < KEPT * timed[0].turns[0]:
+            peer.end()
+
+
 def time_shape(args, shape):
     """Ours and every peer, in turns: (our results, peers, peak in GFLOP/s)."""
     ours, peers, peak = [], [], 0
@@ -72,17 +90,16 @@ def time_shape(args, shape):
         ours.append(run_ours(args.program, shape, args.steps))
         peak = max(peak, ours[-1]["peak_gflops"])
         print(f"{shape}, turn {turn + 1}: ours {ours[-1]['tokens_per_s']:,.0f} tok/s", file=sys.stderr)
-        best = max((statistics.median(p.turns) for p in peers if p.turns), default=0)
-        for configuration in CONFIGURATIONS if turn == 0 else ():
-            peers.append(Peer(args.python, shape, configuration))
-        for peer in peers:
-            if peer.fate or (turn > 0 and statistics.median(peer.turns) < KEPT * best):
-                continue
-            fastest = max((p.turns[0] for p in peers if p.turns), default=0)
-            limit_s = args.steps * SLOWEST * peer.facts["batch_tokens"] / fastest if fastest else FIRST_STEP_LIMIT_S
-            peak = max(peak, peer.run(args.steps, limit_s + 60))
-            said = peer.fate or f"{peer.turns[-1]:,.0f} tok/s"
-            print(f"{shape}, turn {turn + 1}: {peer.name} {said}", file=sys.stderr)
+        for peer in start_peers(args.python, shape) if turn == 0 else [p for p in peers if p.is_running]:
+            if turn == 0:
+                peers.append(peer)
+            if not peer.fate:
+                fastest = max((p.turns[0] for p in peers if p.turns), default=0)
+                limit_s = args.steps * SLOWEST * peer.facts["batch_tokens"] / fastest if fastest else FIRST_STEP_LIMIT_S
+                peak = max(peak, peer.run(args.steps, limit_s + 60))
+            print(f"{shape}, turn {turn + 1}: {peer.name} {peer.fate or f'{peer.turns[-1]:,.0f} tok/s'}", file=sys.stderr)
+            if turn == 0:
+                end_slow(peers)
     for peer in peers:
         peer.end()
     return ours, peers, peak
