@@ -68,11 +68,12 @@ int run(const RunOptions& options, Clock& clock, double start_s) {
   log.write_pre_quant(diagnose_loss(recipe.model, trained.exported, text.bytes(), text.val_tokens,
                                     without_overlap(recipe.eval), *device, clock, show));
 
-  const Calibration calibration =
-      calibrate_weights(recipe, trained.exported, text.batches, *device);  // on training text
+  const auto show_work = [&](const std::string& work) { log.show_work(work); };
+  const Calibration calibration =  // on training text
+      calibrate_weights(recipe, trained.exported, text.batches, *device, show_work);
   log.note_calibrated();
-  const QuantResult quantized =
-      quantize_weights(recipe, trained.exported, text.tokenizer.sha256(), calibration, code_bytes);
+  const QuantResult quantized = quantize_weights(recipe, trained.exported, text.tokenizer.sha256(),
+                                                 calibration, code_bytes, show_work);
   log.write_allocation(quantized.allocation);
   const SealedArtifact sealed =
       seal(quantized.model, recipe.quant, code_bytes);  // throws over the cap

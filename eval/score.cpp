@@ -32,16 +32,25 @@ std::vector<int32_t> read_stream(const TokenStream& stream) {
   return tokens;
 }
 
+// What `progress` is told of the totals so far.
+std::function<void(const LedgerTotals&)> report_to(const EvalProgressFn& progress,
+                                                   const TokenStream& val, Clock& clock,
+                                                   double start_s, double budget_s) {
+  if (!progress) return {};
+  return
+      [&progress, &clock, targets = val.size() - 1, start_s, budget_s](const LedgerTotals& totals) {
+        progress({.tokens_done = totals.tokens,
+                  .tokens_total = targets,
+                  .bits_per_byte = totals.bits_per_byte(),
+                  .elapsed_s = clock.now_s() - start_s,
+                  .budget_s = budget_s});
+      };
+}
+
 LedgerTotals sum_costs(Scorer& scorer, const ByteTable& bytes, std::span<const int32_t> stream,
-                       const EvalProgressFn& progress) {
+                       const std::function<void(const LedgerTotals&)>& on_progress) {
   LedgerHooks hooks;
-  if (progress) {
-    hooks.on_chunk = [&](const LedgerEvent& event) {
-      progress({.tokens_done = event.totals->tokens,
-                .tokens_total = static_cast<int64_t>(stream.size()) - 1,
-                .bits_per_byte = event.totals->bits_per_byte()});
-    };
-  }
+  hooks.on_progress = on_progress;
   const LedgerTotals totals = Ledger(stream, bytes).score(scorer, hooks);
   if (totals.bytes == 0) {
     throw Error(
@@ -60,7 +69,9 @@ Score evaluate(const UnpackedModel& model, const ByteTable& bytes, const TokenSt
   const double start_s = clock.now_s();
   check_byte_table(bytes, model.config().vocab_size);
   const auto scorer = make_scorer(model, config, device, val.size());
-  const LedgerTotals totals = sum_costs(*scorer, bytes, read_stream(val), progress);
+  const LedgerTotals totals =
+      sum_costs(*scorer, bytes, read_stream(val),
+                report_to(progress, val, clock, start_s, config.eval.wallclock_s));
   Score score;
   score.loss_nats_ = totals.loss_nats();
   score.bits_per_byte_ = totals.bits_per_byte();
@@ -82,7 +93,8 @@ DiagnosticLoss diagnose_loss(const ModelConfig& model, const std::vector<HostTen
   check_byte_table(bytes, model.vocab_size);
   NetworkScorer scorer =
       NetworkScorer::for_diagnosis(model, tensors, fit_batch(config, val.size()), device);
-  const LedgerTotals totals = sum_costs(scorer, bytes, read_stream(val), progress);
+  const LedgerTotals totals =
+      sum_costs(scorer, bytes, read_stream(val), report_to(progress, val, clock, start_s, 0));
   return {.diagnostic_loss_nats = totals.loss_nats(),
           .diagnostic_bits_per_byte = totals.bits_per_byte(),
           .tokens = totals.tokens,

@@ -21,8 +21,16 @@ namespace pg {
 struct EvalProgress {
   int64_t tokens_done = 0, tokens_total = 0;
   double bits_per_byte = 0;  // of the targets so far; 0 while they stand for no bytes
+  double elapsed_s = 0;      // as eval_s counts it
+  double budget_s = 0;       // eval.wallclock_s; 0: none
+  // What the whole will take at the pace so far.
+  double projected_s() const {
+    return tokens_done > 0
+               ? elapsed_s * static_cast<double>(tokens_total) / static_cast<double>(tokens_done)
+               : 0;
+  }
 };
-// Called after every forward pass. May be empty.
+// Called every few hundred targets; an exception out of it ends the scoring. May be empty.
 using EvalProgressFn = std::function<void(const EvalProgress&)>;
 
 // The stream's first token is context only; every later one is a target and is scored exactly once.

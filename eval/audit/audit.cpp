@@ -16,10 +16,15 @@ std::vector<ProbeResult> audit_scorer(const AuditSubject& subject, std::span<con
   // The yardstick runs first, before any other instance can leave a trace.
   runner.base();
   std::vector<ProbeResult> results;
-  for (const auto probe :
-       {probe_suffix_mutation, probe_target_substitution, probe_vocabulary_sum, probe_byte_level,
-        probe_random_stream, probe_bucket_scaling, probe_state_hash, probe_coverage, probe_decode,
-        probe_order, probe_repeat, probe_stable_answers, probe_isolation}) {
+  const auto probes = {probe_suffix_mutation, probe_target_substitution,
+                       probe_vocabulary_sum,  probe_byte_level,
+                       probe_random_stream,   probe_bucket_scaling,
+                       probe_state_hash,      probe_coverage,
+                       probe_decode,          probe_order,
+                       probe_repeat,          probe_stable_answers,
+                       probe_isolation};
+  for (const auto probe : probes) {
+    runner.name_work(fmt::format("probe {} of {}", results.size() + 1, probes.size()));
     results.push_back(probe(runner));
   }
   return results;

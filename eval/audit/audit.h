@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "eval/score/scorer.h"
+#include "src/base/work_progress.h"
 #include "src/data/token_file.h"
 #include "src/data/tokenizer.h"
 #include "src/plan/weights.h"
@@ -58,6 +59,7 @@ struct AuditOptions {
   int64_t decode_tokens = 128;  // V9: really decoded
   int64_t hash_every = 7;       // V7: hash the state around every n-th prediction
   int64_t size_factor = 256;
+  WorkProgressFn progress = {};  // must not throw
 };
 
 class AuditRunner;  // audit_runner.h: runs a subject and keeps what all probes compare with

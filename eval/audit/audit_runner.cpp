@@ -191,6 +191,10 @@ Trace AuditRunner::run(Scorer& scorer, std::span<const int32_t> stream,
     TargetTrace& t = trace.targets.at(static_cast<size_t>(target));
     t.bits = bits;
     ++t.times_scored;
+    if (options_.progress) {
+      options_.progress(
+          fmt::format("audit: {}, {} of {} targets", work_, target, stream.size() - 1));
+    }
     if (target == options.stop_after) throw StopRun{};
   };
   const Ledger ledger(memory, *subject_.bytes);

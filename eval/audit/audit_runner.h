@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "eval/audit/audit.h"
@@ -74,6 +75,8 @@ class AuditRunner {
   // into the text sees the changed text; behind the stream it holds zeros.
   Trace run(std::span<const int32_t> stream, const TraceOptions& options = {});
   Trace run(Scorer& scorer, std::span<const int32_t> stream, const TraceOptions& options = {});
+  // What the runs that follow are for, in the words of the progress.
+  void name_work(std::string work) { work_ = std::move(work); }
   // Begins as BOS, then i.i.d. uniform over the vocabulary.
   const std::vector<int32_t>& random_text();
 
@@ -83,6 +86,7 @@ class AuditRunner {
   std::vector<int32_t> text_, random_text_;
   std::vector<int32_t> memory_;  // the stream of the run, zeros behind it
   std::optional<Trace> base_;
+  std::string work_ = "first run";
 };
 
 // Positions spread over [first, last], the same for every call; fewer when the range is short.

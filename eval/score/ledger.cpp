@@ -96,9 +96,14 @@ LedgerTotals Ledger::run(Scorer& scorer, const LedgerHooks& hooks, bool as_decod
       ++totals.tokens;
       if (hooks.on_score) hooks.on_score(target, token, bits);
       scorer.perceive(target, token);
+      const bool is_last = target + 1 == chunk.end();
+      if (hooks.on_progress && !is_last && (target + 1 - chunk.first) % kProgressTargets == 0) {
+        hooks.on_progress(totals);
+      }
     }
     scorer.close_chunk(ScoredChunk(chunk, stream_.first(static_cast<size_t>(chunk.end()))));
     if (hooks.on_chunk) hooks.on_chunk({.chunk = &chunk, .totals = &totals});
+    if (hooks.on_progress) hooks.on_progress(totals);
   }
   return totals;
 }

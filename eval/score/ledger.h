@@ -25,12 +25,17 @@ struct LedgerEvent {
   const LedgerTotals* totals = nullptr;
 };
 
+constexpr int64_t kProgressTargets = 256;
+
 // What an observer may watch while the ledger works; each may be empty. The audit's probes are
 // such observers and never part of a scorer.
 struct LedgerHooks {
   std::function<void(int64_t target, const TokenDistribution&)> on_distribution;
   std::function<void(int64_t target, int32_t token, double bits)> on_score;
   std::function<void(const LedgerEvent&)> on_chunk;  // after close_chunk
+  // Every kProgressTargets targets of a chunk and at its end, for people who wait. May throw, which
+  // ends the work.
+  std::function<void(const LedgerTotals&)> on_progress;
 };
 
 class Ledger {

@@ -13,6 +13,7 @@
 #include "harness/command/scoring_session.h"
 #include "harness/recipe/recipe.h"
 #include "harness/record/certificate.h"
+#include "harness/record/progress_line.h"
 #include "quant/method/seal.h"
 #include "src/base/bytes.h"
 #include "src/data/corpus/corpus.h"
@@ -164,9 +165,12 @@ int audit_artifact(const AuditWords& words, Clock&) {
   subject.recount_bytes = [&](std::span<const int32_t> stream) {
     return count_decoded_bytes(tokenizer, stream);
   };
-  const AuditOptions options;
+  ProgressLine progress = ProgressLine::for_stream(stderr);
+  AuditOptions options;
+  options.progress = [&](const std::string& work) { progress.show(work, false); };
   Certificate certificate;
   certificate.probes = audit_scorer(subject, text, options);
+  progress.finish();
   certificate.probes.push_back(probe_budget(collect_budget(words, recipe)));
   certificate.probes.push_back(search_train(words, recipe, tokenizer, val));
   const auto scorer = make_scorer(model, scoring, *session.device, tokens);

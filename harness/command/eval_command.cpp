@@ -67,9 +67,9 @@ int eval_artifact(const EvalWords& words, Clock& clock) {
     return 0;
   }
   ProgressLine progress = ProgressLine::for_stream(stderr);
-  const Score score =
-      evaluate(model, bytes, *val, recipe.scoring(), *device, clock,
-               [&](const EvalProgress& p) { progress.show(format_progress(p), false); });
+  ScoringProgress scoring(progress);
+  const Score score = evaluate(model, bytes, *val, recipe.scoring(), *device, clock,
+                               [&](const EvalProgress& p) { scoring.show(p); });
   progress.finish();
   fmt::print(
       "val_loss:{:.8f} val_bpb:{:.8f} tokens:{} bytes:{} documents:{} context:{} stride:{} "

@@ -5,6 +5,7 @@
 #include "harness/command/pack_steps.h"
 #include "harness/exchange/weights_file.h"
 #include "harness/recipe/recipe.h"
+#include "harness/record/progress_line.h"
 #include "quant/method/seal.h"
 #include "src/base/bytes.h"
 #include "src/base/error.h"
@@ -48,23 +49,26 @@ int pack_weights(const PackWords& words, Clock& clock) {
   check_recipe(recipe);
   const auto device = make_device(recipe.track.device);
   const double start_s = clock.now_s();
+  ProgressLine progress = ProgressLine::for_stream(stderr);
+  const auto show = [&](const std::string& work) { progress.show(work, false); };
   Calibration calibration;
   if (needs_calibration(recipe.quant)) {
     if (recipe.data.train_shards.empty()) {
       throw Error(
           "pack: no training text to calibrate on; give --recipe or --set data.train_shards=..., "
-          "or quantise without: --set quant.rounding=nearest --set quant.steps=sdclip");
+          "or quantise without: --set quant.rounding=nearest --set quant.scales=sdclip");
     }
     check_tokenizer_of_shards(recipe.data.train_shards, weights.tokenizer_sha256);
     const auto tokens = TokenStream::open(recipe.data.train_shards, recipe.model.vocab_size);
     const Batches batches(tokens, recipe.data.loader, static_cast<uint64_t>(recipe.train.seed),
                           recipe.train.seq_len);
-    calibration = calibrate_weights(recipe, weights.tensors, batches, *device);
+    calibration = calibrate_weights(recipe, weights.tensors, batches, *device, show);
   }
   const double calibrated_s = clock.now_s();
   const int64_t code_bytes = counted_code_bytes();
-  const QuantResult quantized =
-      quantize_weights(recipe, weights.tensors, weights.tokenizer_sha256, calibration, code_bytes);
+  const QuantResult quantized = quantize_weights(recipe, weights.tensors, weights.tokenizer_sha256,
+                                                 calibration, code_bytes, show);
+  progress.finish();
   const double quantized_s = clock.now_s();
   const SealedArtifact sealed = seal(quantized.model, recipe.quant, code_bytes);
   write_file_atomic(words.out, sealed.bytes);

@@ -16,13 +16,14 @@ bool needs_calibration(const QuantConfig& quant);
 // Hessians and sensitivities on quant.calibration_tokens of training text, in the loader's order;
 // empty when the recipe needs none.
 Calibration calibrate_weights(const Recipe& recipe, const std::vector<HostTensor>& weights,
-                              const Batches& batches, Device& device);
+                              const Batches& batches, Device& device,
+                              const WorkProgressFn& progress);
 
 QuantResult quantize_weights(const Recipe& recipe, const std::vector<HostTensor>& weights,
                              const Sha256& tokenizer_sha256, const Calibration& calibration,
-                             int64_t code_bytes);
+                             int64_t code_bytes, const WorkProgressFn& progress);
 
-// What each tensor was given: bits, step, bytes, predicted loss; a table for people.
+// What each tensor was given: bits, scale, bytes, predicted loss; a table for people.
 std::string format_allocation(const std::vector<TensorAllocation>& allocation);
 
 }  // namespace pg

@@ -58,7 +58,7 @@ void print_parts(int64_t file_bytes, int64_t header_bytes, const std::vector<Ten
   };
   row("  header", header_bytes);
   row("  codes", sum(&TensorBytes::codes));
-  row("  steps", sum(&TensorBytes::steps));
+  row("  scales", sum(&TensorBytes::scales));
   row("  fp16 values", sum(&TensorBytes::values));
   row("  low rank", sum(&TensorBytes::low_rank));
   row("  sha-256", static_cast<int64_t>(sizeof(Sha256)));

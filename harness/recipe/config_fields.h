@@ -120,12 +120,12 @@ void visit_optimizer_fields(Config& c, Visit&& visit) {
 template <class Config, class Visit>
 void visit_quant_fields(Config& c, Visit&& visit) {
   const auto packing = affecting(Affects::kPacking, visit);
-  packing("steps", c.steps, {.help = "how the steps are chosen: by each weight's effect on the "
+  packing("scales", c.scales, {.help = "how the scales are chosen: by each weight's effect on the "
       "loss, by the row's standard deviation (SDClip, or its Hessian-aware form), by a clip search "
       "(GPTQ-lite), by the row's largest weight, or three levels"});
   packing("rounding", c.rounding, {.help = "to the nearest code, or with GPTQ's error feedback"});
   packing("fill_cap", c.fill_cap, {
-      .help = "scale all steps together until the artifact just fits quant.cap_bytes"});
+      .help = "widen all scales together until the artifact just fits quant.cap_bytes"});
   packing("matrix_bits", c.matrix_bits, {.min = 2, .max = 8, .unit = "bits",
       .help = "bits of matrix codes before entropy coding"});
   packing("mlp_bits", c.mlp_bits, {.min = 2, .max = 8, .unit = "bits",
@@ -139,14 +139,14 @@ void visit_quant_fields(Config& c, Visit&& visit) {
   packing("embed_clip_sigmas", c.embed_clip_sigmas, {.min = 0.1, .max = 1000, .unit = "sigma",
       .help = "SDClip: the same for embedding tables"});
   packing("hessian_lambda", c.hessian_lambda, {.min = 0, .max = 1,
-      .help = "how far sdclip_hessian moves a row's step by its importance"});
+      .help = "how far sdclip_hessian moves a row's scale by its importance"});
   packing("damping", c.damping, {.min = 1e-6, .max = 1,
       .help = "GPTQ: share of the mean diagonal that is added to the Hessian's"});
   packing("calibration_tokens", c.calibration_tokens, {.min = 1, .max = 1 << 28, .unit = "tokens",
       .help = "training tokens that the Hessians are measured on; their time counts as training"});
   packing("keep_fp16_elements", c.keep_fp16_elements, {.min = 0, .max = 1 << 20, .unit = "elements",
       .help = "tensors with at most this many elements are stored in fp16"});
-  packing("sort_hidden", c.sort_hidden, {.help = "order each MLP's hidden units by their steps, "
+  packing("sort_hidden", c.sort_hidden, {.help = "order each MLP's hidden units by their scales, "
       "which costs nothing and packs better"});
   packing("lqer_rank", c.lqer_rank, {.min = 0, .max = 16,
       .help = "rank of the low-rank correction (LQER); 0 switches it off"});

@@ -62,7 +62,7 @@ constexpr auto kBaseline = std::to_array<BaselineValue>({
     {"optimizer.adam_beta2", "0.95"},
     {"optimizer.adam_epsilon", "1e-08"},
     {"optimizer.grad_clip_norm", "0.3"},
-    {"quant.steps", "\"sensitivity\""},
+    {"quant.scales", "\"sensitivity\""},
     {"quant.rounding", "\"gptq\""},
     {"quant.fill_cap", "true"},
     {"quant.matrix_bits", "6"},

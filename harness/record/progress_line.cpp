@@ -28,9 +28,26 @@ std::string format_progress(const StepReport& report, int64_t max_steps) {
 
 std::string format_progress(const EvalProgress& progress) {
   const auto total = static_cast<double>(progress.tokens_total > 0 ? progress.tokens_total : 1);
-  return fmt::format("eval {:.0f}%  {:.4f} bits/byte",
-                     100 * static_cast<double>(progress.tokens_done) / total,
-                     progress.bits_per_byte);
+  std::string text =
+      fmt::format("eval {:.0f}%  {:.4f} bits/byte",
+                  100 * static_cast<double>(progress.tokens_done) / total, progress.bits_per_byte);
+  const double left_s = progress.projected_s() - progress.elapsed_s;
+  if (left_s >= 1) text += fmt::format("  {:.0f} s left", left_s);
+  return text;
+}
+
+void ScoringProgress::show(const EvalProgress& progress) {
+  constexpr double kSettledSeconds = 3;  // before that planning and first touches weigh too much
+  const bool is_over = progress.budget_s > 0 && progress.projected_s() > progress.budget_s;
+  if (is_over && !has_warned_ && progress.elapsed_s > kSettledSeconds) {
+    has_warned_ = true;
+    line_->warn(fmt::format(
+        "scoring will take about {:.0f} s of {:.0f} s at this pace: the score will not count under "
+        "this budget; Ctrl-C ends it; a larger eval.stride, fewer documents, or less of [ttt] and "
+        "[mix] make it faster, eval.wallclock_s is the budget",
+        progress.projected_s(), progress.budget_s));
+  }
+  line_->show(format_progress(progress), false);
 }
 
 ProgressLine::ProgressLine(std::FILE* out, TerminalStyle style, bool use_colour,

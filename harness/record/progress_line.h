@@ -16,7 +16,7 @@ namespace pg {
 // B"; parts that are unknown are left out.
 std::string format_progress(const StepReport& report, int64_t max_steps);
 
-// "eval 34%  1.9123 bits/byte".
+// "eval 34%  1.9123 bits/byte  41 s left".
 std::string format_progress(const EvalProgress& progress);
 
 enum class TerminalStyle : uint8_t {
@@ -52,6 +52,17 @@ class ProgressLine {
   std::unique_ptr<Clock> clock_;
   double last_line_s_;
   bool is_open_ = false;
+};
+
+// Shows how far scoring is, and warns, once and early, when it will not end within its budget.
+class ScoringProgress {
+ public:
+  explicit ScoringProgress(ProgressLine& line) : line_(&line) {}
+  void show(const EvalProgress& progress);
+
+ private:
+  ProgressLine* line_;
+  bool has_warned_ = false;
 };
 
 }  // namespace pg

@@ -52,12 +52,12 @@ std::string write_time_table(const RunResult& r) {
 // What the bit allocation chose, tensor by tensor.
 std::string write_allocation(const std::vector<TensorAllocation>& allocation) {
   std::string text =
-      "| tensor | weights | bits | mean step | bytes | bits per weight | predicted loss, nats |\n"
+      "| tensor | weights | bits | mean scale | bytes | bits per weight | predicted loss, nats |\n"
       "|---|---|---|---|---|---|---|\n";
   for (const TensorAllocation& t : allocation) {
     if (t.bits == 16) continue;
     text += fmt::format("| {} | {} | {} | {:.5f} | {:.0f} | {:.3f} | {:.6f} |\n", t.name,
-                        t.elements, t.bits, t.step, t.bytes,
+                        t.elements, t.bits, t.scale, t.bytes,
                         8 * t.bytes / static_cast<double>(t.elements), t.loss_nats);
   }
   return text;

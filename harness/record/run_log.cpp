@@ -157,7 +157,8 @@ void RunLog::warn_over_cap(const StepReport& report) {
   if (report.projected_bytes <= cap_bytes || std::exchange(has_warned_over_cap_, true)) return;
   const char* advice =
       result_.recipe.quant.fill_cap
-          ? "quant.fill_cap will make the steps coarser than usual, which costs quality; a smaller "
+          ? "quant.fill_cap will make the scales coarser than usual, which costs quality; a "
+            "smaller "
             "model may score better"
           : "if the projection does not fall below the cap soon, stop and make the model smaller, "
             "set quant.fill_cap = true, or raise quant.cap_bytes";
@@ -263,7 +264,9 @@ void RunLog::write_allocation(const std::vector<TensorAllocation>& allocation) {
   for (const TensorAllocation& t : allocation) {
     JsonObject event;
     event.add("event", "quantized").add("tensor", t.name).add("weights", t.elements);
-    event.add("bits", static_cast<int64_t>(t.bits)).add("step", t.step).add("scale", t.scale);
+    event.add("bits", static_cast<int64_t>(t.bits))
+        .add("scale", t.scale)
+        .add("coarseness", t.coarseness);
     event.add("bytes", t.bytes).add("predicted_loss_nats", t.loss_nats);
     write_event(event);
   }

@@ -54,9 +54,8 @@ class RunLog final : public TrainObserver {
   const RunResult& finish(const Sha256& artifact_sha256, const std::string& date);
 
   void warn(const std::string& message);
-  void show_progress(const EvalProgress& progress) {
-    progress_.show(format_progress(progress), false);
-  }
+  void show_work(const std::string& work) { progress_.show(work, false); }
+  void show_progress(const EvalProgress& progress) { scoring_progress_.show(progress); }
 
  private:
   void write_line(const std::string& line);  // log and stderr
@@ -74,6 +73,7 @@ class RunLog final : public TrainObserver {
   double lap_start_s_ = 0;
   bool has_warned_over_cap_ = false;
   ProgressLine progress_;
+  ScoringProgress scoring_progress_{progress_};
   AppendFile log_, events_, tape_;
   RunResult result_;
 };

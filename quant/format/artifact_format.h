@@ -18,7 +18,7 @@
 //   32     SHA-256 of everything before
 //
 // Payload order: grouped by role, which is the name without its digits. Per tensor: values, or
-// steps, fine steps, low-rank factors and codes.
+// scales, fine scales, low-rank factors and codes.
 //
 // One file per model: names, shapes and order follow from the fields; every number has one
 // encoding; codes lie in [-R, R], scales are finite and not negative, a zero scale has zero codes,
@@ -30,7 +30,7 @@
 
 #include "quant/coder/weight_coder.h"
 #include "quant/format/quant_model.h"
-#include "quant/format/step_grid.h"
+#include "quant/format/scale_grid.h"
 #include "src/base/result.h"
 
 namespace pg {
@@ -77,7 +77,7 @@ void visit_streams(Tensor& t, Visitor&& visit) {
   if (!t.is_factored) {
     visit.halves(t.halves, rows, HalfKind::kScales);
   } else {
-    visit.real(t.step);
+    visit.real(t.scale);
     visit.small_codes(t.row_offsets, rows, kMaxOffset);
     visit.small_codes(t.col_offsets, cols, kMaxOffset);
   }
@@ -97,8 +97,8 @@ void visit_streams(Tensor& t, Visitor&& visit) {
 
 // What a tensor took of the stream, as the coder prices it.
 struct TensorBytes {
-  double codes = 0, steps = 0, values = 0, low_rank = 0;
-  double total() const { return codes + steps + values + low_rank; }
+  double codes = 0, scales = 0, values = 0, low_rank = 0;
+  double total() const { return codes + scales + values + low_rank; }
 };
 
 Bytes encode_header(const QuantModel& model);

@@ -1,7 +1,7 @@
 // Codes back to fp32. Apart from quantize.cpp because a decoder needs this and not the quantiser.
 #include "quant/format/half.h"
 #include "quant/format/quant_model.h"
-#include "quant/format/step_grid.h"
+#include "quant/format/scale_grid.h"
 #include "quant/format/storage_bits.h"
 #include "src/base/check.h"
 #include "src/base/threads.h"
@@ -9,17 +9,17 @@
 namespace pg {
 namespace {
 
-// The steps of one tensor, in double: a code of 8 bits, a step of 24 and factors of 53 are
+// The scales of one tensor, in double: a code of 8 bits, a scale of 24 and factors of 53 are
 // multiplied there in a fixed order and rounded to float once, so every machine gets the same bits.
-class StepTable {
+class ScaleTable {
  public:
-  explicit StepTable(const QuantTensor& t) : t_(&t), columns_(static_cast<size_t>(t.cols), 1.0) {
+  explicit ScaleTable(const QuantTensor& t) : t_(&t), columns_(static_cast<size_t>(t.cols), 1.0) {
     if (!t.is_factored) return;
     for (size_t c = 0; c < columns_.size(); ++c) columns_[c] = offset_factor(t.col_offsets[c]);
   }
   double row(size_t r) const {
     if (!t_->is_factored) return float_from_half(t_->halves[r]);
-    return static_cast<double>(t_->step) * offset_factor(t_->row_offsets[r]);
+    return static_cast<double>(t_->scale) * offset_factor(t_->row_offsets[r]);
   }
   double column(size_t c) const { return columns_[c]; }
 
@@ -28,16 +28,16 @@ class StepTable {
   std::vector<double> columns_;
 };
 
-void dequantize_row(const QuantTensor& t, const StepTable& steps, int64_t r, float* values) {
+void dequantize_row(const QuantTensor& t, const ScaleTable& scales, int64_t r, float* values) {
   const auto row = static_cast<size_t>(r);
-  const double step = steps.row(row);
+  const double scale = scales.row(row);
   const int8_t* codes = t.codes.data() + r * t.cols;
   for (int64_t c = 0; c < t.cols; ++c) {
-    values[c] = static_cast<float>(codes[c] * (step * steps.column(static_cast<size_t>(c))));
+    values[c] = static_cast<float>(codes[c] * (scale * scales.column(static_cast<size_t>(c))));
   }
-  const double fine_step = t.fine.count > 0 ? float_from_half(t.fine.scales[row]) : 0.0;
+  const double fine_scale = t.fine.count > 0 ? float_from_half(t.fine.scales[row]) : 0.0;
   for (int64_t c = t.fine.begin; c < t.fine.begin + t.fine.count; ++c) {
-    values[c] = static_cast<float>(codes[c] * fine_step);
+    values[c] = static_cast<float>(codes[c] * fine_scale);
   }
 }
 
@@ -51,10 +51,10 @@ HostTensor dequantize(const QuantTensor& tensor, const ParamSpec& spec) {
     for (size_t i = 0; i < out.values.size(); ++i) values[i] = float_from_half(tensor.halves[i]);
     return out;
   }
-  const StepTable steps(tensor);
+  const ScaleTable scales(tensor);
   parallel_ranges(tensor.rows, 64, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
-      dequantize_row(tensor, steps, r, values + r * tensor.cols);
+      dequantize_row(tensor, scales, r, values + r * tensor.cols);
     }
   });
   if (tensor.low_rank.rank > 0) add_low_rank(tensor.low_rank, tensor.rows, tensor.cols, out.values);

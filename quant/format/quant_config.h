@@ -6,7 +6,7 @@
 
 namespace pg {
 
-enum class StepRule : uint8_t {
+enum class ScaleRule : uint8_t {
   kSensitivity,     // by each weight's effect on the loss
   kSdClip,          // by the row's standard deviation
   kSdClipHessian,   // by that and the row's importance
@@ -16,13 +16,13 @@ enum class StepRule : uint8_t {
   kTernary,         // three levels
 };
 template <>
-inline constexpr auto kChoiceNames<StepRule> = name_choices("sensitivity", "sdclip",
-                                                            "sdclip_hessian", "gptq_lite_row",
-                                                            "gptq_lite_matrix", "row_max",
-                                                            "ternary");
+inline constexpr auto kChoiceNames<ScaleRule> = name_choices("sensitivity", "sdclip",
+                                                             "sdclip_hessian", "gptq_lite_row",
+                                                             "gptq_lite_matrix", "row_max",
+                                                             "ternary");
 
-constexpr bool is_clip_search(StepRule rule) {
-  return rule == StepRule::kGptqLiteRow || rule == StepRule::kGptqLiteMatrix;
+constexpr bool is_clip_search(ScaleRule rule) {
+  return rule == ScaleRule::kGptqLiteRow || rule == ScaleRule::kGptqLiteMatrix;
 }
 
 enum class Rounding : uint8_t { kNearest, kGptq };
@@ -30,7 +30,7 @@ template <>
 inline constexpr auto kChoiceNames<Rounding> = name_choices("nearest", "gptq");
 
 struct QuantConfig {
-  StepRule steps = StepRule::kSensitivity;
+  ScaleRule scales = ScaleRule::kSensitivity;
   Rounding rounding = Rounding::kGptq;
   bool fill_cap = true;
   int64_t matrix_bits = 6;

@@ -13,15 +13,15 @@
 namespace pg {
 
 // Columns [begin, begin + count) on a finer grid of their own: codes up to +-127 and their own row
-// steps (AWQ-lite, formulas.md 4.2 I).
+// scales (AWQ-lite, formulas.md 4.2 I).
 struct FineColumns {
   int64_t begin = 0, count = 0;       // count 0: none
   std::vector<uint16_t> scales = {};  // [rows] fp16
 };
 
-// One parameter as stored. bits 2 to 8: integer codes; the step of weight (r, c) is the row's fp16
-// scale or, in a factored grid, step * 2^(row_offsets[r]/4) * 2^(col_offsets[c]/4). bits 16: fp16
-// values.
+// One parameter as stored. bits 2 to 8: integer codes; the scale of weight (r, c) is its
+// row's in fp16 or, in a factored grid, scale * 2^(row_offsets[r]/4) * 2^(col_offsets[c]/4). bits
+// 16: fp16 values.
 struct QuantTensor {
   std::string name;
   int64_t rows = 0, cols = 0;
@@ -29,8 +29,8 @@ struct QuantTensor {
   bool is_factored = false;
   std::vector<int8_t> codes = {};  // [rows, cols]; empty for bits = 16
   std::vector<uint16_t> halves =
-      {};          // fp16: [rows] scales, or [rows, cols] values; empty if factored
-  float step = 0;  // when factored
+      {};           // fp16: [rows] scales, or [rows, cols] values; empty if factored
+  float scale = 0;  // when factored
   std::vector<int8_t> row_offsets = {};  // [rows] when factored, in quarter octaves
   std::vector<int8_t> col_offsets = {};  // [cols] when factored
   FineColumns fine = {};

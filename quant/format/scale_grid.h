@@ -1,4 +1,4 @@
-// Factors of a factored grid: steps that differ by row and column in quarter octaves.
+// Factors of a factored grid: scales that differ by row and column in quarter octaves.
 #pragma once
 #include <array>
 #include <cmath>

@@ -79,7 +79,7 @@ bool are_scales(std::span<const uint16_t> halves) {
                      [](uint16_t h) { return is_finite_half(h) && h < 0x8000; });
 }
 
-// What the coder cannot know: finite numbers, codes within their own limit, zero where the step is
+// What the coder cannot know: finite numbers, codes within their own limit, zero where the scale is
 // zero. An error text, or empty.
 std::string check_numbers(const QuantTensor& t) {
   const auto fail = [&](const char* what) { return what + (" of \"" + t.name) + "\""; };
@@ -88,9 +88,9 @@ std::string check_numbers(const QuantTensor& t) {
     return finite ? "" : fail("an fp16 value is not finite: that");
   }
   if (!are_scales(t.halves) || !are_scales(t.fine.scales) || !are_scales(t.low_rank.b_scales) ||
-      !are_scales({&t.low_rank.a_scale, 1}) || !(t.step >= 0 && std::isfinite(t.step)) ||
-      std::signbit(t.step)) {
-    return fail("a step is not finite or negative: that");
+      !are_scales({&t.low_rank.a_scale, 1}) || !(t.scale >= 0 && std::isfinite(t.scale)) ||
+      std::signbit(t.scale)) {
+    return fail("a scale is not finite or negative: that");
   }
   const auto in = [](const std::vector<int8_t>& v, int low, int high) {
     return std::all_of(v.begin(), v.end(), [&](int q) { return q >= low && q <= high; });
@@ -99,7 +99,7 @@ std::string check_numbers(const QuantTensor& t) {
   const int64_t fine_end = t.fine.begin + t.fine.count;
   for (int64_t r = 0; r < t.rows; ++r) {
     const auto row = static_cast<size_t>(r);
-    const int limit = (t.is_factored ? t.step == 0 : t.halves[row] == 0) ? 0 : max_code(t.bits);
+    const int limit = (t.is_factored ? t.scale == 0 : t.halves[row] == 0) ? 0 : max_code(t.bits);
     const int fine_limit = t.fine.count > 0 && t.fine.scales[row] > 0 ? 127 : 0;
     const int8_t* codes = t.codes.data() + r * t.cols;
     int largest = 0, largest_fine = 0;

@@ -1,5 +1,7 @@
 #include "quant/method/calibration.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "src/base/check.h"
@@ -63,7 +65,7 @@ const Sensitivity* Calibration::find(std::string_view name) const {
 
 Calibration calibrate(const ModelConfig& config, const std::vector<HostTensor>& host_weights,
                       std::span<const CalibrationBatch> batches, int64_t batch, int64_t seq_len,
-                      Device& device) {
+                      Device& device, const WorkProgressFn& progress) {
   if (const std::string problem = check_model_config(config); !problem.empty())
     throw Error(problem);
   PG_CHECK(!batches.empty(), "calibration needs tokens");
@@ -87,6 +89,7 @@ Calibration calibrate(const ModelConfig& config, const std::vector<HostTensor>& 
     plan.write_ids(forward.targets, batches[i].targets);
     plan.run(/*accumulate=*/i > 0, loss_scale);
     row_counts.add_last_run();
+    if (progress) progress(fmt::format("calibrate: {} of {} batches", i + 1, batches.size()));
   }
 
   Calibration result;

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "src/base/work_progress.h"
 #include "src/device/device.h"
 #include "src/model/model_config.h"
 #include "src/plan/weights.h"
@@ -46,6 +47,6 @@ struct CalibrationBatch {
 // Runs every batch once. The ids must lie in the vocabulary. Bitwise equal for any thread count.
 Calibration calibrate(const ModelConfig& config, const std::vector<HostTensor>& weights,
                       std::span<const CalibrationBatch> batches, int64_t batch, int64_t seq_len,
-                      Device& device);
+                      Device& device, const WorkProgressFn& progress = {});
 
 }  // namespace pg

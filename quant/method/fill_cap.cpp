@@ -1,6 +1,6 @@
-// Regula falsi on log scale, from a guess by the estimate. A weight costs -log2(step) bits plus a
-// constant, so the slope is known; what is left is noise of some bytes, for which the bracket is
-// kept.
+// Regula falsi on the log of the coarseness, from a guess by the estimate. A weight costs
+// -log2(scale) bits plus a constant, so the slope is known; what is left is noise of some bytes, for
+// which the bracket is kept.
 #include "quant/method/fill_cap.h"
 
 #include <fmt/format.h>
@@ -14,9 +14,9 @@ namespace pg {
 namespace {
 
 constexpr int kMaxEstimates = 12, kMaxMeasurements = 48;
-constexpr double kMaxLogScale = 40;  // e^40: every code is zero long before
+constexpr double kMaxLogCoarseness = 40;  // e^40: every code is zero long before
 
-// log scale and the bytes over the limit there.
+// log coarseness and the bytes over the limit there.
 struct Point {
   double x = 0, over = 0;
 };
@@ -36,7 +36,7 @@ class Search {
       has_excess_ = true;
     }
   }
-  // The next scale to look at.
+  // The next coarseness to look at.
   double next() const {
     if (!has_fit_ || !has_excess_ || fit_.x <= excess_.x) {
       // One side only: by the known slope, a bit further so that the other side is met.
@@ -60,7 +60,7 @@ class Search {
   bool is_narrow() const { return has_fit_ && has_excess_ && (fit_.x - excess_.x) * slope_ < 64; }
 
  private:
-  double clamp(double x) const { return std::fmin(std::fmax(x, least_x_), kMaxLogScale); }
+  double clamp(double x) const { return std::fmin(std::fmax(x, least_x_), kMaxLogCoarseness); }
   double slope_, least_x_;
   Point last_, fit_, excess_, best_;  // fit, excess: the finest that fits, the coarsest too large
   bool has_fit_ = false, has_excess_ = false;
@@ -71,7 +71,7 @@ class Search {
 double fill_cap(const FillTask& task) {
   const double limit = static_cast<double>(task.limit_bytes);
   const double slope = std::fmax(task.elements / 8 / std::numbers::ln2, 1.0);
-  const double least_x = std::log(std::fmax(task.least_scale, 1e-30));
+  const double least_x = std::log(std::fmax(task.least_coarseness, 1e-30));
 
   Search rough(slope, least_x);
   double x = std::fmax(0.0, least_x);
@@ -95,7 +95,7 @@ double fill_cap(const FillTask& task) {
   }
   if (!search.has_fit()) {
     throw Error(fmt::format(
-        "the artifact cannot fit under the cap: {} bytes over even with the coarsest steps; train "
+        "the artifact cannot fit under the cap: {} bytes over even with the coarsest scales; train "
         "a smaller model (model.layers, model.mlp_hidden, model.bigram_buckets) or raise "
         "quant.cap_bytes",
         bytes - task.limit_bytes));

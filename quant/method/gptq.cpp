@@ -32,8 +32,8 @@ size_t at(int64_t index) { return static_cast<size_t>(index); }
 struct Place {
   int64_t column;
   bool dead;
-  float factor;            // of the step
-  const float* row_steps;  // [rows]
+  float factor;             // of the scale
+  const float* row_scales;  // [rows]
   float limit;
   double conditional;
 };
@@ -46,7 +46,7 @@ std::vector<Place> list_places(const GptqFactor& factor, const RoundingGrid& gri
     places.push_back({.column = column,
                       .dead = factor.dead[at(column)] != 0,
                       .factor = grid.col_factors.empty() ? 1.0f : grid.col_factors[at(column)],
-                      .row_steps = is_fine ? grid.fine_row_steps.data() : grid.row_steps.data(),
+                      .row_scales = is_fine ? grid.fine_row_scales.data() : grid.row_scales.data(),
                       .limit = static_cast<float>(is_fine ? grid.fine_max_code : grid.max_code),
                       .conditional = static_cast<double>(factor.conditional[k])});
   }
@@ -100,15 +100,15 @@ class RowSweep {
 
   void round_column(const Place& place, int64_t first, int64_t rows, const float* weights,
                     const float* wanted, float* errors, int8_t* codes, double* row_errors) const {
-    const float* const row_steps = place.row_steps + first;
+    const float* const row_scales = place.row_scales + first;
     float rounded[kChunkRows] = {};
 #pragma omp simd
     for (int64_t r = 0; r < rows; ++r) {
-      const float step = row_steps[r] * place.factor;
-      const float ratio = step > 0 ? wanted[r] / step : 0.0f;
+      const float scale = row_scales[r] * place.factor;
+      const float ratio = scale > 0 ? wanted[r] / scale : 0.0f;
       rounded[r] = std::nearbyint(std::clamp(ratio, -place.limit, place.limit));
-      errors[r] = weights[r] - rounded[r] * step;
-      const auto left = static_cast<double>(wanted[r] - rounded[r] * step);
+      errors[r] = weights[r] - rounded[r] * scale;
+      const auto left = static_cast<double>(wanted[r] - rounded[r] * scale);
       row_errors[r] += place.conditional * left * left;
     }
     for (int64_t r = 0; r < rows; ++r) codes[r * cols_] = static_cast<int8_t>(rounded[r]);
@@ -128,20 +128,20 @@ class RowSweep {
 };
 
 void check_grid(const RoundingGrid& grid, int64_t rows, int64_t cols) {
-  const auto are_finite = [](std::span<const float> steps) {
-    return std::all_of(steps.begin(), steps.end(), [](float s) { return std::isfinite(s); });
+  const auto are_finite = [](std::span<const float> scales) {
+    return std::all_of(scales.begin(), scales.end(), [](float s) { return std::isfinite(s); });
   };
   PG_CHECK(grid.max_code >= 1 && grid.max_code <= 127, "codes are int8");
-  PG_CHECK(std::ssize(grid.row_steps) == rows && are_finite(grid.row_steps),
-           "row steps must be finite, one a row");
+  PG_CHECK(std::ssize(grid.row_scales) == rows && are_finite(grid.row_scales),
+           "row scales must be finite, one a row");
   PG_CHECK(grid.col_factors.empty() || std::ssize(grid.col_factors) == cols,
            "column factors must be [cols] or empty");
   if (grid.fine_begin == grid.fine_end) return;
   PG_CHECK(0 <= grid.fine_begin && grid.fine_begin < grid.fine_end && grid.fine_end <= cols,
            "fine columns lie in the matrix");
   PG_CHECK(grid.fine_max_code >= 1 && grid.fine_max_code <= 127, "codes are int8");
-  PG_CHECK(std::ssize(grid.fine_row_steps) == rows && are_finite(grid.fine_row_steps),
-           "fine row steps must be finite, one a row");
+  PG_CHECK(std::ssize(grid.fine_row_scales) == rows && are_finite(grid.fine_row_scales),
+           "fine row scales must be finite, one a row");
 }
 
 // Descending diagonal; equal ones keep their order.

@@ -22,15 +22,15 @@ struct GptqFactor {
 GptqFactor factor_hessian(std::span<const float> hessian,  // [cols, cols], symmetric
                           int64_t cols, double damping);
 
-// The step of weight (r, c) is the float row_steps[r] * col_factors[c]; its value is code * step.
+// The scale of weight (r, c) is the float row_scales[r] * col_factors[c], its value code * scale.
 struct RoundingGrid {
   int max_code = 31;                        // codes lie in [-max_code, max_code]
-  std::span<const float> row_steps = {};    // [rows], finite; 0: all codes of the row are 0
+  std::span<const float> row_scales = {};   // [rows], finite; 0: all codes of the row are 0
   std::span<const float> col_factors = {};  // [cols] > 0; empty: ones
-  // Columns [fine_begin, fine_end) have row steps and a range of their own; empty: none.
+  // Columns [fine_begin, fine_end) have row scales and a range of their own; empty: none.
   int64_t fine_begin = 0, fine_end = 0;
   int fine_max_code = 127;
-  std::span<const float> fine_row_steps = {};  // [rows]
+  std::span<const float> fine_row_scales = {};  // [rows]
 };
 
 struct GptqResult {

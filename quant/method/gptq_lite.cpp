@@ -29,8 +29,8 @@ struct RowCandidates {  // of each percentile
   std::array<double, kPercentiles.size()> errors = {};  // sum of squares over the row
 };
 
-// Interpolates in magnitudes whose elements from floor(p (n - 1)) on are sorted and in their final
-// places.
+// As torch.quantile does: linear between order statistics at p (n - 1). The magnitudes from
+// floor(p (n - 1)) on are sorted and in their final places.
 float interpolate_quantile(std::span<const float> magnitudes, double p) {
   const double position = p * static_cast<double>(magnitudes.size() - 1);
   const auto below = static_cast<size_t>(position);
@@ -101,13 +101,6 @@ void write_codes(std::span<const float> row, float scale, float limit, int8_t* c
 }
 
 }  // namespace
-
-float abs_quantile(std::span<const float> row, double p) {
-  std::vector<float> magnitudes(row.size());
-  for (size_t i = 0; i < row.size(); ++i) magnitudes[i] = std::fabs(row[i]);
-  sort_tail(magnitudes, p);
-  return interpolate_quantile(magnitudes, p);
-}
 
 QuantizedRows quantize_gptq_lite(std::span<const float> values, int64_t rows, int64_t cols,
                                  const GptqLiteOptions& options) {

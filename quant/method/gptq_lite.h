@@ -9,7 +9,7 @@ namespace pg {
 
 struct GptqLiteOptions {
   int bits = 6;
-  double floor_factor = 1;  // times the published smallest step, 1 / R: no row clips below 1
+  double floor_factor = 1;  // times the published smallest scale, 1 / R: no row clips below 1
   bool per_row = true;  // best percentile per row; false: one per matrix, as the records' code does
 };
 
@@ -21,9 +21,5 @@ struct QuantizedRows {
 // Values must be finite. A row whose scale rounds to zero in fp16 gets codes 0.
 QuantizedRows quantize_gptq_lite(std::span<const float> values, int64_t rows, int64_t cols,
                                  const GptqLiteOptions& options);
-
-// Quantile of |row| with linear interpolation between order statistics at p (n - 1), as
-// torch.quantile does.
-float abs_quantile(std::span<const float> row, double p);
 
 }  // namespace pg

@@ -1,5 +1,5 @@
 // The hidden units of an MLP may stand in any order: rows of `up` and columns of `down` move
-// together and the function stays. Ordered by how much they matter, neighbouring steps are alike
+// together and the function stays. Ordered by how much they matter, neighbouring scales are alike
 // and cost next to nothing.
 #pragma once
 #include <cstdint>

@@ -47,7 +47,7 @@ Factors truncate_svd(const Eigen::MatrixXd& error, int rank) {
 
 struct CodeRange {
   int lowest, highest;
-  double reach() const { return highest + 0.5; }  // steps of the largest magnitude
+  double reach() const { return highest + 0.5; }  // the largest magnitude, in scales
 };
 constexpr CodeRange kRangeA = {-2, 1}, kRangeB = {-8, 7};
 
@@ -61,15 +61,15 @@ uint16_t finite_half(double scale) {
   return std::min<uint16_t>(half_from_float(static_cast<float>(scale)), 0x7bff);
 }
 
-double round_code(double value, double step, CodeRange range) {
-  const double code = step > 0 ? std::nearbyint(value / step) : 0.0;
+double round_code(double value, double scale, CodeRange range) {
+  const double code = scale > 0 ? std::nearbyint(value / scale) : 0.0;
   return std::clamp<double>(code, range.lowest, range.highest);
 }
 
-void append_codes(std::span<const double> values, uint16_t scale, CodeRange range,
+void append_codes(std::span<const double> values, uint16_t half, CodeRange range,
                   std::vector<int8_t>& codes) {
-  const auto step = static_cast<double>(float_from_half(scale));
-  for (const double v : values) codes.push_back(static_cast<int8_t>(round_code(v, step, range)));
+  const auto scale = static_cast<double>(float_from_half(half));
+  for (const double v : values) codes.push_back(static_cast<int8_t>(round_code(v, scale, range)));
 }
 
 }  // namespace

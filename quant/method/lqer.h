@@ -14,8 +14,8 @@ struct LowRankOptions {
 };
 
 // The best approximation A B of `error` with `rank` directions: A = U S in 2 bits with one scale,
-// B = V^T in 4 bits with a scale per group; the largest a is 1.5 steps, as published. Values must
-// be finite.
+// B = V^T in 4 bits with a scale per group; the largest a is 1.5 times its scale, as published.
+// Values must be finite.
 LowRank fit_low_rank(std::span<const float> error,  // [rows, cols] weights - dequantised weights
                      int64_t rows, int64_t cols, const LowRankOptions& options);
 

@@ -7,10 +7,10 @@
 #include <limits>
 
 #include "quant/format/half.h"
-#include "quant/format/step_grid.h"
+#include "quant/format/scale_grid.h"
 #include "quant/format/storage_bits.h"
 #include "quant/method/gptq_lite.h"
-#include "quant/method/row_steps.h"
+#include "quant/method/row_scales.h"
 #include "src/base/check.h"
 #include "src/base/error.h"
 #include "src/base/threads.h"
@@ -19,7 +19,7 @@ namespace pg {
 namespace {
 
 // A row that calibration hardly met still has some effect: its weight is at least this share of the
-// matrix's mean. Keeps steps within a factor of 8 of each other on that side.
+// matrix's mean. Keeps scales within a factor of 8 of each other on that side.
 constexpr double kLeastRowWeight = 1.0 / 64;
 constexpr int kWidestCode = 127;
 
@@ -36,37 +36,37 @@ void require_finite_scale(uint16_t half, const HostTensor& w, size_t row) {
       row, w.spec.name));
 }
 
-std::vector<uint16_t> to_halves(const HostTensor& w, const std::vector<float>& steps,
-                                double scale) {
+std::vector<uint16_t> to_halves(const HostTensor& w, const std::vector<float>& scales,
+                                double coarseness) {
   std::vector<uint16_t> halves;
-  for (const float step : steps) {
-    halves.push_back(half_from_float(static_cast<float>(scale * static_cast<double>(step))));
+  for (const float scale : scales) {
+    halves.push_back(half_from_float(static_cast<float>(coarseness * static_cast<double>(scale))));
     require_finite_scale(halves.back(), w, halves.size() - 1);
   }
   return halves;
 }
 
-std::vector<float> row_max_steps(const HostTensor& w, int64_t begin, int64_t count, int limit) {
-  std::vector<float> steps;
+std::vector<float> row_max_scales(const HostTensor& w, int64_t begin, int64_t count, int limit) {
+  std::vector<float> scales;
   for (int64_t r = 0; r < w.spec.rows; ++r) {
     float largest = 0;
     for (const float v :
          row_of(w, r).subspan(static_cast<size_t>(begin), static_cast<size_t>(count))) {
       largest = std::max(largest, std::fabs(v));
     }
-    steps.push_back(largest / static_cast<float>(limit));
+    scales.push_back(largest / static_cast<float>(limit));
   }
-  return steps;
+  return scales;
 }
 
 // The grid of a tensor in the form that rounding takes.
-struct GridSteps {
+struct GridScales {
   std::vector<float> rows, cols, fine_rows;
 
-  explicit GridSteps(const QuantTensor& t) {
+  explicit GridScales(const QuantTensor& t) {
     for (int64_t r = 0; r < t.rows; ++r) {
       const auto row = static_cast<size_t>(r);
-      rows.push_back(t.is_factored ? static_cast<float>(t.step * offset_factor(t.row_offsets[row]))
+      rows.push_back(t.is_factored ? static_cast<float>(t.scale * offset_factor(t.row_offsets[row]))
                                    : float_from_half(t.halves[row]));
     }
     if (t.is_factored) {
@@ -79,19 +79,19 @@ struct GridSteps {
 
   RoundingGrid grid(const QuantTensor& t) const {
     return {.max_code = t.is_factored ? kWidestCode : max_code(t.bits),
-            .row_steps = rows,
+            .row_scales = rows,
             .col_factors = cols,
             .fine_begin = t.fine.begin,
             .fine_end = t.fine.begin + t.fine.count,
             .fine_max_code = kWidestCode,
-            .fine_row_steps = fine_rows};
+            .fine_row_scales = fine_rows};
   }
 };
 
-float step_of(const RoundingGrid& grid, size_t r, size_t c) {
+float scale_of(const RoundingGrid& grid, size_t r, size_t c) {
   const auto column = static_cast<int64_t>(c);
-  if (column >= grid.fine_begin && column < grid.fine_end) return grid.fine_row_steps[r];
-  return grid.row_steps[r] * (grid.col_factors.empty() ? 1.0f : grid.col_factors[c]);
+  if (column >= grid.fine_begin && column < grid.fine_end) return grid.fine_row_scales[r];
+  return grid.row_scales[r] * (grid.col_factors.empty() ? 1.0f : grid.col_factors[c]);
 }
 
 std::vector<int8_t> round_to_nearest(const HostTensor& w, const RoundingGrid& grid) {
@@ -103,8 +103,8 @@ std::vector<int8_t> round_to_nearest(const HostTensor& w, const RoundingGrid& gr
         const bool fine =
             static_cast<int64_t>(c) >= grid.fine_begin && static_cast<int64_t>(c) < grid.fine_end;
         const auto limit = static_cast<float>(fine ? grid.fine_max_code : grid.max_code);
-        const float step = step_of(grid, static_cast<size_t>(r), c);
-        const float x = step > 0 ? row[c] / step : 0.0f;
+        const float scale = scale_of(grid, static_cast<size_t>(r), c);
+        const float x = scale > 0 ? row[c] / scale : 0.0f;
         codes[static_cast<size_t>(r * w.spec.cols) + c] =
             static_cast<int8_t>(std::nearbyint(std::clamp(x, -limit, limit)));
       }
@@ -128,16 +128,16 @@ MatrixQuantizer::MatrixQuantizer(const HostTensor& weights, const QuantConfig& q
                                  const SensitivityTerm* sensitivity,
                                  std::shared_ptr<const GptqFactor> factor)
     : weights_(&weights), quant_(&quant), sensitivity_(sensitivity), factor_(std::move(factor)) {
-  const bool by_sensitivity = quant.steps == StepRule::kSensitivity;
+  const bool by_sensitivity = quant.scales == ScaleRule::kSensitivity;
   if (sensitivity_ == nullptr && (by_sensitivity || quant.rounding == Rounding::kGptq ||
-                                  quant.steps == StepRule::kSdClipHessian)) {
+                                  quant.scales == ScaleRule::kSdClipHessian)) {
     throw Error(fmt::format(
-        "no calibration for \"{}\": steps \"{}\" with rounding \"{}\" need it; give training "
-        "text, or set quant.steps = \"sdclip\" and quant.rounding = \"nearest\"",
-        weights.spec.name, choice_name(quant.steps), choice_name(quant.rounding)));
+        "no calibration for \"{}\": scales \"{}\" with rounding \"{}\" need it; give training "
+        "text, or set quant.scales = \"sdclip\" and quant.rounding = \"nearest\"",
+        weights.spec.name, choice_name(quant.scales), choice_name(quant.rounding)));
   }
   if (by_sensitivity) choose_sensitivity_offsets();
-  least_scale_ = find_least_scale();
+  least_coarseness_ = find_least_coarseness();
 }
 
 void MatrixQuantizer::choose_sensitivity_offsets() {
@@ -163,7 +163,7 @@ void MatrixQuantizer::choose_sensitivity_offsets() {
   }
   row_mean /= static_cast<double>(rows);
   col_mean /= static_cast<double>(cols);
-  base_step_ = std::exp2(row_mean + col_mean);
+  base_scale_ = std::exp2(row_mean + col_mean);
   for (const double x : log_rows) {
     row_offsets_.push_back(static_cast<int8_t>(nearest_offset(std::exp2(x - row_mean))));
   }
@@ -177,7 +177,7 @@ void MatrixQuantizer::choose_sensitivity_offsets() {
       const double w = std::fabs(static_cast<double>(row[c]));
       widest = std::max(widest, w / (kWidestCode * offset_factor(col_offsets_[c])));
     }
-    widest_steps_.push_back(widest);
+    widest_scales_.push_back(widest);
   }
 }
 
@@ -186,61 +186,63 @@ void MatrixQuantizer::set_fine_columns(int64_t begin, int64_t count) {
   fine_count_ = count;
 }
 
-QuantTensor MatrixQuantizer::make_grid(double scale) const {
+QuantTensor MatrixQuantizer::make_grid(double coarseness) const {
   const HostTensor& w = *weights_;
   QuantTensor t{.name = w.spec.name, .rows = w.spec.rows, .cols = w.spec.cols};
   t.bits = storage_bits(w.spec, *quant_);
-  const StepRule rule = quant_->steps;
-  if (rule == StepRule::kSensitivity) {
+  const ScaleRule rule = quant_->scales;
+  if (rule == ScaleRule::kSensitivity) {
     t.is_factored = true;
-    t.step = static_cast<float>(scale * base_step_);
+    t.scale = static_cast<float>(coarseness * base_scale_);
     t.row_offsets = row_offsets_;
     t.col_offsets = col_offsets_;
     for (size_t r = 0; r < row_offsets_.size(); ++r) {  // a row whose codes would clip is coarser
-      const double needed = std::ceil(4 * std::log2(widest_steps_[r] / (scale * base_step_)));
+      const double needed =
+          std::ceil(4 * std::log2(widest_scales_[r] / (coarseness * base_scale_)));
       t.row_offsets[r] =
           static_cast<int8_t>(std::clamp<double>(needed, row_offsets_[r], kMaxOffset));
     }
-  } else if (rule == StepRule::kTernary) {
+  } else if (rule == ScaleRule::kTernary) {
     t.bits = 2;
-    t.halves = to_halves(w, ternary_steps(w.values, t.rows, t.cols), 1.0);
-  } else if (rule == StepRule::kRowMax) {
-    t.halves = to_halves(w, row_max_steps(w, 0, t.cols, max_code(t.bits)), scale);
-  } else if (rule == StepRule::kSdClip) {
+    t.halves = to_halves(w, ternary_scales(w.values, t.rows, t.cols), 1.0);
+  } else if (rule == ScaleRule::kRowMax) {
+    t.halves = to_halves(w, row_max_scales(w, 0, t.cols, max_code(t.bits)), coarseness);
+  } else if (rule == ScaleRule::kSdClip) {
     t.halves = to_halves(
-        w, sdclip_steps(w.values, t.rows, t.cols, clip_sigmas(w.spec, *quant_), max_code(t.bits)),
-        scale);
-  } else if (rule == StepRule::kSdClipHessian) {
+        w, sdclip_scales(w.values, t.rows, t.cols, clip_sigmas(w.spec, *quant_), max_code(t.bits)),
+        coarseness);
+  } else if (rule == ScaleRule::kSdClipHessian) {
     t.halves =
         to_halves(w,
-                  sdclip_hessian_steps(
+                  sdclip_hessian_scales(
                       w.values, t.rows, t.cols, hessian_diagonal(*sensitivity_, t.cols),
                       clip_sigmas(w.spec, *quant_), quant_->hessian_lambda, max_code(t.bits)),
-                  scale);
+                  coarseness);
   } else {
-    // Coarser than published: every step. Finer: the floor alone, for the clips are searched.
+    // Coarser than published: every scale. Finer: the floor alone, for the clips are searched.
     const QuantizedRows rows = quantize_gptq_lite(w.values, t.rows, t.cols,
                                                   {.bits = t.bits,
-                                                   .floor_factor = std::min(scale, 1.0),
-                                                   .per_row = rule == StepRule::kGptqLiteRow});
-    std::vector<float> row_steps;
-    for (const uint16_t half : rows.scales) row_steps.push_back(float_from_half(half));
-    t.halves = to_halves(w, row_steps, std::max(scale, 1.0));
+                                                   .floor_factor = std::min(coarseness, 1.0),
+                                                   .per_row = rule == ScaleRule::kGptqLiteRow});
+    std::vector<float> row_scales;
+    for (const uint16_t half : rows.scales) row_scales.push_back(float_from_half(half));
+    t.halves = to_halves(w, row_scales, std::max(coarseness, 1.0));
   }
   if (fine_count_ > 0 && !t.is_factored) {
-    t.fine = {.begin = fine_begin_,
-              .count = fine_count_,
-              .scales = to_halves(w, row_max_steps(w, fine_begin_, fine_count_, kWidestCode), 1.0)};
+    t.fine = {
+        .begin = fine_begin_,
+        .count = fine_count_,
+        .scales = to_halves(w, row_max_scales(w, fine_begin_, fine_count_, kWidestCode), 1.0)};
   }
   return t;
 }
 
-QuantizedMatrix MatrixQuantizer::quantize(double scale) const {
+QuantizedMatrix MatrixQuantizer::quantize(double coarseness) const {
   const HostTensor& w = *weights_;
-  QuantizedMatrix out{.tensor = make_grid(scale)};
+  QuantizedMatrix out{.tensor = make_grid(coarseness)};
   QuantTensor& t = out.tensor;
-  const GridSteps steps(t);
-  const RoundingGrid grid = steps.grid(t);
+  const GridScales scales(t);
+  const RoundingGrid grid = scales.grid(t);
   std::vector<double> row_errors;
   if (quant_->rounding == Rounding::kGptq) {
     GptqResult rounded = quantize_gptq(w.values, t.rows, t.cols, *factor_, grid);
@@ -262,21 +264,21 @@ QuantizedMatrix MatrixQuantizer::quantize(double scale) const {
   return out;
 }
 
-QuantTensor MatrixQuantizer::quantize_nearest(double scale) const {
-  QuantTensor t = make_grid(scale);
-  const GridSteps steps(t);
-  t.codes = round_to_nearest(*weights_, steps.grid(t));
+QuantTensor MatrixQuantizer::quantize_nearest(double coarseness) const {
+  QuantTensor t = make_grid(coarseness);
+  const GridScales scales(t);
+  t.codes = round_to_nearest(*weights_, scales.grid(t));
   return t;
 }
 
-double MatrixQuantizer::find_least_scale() const {
-  const StepRule rule = quant_->steps;
-  if (rule == StepRule::kTernary) return 1;  // its steps do not scale
-  // The published methods clip on purpose; finer than a third of their steps nobody went.
-  if (rule != StepRule::kSensitivity) return is_clip_search(rule) ? 1e-6 : 1.0 / 3;
+double MatrixQuantizer::find_least_coarseness() const {
+  const ScaleRule rule = quant_->scales;
+  if (rule == ScaleRule::kTernary) return 1;  // its scales are the rows' mean magnitudes
+  // The published methods clip on purpose; finer than a third of their scales nobody went.
+  if (rule != ScaleRule::kSensitivity) return is_clip_search(rule) ? 1e-6 : 1.0 / 3;
   double least = std::numeric_limits<double>::infinity();
-  for (size_t r = 0; r < widest_steps_.size(); ++r) {
-    least = std::min(least, widest_steps_[r] / (base_step_ * offset_factor(row_offsets_[r])));
+  for (size_t r = 0; r < widest_scales_.size(); ++r) {
+    least = std::min(least, widest_scales_[r] / (base_scale_ * offset_factor(row_offsets_[r])));
   }
   return least;
 }
@@ -315,14 +317,14 @@ std::vector<float> hessian_diagonal(const SensitivityTerm& term, int64_t cols) {
   return diagonal;
 }
 
-double mean_step(const QuantTensor& t) {
-  const GridSteps steps(t);
+double mean_scale(const QuantTensor& t) {
+  const GridScales scales(t);
   const auto mean_log = [](const std::vector<float>& v) {
     double sum = 0;
     for (const float x : v) sum += std::log(static_cast<double>(x));
     return v.empty() ? 0.0 : sum / static_cast<double>(v.size());
   };
-  return std::exp(mean_log(steps.rows) + mean_log(steps.cols));
+  return std::exp(mean_log(scales.rows) + mean_log(scales.cols));
 }
 
 }  // namespace pg

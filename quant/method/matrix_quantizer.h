@@ -1,9 +1,9 @@
 // One matrix of a model on its way to codes: the grid that the recipe's method gives it, at any
-// overall scale, and what that costs in loss.
+// overall coarseness, and what that costs in loss.
 //
-// Steps by sensitivity. The loss rises by about 1/2 sum_r w_r e_r H e_rT (calibration.h). Error
-// feedback turns e H eT into sum_c d_c e_c^2, with D from H = U D UT, and a step s leaves e^2 of
-// s^2/12 on average; a weight with step s costs const - log2 s bits. The least loss for a number of
+// Scales by sensitivity. The loss rises by about 1/2 sum_r w_r e_r H e_rT (calibration.h). Error
+// feedback turns e H eT into sum_c d_c e_c^2, with D from H = U D UT, and a scale s leaves e^2 of
+// s^2/12 on average; a weight with scale s costs const - log2 s bits. The least loss for a number of
 // bytes has the same w_r d_c s^2 everywhere (reverse water-filling at high rate): s_rc is
 // proportional to 1/sqrt(w_r d_c), one constant for the whole model.
 #pragma once
@@ -28,30 +28,30 @@ class MatrixQuantizer {
   MatrixQuantizer(const HostTensor& weights, const QuantConfig& quant,
                   const SensitivityTerm* sensitivity, std::shared_ptr<const GptqFactor> factor);
 
-  // Every step of the method times `scale`; below 1 only the smallest step of GPTQ-lite.
-  QuantizedMatrix quantize(double scale) const;
+  // Every scale of the method times `coarseness`; below 1 only the smallest scale of GPTQ-lite.
+  QuantizedMatrix quantize(double coarseness) const;
   // The same by rounding to the nearest, whatever the recipe says: fast, for estimates of size.
-  QuantTensor quantize_nearest(double scale) const;
+  QuantTensor quantize_nearest(double coarseness) const;
 
-  // Columns [begin, begin + count) get int8 codes and steps of their own from now on.
+  // Columns [begin, begin + count) get int8 codes and scales of their own from now on.
   void set_fine_columns(int64_t begin, int64_t count);
-  // Below this scale codes would pass what 8 bits hold, and finer steps would clip.
-  double least_scale() const { return least_scale_; }
+  // Below this coarseness codes would pass what 8 bits hold, and finer scales would clip.
+  double least_coarseness() const { return least_coarseness_; }
 
  private:
-  QuantTensor make_grid(double scale) const;  // everything but the codes
+  QuantTensor make_grid(double coarseness) const;  // everything but the codes
   void choose_sensitivity_offsets();
-  double find_least_scale() const;
+  double find_least_coarseness() const;
 
   const HostTensor* weights_;
   const QuantConfig* quant_;
   const SensitivityTerm* sensitivity_;
   std::shared_ptr<const GptqFactor> factor_;
   int64_t fine_begin_ = 0, fine_count_ = 0;
-  // Steps by sensitivity at scale 1.
-  double base_step_ = 0;
-  double least_scale_ = 1;
-  std::vector<double> widest_steps_;  // [rows] below these a code would not fit
+  // Scales by sensitivity at coarseness 1.
+  double base_scale_ = 0;
+  double least_coarseness_ = 1;
+  std::vector<double> widest_scales_;  // [rows] below these a code would not fit
   std::vector<int8_t> row_offsets_, col_offsets_;
 };
 
@@ -60,7 +60,7 @@ SensitivityTerm combine_terms(const Sensitivity& sensitivity);
 
 std::vector<float> hessian_diagonal(const SensitivityTerm& term, int64_t cols);
 
-// Geometric mean of a tensor's steps over its weights; 0 when some are 0.
-double mean_step(const QuantTensor& tensor);
+// Geometric mean of a tensor's scales over its weights; 0 when some are 0.
+double mean_scale(const QuantTensor& tensor);
 
 }  // namespace pg

@@ -1,7 +1,7 @@
 // What an artifact will weigh, without making one: from shapes before training, from weights during
 // it.
 //
-// project_bytes() rounds to the nearest code on the rows' own steps instead of searching, and asks
+// project_bytes() rounds to the nearest code on the rows' own scales instead of searching, and asks
 // the coder. tests/quant/pack_estimate_test.cpp holds it to 3 % of the real thing.
 #include "quant/method/pack_estimate.h"
 
@@ -26,8 +26,8 @@ constexpr double kScaleBytes = 1.2, kValueBytes = 1.8;
 // (formulas.md 4.4).
 constexpr double kLeastFilledBits = 1.0, kSteepFilledBits = 2.5;
 
-// Entropy of Gaussian rows under a uniform quantiser with step clip / R (formulas.md 4.4): 2.047
-// - log2(step / sigma). Below half a bit the formula leaves its range.
+// Entropy of Gaussian rows under a uniform quantiser with scale clip / R (formulas.md 4.4): 2.047
+// - log2(scale / sigma). Below half a bit the formula leaves its range.
 double gaussian_bits_per_weight(int bits, double clip_sigmas) {
   return std::clamp(2.047 - std::log2(clip_sigmas / max_code(bits)), 0.5,
                     static_cast<double>(bits));
@@ -44,28 +44,28 @@ constexpr double kRowClipSigmas = 3.8;
 // formulas.md 4.3), and no trained matrix that we met was narrower than this.
 constexpr double kLeastClipSigmas = 12.85, kLeastSigma = 0.08;
 
-// The clip in standard deviations that rows of this width get, the smallest step included.
+// The clip in standard deviations that rows of this width get, the smallest scale included.
 double forecast_clip_sigmas(const ParamSpec& spec, const QuantConfig& quant, double row_clip,
                             double sigma) {
-  if (is_clip_search(quant.steps)) return std::max(row_clip, 1 / sigma);  // no clip lies below 1
-  return quant.steps == StepRule::kRowMax ? row_clip : clip_sigmas(spec, quant);
+  if (is_clip_search(quant.scales)) return std::max(row_clip, 1 / sigma);  // no clip lies below 1
+  return quant.scales == ScaleRule::kRowMax ? row_clip : clip_sigmas(spec, quant);
 }
 
-// The step of a row: what the method gives it without its search.
-float row_step(std::span<const float> row, double largest, const ParamSpec& spec, int bits,
-               const QuantConfig& quant) {
+// The scale of a row: what the method gives it without its search.
+float row_scale(std::span<const float> row, double largest, const ParamSpec& spec, int bits,
+                const QuantConfig& quant) {
   const double limit = max_code(bits);
-  if (is_clip_search(quant.steps)) return static_cast<float>(std::max(largest, 1.0) / limit);
-  if (quant.steps == StepRule::kRowMax) return static_cast<float>(largest / limit);
+  if (is_clip_search(quant.scales)) return static_cast<float>(std::max(largest, 1.0) / limit);
+  if (quant.scales == ScaleRule::kRowMax) return static_cast<float>(largest / limit);
   double sum = 0, squares = 0;
 #pragma omp simd reduction(+ : sum, squares)
   for (size_t i = 0; i < row.size(); ++i) {
     const double w = static_cast<double>(row[i]);
-    sum += quant.steps == StepRule::kTernary ? std::fabs(w) : w;
+    sum += quant.scales == ScaleRule::kTernary ? std::fabs(w) : w;
     squares += w * w;
   }
   const auto n = static_cast<double>(row.size());
-  if (quant.steps == StepRule::kTernary) return static_cast<float>(sum / n);
+  if (quant.scales == ScaleRule::kTernary) return static_cast<float>(sum / n);
   const double variance = std::max(squares - sum * sum / n, 0.0) / std::max(n - 1, 1.0);
   return static_cast<float>(clip_sigmas(spec, quant) * std::sqrt(variance) / limit);
 }
@@ -79,9 +79,9 @@ uint16_t quantize_row(std::span<const float> row, const ParamSpec& spec, int bit
     const float magnitude = std::fabs(row[i]);
     largest = magnitude > largest ? magnitude : largest;
   }
-  const auto limit = static_cast<float>(max_code(quant.steps == StepRule::kTernary ? 2 : bits));
+  const auto limit = static_cast<float>(max_code(quant.scales == ScaleRule::kTernary ? 2 : bits));
   const uint16_t half =
-      half_from_float(row_step(row, static_cast<double>(largest), spec, bits, quant));
+      half_from_float(row_scale(row, static_cast<double>(largest), spec, bits, quant));
   const float scale = float_from_half(half);
   const float inverse = scale > 0 ? 1.0f / scale : 0.0f;
 #pragma omp simd
@@ -109,7 +109,7 @@ void price_tensor(const HostTensor& tensor, int bits, const QuantConfig& quant, 
     halves.push_back(quantize_row(row, tensor.spec, bits, quant, codes.data() + begin));
   }
   encoder.halves(halves, HalfKind::kScales, role);
-  const int limit = max_code(quant.steps == StepRule::kTernary ? 2 : bits);
+  const int limit = max_code(quant.scales == ScaleRule::kTernary ? 2 : bits);
   encoder.codes({tensor.spec.rows, tensor.spec.cols, limit}, codes, role);
 }
 
@@ -120,7 +120,7 @@ PackForecast forecast_pack(const ModelConfig& config, const QuantConfig& quant,
   double least = kHeaderBytes, likely = kHeaderBytes;
   for (const ParamSpec& spec : list_params(config)) {
     const auto elements = static_cast<double>(spec.elements());
-    const int bits = quant.steps == StepRule::kTernary && storage_bits(spec, quant) < kHalfBits
+    const int bits = quant.scales == ScaleRule::kTernary && storage_bits(spec, quant) < kHalfBits
                          ? 2
                          : storage_bits(spec, quant);
     least += 1;

@@ -15,8 +15,8 @@ struct PackForecast {
   int64_t least_bytes = 0, likely_bytes = 0;  // code included
 };
 PackForecast forecast_pack(const ModelConfig& config, const QuantConfig& quant, int64_t code_bytes);
-// The projected total of round-to-nearest at the configured steps, priced by the coder's own model:
-// fast enough to show during training.
+// The projected total of round-to-nearest at the configured scales, priced by the coder's own
+// model: fast enough to show during training.
 int64_t project_bytes(const std::vector<HostTensor>& weights, const QuantConfig& quant,
                       int64_t code_bytes);
 

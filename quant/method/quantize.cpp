@@ -1,4 +1,4 @@
-// Weights to codes: routes every parameter to its storage, scales all steps to the cap, and gives
+// Weights to codes: routes every parameter to its storage, widens all scales to the cap, and gives
 // each matrix the share of the bytes that lowers the loss most.
 //
 // A value beyond fp16 is an error, not clamped: weights of that size mean a run that diverged, and
@@ -82,34 +82,38 @@ class ModelQuantizer {
   void sort_hidden();
   void make_quantizers();
   void choose_fine_columns();
-  void quantize_at(double scale);  // into model_
-  double estimate_bytes(double scale) const;
+  // "what, 12 of 66 tensors"
+  void report(const std::string& what, size_t tensor) const;
+  void quantize_at(double coarseness);  // into model_
+  double estimate_bytes(double coarseness) const;
   int64_t measure_bytes() const { return static_cast<int64_t>(encode_artifact(model_).size()); }
-  double choose_scale();
-  double scale_of(size_t tensor, double scale) const {
-    return std::max(scale * multipliers_[tensor], quantizers_[tensor]->least_scale());
+  double choose_coarseness();
+  double coarseness_of(size_t tensor, double coarseness) const {
+    return std::max(coarseness * multipliers_[tensor], quantizers_[tensor]->least_coarseness());
   }
-  void even_out_rates(double scale);
+  void even_out_rates(double coarseness);
   void correct_low_rank();
-  std::vector<TensorAllocation> list_allocation(double scale);
+  std::vector<TensorAllocation> list_allocation(double coarseness);
   double price(const QuantTensor& tensor) const;
   std::shared_ptr<const GptqFactor> share_factor(size_t tensor);
 
   const QuantConfig& quant_;
+  const WorkProgressFn& progress_;
   int64_t code_bytes_;
+  int tries_ = 0;                                           // of quantising the whole model
   std::vector<HostTensor> weights_;                         // hidden units in their final order
   std::vector<std::optional<SensitivityTerm>> terms_;       // per tensor
   std::vector<std::optional<MatrixQuantizer>> quantizers_;  // per tensor; none: fp16
   std::vector<std::pair<size_t, std::shared_ptr<const GptqFactor>>> factors_;
   std::vector<int> roles_;
-  std::vector<double> multipliers_;  // of the scale, per tensor
+  std::vector<double> multipliers_;  // of the coarseness, per tensor
   std::vector<double> losses_;       // predicted, per tensor
   QuantModel model_;
 };
 
 ModelQuantizer::ModelQuantizer(const QuantInput& input, const QuantConfig& quant,
                                int64_t code_bytes)
-    : quant_(quant), code_bytes_(code_bytes), weights_(*input.weights) {
+    : quant_(quant), progress_(input.progress), code_bytes_(code_bytes), weights_(*input.weights) {
   check_weights(*input.config, weights_);
   const std::vector<ParamSpec> specs = list_params(*input.config);
   for (size_t i = 0; i < specs.size(); ++i) weights_[i].spec = specs[i];  // with group and place
@@ -128,6 +132,10 @@ ModelQuantizer::ModelQuantizer(const QuantInput& input, const QuantConfig& quant
   losses_.assign(specs.size(), 0.0);
   if (quant.sort_hidden) sort_hidden();
   make_quantizers();
+}
+
+void ModelQuantizer::report(const std::string& what, size_t tensor) const {
+  if (progress_) progress_(fmt::format("{}, {} of {} tensors", what, tensor + 1, weights_.size()));
 }
 
 void ModelQuantizer::sort_hidden() {
@@ -160,12 +168,13 @@ std::shared_ptr<const GptqFactor> ModelQuantizer::share_factor(size_t tensor) {
 void ModelQuantizer::make_quantizers() {
   quantizers_.resize(weights_.size());
   const bool needs_factor =
-      quant_.rounding == Rounding::kGptq || quant_.steps == StepRule::kSensitivity;
+      quant_.rounding == Rounding::kGptq || quant_.scales == ScaleRule::kSensitivity;
   for (size_t i = 0; i < weights_.size(); ++i) {
     if (storage_bits(weights_[i].spec, quant_) == kHalfBits) {
       model_.tensors[i] = keep_halves(weights_[i]);
       continue;
     }
+    report("quantise: factors", i);
     quantizers_[i].emplace(weights_[i], quant_, terms_[i] ? &*terms_[i] : nullptr,
                            needs_factor ? share_factor(i) : nullptr);
   }
@@ -193,10 +202,12 @@ void ModelQuantizer::choose_fine_columns() {
   }
 }
 
-void ModelQuantizer::quantize_at(double scale) {
+void ModelQuantizer::quantize_at(double coarseness) {
+  ++tries_;
   for (size_t i = 0; i < weights_.size(); ++i) {
     if (!quantizers_[i]) continue;
-    QuantizedMatrix matrix = quantizers_[i]->quantize(scale_of(i, scale));
+    report(fmt::format("quantise: try {}", tries_), i);
+    QuantizedMatrix matrix = quantizers_[i]->quantize(coarseness_of(i, coarseness));
     model_.tensors[i] = std::move(matrix.tensor);
     losses_[i] = matrix.loss_nats;
   }
@@ -209,22 +220,22 @@ double ModelQuantizer::price(const QuantTensor& tensor) const {
   return price_codes({&shape, 1}, {&codes, 1}, std::array{0});
 }
 
-double ModelQuantizer::estimate_bytes(double scale) const {
+double ModelQuantizer::estimate_bytes(double coarseness) const {
   double bytes = 0;
   for (size_t i = 0; i < weights_.size(); ++i) {
     if (!quantizers_[i]) {
       bytes += 1.8 * static_cast<double>(weights_[i].spec.elements());
       continue;
     }
-    QuantTensor tensor = quantizers_[i]->quantize_nearest(scale_of(i, scale));
+    QuantTensor tensor = quantizers_[i]->quantize_nearest(coarseness_of(i, coarseness));
     bytes += price(tensor) + static_cast<double>(tensor.rows);
   }
   return bytes;
 }
 
-// Moves steps between matrices until a byte more lowers the loss as much everywhere: the exact
-// theory holds for fine steps, here what counts is measured, on the coder and on the real rounding.
-void ModelQuantizer::even_out_rates(double scale) {
+// Moves scales between matrices until a byte more lowers the loss as much everywhere: the exact
+// theory holds for fine scales; here it is measured, on the coder and on the real rounding.
+void ModelQuantizer::even_out_rates(double coarseness) {
   constexpr double kProbe = 1.189207115002721;  // a quarter octave either way
   constexpr int kRounds = 2;
   constexpr double kMaxMove = 2.0;
@@ -233,8 +244,10 @@ void ModelQuantizer::even_out_rates(double scale) {
     double total_loss = 0, total_bytes = 0;
     for (size_t i = 0; i < weights_.size(); ++i) {
       if (!quantizers_[i]) continue;
-      const QuantizedMatrix fine = quantizers_[i]->quantize(scale * multipliers_[i] / kProbe);
-      const QuantizedMatrix coarse = quantizers_[i]->quantize(scale * multipliers_[i] * kProbe);
+      report("quantise: bytes against loss", i);
+      const QuantizedMatrix fine = quantizers_[i]->quantize(coarseness * multipliers_[i] / kProbe);
+      const QuantizedMatrix coarse =
+          quantizers_[i]->quantize(coarseness * multipliers_[i] * kProbe);
       const double loss = coarse.loss_nats - fine.loss_nats;
       const double bytes = price(fine.tensor) - price(coarse.tensor);
       if (loss <= 0 || bytes <= 0) continue;
@@ -251,19 +264,20 @@ void ModelQuantizer::even_out_rates(double scale) {
   }
 }
 
-double ModelQuantizer::choose_scale() {
+double ModelQuantizer::choose_coarseness() {
   FillTask task;
-  task.estimate = [this](double scale) { return estimate_bytes(scale); };
-  task.measure = [this](double scale) {
-    quantize_at(scale);
+  task.estimate = [this](double coarseness) { return estimate_bytes(coarseness); };
+  task.measure = [this](double coarseness) {
+    quantize_at(coarseness);
     return measure_bytes();
   };
   task.limit_bytes = quant_.cap_bytes - code_bytes_;
-  task.least_scale = std::numeric_limits<double>::infinity();
+  task.least_coarseness = std::numeric_limits<double>::infinity();
   for (size_t i = 0; i < weights_.size(); ++i) {
     if (!quantizers_[i]) continue;
     task.elements += static_cast<double>(weights_[i].spec.elements());
-    task.least_scale = std::min(task.least_scale, quantizers_[i]->least_scale() / multipliers_[i]);
+    task.least_coarseness =
+        std::min(task.least_coarseness, quantizers_[i]->least_coarseness() / multipliers_[i]);
   }
   return fill_cap(task);
 }
@@ -292,7 +306,7 @@ void ModelQuantizer::correct_low_rank() {
   }
 }
 
-std::vector<TensorAllocation> ModelQuantizer::list_allocation(double scale) {
+std::vector<TensorAllocation> ModelQuantizer::list_allocation(double coarseness) {
   std::vector<TensorAllocation> allocation;
   for (size_t i = 0; i < weights_.size(); ++i) {
     const QuantTensor& tensor = model_.tensors[i];
@@ -304,26 +318,27 @@ std::vector<TensorAllocation> ModelQuantizer::list_allocation(double scale) {
       row.bytes = 2.0 * static_cast<double>(row.elements);
       continue;
     }
-    row.step = mean_step(tensor);
+    row.scale = mean_scale(tensor);
     row.bytes = price(tensor);
     row.loss_nats = losses_[i];
-    row.scale = scale_of(i, scale);
+    row.coarseness = coarseness_of(i, coarseness);
   }
   return allocation;
 }
 
 QuantResult ModelQuantizer::run() {
-  double scale = 1.0;
+  double coarseness = 1.0;
   if (quant_.fill_cap) {
-    scale = choose_scale();
-    if (quant_.steps == StepRule::kSensitivity) {
-      even_out_rates(scale);
-      scale = choose_scale();
+    coarseness = choose_coarseness();
+    if (quant_.scales == ScaleRule::kSensitivity) {
+      even_out_rates(coarseness);
+      coarseness = choose_coarseness();
     }
   } else {
-    quantize_at(scale);
+    quantize_at(coarseness);
   }
-  QuantResult result{.model = {}, .allocation = list_allocation(scale), .step_scale = scale};
+  QuantResult result{
+      .model = {}, .allocation = list_allocation(coarseness), .coarseness = coarseness};
   result.model = std::move(model_);
   return result;
 }

@@ -6,6 +6,7 @@
 
 #include "quant/format/quant_config.h"
 #include "quant/format/quant_model.h"
+#include "src/base/work_progress.h"
 
 namespace pg {
 
@@ -18,6 +19,7 @@ struct QuantInput {
   Sha256 tokenizer_sha256 = {};
   ScoringForm scoring;
   const Calibration* calibration = nullptr;  // null: only methods that need none
+  WorkProgressFn progress = {};
 };
 
 // Predicted and paid per tensor: what the bit allocation chose.
@@ -25,19 +27,19 @@ struct TensorAllocation {
   std::string name;
   int64_t elements = 0;
   int bits = 16;
-  double step = 0;       // geometric mean over the matrix
-  double bytes = 0;      // codes and steps, as the coder prices them
-  double scale = 0;      // what the method's steps were multiplied with
-  double loss_nats = 0;  // predicted rise of the loss per token; 0 without calibration
+  double scale = 0;       // geometric mean over the matrix
+  double bytes = 0;       // codes and scales, as the coder prices them
+  double coarseness = 0;  // what the method's scales were multiplied with
+  double loss_nats = 0;   // predicted rise of the loss per token; 0 without calibration
 };
 
 struct QuantResult {
   QuantModel model;
   std::vector<TensorAllocation> allocation;  // list_params order
-  double step_scale = 1;                     // the one number that fill_cap searched
+  double coarseness = 1;                     // the one number that fill_cap searched
 };
 
-// Quantises full-precision weights (formulas.md 4.1, 1.2). With quant.fill_cap the steps are
+// Quantises full-precision weights (formulas.md 4.1, 1.2). With quant.fill_cap the scales are
 // scaled together until model and code land just under the cap. Throws Error on a non-finite
 // weight, naming its tensor, and on a method that needs calibration when there is none.
 QuantResult quantize(const QuantInput& input, const QuantConfig& quant, int64_t code_bytes);

@@ -1,5 +1,5 @@
 // Each row is summed by one thread in column order, in double.
-#include "quant/method/row_steps.h"
+#include "quant/method/row_scales.h"
 
 #include <algorithm>
 #include <cmath>
@@ -10,7 +10,7 @@
 namespace pg {
 namespace {
 
-constexpr double kStepFloor = 1e-10;
+constexpr double kScaleFloor = 1e-10;
 
 // body(row) for every row.
 template <class Body>
@@ -39,26 +39,26 @@ double unbiased_std(std::span<const float> row) {
   return std::sqrt(squares / static_cast<double>(row.size() - 1));
 }
 
-float floor_step(double step) { return static_cast<float>(std::max(step, kStepFloor)); }
+float floor_scale(double scale) { return static_cast<float>(std::max(scale, kScaleFloor)); }
 
 }  // namespace
 
-std::vector<float> sdclip_steps(std::span<const float> values, int64_t rows, int64_t cols, double k,
-                                int max_code) {
+std::vector<float> sdclip_scales(std::span<const float> values, int64_t rows, int64_t cols,
+                                 double k, int max_code) {
   PG_CHECK(cols >= 2 && max_code >= 1, "a std takes two columns, a code range at least 1");
-  std::vector<float> steps;
+  std::vector<float> scales;
   for (const double std : map_rows(values, rows, cols, unbiased_std)) {
-    steps.push_back(floor_step(k * std / max_code));
+    scales.push_back(floor_scale(k * std / max_code));
   }
-  return steps;
+  return scales;
 }
 
-std::vector<float> sdclip_hessian_steps(std::span<const float> values, int64_t rows, int64_t cols,
-                                        std::span<const float> hessian_diagonal, double k,
-                                        double strength, int max_code) {
+std::vector<float> sdclip_hessian_scales(std::span<const float> values, int64_t rows, int64_t cols,
+                                         std::span<const float> hessian_diagonal, double k,
+                                         double strength, int max_code) {
   PG_CHECK(std::ssize(hessian_diagonal) == cols, "the diagonal must be [cols]");
-  PG_CHECK(strength >= 0 && strength <= 1, "strength lies in [0, 1]: steps stay positive");
-  std::vector<float> steps = sdclip_steps(values, rows, cols, k, max_code);
+  PG_CHECK(strength >= 0 && strength <= 1, "strength lies in [0, 1]: scales stay positive");
+  std::vector<float> scales = sdclip_scales(values, rows, cols, k, max_code);
   const std::vector<double> sums = map_rows(values, rows, cols, [&](std::span<const float> row) {
     double sum = 0;
     for (size_t c = 0; c < row.size(); ++c) {
@@ -68,25 +68,25 @@ std::vector<float> sdclip_hessian_steps(std::span<const float> values, int64_t r
   });
   double mean = 0;
   for (const double sum : sums) mean += sum / static_cast<double>(rows);
-  if (mean == 0) return steps;  // nothing tells the rows apart
-  for (size_t r = 0; r < steps.size(); ++r) {
+  if (mean == 0) return scales;  // nothing tells the rows apart
+  for (size_t r = 0; r < scales.size(); ++r) {
     const double factor = 1 + strength * (sums[r] / mean - 1);
-    steps[r] = floor_step(static_cast<double>(steps[r]) * factor);
+    scales[r] = floor_scale(static_cast<double>(scales[r]) * factor);
   }
-  return steps;
+  return scales;
 }
 
-std::vector<float> ternary_steps(std::span<const float> values, int64_t rows, int64_t cols) {
+std::vector<float> ternary_scales(std::span<const float> values, int64_t rows, int64_t cols) {
   const auto mean_magnitude = [](std::span<const float> row) {
     double sum = 0;
     for (const float w : row) sum += static_cast<double>(std::fabs(w));
     return sum / static_cast<double>(row.size());
   };
-  std::vector<float> steps;
+  std::vector<float> scales;
   for (const double mean : map_rows(values, rows, cols, mean_magnitude)) {
-    steps.push_back(floor_step(mean));
+    scales.push_back(floor_scale(mean));
   }
-  return steps;
+  return scales;
 }
 
 }  // namespace pg

@@ -57,7 +57,7 @@ class StreamWriter {
     encoder_->halves(v, kind, role_);
     charge(kind == HalfKind::kValues           ? spent_->values
            : &v == &tensor_->low_rank.b_scales ? spent_->low_rank
-                                               : spent_->steps);
+                                               : spent_->scales);
   }
   void half(uint16_t value) {
     encoder_->halves({&value, 1}, HalfKind::kValues, role_);
@@ -68,12 +68,12 @@ class StreamWriter {
     for (const uint16_t part : {static_cast<uint16_t>(bits >> 16), static_cast<uint16_t>(bits)}) {
       encoder_->halves({&part, 1}, HalfKind::kValues, role_);
     }
-    charge(spent_->steps);
+    charge(spent_->scales);
   }
   void small_codes(const std::vector<int8_t>& v, size_t count, int limit) {
     PG_CHECK(v.size() == count, "a tensor lacks small codes");
     encoder_->small_codes(v, limit, role_);
-    charge(limit == kMaxOffset ? spent_->steps : spent_->low_rank);
+    charge(limit == kMaxOffset ? spent_->scales : spent_->low_rank);
   }
   void codes(const CodeShape& shape, const std::vector<int8_t>& v) {
     PG_CHECK(static_cast<int64_t>(v.size()) == shape.rows * shape.cols, "a tensor lacks codes");

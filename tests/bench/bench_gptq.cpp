@@ -73,13 +73,13 @@ Totals run_stack(bool print) {
   for (const Layer& layer : kLayers) {
     const std::vector<float> hessian = make_hessian(layer.cols);
     const std::vector<float> values = random_values(layer.rows * layer.cols, 2, 0.05);
-    const std::vector<float> steps(static_cast<size_t>(layer.rows), 0.02f);
+    const std::vector<float> scales(static_cast<size_t>(layer.rows), 0.02f);
     Totals own;
     for (int64_t i = 0; i < layer.count; ++i) {
       const double begin_s = now_s();
       if (layer.new_input) factor = factor_hessian(hessian, layer.cols, 0.01);
       const double factored_s = now_s();
-      quantize_gptq(values, layer.rows, layer.cols, factor, {.max_code = 31, .row_steps = steps});
+      quantize_gptq(values, layer.rows, layer.cols, factor, {.max_code = 31, .row_scales = scales});
       own.factor_s += factored_s - begin_s;
       own.round_s += now_s() - factored_s;
     }

@@ -117,8 +117,12 @@ class AuditOfNetwork : public testing::Test {
 TEST_F(AuditOfNetwork, PassesEveryProbe) {
   const std::vector<uint16_t> ids = make_random_ids(30, 5);
   const std::vector<int32_t> text(ids.begin(), ids.end());
-  const auto results =
-      audit_scorer(make_subject(30), text, {.cuts = 3, .substitutions = 3, .substitutes = 1});
+  AuditOptions options = {.cuts = 3, .substitutions = 3, .substitutes = 1};
+  std::vector<std::string> shown;
+  options.progress = [&](const std::string& work) { shown.push_back(work); };
+  const auto results = audit_scorer(make_subject(30), text, options);
+  EXPECT_EQ(shown.front(), "audit: first run, 1 of 29 targets");
+  EXPECT_EQ(shown.back().substr(0, 22), "audit: probe 13 of 13,");
   for (const ProbeResult& result : results) {
     const bool may_be_absent = result.id == "V4" || result.id == "V6";
     EXPECT_TRUE(may_be_absent || result.verdict == Verdict::kPass)

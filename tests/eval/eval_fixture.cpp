@@ -54,7 +54,7 @@ std::vector<HostTensor> make_random_weights(const ModelConfig& config, uint64_t 
 UnpackedModel make_artifact_model(const ModelConfig& config, const std::vector<HostTensor>& weights,
                                   const Sha256& tokenizer_sha256) {
   QuantConfig quant;
-  quant.steps = StepRule::kRowMax;
+  quant.scales = ScaleRule::kRowMax;
   quant.rounding = Rounding::kNearest;
   quant.fill_cap = false;
   const QuantInput input{.config = &config,

@@ -25,13 +25,13 @@ const ByteTable kBytes = {.bytes = {0, 0, 0, 0, 4, 5, 6, 7},
                           .leading_space = {0, 0, 0, 0, 0, 0, 1, 0},
                           .boundary = {1, 1, 1, 1, 0, 0, 0, 0}};
 
-// Counts of the tokens so far plus one, in chunks of three targets; writes down every call.
+// Counts of the tokens so far plus one, in chunks of three targets unless told; writes down every call.
 class CountingScorer final : public Scorer {
  public:
   std::vector<Chunk> plan_order(int64_t tokens) const override {
     std::vector<Chunk> chunks;
-    for (int64_t first = 1; first < tokens; first += 3) {
-      chunks.push_back({.first = first, .count = std::min<int64_t>(3, tokens - first)});
+    for (int64_t first = 1; first < tokens; first += chunk_targets) {
+      chunks.push_back({.first = first, .count = std::min(chunk_targets, tokens - first)});
     }
     return chunks;
   }
@@ -55,7 +55,7 @@ class CountingScorer final : public Scorer {
   void close_chunk(const ScoredChunk& scored) override {
     calls += " close" + std::to_string(scored.chunk().first);
     EXPECT_EQ(static_cast<int64_t>(scored.tokens().size()), scored.chunk().end());
-    EXPECT_EQ(scored.tokens().data(), kStream.data());
+    EXPECT_EQ(scored.tokens().data(), stream.data());
   }
   uint64_t state_hash() const override { return 0; }
 
@@ -63,6 +63,8 @@ class CountingScorer final : public Scorer {
   std::vector<double> counts = std::vector<double>(kVocab, 1.0);
   std::vector<float> logits = std::vector<float>(kVocab);
   float bias = 0;
+  int64_t chunk_targets = 3;
+  std::span<const int32_t> stream = kStream;
 };
 
 double expected_bits() {
@@ -124,6 +126,20 @@ TEST(Ledger, HooksSeeEveryTargetAndChunk) {
   };
   Ledger(kStream, kBytes).score(scorer, hooks);
   EXPECT_EQ(seen, " d1 s1 d2 s2 d3 s3 b1 d4 s4 d5 s5 d6 s6 b4 d7 s7 b7");
+}
+
+// Also within a chunk, however long: a line every few seconds needs it.
+TEST(Ledger, ProgressComesWithinAChunkAndAtItsEnd) {
+  const std::vector<int32_t> stream(2 * kProgressTargets + 8, 2);
+  CountingScorer scorer;
+  scorer.chunk_targets = 2 * kProgressTargets + 2;
+  scorer.stream = stream;
+  std::vector<int64_t> seen;
+  LedgerHooks hooks;
+  hooks.on_progress = [&](const LedgerTotals& totals) { seen.push_back(totals.tokens); };
+  Ledger(stream, kBytes).score(scorer, hooks);
+  EXPECT_EQ(seen, (std::vector<int64_t>{kProgressTargets, 2 * kProgressTargets,
+                                        2 * kProgressTargets + 2, 2 * kProgressTargets + 7}));
 }
 
 TEST(Ledger, RefusesWhatIsNoProbability) {

@@ -118,7 +118,25 @@ TEST_F(ScoreOfArtifact, ProgressEndsAtTheScore) {
   EXPECT_EQ(seen.back().tokens_done, got.tokens());
   EXPECT_EQ(seen.back().tokens_total, got.tokens());
   EXPECT_EQ(seen.back().bits_per_byte, got.bits_per_byte());
+  EXPECT_EQ(seen.back().elapsed_s, 2.0);
+  EXPECT_EQ(seen.front().elapsed_s, 0.0);
+  EXPECT_EQ(seen.back().budget_s, eval_.wallclock_s);
   EXPECT_EQ(got.eval_s(), 4.0);
+}
+
+// Ctrl-C while scoring.
+TEST_F(ScoreOfArtifact, AnExceptionOfTheProgressEndsIt) {
+  struct Stop {};
+  const UnpackedModel model = make_artifact_model(config_, make_random_weights(config_, 4));
+  const auto stop = [](const EvalProgress&) { throw Stop{}; };
+  EXPECT_THROW(evaluate(model, make_test_bytes(), make_stream(ids_), eval_, *device_, clock_, stop),
+               Stop);
+}
+
+TEST(EvalProgress, ProjectsTheWholeFromThePaceSoFar) {
+  EXPECT_EQ((EvalProgress{.tokens_done = 25, .tokens_total = 100, .elapsed_s = 3}).projected_s(),
+            12);
+  EXPECT_EQ((EvalProgress{.tokens_total = 100, .elapsed_s = 3}).projected_s(), 0);
 }
 
 TEST_F(ScoreOfArtifact, KnowsWhenItTookLongerThanItsBudget) {

@@ -56,7 +56,7 @@ TEST(RecipeIdentity, TheBaselineIsFrozen) {
     text.append(b.key).append("=").append(b.value).append("\n");
   }
   EXPECT_EQ(hex(sha256(as_bytes(text))),
-            "f806a1bb568026c98b4b7835fdcd762131d35aa24473477c275dff52c46b4d97");
+            "40d0d29921d166e83e67d4c9d0e903a9a6655192c9d56600e1cdc33c111d728d");
 }
 
 TEST(RecipeIdentity, HoldsWhatDiffersFromTheBaselineAlone) {

@@ -176,11 +176,12 @@ TEST(Recipe, EveryChoiceIsReadAsTheValueOfItsName) {
        Average::kSwa);
   read("optimizer.newton_schulz", {"stock", "polar_express"}, recipe.optimizer.newton_schulz,
        NewtonSchulz::kStock, NewtonSchulz::kPolarExpress);
-  read("quant.steps",
+  read("quant.scales",
        {"sensitivity", "sdclip", "sdclip_hessian", "gptq_lite_row", "gptq_lite_matrix", "row_max",
         "ternary"},
-       recipe.quant.steps, StepRule::kSensitivity, StepRule::kSdClip, StepRule::kSdClipHessian,
-       StepRule::kGptqLiteRow, StepRule::kGptqLiteMatrix, StepRule::kRowMax, StepRule::kTernary);
+       recipe.quant.scales, ScaleRule::kSensitivity, ScaleRule::kSdClip, ScaleRule::kSdClipHessian,
+       ScaleRule::kGptqLiteRow, ScaleRule::kGptqLiteMatrix, ScaleRule::kRowMax,
+       ScaleRule::kTernary);
   read("quant.rounding", {"nearest", "gptq"}, recipe.quant.rounding, Rounding::kNearest,
        Rounding::kGptq);
   read("eval.windows", {"stream", "document"}, recipe.eval.windows, Windows::kStream,

@@ -82,9 +82,9 @@ inline RunResult make_result() {
   result.allocation = {{.name = "blocks.0.attn.q",
                         .elements = 4096,
                         .bits = 6,
-                        .step = 0.05,
+                        .scale = 0.05,
                         .bytes = 1800,
-                        .scale = 0.02,
+                        .coarseness = 0.02,
                         .loss_nats = 0.0005}};
   result.artifact_name = "final_model.int6.bin";
   result.artifact_sha256 = "ab";

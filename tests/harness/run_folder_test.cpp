@@ -30,7 +30,7 @@ class RunFolderTest : public testing::Test {
 TEST_F(RunFolderTest, WhatDoesNotAffectTrainingMayChangeOnAContinuedRun) {
   for (const char* assignment :
        {"train.log_every=3", "train.val_every=5", "train.checkpoint_every_s=1", "ttt.kind=lora",
-        "ttt.lora_rank=2", "mix.kind=logit", "mix.learn_rate=0.1", "quant.steps=sdclip",
+        "ttt.lora_rank=2", "mix.kind=logit", "mix.learn_rate=0.1", "quant.scales=sdclip",
         "quant.cap_bytes=5", "eval.stride=7", "record.name=other", "record.blurb=new",
         "track.hardware=another", "data.val_shards=v/*.bin", "data.train_shards=moved/*.bin"}) {
     EXPECT_TRUE(reopen(assignment).is_resumed) << assignment;

@@ -56,7 +56,11 @@ TEST(Calibration, EveryMatrixIsCoveredInParameterOrder) {
   const ModelConfig config = make_small_config();
   const auto device = make_device("cpu:f32");
   const std::vector<CalibrationBatch> batches = {make_batch(config, 24, 3)};
-  const Calibration calibration = calibrate(config, make_weights(config), batches, 2, 12, *device);
+  std::vector<std::string> shown;
+  const Calibration calibration =
+      calibrate(config, make_weights(config), batches, 2, 12, *device,
+                [&](const std::string& work) { shown.push_back(work); });
+  EXPECT_EQ(shown, std::vector<std::string>{"calibrate: 1 of 1 batches"});
   EXPECT_EQ(calibration.tokens, 24);
   size_t at = 0;
   for (const ParamSpec& spec : list_params(config)) {

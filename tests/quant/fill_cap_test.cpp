@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 
@@ -29,9 +30,10 @@ TEST(FillCap, LandsUnderTheTargetOnANoisyCurve) {
     const CounterRng rng(trial, kStreamTest);
     const double elements = std::exp(std::log(1e4) + 8 * rng.uniform(0));
     const double start = elements * (0.3 + rng.uniform(1));
-    const auto bytes_at = [&](double scale) {
-      const double bits = std::fmax(0.02, 4 - std::log2(scale));
-      const auto noise = static_cast<double>(rng.below(static_cast<uint64_t>(1e6 * scale), 30));
+    const auto bytes_at = [&](double coarseness) {
+      const double bits = std::fmax(0.02, 4 - std::log2(coarseness));
+      const auto noise =
+          static_cast<double>(rng.below(static_cast<uint64_t>(1e6 * coarseness), 30));
       return static_cast<int64_t>(elements * bits / 8 + noise);
     };
     int64_t last = 0;
@@ -39,12 +41,12 @@ TEST(FillCap, LandsUnderTheTargetOnANoisyCurve) {
         .estimate = [&](double s) { return 0.97 * static_cast<double>(bytes_at(s)); },
         .measure = [&](double s) { return last = bytes_at(s); },
         .limit_bytes = static_cast<int64_t>(start),
-        .least_scale = 1e-6,
+        .least_coarseness = 1e-6,
         .elements = elements};
-    const double scale = fill_cap(task);
-    EXPECT_LE(bytes_at(scale), task.limit_bytes);
-    EXPECT_GE(bytes_at(scale), task.limit_bytes - kFillSlackBytes) << elements;
-    EXPECT_EQ(last, bytes_at(scale));
+    const double coarseness = fill_cap(task);
+    EXPECT_LE(bytes_at(coarseness), task.limit_bytes);
+    EXPECT_GE(bytes_at(coarseness), task.limit_bytes - kFillSlackBytes) << elements;
+    EXPECT_EQ(last, bytes_at(coarseness));
   }
 }
 
@@ -53,16 +55,16 @@ TEST(FillCap, LandsUnderTheTargetBesideJumps) {
   constexpr double kElements = 1.8e6;
   for (uint64_t trial = 0; trial < 100; ++trial) {
     const CounterRng rng(trial, kStreamTest + 2);
-    const auto bytes_at = [&](double scale) {
-      const double bits = std::fmax(0.02, 4 - std::log2(scale));
-      const auto jump = static_cast<double>(rng.below(std::bit_cast<uint64_t>(scale), 800));
+    const auto bytes_at = [&](double coarseness) {
+      const double bits = std::fmax(0.02, 4 - std::log2(coarseness));
+      const auto jump = static_cast<double>(rng.below(std::bit_cast<uint64_t>(coarseness), 800));
       return static_cast<int64_t>(kElements * bits / 8 + jump);
     };
     const FillTask task{
         .estimate = [&](double s) { return 0.97 * static_cast<double>(bytes_at(s)); },
         .measure = bytes_at,
         .limit_bytes = 930000,
-        .least_scale = 1e-6,
+        .least_coarseness = 1e-6,
         .elements = kElements};
     const int64_t bytes = bytes_at(fill_cap(task));
     EXPECT_LE(bytes, task.limit_bytes);
@@ -74,12 +76,12 @@ TEST(FillCap, SaysSoWhenNothingFits) {
   const FillTask task{.estimate = [](double) { return 5000.0; },
                       .measure = [](double) { return int64_t{5000}; },
                       .limit_bytes = 4000,
-                      .least_scale = 1e-6,
+                      .least_coarseness = 1e-6,
                       .elements = 1e4};
   EXPECT_THROW(fill_cap(task), Error);
 }
 
-TEST(FillCap, StopsAtTheFinestStepsWhenAllFits) {
+TEST(FillCap, StopsAtTheFinestScalesWhenAllFits) {
   const QuantResult result = quantize_calibrated(tiny_config(), random_weights(tiny_config(), 1),
                                                  tiny_filled_quant(1 << 20));
   for (const QuantTensor& tensor : result.model.tensors) {
@@ -89,6 +91,30 @@ TEST(FillCap, StopsAtTheFinestStepsWhenAllFits) {
   EXPECT_LT(total_loss(result),
             1e-3 * total_loss(quantize_calibrated(tiny_config(), random_weights(tiny_config(), 1),
                                                   tiny_filled_quant(2700))));
+}
+
+// Minutes at 27M: whoever waits is told of every tensor, and may end it.
+TEST(FillCap, TellsWhatItIsDoing) {
+  const ModelConfig config = tiny_config();
+  const std::vector<HostTensor> weights = random_weights(config, 1);
+  const Calibration calibration = random_calibration(config, 2);
+  std::vector<std::string> shown;
+  QuantInput input{.config = &config,
+                   .weights = &weights,
+                   .tokenizer_sha256 = {},
+                   .scoring = {},
+                   .calibration = &calibration};
+  input.progress = [&](const std::string& work) { shown.push_back(work); };
+  quantize(input, tiny_filled_quant(2700), 0);
+  const auto has = [&](std::string_view text) {
+    return std::any_of(shown.begin(), shown.end(),
+                       [&](const std::string& work) { return work.starts_with(text); });
+  };
+  EXPECT_TRUE(has("quantise: factors, ") && has("quantise: try 1, ") && has("quantise: try 2, "));
+  EXPECT_TRUE(has("quantise: bytes against loss, "));
+  struct Stop {};
+  input.progress = [](const std::string&) { throw Stop{}; };
+  EXPECT_THROW(quantize(input, tiny_filled_quant(2700), 0), Stop);
 }
 
 ModelConfig random_model(const CounterRng& rng) {
@@ -128,14 +154,14 @@ TEST(Allocation, EqualisesWhatAByteIsWorth) {
   const std::vector<HostTensor> weights = random_weights(tiny_config(), 4);
   const QuantResult result = quantize_calibrated(tiny_config(), weights, tiny_filled_quant(2900));
   // Each matrix a bit coarser or finer: no move of bytes between matrices lowers the sum by much,
-  // so the filled model beats one whose steps follow the rows alone.
+  // so the filled model beats one whose scales follow the rows alone.
   QuantConfig by_rows = tiny_filled_quant(2900);
-  by_rows.steps = StepRule::kSdClip;
+  by_rows.scales = ScaleRule::kSdClip;
   const double uniform = total_loss(quantize_calibrated(tiny_config(), weights, by_rows));
   EXPECT_LT(total_loss(result), 0.75 * uniform);
 }
 
-TEST(Allocation, ImportantRowsAndColumnsGetFinerSteps) {
+TEST(Allocation, ImportantRowsAndColumnsGetFinerScales) {
   const ModelConfig config = tiny_config();
   const QuantResult result =
       quantize_calibrated(config, random_weights(config, 4), tiny_filled_quant(2900));
@@ -184,15 +210,15 @@ TEST(Allocation, EachSettingChangesTheModel) {
   EXPECT_NE(pack([](QuantConfig& q) { q.lqer_rank = 2; }), base);
   const auto rows = [&](auto change) {
     return pack([&](QuantConfig& q) {
-      q.steps = StepRule::kSdClipHessian;
+      q.scales = ScaleRule::kSdClipHessian;
       q.fill_cap = false;
       change(q);
     });
   };
   const Bytes sdclip = rows([](QuantConfig&) {});
-  EXPECT_NE(rows([](QuantConfig& q) { q.steps = StepRule::kSdClip; }), sdclip);
-  EXPECT_NE(rows([](QuantConfig& q) { q.steps = StepRule::kRowMax; }), sdclip);
-  EXPECT_NE(rows([](QuantConfig& q) { q.steps = StepRule::kTernary; }), sdclip);
+  EXPECT_NE(rows([](QuantConfig& q) { q.scales = ScaleRule::kSdClip; }), sdclip);
+  EXPECT_NE(rows([](QuantConfig& q) { q.scales = ScaleRule::kRowMax; }), sdclip);
+  EXPECT_NE(rows([](QuantConfig& q) { q.scales = ScaleRule::kTernary; }), sdclip);
   EXPECT_NE(rows([](QuantConfig& q) { q.hessian_lambda = 0.5; }), sdclip);
   EXPECT_NE(rows([](QuantConfig& q) { q.matrix_clip_sigmas = 6; }), sdclip);
   EXPECT_NE(rows([](QuantConfig& q) { q.mlp_clip_sigmas = 6; }), sdclip);
@@ -203,9 +229,9 @@ TEST(Allocation, EachSettingChangesTheModel) {
 TEST(Allocation, WithoutCalibrationTheErrorNamesTheWayOut) {
   try {
     quantize_plain(tiny_config(), random_weights(tiny_config(), 1), tiny_filled_quant(3000));
-    FAIL() << "steps without sensitivity";
+    FAIL() << "scales without sensitivity";
   } catch (const Error& e) {
-    EXPECT_NE(std::string(e.what()).find("quant.steps"), std::string::npos) << e.what();
+    EXPECT_NE(std::string(e.what()).find("quant.scales"), std::string::npos) << e.what();
   }
 }
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <span>
 
 #include "quant/format/half.h"
 #include "quant/format/storage_bits.h"
@@ -37,15 +38,6 @@ double mean_squared_error(std::span<const float> values, const QuantizedRows& q)
   return sum / static_cast<double>(values.size());
 }
 
-TEST(GptqLite, QuantileInterpolatesLinearly) {
-  const std::vector<float> row = {-4, 1, 3, -2, 0};  // magnitudes 0 1 2 3 4
-  EXPECT_FLOAT_EQ(abs_quantile(row, 1.0), 4.0f);
-  EXPECT_FLOAT_EQ(abs_quantile(row, 0.5), 2.0f);
-  EXPECT_FLOAT_EQ(abs_quantile(row, 0.6), 2.4f);      // position 2.4
-  EXPECT_FLOAT_EQ(abs_quantile(row, 0.999), 3.996f);  // position 3.996
-  EXPECT_FLOAT_EQ(abs_quantile(std::vector<float>{-7}, 0.999), 7.0f);
-}
-
 // R = 3, scale 1 (fp16-exact): halves go to the even code.
 TEST(GptqLite, RoundsHalvesToEven) {
   const std::vector<float> row = {3, 0.5f, 1.5f, 2.5f, -0.5f, -1.5f, -2.5f, -3};
@@ -72,7 +64,18 @@ TEST(GptqLite, UsesTheScaleAsRoundedToHalf) {
   EXPECT_EQ(q.codes, (std::vector<int8_t>{31, 16, 31, -31}));  // 0.5 / scale = 15.50 -> above half
 }
 
-// What the published code gives a matrix: of each candidate percentile the step
+// torch.quantile of |row|: linear between order statistics at p (n - 1).
+double published_quantile(std::span<const float> row, double p) {
+  std::vector<double> sorted;
+  for (const float value : row) sorted.push_back(std::fabs(value));
+  std::sort(sorted.begin(), sorted.end());
+  const double place = p * static_cast<double>(sorted.size() - 1);
+  const auto below = static_cast<size_t>(std::floor(place));
+  const double share = place - std::floor(place);
+  return (1 - share) * sorted[below] + share * sorted[std::min(below + 1, sorted.size() - 1)];
+}
+
+// What the published code gives a matrix: of each candidate percentile the scale
 // max(quantile(|row|) / R, 1 / R) in fp16, codes by round-half-even, and the first candidate with
 // the least squared error over the matrix. 8 bits know one percentile only.
 QuantizedRows quantize_as_published(const std::vector<float>& values, size_t rows, size_t cols,
@@ -86,21 +89,14 @@ QuantizedRows quantize_as_published(const std::vector<float>& values, size_t row
     QuantizedRows tried;
     double error = 0;
     for (size_t r = 0; r < rows; ++r) {
-      std::vector<double> sorted;
-      for (size_t c = 0; c < cols; ++c) sorted.push_back(std::fabs(values[r * cols + c]));
-      std::sort(sorted.begin(), sorted.end());
-      const double place = p * static_cast<double>(cols - 1);
-      const auto below = static_cast<size_t>(std::floor(place));
-      const size_t above = std::min(below + 1, cols - 1);
-      const double share = place - std::floor(place);
-      const double clip = (1 - share) * sorted[below] + share * sorted[above];
+      const double clip = published_quantile(std::span(values).subspan(r * cols, cols), p);
       const uint16_t half = half_from_float(static_cast<float>(std::max(clip / limit, 1 / limit)));
       tried.scales.push_back(half);
       for (size_t c = 0; c < cols; ++c) {
-        const float w = values[r * cols + c], step = float_from_half(half);
-        const double code = std::clamp<double>(std::nearbyint(w / step), -limit, limit);
+        const float w = values[r * cols + c], scale = float_from_half(half);
+        const double code = std::clamp<double>(std::nearbyint(w / scale), -limit, limit);
         tried.codes.push_back(static_cast<int8_t>(code));
-        error += std::pow(static_cast<double>(w) - code * static_cast<double>(step), 2);
+        error += std::pow(static_cast<double>(w) - code * static_cast<double>(scale), 2);
       }
     }
     if (error < least) {
@@ -144,9 +140,9 @@ TEST(GptqLite, ZeroAndVanishingRowsGetZeroCodes) {
   EXPECT_EQ(q.scales, std::vector<uint16_t>(2, 0));
 }
 
-// Within the clip the error is at most half a step; the row maximum may be clipped, codes never
+// Within the clip the error is at most half a scale; the row maximum may be clipped, codes never
 // leave [-R, R].
-TEST(GptqLite, ErrorIsAtMostHalfAStepWithinTheClip) {
+TEST(GptqLite, ErrorIsAtMostHalfAScaleWithinTheClip) {
   for (const int bits : {2, 3, 4, 5, 6, 7, 8}) {
     const int64_t rows = 24, cols = 300;
     const std::vector<float> values = random_matrix(rows, cols, 7, 0.002);
@@ -188,7 +184,7 @@ TEST(GptqLite, PerMatrixTakesOnePercentileForAllRows) {
     bool agrees = true;
     for (int64_t r = 0; r < rows; ++r) {
       const std::span row(values.data() + r * cols, static_cast<size_t>(cols));
-      const double scale = static_cast<double>(abs_quantile(row, p)) / 7;
+      const double scale = published_quantile(row, p) / 7;
       agrees =
           agrees && q.scales[static_cast<size_t>(r)] == half_from_float(static_cast<float>(scale));
     }

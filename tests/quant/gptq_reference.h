@@ -89,13 +89,13 @@ inline Doubles invert(Doubles a,
 
 struct Published {
   std::vector<int8_t> codes;
-  Doubles tie_distances;  // [rows, cols] steps from the place where the code would change
+  Doubles tie_distances;  // [rows, cols] scales from the place where the code would change
 };
 
 // Steps 2 to 6 of formulas.md 4.2 E as they stand: damped H, act-order, upper factor of H^-1.
 inline Published quantize_published(const std::vector<float>& values, size_t rows, size_t n,
                                     const std::vector<float>& hessian,
-                                    const std::vector<float>& steps, int max_code) {
+                                    const std::vector<float>& scales, int max_code) {
   std::vector<size_t> order(n);
   for (size_t i = 0; i < n; ++i) order[i] = i;
   std::stable_sort(order.begin(), order.end(),
@@ -112,11 +112,11 @@ inline Published quantize_published(const std::vector<float>& values, size_t row
   for (size_t r = 0; r < rows; ++r) {
     Doubles w(n);
     for (size_t k = 0; k < n; ++k) w[k] = static_cast<double>(values[r * n + order[k]]);
-    const auto step = static_cast<double>(steps[r]);
+    const auto scale = static_cast<double>(scales[r]);
     for (size_t k = 0; k < n; ++k) {
-      const double ratio = w[k] / step;
+      const double ratio = w[k] / scale;
       const double code = std::clamp<double>(std::nearbyint(ratio), -max_code, max_code);
-      const double error = (w[k] - code * step) / lower[k * n + k];
+      const double error = (w[k] - code * scale) / lower[k * n + k];
       for (size_t j = k + 1; j < n; ++j) w[j] -= error * lower[j * n + k];
       out.codes[r * n + order[k]] = static_cast<int8_t>(code);
       const double to_tie = std::fabs(std::fabs(ratio - std::floor(ratio)) - 0.5);

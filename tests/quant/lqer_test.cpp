@@ -39,16 +39,16 @@ std::vector<float> low_rank_matrix(size_t rows, size_t cols, size_t rank, double
   return out;
 }
 
-// |A B - A' B'| <= |A - A'| |B| + |A'| |B - B'|, each code within half a step, |B|_2 = 1.
+// |A B - A' B'| <= |A - A'| |B| + |A'| |B - B'|, each code within half a scale, |B|_2 = 1.
 double code_error_bound(const LowRank& fit) {
-  const auto a_step = static_cast<double>(float_from_half(fit.a_scale));
+  const auto a_scale = static_cast<double>(float_from_half(fit.a_scale));
   double b_squares = 0, a_squares = 0;
   for (size_t i = 0; i < fit.b.size(); ++i) {
     const uint16_t scale = fit.b_scales[i / static_cast<size_t>(fit.group)];
     b_squares += std::pow(0.5 * static_cast<double>(float_from_half(scale)), 2);
   }
-  for (const int8_t code : fit.a) a_squares += std::pow(code * a_step, 2);
-  const double a_error = 0.5 * a_step * std::sqrt(static_cast<double>(fit.a.size()));
+  for (const int8_t code : fit.a) a_squares += std::pow(code * a_scale, 2);
+  const double a_error = 0.5 * a_scale * std::sqrt(static_cast<double>(fit.a.size()));
   // 1 + 2^-10: the scales are rounded to fp16, so the largest value may lie past the last tie.
   return (a_error + std::sqrt(a_squares * b_squares)) * (1 + 0x1p-10);
 }

@@ -81,9 +81,9 @@ TEST(PackEstimate, ForecastOfThe27MStackMatchesItsRecord) {
 }
 
 TEST(PackEstimate, ProjectionFollowsEachMethod) {
-  for (const StepRule steps : {StepRule::kSdClip, StepRule::kRowMax, StepRule::kTernary}) {
+  for (const ScaleRule scales : {ScaleRule::kSdClip, ScaleRule::kRowMax, ScaleRule::kTernary}) {
     QuantConfig quant = published_quant();
-    quant.steps = steps;
+    quant.scales = scales;
     expect_close(small_config(), quant, 0.5);
   }
 }

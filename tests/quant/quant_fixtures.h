@@ -46,10 +46,10 @@ inline ModelConfig two_million_config() {
   return c;
 }
 
-// The published form of 2026-03: steps by a clip search, no calibration, whatever size comes out.
+// The published form of 2026-03: scales by a clip search, no calibration, whatever size comes out.
 inline QuantConfig published_quant() {
   QuantConfig quant;
-  quant.steps = StepRule::kGptqLiteRow;
+  quant.scales = ScaleRule::kGptqLiteRow;
   quant.rounding = Rounding::kNearest;
   quant.fill_cap = false;
   return quant;
@@ -62,7 +62,7 @@ inline QuantConfig tiny_quant() {
   return quant;
 }
 
-// Steps by sensitivity with error feedback, to the given cap.
+// Scales by sensitivity with error feedback, to the given cap.
 inline QuantConfig tiny_filled_quant(int64_t cap_bytes) {
   QuantConfig quant;
   quant.keep_fp16_elements = 130;
@@ -71,7 +71,7 @@ inline QuantConfig tiny_filled_quant(int64_t cap_bytes) {
 }
 
 // Gaussian weights of width sigma; `tail` > 0 makes them heavy-tailed, as trained ones are, by
-// dividing by a random root. Below 0.25 the published clip search finds its smallest step only.
+// dividing by a random root. Below 0.25 the published clip search finds its smallest scale only.
 inline std::vector<HostTensor> random_weights(const ModelConfig& config, uint64_t seed,
                                               double tail = 0, double sigma = 0.04) {
   std::vector<HostTensor> weights;

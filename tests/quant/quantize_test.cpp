@@ -101,21 +101,21 @@ TEST(Quantize, DequantisedValuesAreCodeTimesScaleExactly) {
   EXPECT_GT(with_codes, 5);
 }
 
-// Filling a cap with the published clip search: a coarser grid widens every step, a finer one
+// Filling a cap with the published clip search: a coarser grid widens every scale, a finer one
 // lowers the floor and leaves rows above it as the search clips them.
-TEST(Quantize, ClipSearchScalesEveryStepUpAndOnlyItsFloorDown) {
+TEST(Quantize, ClipSearchScalesEveryScaleUpAndOnlyItsFloorDown) {
   for (const double sigma : {0.04, 1.0}) {  // below the floor of 1 / R, and above
     const std::vector<HostTensor> weights = random_weights(tiny_config(), 3, 0, sigma);
     const QuantConfig quant = tiny_quant();
     const HostTensor& w = weights[static_cast<size_t>(find_tensor(weights, "tok_emb"))];
     const MatrixQuantizer quantizer(w, quant, nullptr, nullptr);
-    const auto first_step = [&](double scale) {
-      return static_cast<double>(float_from_half(quantizer.quantize(scale).tensor.halves[0]));
+    const auto first_scale = [&](double coarseness) {
+      return static_cast<double>(float_from_half(quantizer.quantize(coarseness).tensor.halves[0]));
     };
-    const double published = first_step(1), half_ulp = 0x1p-11;
+    const double published = first_scale(1), half_ulp = 0x1p-11;
     EXPECT_EQ(sigma < 0.25, published == float_from_half(half_from_float(1.0f / 127)));
-    EXPECT_NEAR(first_step(2) / published, 2, 2 * half_ulp);
-    EXPECT_NEAR(first_step(0.5) / published, sigma < 0.25 ? 0.5 : 1, 2 * half_ulp);
+    EXPECT_NEAR(first_scale(2) / published, 2, 2 * half_ulp);
+    EXPECT_NEAR(first_scale(0.5) / published, sigma < 0.25 ? 0.5 : 1, 2 * half_ulp);
   }
 }
 

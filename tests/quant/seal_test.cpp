@@ -97,7 +97,7 @@ TEST(Seal, BytesOfTheStreamAreChargedToWhatTheyHold) {
       const bool is_half = t.bits == 16;
       EXPECT_EQ(spent[i].values > 0, is_half) << t.name;
       EXPECT_EQ(spent[i].codes > 0, !is_half) << t.name;
-      EXPECT_EQ(spent[i].steps > 0, !is_half) << t.name;
+      EXPECT_EQ(spent[i].scales > 0, !is_half) << t.name;
       EXPECT_EQ(spent[i].low_rank > 0, t.low_rank.rank > 0) << t.name;
       sum += spent[i].total();
     }
@@ -133,7 +133,7 @@ TEST(Seal, EachSettingChangesTheModel) {
   EXPECT_LT(packed([](QuantConfig& q) { q.mlp_bits = 4; }).size(), base.size());
   EXPECT_LT(packed([](QuantConfig& q) { q.embed_bits = 5; }).size(), base.size());
   EXPECT_GT(packed([](QuantConfig& q) { q.keep_fp16_elements = 100000; }).size(), base.size());
-  EXPECT_NE(packed([](QuantConfig& q) { q.steps = StepRule::kGptqLiteMatrix; }), base);
+  EXPECT_NE(packed([](QuantConfig& q) { q.scales = ScaleRule::kGptqLiteMatrix; }), base);
 }
 
 }  // namespace

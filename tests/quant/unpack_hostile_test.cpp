@@ -113,9 +113,9 @@ TEST(UnpackHostile, CodesOutOfRangeAreRejected) {
     bad.tensors[t].codes[5] = 127;
     EXPECT_FALSE(unpack(join(header, encode_weights(bad)))) << good.tensors[t].name;
   }
-  QuantModel zero_step = good;
-  for (QuantTensor& tensor : zero_step.tensors) tensor.step = 0;
-  EXPECT_FALSE(unpack(join(header, encode_weights(zero_step))));
+  QuantModel zero_scale = good;
+  for (QuantTensor& tensor : zero_scale.tensors) tensor.scale = 0;
+  EXPECT_FALSE(unpack(join(header, encode_weights(zero_scale))));
 }
 
 TEST(UnpackHostile, BadNumbersAreRejected) {
@@ -149,10 +149,10 @@ TEST(UnpackHostile, BadNumbersAreRejected) {
     if (!t.low_rank.b.empty()) t.low_rank.b[0] = 8;  // -8..7
   }));
   const QuantModel factored = make_model();
-  for (const float step : {-1.0f, -0.0f, INFINITY, NAN}) {
+  for (const float scale : {-1.0f, -0.0f, INFINITY, NAN}) {
     QuantModel bad = factored;
-    bad.tensors[0].step = step;
-    EXPECT_FALSE(unpack(join(encode_header(factored), encode_weights(bad)))) << step;
+    bad.tensors[0].scale = scale;
+    EXPECT_FALSE(unpack(join(encode_header(factored), encode_weights(bad)))) << scale;
   }
 }
 

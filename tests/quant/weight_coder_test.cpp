@@ -236,21 +236,21 @@ TEST(WeightCoder, PriceIsTheSize) {
 
 struct Vectors {
   std::vector<uint16_t> scales, values;
-  std::vector<int8_t> steps;
+  std::vector<int8_t> offsets;
 };
 
 Bytes encode(const Vectors& v) {
   WeightEncoder encoder;
   encoder.halves(v.scales, HalfKind::kScales, 1);
   encoder.halves(v.values, HalfKind::kValues, 1);
-  encoder.small_codes(v.steps, 9, 2);
+  encoder.small_codes(v.offsets, 9, 2);
   return encoder.finish();
 }
 
 bool decode(std::span<const uint8_t> stream, Vectors& v) {
   WeightDecoder decoder(stream);
   return decoder.halves(v.scales, HalfKind::kScales, 1) &&
-         decoder.halves(v.values, HalfKind::kValues, 1) && decoder.small_codes(v.steps, 9, 2) &&
+         decoder.halves(v.values, HalfKind::kValues, 1) && decoder.small_codes(v.offsets, 9, 2) &&
          decoder.finish();
 }
 
@@ -260,7 +260,7 @@ Vectors random_vectors(size_t n) {
   for (uint64_t i = 0; i < n; ++i) {
     v.scales.push_back(static_cast<uint16_t>(rng.below(3 * i, 65536)));
     v.values.push_back(static_cast<uint16_t>(rng.below(3 * i + 1, 65536)));
-    v.steps.push_back(static_cast<int8_t>(static_cast<int>(rng.below(3 * i + 2, 19)) - 9));
+    v.offsets.push_back(static_cast<int8_t>(static_cast<int>(rng.below(3 * i + 2, 19)) - 9));
   }
   return v;
 }
@@ -272,7 +272,7 @@ TEST(WeightCoderVectors, RoundTripAnything) {
     ASSERT_TRUE(decode(encode(v), out));
     EXPECT_EQ(out.scales, v.scales);
     EXPECT_EQ(out.values, v.values);
-    EXPECT_EQ(out.steps, v.steps);
+    EXPECT_EQ(out.offsets, v.offsets);
   }
 }
 
@@ -281,9 +281,9 @@ TEST(WeightCoderVectors, RoundTripEveryDifferenceAndMaxCode) {
   for (uint32_t i = 0; i < 65536; ++i) scales.push_back(static_cast<uint16_t>(i * i + i / 7));
   WeightEncoder encoder;
   encoder.halves(scales, HalfKind::kScales, 0);
-  std::vector<std::vector<int8_t>> steps;
+  std::vector<std::vector<int8_t>> offsets;
   for (int max_code = 1; max_code <= 127; ++max_code) {
-    std::vector<int8_t>& s = steps.emplace_back();
+    std::vector<int8_t>& s = offsets.emplace_back();
     for (int i = 0; i < 100; ++i) {
       s.push_back(static_cast<int8_t>(i * 37 % (2 * max_code + 1) - max_code));
     }
@@ -297,7 +297,7 @@ TEST(WeightCoderVectors, RoundTripEveryDifferenceAndMaxCode) {
   for (int max_code = 1; max_code <= 127; ++max_code) {
     std::vector<int8_t> s(100);
     ASSERT_TRUE(decoder.small_codes(s, max_code, 0));
-    EXPECT_EQ(s, steps[static_cast<size_t>(max_code - 1)]);
+    EXPECT_EQ(s, offsets[static_cast<size_t>(max_code - 1)]);
   }
   EXPECT_TRUE(decoder.finish());
 }
