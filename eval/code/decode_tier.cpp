@@ -13,7 +13,7 @@ namespace pg {
 namespace {
 
 constexpr uint32_t kMagic = 0x58544750;  // "PGTX"
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;
 // Bounds what a stranger's header may make a decoder allocate.
 constexpr int64_t kMostContext = 1 << 16;
 constexpr int64_t kMostStreamTokens = int64_t{1} << 28;
@@ -39,6 +39,7 @@ void write_header(ByteWriter& writer, const CodedText& text) {
   writer.u64(text.first_table_hash);
   writer.bytes(text.tokens_sha256);
   writer.u32(static_cast<uint32_t>(text.payload.size()));
+  writer.u32(static_cast<uint32_t>(text.correction.size()));
 }
 
 Sha256 read_sha256(ByteReader& reader) {
@@ -83,7 +84,8 @@ EvalConfig make_coding_config(const CodingKey& key) {
 }
 
 EncodedText encode_text(Scorer& scorer, std::span<const int32_t> stream, const ByteTable& bytes,
-                        const CodingKey& key, const CodingProgressFn& progress) {
+                        const CodingKey& key, const CodingProgressFn& progress,
+                        std::span<const uint8_t> correction) {
   const std::string problem = find_out_of_range(key, static_cast<int64_t>(stream.size()));
   if (!problem.empty()) throw Error("text cannot be coded: " + problem);
   EncodedText result;
@@ -92,7 +94,8 @@ EncodedText encode_text(Scorer& scorer, std::span<const int32_t> stream, const B
                     .first_token = stream.empty() ? 0 : stream[0],
                     .tokens_sha256 = hash_tokens(stream),
                     .first_table_hash = 0,
-                    .payload = {}};
+                    .payload = {},
+                    .correction = correction};
   FrequencyTable table;
   ArithmeticEncoder encoder;
   LedgerHooks hooks;
@@ -110,6 +113,7 @@ EncodedText encode_text(Scorer& scorer, std::span<const int32_t> stream, const B
   ByteWriter writer;
   write_header(writer, text);
   writer.bytes(payload);
+  writer.bytes(correction);
   result.file = writer.take();
   result.payload_bytes = static_cast<int64_t>(payload.size());
   return result;
@@ -137,6 +141,7 @@ Result<CodedText> parse_coded_text(std::span<const uint8_t> file) {
   text.first_table_hash = reader.u64();
   text.tokens_sha256 = read_sha256(reader);
   const uint32_t payload_bytes = reader.u32();
+  const uint32_t correction_bytes = reader.u32();
   if (!reader.ok()) return damaged("its header is cut short");
   // Clamped, a number of tokens stays out of range.
   text.tokens = static_cast<int64_t>(std::min<uint64_t>(tokens, INT64_MAX));
@@ -144,12 +149,14 @@ Result<CodedText> parse_coded_text(std::span<const uint8_t> file) {
   if (!problem.empty()) return damaged(problem);
   if (windows > 1) return damaged(fmt::format("windows of kind {}", windows));
   if (first_token > 0xffff) return damaged(fmt::format("its first token is {}", first_token));
-  if (payload_bytes != reader.remaining()) {
-    return damaged(fmt::format("{} bytes of {} are there", reader.remaining(), payload_bytes));
+  const uint64_t body_bytes = uint64_t{payload_bytes} + correction_bytes;
+  if (body_bytes != reader.remaining()) {
+    return damaged(fmt::format("{} bytes of {} are there", reader.remaining(), body_bytes));
   }
   text.key.windows = windows == 1 ? Windows::kDocument : Windows::kStream;
   text.first_token = static_cast<int32_t>(first_token);
   text.payload = reader.bytes(payload_bytes);
+  text.correction = reader.bytes(correction_bytes);
   return text;
 }
 

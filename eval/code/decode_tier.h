@@ -36,6 +36,7 @@ struct CodedText {
   Sha256 tokens_sha256 = {};      // of the ids as little-endian u32
   uint64_t first_table_hash = 0;  // of the first target's frequencies
   std::span<const uint8_t> payload;
+  std::span<const uint8_t> correction;  // text_correction.h; empty: the tokens give the text back
 };
 
 struct EncodedText {
@@ -47,9 +48,10 @@ struct EncodedText {
 using CodingProgressFn = std::function<void(int64_t tokens_done, int64_t tokens_total)>;
 
 EncodedText encode_text(Scorer& scorer, std::span<const int32_t> stream, const ByteTable& bytes,
-                        const CodingKey& key, const CodingProgressFn& progress = {});
+                        const CodingKey& key, const CodingProgressFn& progress = {},
+                        std::span<const uint8_t> correction = {});
 
-// The bytes are a stranger's. The payload points into them.
+// The bytes are a stranger's. Payload and correction point into them.
 Result<CodedText> parse_coded_text(std::span<const uint8_t> file);
 
 // Fails for a payload that does not give the tokens that the header names: damaged, or coded with

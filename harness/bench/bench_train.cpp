@@ -14,6 +14,7 @@
 #include "src/device/registry/make_device.h"
 #include "src/model/model.h"
 #include "src/plan/plan.h"
+#include "src/text/json_object.h"
 #include "src/train/optimizer.h"
 
 namespace pg {
@@ -106,12 +107,13 @@ int run_bench_train(const BenchTrainOptions& options) {
     const double tokens = static_cast<double>(shape.batch_tokens);
     const double flops_per_s = loop.step_flops() / median_s;
     if (options.json) {
-      fmt::print(
-          "{{\"shape\":\"{}\",\"params\":{},\"seq_len\":{},\"batch_tokens\":{},\"tokens_per_s\":{:."
-          "1f},"
-          "\"best_tokens_per_s\":{:.1f},\"gflops\":{:.1f},\"peak_gflops\":{:.1f}}}\n",
-          shape.name, count_params(shape.model), shape.seq_len, shape.batch_tokens,
-          tokens / median_s, tokens / best_s, flops_per_s / 1e9, peak.matmul_flops_per_s / 1e9);
+      JsonObject line;
+      line.add("shape", shape.name).add("params", count_params(shape.model));
+      line.add("seq_len", shape.seq_len).add("batch_tokens", shape.batch_tokens);
+      line.add("tokens_per_s", tokens / median_s).add("best_tokens_per_s", tokens / best_s);
+      line.add("gflops", flops_per_s / 1e9);
+      line.add("peak_gflops", peak.matmul_flops_per_s / 1e9);
+      fmt::print("{}\n", line.line());
       continue;
     }
     fmt::print("{}: {:.2f}M parameters, {} x {}, T = {}, {} tokens a step, {}\n", shape.name,

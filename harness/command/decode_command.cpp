@@ -2,8 +2,10 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <utility>
 
 #include "eval/code/decode_tier.h"
+#include "eval/code/text_correction.h"
 #include "eval/score/network_scorer.h"
 #include "harness/command/artifact_file.h"
 #include "harness/command/coding_steps.h"
@@ -51,6 +53,16 @@ void check_same(const Sha256& want, const Sha256& have, const char* what) {
       what, hex(have), hex(want)));
 }
 
+std::string restore_text(const std::filesystem::path& file, std::span<const uint8_t> correction,
+                         std::string back) {
+  if (correction.empty()) return back;
+  Result<std::string> text = apply_correction(correction, back);
+  if (!text.ok()) {
+    throw Error(fmt::format("\"{}\": {}", escape_terminal(file.string()), text.error()));
+  }
+  return std::move(text.value());
+}
+
 int decode_file(const DecodeWords& words, Clock& clock) {
   const double start_s = clock.now_s();
   const Bytes file = read_file(words.file);
@@ -72,7 +84,8 @@ int decode_file(const DecodeWords& words, Clock& clock) {
   if (!decoded.ok()) {
     throw Error(fmt::format("\"{}\": {}", escape_terminal(words.file.string()), decoded.error()));
   }
-  const std::string text = decode_documents(tokenizer, decoded.value());
+  const std::string text = restore_text(words.file, coded.value().correction,
+                                        decode_documents(tokenizer, decoded.value()));
   if (words.out.empty()) {
     std::fwrite(text.data(), 1, text.size(), stdout);
   } else {

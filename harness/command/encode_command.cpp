@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "eval/code/decode_tier.h"
+#include "eval/code/text_correction.h"
 #include "eval/score/network_scorer.h"
 #include "harness/command/coding_steps.h"
 #include "harness/command/commands.h"
@@ -16,6 +17,7 @@ namespace {
 struct EncodeWords {
   ScoringWords scoring;
   std::filesystem::path text;  // one document; empty: the shards
+  bool is_normalised = false;  // what the tokenizer makes of the text will do
   std::filesystem::path out;
 };
 
@@ -26,6 +28,10 @@ std::vector<Option> list_options(EncodeWords& w) {
         .value = &w.text,
         .help = "a text file, taken as one document",
         .excludes = "--data"},
+       {.name = "--normalised",
+        .value = &w.is_normalised,
+        .help =
+            "keep only what the tokenizer gives back of the text: line breaks may become spaces"},
        {.name = "--out", .value = &w.out, .help = "file to write", .is_required = true}});
 }
 
@@ -35,19 +41,25 @@ std::vector<int32_t> read_shards(const TokenStream& stream) {
   return tokens;
 }
 
-std::vector<int32_t> read_document(const std::filesystem::path& file, const Tokenizer& tokenizer,
-                                   ProgressLine& progress) {
-  const std::string text = read_text_file(file);
-  std::vector<int32_t> tokens = tokenizer.encode_document(text);
-  const std::string back = decode_documents(tokenizer, tokens);
-  if (back != text) {
-    progress.warn(
-        fmt::format("the tokenizer's normalisation changes the text: {} bytes will be decoded to "
-                    "{} bytes",
-                    format_thousands(static_cast<int64_t>(text.size())),
-                    format_thousands(static_cast<int64_t>(back.size()))));
+struct Document {
+  std::vector<int32_t> tokens;
+  Bytes correction;  // empty: the tokens give the text back, or are all that is wanted
+};
+
+Document read_document(const EncodeWords& words, const Tokenizer& tokenizer,
+                       ProgressLine& progress) {
+  const std::string text = read_text_file(words.text);
+  Document document = {.tokens = tokenizer.encode_document(text), .correction = {}};
+  const std::string back = decode_documents(tokenizer, document.tokens);
+  if (back == text) return document;
+  if (words.is_normalised) {
+    progress.warn(fmt::format("what will be decoded is the text as normalised: {} bytes of {}",
+                              format_thousands(static_cast<int64_t>(back.size())),
+                              format_thousands(static_cast<int64_t>(text.size()))));
+  } else {
+    document.correction = make_correction(text, back);
   }
-  return tokens;
+  return document;
 }
 
 int encode_file(const EncodeWords& words, Clock& clock) {
@@ -57,8 +69,8 @@ int encode_file(const EncodeWords& words, Clock& clock) {
       "encode: no text or tokenizer; give --tokenizer and --text or --data");
   const auto& [model, tokenizer, device, recipe, shards] = session;
   ProgressLine progress = ProgressLine::for_stream(stderr);
-  const std::vector<int32_t> tokens =
-      shards ? read_shards(*shards) : read_document(words.text, tokenizer, progress);
+  const auto [tokens, correction] =
+      shards ? Document{read_shards(*shards), {}} : read_document(words, tokenizer, progress);
   const CodingKey key = {.artifact_sha256 = model.artifact_sha256(),
                          .tokenizer_sha256 = tokenizer.sha256(),
                          .context = recipe.eval.context,
@@ -69,15 +81,16 @@ int encode_file(const EncodeWords& words, Clock& clock) {
   }
   NetworkScorer scorer(model, make_coding_config(key), *device);
   const EncodedText encoded = encode_text(scorer, tokens, tokenizer.byte_table(), key,
-                                          show_coding_progress(progress, "encode"));
+                                          show_coding_progress(progress, "encode"), correction);
   progress.finish();
   write_file_atomic(words.out, encoded.file);
   const LedgerTotals& totals = encoded.totals;
   const double payload_bits = 8.0 * static_cast<double>(encoded.payload_bytes);
   fmt::print(
-      "coded_bytes:{} payload_bytes:{} text_bytes:{} tokens:{} val_bpb:{:.8f} metered_bits:{:.1f} "
+      "coded_bytes:{} payload_bytes:{} correction_bytes:{} text_bytes:{} tokens:{} val_bpb:{:.8f} "
+      "metered_bits:{:.1f} "
       "payload_over_metered:{:+.4f}% encode_time:{:.0f}ms\n",
-      encoded.file.size(), encoded.payload_bytes, totals.bytes, totals.tokens,
+      encoded.file.size(), encoded.payload_bytes, correction.size(), totals.bytes, totals.tokens,
       totals.bits_per_byte(), totals.bits, 100 * (payload_bits / totals.bits - 1),
       (clock.now_s() - start_s) * 1e3);
   return 0;

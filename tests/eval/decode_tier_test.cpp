@@ -151,6 +151,20 @@ TEST(DecodeTier, EncodesNothingThatItWouldNotDecode) {
   }
 }
 
+// It is the caller's to apply; a file whose lengths do not add up is refused.
+TEST(DecodeTier, CarriesACorrectionBehindThePayload) {
+  const std::vector<int32_t> text = make_text(60);
+  const Bytes correction = {7, 8, 9};
+  ToyScorer scorer(kTestVocab);
+  const EncodedText encoded = encode_text(scorer, text, make_test_bytes(), kKey, {}, correction);
+  EXPECT_EQ(encoded.file.size(), encode_with_toy(text).file.size() + correction.size());
+  const Result<CodedText> coded = parse_coded_text(encoded.file);
+  ASSERT_TRUE(coded.ok()) << coded.error();
+  EXPECT_EQ(Bytes(coded.value().correction.begin(), coded.value().correction.end()), correction);
+  EXPECT_EQ(decode_with_toy(encoded.file).value(), text);
+  EXPECT_FALSE(parse_coded_text(std::span(encoded.file).first(encoded.file.size() - 1)).ok());
+}
+
 TEST(DecodeTier, AStreamOfOneTokenHasNothingToCode) {
   EXPECT_THROW(encode_with_toy(std::vector<int32_t>{kBosId}), Error);
 }
