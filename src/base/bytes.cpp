@@ -9,25 +9,10 @@
 #include <cstring>
 
 #include "src/base/error.h"
+#include "src/base/file_descriptor.h"
 
 namespace pg {
 namespace {
-
-// Closes a file descriptor on every way out.
-class FileDescriptor {
- public:
-  explicit FileDescriptor(int fd) : fd_(fd) {}
-  ~FileDescriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  FileDescriptor(const FileDescriptor&) = delete;
-  FileDescriptor& operator=(const FileDescriptor&) = delete;
-  int value() const { return fd_; }
-  int release() { return std::exchange(fd_, -1); }
-
- private:
-  int fd_;
-};
 
 std::string reason() { return std::strerror(errno); }
 
@@ -40,11 +25,11 @@ std::string advice_for_write() {
 
 Bytes read_file(const std::filesystem::path& path, uint64_t max_bytes) {
   const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (file.value() < 0) {
+  if (!file.valid()) {
     throw Error("cannot open \"" + path.string() + "\": " + reason() + "; check the path");
   }
   struct stat info = {};
-  if (::fstat(file.value(), &info) != 0 || !S_ISREG(info.st_mode)) {
+  if (::fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode)) {
     throw Error("not a regular file: \"" + path.string() +
                 "\"; give a file, not a folder or device");
   }
@@ -56,7 +41,7 @@ Bytes read_file(const std::filesystem::path& path, uint64_t max_bytes) {
   Bytes bytes(size);
   uint64_t done = 0;
   while (done < size) {
-    const ssize_t n = ::read(file.value(), bytes.data() + done, size - done);
+    const ssize_t n = ::read(file.get(), bytes.data() + done, size - done);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) throw Error("cannot read \"" + path.string() + "\": " + reason());
     if (n == 0) break;
@@ -84,19 +69,19 @@ void write_file_atomic(const std::filesystem::path& path, std::span<const uint8_
     throw Error(message);
   };
   FileDescriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-  if (file.value() < 0) fail("cannot create");
+  if (!file.valid()) fail("cannot create");
   uint64_t done = 0;
   while (done < bytes.size()) {
-    const ssize_t n = ::write(file.value(), bytes.data() + done, bytes.size() - done);
+    const ssize_t n = ::write(file.get(), bytes.data() + done, bytes.size() - done);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) fail("cannot write");
     done += static_cast<uint64_t>(n);
   }
-  if (::fsync(file.value()) != 0) fail("cannot flush");
+  if (::fsync(file.get()) != 0) fail("cannot flush");
   if (::close(file.release()) != 0) fail("cannot close");
   if (::rename(temporary.c_str(), path.c_str()) != 0) fail("cannot rename to");
   const FileDescriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (directory.value() >= 0) ::fsync(directory.value());  // makes the rename itself durable
+  if (directory.valid()) ::fsync(directory.get());  // makes the rename itself durable
 }
 
 void write_file_atomic(const std::filesystem::path& path, std::string_view text) {
