@@ -1,7 +1,5 @@
 // An open file as a value: closed on every way out.
 #pragma once
-#include <unistd.h>
-
 #include <utility>
 
 namespace pg {
@@ -24,9 +22,7 @@ class FileDescriptor {
   int get() const { return fd_; }
   // The caller closes it; for a close whose failure matters.
   int release() { return std::exchange(fd_, -1); }
-  void reset() {
-    if (valid()) ::close(release());
-  }
+  void reset();
 
  private:
   int fd_;
