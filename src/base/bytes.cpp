@@ -16,11 +16,6 @@ namespace {
 
 std::string reason() { return std::strerror(errno); }
 
-std::string advice_for_write() {
-  return errno == ENOSPC || errno == EDQUOT ? "; free some space or choose another output folder"
-                                            : "; check the path and its permissions";
-}
-
 }  // namespace
 
 Bytes read_file(const std::filesystem::path& path, uint64_t max_bytes) {
@@ -54,38 +49,6 @@ Bytes read_file(const std::filesystem::path& path, uint64_t max_bytes) {
 std::string read_text_file(const std::filesystem::path& path) {
   const Bytes bytes = read_file(path);
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
-void write_file_atomic(const std::filesystem::path& path, std::span<const uint8_t> bytes) {
-  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
-  std::error_code ignored;  // a failure shows when the file is opened, with a better message
-  std::filesystem::create_directories(folder, ignored);
-  std::filesystem::path temporary = path;
-  temporary += ".tmp";
-  const auto fail = [&](const char* what) {
-    const std::string message =
-        std::string(what) + " \"" + path.string() + "\": " + reason() + advice_for_write();
-    ::unlink(temporary.c_str());
-    throw Error(message);
-  };
-  FileDescriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-  if (!file.valid()) fail("cannot create");
-  uint64_t done = 0;
-  while (done < bytes.size()) {
-    const ssize_t n = ::write(file.get(), bytes.data() + done, bytes.size() - done);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) fail("cannot write");
-    done += static_cast<uint64_t>(n);
-  }
-  if (::fsync(file.get()) != 0) fail("cannot flush");
-  if (::close(file.release()) != 0) fail("cannot close");
-  if (::rename(temporary.c_str(), path.c_str()) != 0) fail("cannot rename to");
-  const FileDescriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (directory.valid()) ::fsync(directory.get());  // makes the rename itself durable
-}
-
-void write_file_atomic(const std::filesystem::path& path, std::string_view text) {
-  write_file_atomic(path, as_bytes(text));
 }
 
 void ByteWriter::f32(float v) { u32(std::bit_cast<uint32_t>(v)); }

@@ -1,0 +1,151 @@
+// Where a written file ends up: behind links, on devices and pipes, over old files, and nowhere.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <thread>
+
+#include "src/base/bytes.h"
+#include "src/base/error.h"
+#include "src/base/file_descriptor.h"
+
+namespace pg {
+namespace {
+
+namespace fs = std::filesystem;
+
+class WriteFileTest : public testing::Test {
+ protected:
+  WriteFileTest()
+      : folder_(fs::path(testing::TempDir()) / ("pg_write_file_" + std::to_string(getpid()))) {
+    fs::remove_all(folder_);
+    fs::create_directories(folder_);
+  }
+  ~WriteFileTest() override { fs::remove_all(folder_); }
+
+  // What() of the Error; empty when there is none.
+  std::string fail_to_write(const fs::path& path) const {
+    try {
+      write_file_atomic(path, "new");
+      return {};
+    } catch (const Error& error) {
+      return error.what();
+    }
+  }
+  bool has(const std::string& text, const std::string& part) const {
+    return text.find(part) != std::string::npos;
+  }
+  mode_t mode_of(const fs::path& path) const {
+    struct stat info = {};
+    return ::lstat(path.c_str(), &info) == 0 ? info.st_mode : 0;
+  }
+  fs::path folder_;
+};
+
+TEST_F(WriteFileTest, LinksStayAndWhatTheyNameIsWritten) {
+  fs::create_directories(folder_ / "other");
+  write_file_atomic(folder_ / "other" / "there", "old");
+  fs::create_symlink("other/there", folder_ / "link");
+  fs::create_symlink(folder_ / "link", folder_ / "link_to_link");
+  fs::create_symlink("other/new/not_there", folder_ / "dangling");
+  write_file_atomic(folder_ / "link_to_link", "new");
+  write_file_atomic(folder_ / "dangling", "made");
+  EXPECT_EQ(read_text_file(folder_ / "other" / "there"), "new");
+  EXPECT_EQ(read_text_file(folder_ / "other" / "new" / "not_there"), "made");
+  for (const char* link : {"link", "link_to_link", "dangling"}) {
+    EXPECT_TRUE(fs::is_symlink(folder_ / link)) << link;
+  }
+}
+
+TEST_F(WriteFileTest, LinksInACircleAreAnError) {
+  fs::create_symlink("b", folder_ / "a");
+  fs::create_symlink("a", folder_ / "b");
+  EXPECT_TRUE(has(fail_to_write(folder_ / "a"), "Too many levels of symbolic links"));
+}
+
+TEST_F(WriteFileTest, AFolderIsNoPlaceForAFile) {
+  fs::create_directories(folder_ / "folder");
+  fs::create_symlink("folder", folder_ / "link");
+  EXPECT_TRUE(has(fail_to_write(folder_ / "folder"), "it is a folder; give a file's name"));
+  EXPECT_TRUE(has(fail_to_write(folder_ / "link"), "it is a folder; give a file's name"));
+  EXPECT_TRUE(has(fail_to_write(folder_ / "not_there/"), "Is a directory"));
+  write_file_atomic(folder_ / "file", "x");
+  EXPECT_TRUE(has(fail_to_write(folder_ / "file" / "below"), "cannot create the folder"));
+}
+
+TEST_F(WriteFileTest, AnOldFileKeepsItsMode) {
+  write_file_atomic(folder_ / "secret", "old");
+  fs::permissions(folder_ / "secret", fs::perms(0600));
+  write_file_atomic(folder_ / "secret", "new");
+  EXPECT_EQ(mode_of(folder_ / "secret") & 07777, 0600u);
+  EXPECT_EQ(read_text_file(folder_ / "secret"), "new");
+}
+
+TEST_F(WriteFileTest, AReadOnlyFileIsNotReplaced) {
+  if (::geteuid() == 0) GTEST_SKIP() << "root may write everything";
+  write_file_atomic(folder_ / "kept", "old");
+  fs::permissions(folder_ / "kept", fs::perms(0444));
+  EXPECT_TRUE(has(fail_to_write(folder_ / "kept"), "check the permissions"));
+  EXPECT_EQ(read_text_file(folder_ / "kept"), "old");
+}
+
+TEST_F(WriteFileTest, APipeIsWrittenTo) {
+  const fs::path pipe = folder_ / "pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  std::string found;
+  std::thread reader([&] { std::getline(std::ifstream(pipe), found); });
+  write_file_atomic(pipe, "through the pipe\n");
+  reader.join();
+  EXPECT_EQ(found, "through the pipe");
+  EXPECT_TRUE(S_ISFIFO(mode_of(pipe)));
+}
+
+TEST_F(WriteFileTest, DevicesAreWrittenTo) {
+  fs::create_symlink("/dev/null", folder_ / "null");
+  write_file_atomic(folder_ / "null", "nothing");
+  EXPECT_TRUE(fs::is_symlink(folder_ / "null"));
+  EXPECT_TRUE(S_ISCHR(mode_of("/dev/null")));
+  EXPECT_TRUE(has(fail_to_write("/dev/full"), "No space left on device; free some space"));
+  EXPECT_TRUE(S_ISCHR(mode_of("/dev/full")));
+}
+
+TEST_F(WriteFileTest, ADescriptorOfOurOwnIsWrittenTo) {
+  int ends[2] = {};
+  ASSERT_EQ(::pipe(ends), 0);
+  FileDescriptor from(ends[0]), to(ends[1]);
+  write_file_atomic("/dev/fd/" + std::to_string(to.get()), "text");
+  char text[8] = {};
+  EXPECT_EQ(::read(from.get(), text, sizeof text), 4);
+  EXPECT_EQ(std::string(text), "text");
+}
+
+// What lies under the temporary name is no reason to write elsewhere.
+TEST_F(WriteFileTest, ALeftTemporaryLinkIsNotFollowed) {
+  write_file_atomic(folder_ / "victim", "untouched");
+  fs::create_symlink("victim", folder_ / "file.tmp");
+  write_file_atomic(folder_ / "file", "new");
+  EXPECT_EQ(read_text_file(folder_ / "victim"), "untouched");
+  EXPECT_EQ(read_text_file(folder_ / "file"), "new");
+  EXPECT_FALSE(fs::exists(fs::symlink_status(folder_ / "file.tmp")));
+}
+
+TEST_F(WriteFileTest, ALimitOnFileSizesIsNamed) {
+  rlimit old = {};
+  getrlimit(RLIMIT_FSIZE, &old);
+  std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit small = {2, old.rlim_max};
+  setrlimit(RLIMIT_FSIZE, &small);
+  const std::string message = fail_to_write(folder_ / "file");
+  setrlimit(RLIMIT_FSIZE, &old);
+  EXPECT_TRUE(has(message, "ulimit -f")) << message;
+  EXPECT_TRUE(fs::is_empty(folder_));
+}
+
+}  // namespace
+}  // namespace pg
