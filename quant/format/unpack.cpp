@@ -6,6 +6,7 @@
 #include <bit>
 #include <cmath>
 #include <exception>
+#include <new>
 #include <type_traits>
 
 #include "quant/format/artifact_format.h"
@@ -247,6 +248,8 @@ Result<UnpackedModel> unpack(std::span<const uint8_t> artifact) {
           {};  // memory: codes and floats never stand side by side for the whole model
     }
     return model;
+  } catch (const std::bad_alloc&) {
+    return Failure{"there is not enough memory to unpack it"};
   } catch (const std::exception& e) {
     return Failure{std::string("cannot unpack the artifact: ") + e.what()};
   }

@@ -5,10 +5,14 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "src/base/check.h"
@@ -30,9 +34,12 @@ void relax() {
 #endif
 }
 
+// Working memory has a place for so many (CpuScratch).
+constexpr int kMaxThreads = 1024;
+
 int default_thread_count() {
   if (const char* text = std::getenv("OMP_NUM_THREADS")) {
-    if (const int n = std::atoi(text); n > 0) return n;
+    if (const int n = std::atoi(text); n > 0) return std::min(n, kMaxThreads);
   }
   cpu_set_t set;
   const int cores = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
@@ -46,8 +53,14 @@ int default_thread_count() {
 // closed, so that nobody claims while the loop's description changes.
 class ThreadPool {
  public:
+  // Has fewer threads than asked for where the system refuses some.
   explicit ThreadPool(int threads) {
-    for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
+    workers_.reserve(static_cast<size_t>(threads));
+    try {
+      for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
+    } catch (const std::exception& error) {
+      refusal_ = error.what();
+    }
   }
   ~ThreadPool() {
     stopping_.store(true);
@@ -58,8 +71,9 @@ class ThreadPool {
   ThreadPool(const ThreadPool&) = delete;
 
   int threads() const { return static_cast<int>(workers_.size()) + 1; }
+  const std::string& refusal() const { return refusal_; }  // why there are fewer; or empty
 
-  // False when another thread runs a loop.
+  // False when another thread runs a loop. Throws what a body threw.
   bool try_run(int64_t chunks, internal::ChunkBody body, const void* context) {
     const std::unique_lock lock(busy_, std::try_to_lock);
     if (!lock.owns_lock()) return false;
@@ -78,6 +92,9 @@ class ThreadPool {
       turn < kSpinTurns ? relax() : std::this_thread::yield();
     }
     ticket_.store((loop << 32) | kClosed, std::memory_order_release);
+    if (has_failed_.exchange(false, std::memory_order_relaxed)) {
+      std::rethrow_exception(std::exchange(failure_, nullptr));
+    }
     return true;
   }
 
@@ -92,7 +109,11 @@ class ThreadPool {
       if (chunk >= chunks_.load(std::memory_order_acquire)) break;  // all taken, or closed
       // Success means that the loop the three values above were read for is still the current one.
       if (!ticket_.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel)) continue;
-      body(context, chunk);
+      try {
+        body(context, chunk);
+      } catch (...) {  // the first one stays; done_ below makes it the caller's
+        if (!has_failed_.exchange(true)) failure_ = std::current_exception();
+      }
       done_.fetch_add(1, std::memory_order_release);
     }
     t_in_loop = false;
@@ -124,14 +145,31 @@ class ThreadPool {
   alignas(64) std::atomic<uint64_t> ticket_ = kClosed;
   alignas(64) std::atomic<int64_t> done_ = 0;
   alignas(64) std::atomic<uint32_t> wake_ = 0;
-  std::atomic<bool> stopping_ = false;
+  std::atomic<bool> stopping_ = false, has_failed_ = false;
+  std::exception_ptr failure_;
+  std::string refusal_;
   std::vector<std::thread> workers_;
 };
 
+// What refused a thread - address space, a limit on processes - is what memory and the threads of
+// others need too: half of what was possible is left to them.
+std::unique_ptr<ThreadPool> make_pool(int threads) {
+  auto pool = std::make_unique<ThreadPool>(threads);
+  if (pool->refusal().empty()) return pool;
+  const std::string refusal = pool->refusal();
+  const int possible = pool->threads();
+  pool.reset();
+  pool = std::make_unique<ThreadPool>(std::max(possible / 2, 1));
+  std::fprintf(stderr,
+               "warning: %d threads instead of %d, the system refused more (%s); see ulimit -u and "
+               "ulimit -v, or set OMP_NUM_THREADS\n",
+               pool->threads(), threads, refusal.c_str());
+  return pool;
+}
+
 // The one process-wide object: cores are a process-wide resource, and every loop shares them.
 std::unique_ptr<ThreadPool>& pool() {
-  static std::unique_ptr<ThreadPool> instance =
-      std::make_unique<ThreadPool>(default_thread_count());
+  static std::unique_ptr<ThreadPool> instance = make_pool(default_thread_count());
   return instance;
 }
 
@@ -143,7 +181,7 @@ void set_thread_count(int count) {
   PG_CHECK(count >= 1 && !t_in_loop, "thread count must be positive and set outside loops");
   if (count == pool()->threads()) return;
   pool().reset();
-  pool() = std::make_unique<ThreadPool>(count);
+  pool() = make_pool(count);
 }
 
 int thread_index() { return t_index; }

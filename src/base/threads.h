@@ -15,7 +15,8 @@
 namespace pg {
 
 // Threads that parallel_chunks uses, the caller included: OMP_NUM_THREADS when set, else the cores
-// this process may use, but no more than its container's quota (cpu_quota.h).
+// this process may use, but no more than its container's quota (cpu_quota.h). Fewer, with a warning
+// on stderr, where the system refuses to start them.
 int thread_count();
 // Waits for a running loop. Not from inside a loop's body.
 void set_thread_count(int count);
@@ -32,7 +33,8 @@ using ChunkBody = void (*)(const void* context, int64_t chunk);
 void run_chunks(int64_t chunks, ChunkBody body, const void* context);
 }  // namespace internal
 
-// Runs body(chunk) for chunk in [0, chunks), in any order, on all threads. The body must not throw.
+// Runs body(chunk) for chunk in [0, chunks), in any order, on all threads. What a body throws
+// (memory may run out on any thread) reaches the caller, who cannot know which chunks were done.
 // A call from inside a body, or while another thread of the program runs a loop, runs serially.
 template <class Body>
 void parallel_chunks(int64_t chunks, const Body& body) {

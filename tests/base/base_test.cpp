@@ -131,6 +131,21 @@ TEST(Threads, NestedLoopsRunSerially) {
   for (const int n : hits) EXPECT_EQ(n, 1);
 }
 
+TEST(Threads, WhatABodyThrowsReachesTheCallerAndLoopsGoOn) {
+  const int before = thread_count();
+  set_thread_count(4);
+  for (int64_t loop = 0; loop < 200; ++loop) {
+    const auto fail_at = [&](int64_t chunk) {
+      if (chunk % 5 == loop % 5) throw Error("chunk");
+    };
+    EXPECT_THROW(parallel_chunks(100, fail_at), Error);
+    std::vector<int> hits(100);
+    parallel_chunks(100, [&](int64_t chunk) { ++hits[static_cast<size_t>(chunk)]; });
+    for (const int n : hits) ASSERT_EQ(n, 1);
+  }
+  set_thread_count(before);
+}
+
 class FileTest : public testing::Test {
  protected:
   FileTest()

@@ -3,9 +3,11 @@
 #include "src/device/cpu/cpu_matmul_onednn.h"
 
 #include <omp.h>
+#include <sys/mman.h>
 
 #include <array>
 #include <bit>
+#include <new>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <unordered_map>
 
@@ -57,7 +59,18 @@ class OneThread {
   int before_;
 };
 
+// The library writes generated code without looking whether it got memory for it. A primitive's
+// kernels take at most some 256 KiB each.
+void check_code_memory() {
+  constexpr size_t kCodeBytes = size_t{4} << 20;
+  void* const memory =
+      ::mmap(nullptr, kCodeBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) throw std::bad_alloc();
+  ::munmap(memory, kCodeBytes);
+}
+
 Kernel make_kernel(const Product& p, const dnnl::engine& engine) {
+  check_code_memory();
   const auto a = matrix_desc(p.m, p.k, p.operands, p.transpose_a, p.lda);
   const auto b = matrix_desc(p.k, p.n, p.operands, p.transpose_b, p.ldb);
   const auto c = matrix_desc(p.m, p.n, p.result, false, p.ldc);
@@ -141,6 +154,7 @@ void OnednnMatmul::run(const Product& product, const void* a, const void* b, voi
   // The C call takes an array; the C++ one would build a map and a vector each time.
   const dnnl_status_t status =
       dnnl_primitive_execute(kernel.primitive.get(), thread.stream.get(), 4, args.data());
+  if (status == dnnl_out_of_memory) throw std::bad_alloc();
   PG_CHECK(status == dnnl_success, "a oneDNN product failed");
 }
 

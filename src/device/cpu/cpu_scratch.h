@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdlib>
 #include <memory>
+#include <new>
 #include <vector>
 
 #include "src/base/check.h"
@@ -42,9 +43,11 @@ class CpuScratch {
     if (slots.size() <= index) slots.resize(index + 1);
     Slot& slot = slots[index];
     if (slot.bytes < bytes) {
-      slot.bytes = (bytes + 63) / 64 * 64;
-      slot.memory.reset(std::aligned_alloc(64, slot.bytes));
-      PG_CHECK(slot.memory != nullptr, "out of memory");
+      const size_t rounded = (bytes + 63) / 64 * 64;
+      slot.bytes = 0;
+      slot.memory.reset(std::aligned_alloc(64, rounded));
+      if (slot.memory == nullptr) throw std::bad_alloc();
+      slot.bytes = rounded;
     }
     return slot.memory.get();
   }
