@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include <exception>
+#include <new>
 #include <utility>
 
 #include "src/base/check.h"
@@ -64,6 +65,8 @@ void SizeProjector::work() {
     }
     try {
       projection_.bytes = project_(weights_);
+    } catch (const std::bad_alloc&) {
+      projection_.failure = "out of memory";
     } catch (const std::exception& error) {
       projection_.failure = error.what();
     } catch (...) {

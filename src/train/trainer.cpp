@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <exception>
+#include <new>
 #include <optional>
+#include <system_error>
 #include <utility>
 
 #include "src/base/error.h"
@@ -51,7 +54,7 @@ class Trainer {
         targets_(ids_.size()) {
     weights_.initialise(static_cast<uint64_t>(setup.train.seed));
     averager_.emplace(weights_, setup.train);
-    if (setup.project_bytes) projector_.emplace(setup.project_bytes);
+    if (setup.project_bytes) start_projector();
     resume();
   }
 
@@ -69,14 +72,14 @@ class Trainer {
         reason = StopReason::kWallclock;
         break;
       }
-      elapsed_s = step(elapsed_s);
+      elapsed_s = try_step(elapsed_s);
     }
     if (reason == StopReason::kWallclock) {
       s_.observer->on_note(
           fmt::format("stopping_early: wallclock_cap train_time:{:.0f}ms step:{}/{}",
                       1000 * elapsed_s, steps_, s_.train.max_steps));
     }
-    save_checkpoint();  // a failure to pack must not cost the training
+    save_checkpoint(now_s());  // a failure to pack must not cost the training
     if (s_.train.average != Average::kNone) {
       s_.observer->on_note(fmt::format("{}:applying {} weights", choice_name(s_.train.average),
                                        s_.train.average == Average::kEma ? "EMA" : "SWA"));
@@ -95,6 +98,29 @@ class Trainer {
   // it.
   double now_s() { return earlier_s_ + s_.clock->now_s() - start_s_ - paused_s_; }
 
+  // Training goes on without the projection where no thread for it can be started.
+  void start_projector() {
+    try {
+      projector_.emplace(s_.project_bytes);
+    } catch (const std::system_error& error) {
+      s_.observer->on_note(fmt::format("projection:failed step:0 {}; see ulimit -u", error.what()));
+    }
+  }
+
+  // A step that cannot be done - text that cannot be read, no memory - costs no earlier one.
+  double try_step(double elapsed_s) {
+    try {
+      return step(elapsed_s);
+    } catch (const std::exception& error) {
+      if (is_state_whole_) save_checkpoint(end_of_last_step_s_);
+      if (dynamic_cast<const std::bad_alloc*>(&error) == nullptr) throw;
+      throw Error(
+          fmt::format("out of memory in step {}; lower train.micro_batch_tokens, use a smaller "
+                      "model or free some memory; the run goes on when it is started again",
+                      steps_ + 1));
+    }
+  }
+
   // One optimizer step; gives the elapsed time after it, from which the next decisions are made.
   double step(double elapsed_s) {
     const double lr = lr_multiplier(s_.train, steps_, elapsed_s);
@@ -109,14 +135,17 @@ class Trainer {
       if (!std::isfinite(micro_loss)) fail_non_finite();
       loss += micro_loss / static_cast<double>(micro_batches_);
     }
+    is_state_whole_ = false;
     optimizer_.step(steps_, lr);
     ++steps_;
     last_loss_ = loss;
-    if (averager_->update(steps_, lr))
-      s_.observer->on_note(fmt::format("swa:start step:{}", steps_));
+    const bool has_swa_begun = averager_->update(steps_, lr);
     const double grad_norm = optimizer_.grad_norm();
     if (!std::isfinite(grad_norm)) fail_non_finite();
+    is_state_whole_ = true;
+    if (has_swa_begun) s_.observer->on_note(fmt::format("swa:start step:{}", steps_));
     const double end_s = now_s();
+    end_of_last_step_s_ = end_s;
     predictor_.add_step(end_s - elapsed_s);
     report(end_s, end_s - elapsed_s, lr, grad_norm);
     if (s_.validate && s_.train.val_every > 0 && steps_ % s_.train.val_every == 0) validate(end_s);
@@ -174,6 +203,7 @@ class Trainer {
   }
 
   [[noreturn]] void fail_non_finite() {
+    is_state_whole_ = false;  // the weights themselves may be what is bad
     const std::string tensor = plan_.find_non_finite();
     std::string kept = "no checkpoint was written";
     if (!s_.checkpoint_file.empty() && std::filesystem::exists(s_.checkpoint_file)) {
@@ -190,11 +220,23 @@ class Trainer {
     if (end_s - last_checkpoint_s_ < s_.train.checkpoint_every_s) return;
     if (!predictor_.next_step_fits(end_s, effective_cap_s(s_.train))) return;  // training is over
     last_checkpoint_s_ = end_s;
-    save_checkpoint();
+    save_checkpoint(now_s());
   }
 
-  void save_checkpoint() {
+  // A full disk or too little memory must not end a run whose weights are fine; the previous
+  // checkpoint still stands.
+  void save_checkpoint(double train_s) {
     if (s_.checkpoint_file.empty() || steps_ == 0) return;
+    try {
+      write_checkpoint(s_.checkpoint_file, collect_checkpoint(train_s));
+    } catch (const Error& error) {
+      s_.observer->on_note(fmt::format("checkpoint:failed step:{} {}", steps_, error.what()));
+    } catch (const std::bad_alloc&) {
+      s_.observer->on_note(fmt::format("checkpoint:failed step:{} out of memory", steps_));
+    }
+  }
+
+  Checkpoint collect_checkpoint(double train_s) {
     Checkpoint c;
     c.identity = s_.identity;
     c.steps = steps_;
@@ -205,14 +247,8 @@ class Trainer {
     c.optimizer = optimizer_.download_state();
     c.average = averager_->download_state();
     c.step_times_s = predictor_.recent_steps_s();
-    c.train_s = now_s();
-    try {
-      write_checkpoint(s_.checkpoint_file, c);
-    } catch (const Error& error) {
-      // A full disk must not end a run whose weights are fine; the previous checkpoint still
-      // stands.
-      s_.observer->on_note(fmt::format("checkpoint:failed step:{} {}", steps_, error.what()));
-    }
+    c.train_s = train_s;
+    return c;
   }
 
   void resume() {
@@ -230,7 +266,7 @@ class Trainer {
     optimizer_.upload_state(c->optimizer);
     averager_->upload_state(c->average, c->swa_snapshots);
     steps_ = c->steps;
-    earlier_s_ = c->train_s;
+    earlier_s_ = end_of_last_step_s_ = c->train_s;
     last_loss_ = c->last_loss_nats;
     for (const double seconds : c->step_times_s) predictor_.add_step(seconds);
     s_.observer->on_note(
@@ -247,6 +283,8 @@ class Trainer {
   StopPredictor predictor_;
   std::vector<int32_t> ids_, targets_;  // [rows, seq_len]
   int64_t steps_ = 0;
+  double end_of_last_step_s_ = 0;
+  bool is_state_whole_ = true;  // the state is that after steps_ steps, and fit to be kept
   double last_loss_ = 0, last_project_s_ = -1, last_checkpoint_s_ = 0, last_peak_s_ = 0;
   double peak_flops_per_s_ = s_.peak_flops_per_s;  // the best so far
   int64_t projected_bytes_ = 0;

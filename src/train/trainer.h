@@ -79,7 +79,8 @@ struct TrainResult {
 };
 
 // Throws Error on a recipe that does not fit the model, and on a non-finite loss, naming the
-// tensor; the last good checkpoint stays.
+// tensor; the last good checkpoint stays. Of any other failure in a step or in what is told of it
+// the last whole step is kept in the checkpoint first.
 TrainResult train(const TrainSetup& setup);
 
 }  // namespace pg

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <new>
 
 #include "src/base/bytes.h"
 #include "src/base/error.h"
@@ -150,6 +151,39 @@ TEST_F(TrainerTest, AFailedCheckpointDoesNotEndTheRun) {
   const TrainResult result = train(setup_);
   EXPECT_EQ(result.steps, 12);
   EXPECT_TRUE(recorder_.has_note("checkpoint:failed"));
+}
+
+// Whatever fails after a step, that step is kept, and the training goes on from it to the same
+// weights.
+TEST_F(TrainerTest, AFailureBetweenStepsKeepsTheLastStep) {
+  const TrainResult whole = train(setup_);
+  setup_.checkpoint_file = folder_ / "checkpoint.bin";
+  setup_.train.val_every = 7;
+  setup_.validate = [](const std::vector<HostTensor>&) -> ValidationScore {
+    throw Error("cannot read the text");
+  };
+  EXPECT_THROW(train(setup_), Error);
+  setup_.train.val_every = 0;
+  const TrainResult rest = train(setup_);
+  EXPECT_TRUE(recorder_.has_note("resume:checkpoint step:7"));
+  expect_same(whole.exported, rest.exported);
+}
+
+TEST_F(TrainerTest, RunningOutOfMemorySaysWhatToLowerAndKeepsTheLastStep) {
+  setup_.checkpoint_file = folder_ / "checkpoint.bin";
+  setup_.train.val_every = 3;
+  setup_.validate = [](const std::vector<HostTensor>&) -> ValidationScore {
+    throw std::bad_alloc();
+  };
+  try {
+    train(setup_);
+    FAIL() << "nothing was thrown";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("lower train.micro_batch_tokens"), std::string::npos);
+  }
+  setup_.train.val_every = 0;
+  train(setup_);
+  EXPECT_TRUE(recorder_.has_note("resume:checkpoint step:3"));
 }
 
 TEST_F(TrainerTest, ValidationRunsOnItsGridAndOffTheClock) {
