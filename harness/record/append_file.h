@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "src/base/file_descriptor.h"
+
 namespace pg {
 
 class AppendFile {
@@ -16,19 +18,17 @@ class AppendFile {
   AppendFile() = default;  // drops everything
   // With `append` old lines stay; else the file starts empty.
   AppendFile(const std::filesystem::path& path, bool append, Report report);
-  ~AppendFile();
-  AppendFile(AppendFile&& other) noexcept { *this = std::move(other); }
-  AppendFile& operator=(AppendFile&& other) noexcept;
 
-  // The line and a line break in one write, so that a kill leaves whole lines.
+  // The line and a line break in one write, so that a kill leaves whole lines; of one that finds no
+  // room for all of it nothing stays.
   void write_line(std::string_view line);
 
  private:
-  void fail();
+  void fail(int error);
 
   std::string path_;
   Report report_;
-  int fd_ = -1;
+  FileDescriptor file_;
 };
 
 }  // namespace pg

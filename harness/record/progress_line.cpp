@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "src/text/text_format.h"
@@ -64,7 +66,9 @@ ProgressLine::ProgressLine(ProgressLine&& other) noexcept
       use_colour_(other.use_colour_),
       clock_(std::move(other.clock_)),
       last_line_s_(other.last_line_s_),
-      is_open_(std::exchange(other.is_open_, false)) {}
+      is_open_(std::exchange(other.is_open_, false)),
+      is_lost_(other.is_lost_),
+      report_(std::move(other.report_)) {}
 
 ProgressLine ProgressLine::for_stream(std::FILE* out) {
   const char* term = std::getenv("TERM");
@@ -80,17 +84,14 @@ void ProgressLine::show(const std::string& text, bool is_logged) {
     if (is_logged || clock_->now_s() - last_line_s_ >= kQuietSeconds) print(text);
     return;
   }
-  std::fprintf(out_, "\r%s\x1b[K", text.c_str());
-  std::fflush(out_);
+  write("\r" + text + "\x1b[K");
   is_open_ = true;
 }
 
 void ProgressLine::print(const std::string& line) {
-  if (is_open_) std::fputs("\r\x1b[K", out_);
-  is_open_ = false;
+  const bool was_open = std::exchange(is_open_, false);
   last_line_s_ = clock_->now_s();
-  std::fprintf(out_, "%s\n", line.c_str());
-  std::fflush(out_);
+  write((was_open ? "\r\x1b[K" : "") + line + "\n");
 }
 
 void ProgressLine::warn(const std::string& message) {
@@ -99,8 +100,15 @@ void ProgressLine::warn(const std::string& message) {
 }
 
 void ProgressLine::finish() {
-  if (is_open_) std::fputc('\n', out_);
-  is_open_ = false;
+  if (std::exchange(is_open_, false)) write("\n");
+}
+
+void ProgressLine::write(const std::string& text) {
+  if (std::fputs(text.c_str(), out_) >= 0 && std::fflush(out_) == 0) return;
+  const std::string reason = std::generic_category().message(errno);
+  std::clearerr(out_);
+  if (std::exchange(is_lost_, true) || !report_) return;
+  report_("progress cannot be shown (" + reason + "); the run goes on without");
 }
 
 }  // namespace pg

@@ -3,8 +3,10 @@
 #pragma once
 #include <cstdint>
 #include <cstdio>
+#include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "eval/score.h"
 #include "src/base/clock.h"
@@ -31,7 +33,10 @@ class ProgressLine {
                std::unique_ptr<Clock> clock = std::make_unique<SteadyClock>());
   // Reads what `out` is from isatty, TERM and NO_COLOR.
   static ProgressLine for_stream(std::FILE* out);
-  ~ProgressLine() { finish(); }
+  ~ProgressLine() {
+    report_ = nullptr;  // who listens may be gone
+    finish();
+  }
   ProgressLine(ProgressLine&& other) noexcept;
   ProgressLine& operator=(ProgressLine&&) = delete;
 
@@ -39,6 +44,12 @@ class ProgressLine {
   // rewritten. Other texts are shown there once the last line is kQuietSeconds old.
   static constexpr double kQuietSeconds = 5;
   void show(const std::string& text, bool is_logged);
+  // Called once, when something cannot be shown: the terminal is gone, or who read the pipe. Further
+  // lines are tried as before; nothing here ends the program.
+  void report_loss(std::function<void(const std::string& message)> report) {
+    report_ = std::move(report);
+  }
+
   // A line that stays.
   void print(const std::string& line);
   void warn(const std::string& message);
@@ -46,12 +57,15 @@ class ProgressLine {
   void finish();
 
  private:
+  void write(const std::string& text);
+
   std::FILE* out_;
   TerminalStyle style_;
   bool use_colour_;
   std::unique_ptr<Clock> clock_;
   double last_line_s_;
-  bool is_open_ = false;
+  bool is_open_ = false, is_lost_ = false;
+  std::function<void(const std::string&)> report_;
 };
 
 // Shows how far scoring is, and warns, once and early, when it will not end within its budget.

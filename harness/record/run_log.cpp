@@ -66,6 +66,7 @@ RunLog::RunLog(const Recipe& recipe, const RunFolder& folder, Clock& clock, doub
   log_ = AppendFile(folder.log(), folder.is_resumed, report);
   events_ = AppendFile(folder.events(), folder.is_resumed, report);
   tape_ = AppendFile(folder.tape(), folder.is_resumed, report);
+  progress_.report_loss([this](const std::string& m) { log_.write_line("warning: " + m); });
 }
 
 void RunLog::close_lap(double& stage_s) {
