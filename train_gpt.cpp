@@ -29,6 +29,10 @@
 #include "harness/record/run_log.h"     // RunLog: log, JSON lines, tape; holds result and times
 #include "harness/record/record.h"      // write_record: the result, for people and for programs
 
+// the process
+#include "harness/command/interrupt.h"         // watch_signals: Ctrl-C, before there are threads
+#include "harness/command/standard_streams.h"  // finish_output: lost output is a failure
+
 // small things
 #include "src/base/bytes.h"        // write_file_atomic
 #include "src/base/clock.h"        // Clock: time is a parameter
@@ -37,7 +41,6 @@
 
 #include <fmt/format.h>
 
-#include <cstdio>
 #include <ctime>
 #include <exception>
 
@@ -98,15 +101,16 @@ int run(const RunOptions& options, Clock& clock, double start_s) {
 }  // namespace pg
 
 int main(int argc, char** argv) {
+  pg::open_standard_streams();
+  pg::watch_signals();
   pg::SteadyClock clock;
   const double start_s = clock.now_s();
   const auto run = [start_s](const pg::RunOptions& options, pg::Clock& run_clock) {
     return pg::run(options, run_clock, start_s);
   };
   try {
-    return pg::run_command_line(argc, argv, clock, run);
+    return pg::finish_output(pg::run_command_line(argc, argv, clock, run));
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "train_gpt: %s\n", error.what());
-    return 1;
+    return pg::report_failure(error);
   }
 }

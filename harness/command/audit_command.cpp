@@ -187,18 +187,18 @@ int audit_artifact(const AuditWords& words, Clock&) {
   certificate.chunks = static_cast<int64_t>(scorer->plan_order(tokens).size());
   certificate.seed = options.seed;
   certificate.configuration = list_score_keys(recipe);
-  for (const ProbeResult& probe : certificate.probes) print_probe(probe);
-  if (certificate.chunks < 3) {
-    fmt::print(stderr,
-               "audit: the text makes {} of the scorer's chunks; what it learns between chunks "
-               "shows only with more --tokens\n",
-               certificate.chunks);
-  }
-  fmt::print("verdict {}\n", verdict_name(certificate.verdict()));
   if (!words.out.empty()) {
     write_file_atomic(words.out / "certificate.md", write_certificate_markdown(certificate));
     write_file_atomic(words.out / "certificate.json", write_certificate_json(certificate));
   }
+  for (const ProbeResult& probe : certificate.probes) print_probe(probe);
+  if (certificate.chunks < 3) {
+    ProgressLine::for_stream(stderr).print(
+        fmt::format("audit: the text makes {} of the scorer's chunks; what it learns between "
+                    "chunks shows only with more --tokens",
+                    certificate.chunks));
+  }
+  fmt::print("verdict {}\n", verdict_name(certificate.verdict()));
   return certificate.verdict() == Verdict::kPass ? 0 : 1;
 }
 

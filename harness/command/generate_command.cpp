@@ -71,7 +71,7 @@ int generate_text(const GenerateWords& words, Clock&) {
       std::fflush(stdout);
       shown = text;
     }
-    return true;
+    return std::ferror(stdout) == 0;  // nobody reads on
   });
   const std::string text = tokenizer.decode(ids);
   if (text.starts_with(shown)) print_text(text.substr(shown.size()));

@@ -1,35 +1,95 @@
 #include "harness/command/interrupt.h"
 
+#include <poll.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
+#include <cstdio>
+#include <system_error>
+#include <thread>
+
+#include "src/base/bytes.h"
 
 namespace pg {
 namespace {
 
-// The one mutable static of the program: a signal handler can reach nothing else.
-volatile std::sig_atomic_t requested = 0;
+constexpr int kExitOfSignal = 128;  // plus its number, as shells count
 
-void on_signal(int) {
-  if (requested != 0) ::_exit(kExitInterrupted);
-  requested = 1;
+// The mutable statics of the program: signals come to the process, not to an object.
+std::atomic<bool> is_watching = false, is_graceful = false, is_requested = false;
+
+bool is_ignored(int number) {
+  struct sigaction action = {};
+  return ::sigaction(number, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+// Ends as the signal would have without us, so that a calling script sees what it was.
+[[noreturn]] void die_of(int number) {
+  await_file_writes();
+  std::signal(number, SIG_DFL);
+  sigset_t one;
+  ::sigemptyset(&one);
+  ::sigaddset(&one, number);
+  ::pthread_sigmask(SIG_UNBLOCK, &one, nullptr);
+  std::raise(number);
+  ::_exit(kExitOfSignal + number);
+}
+
+void say_requested() {
   constexpr char kMessage[] =
       "\ninterrupted: the run ends after this step and is packed and scored; again to leave at "
       "once\n";
+  // A terminal that was stopped (Ctrl-S) must not keep this thread from the next signal.
+  pollfd terminal = {STDERR_FILENO, POLLOUT, 0};
+  if (::poll(&terminal, 1, /*timeout_ms=*/0) != 1) return;
   [[maybe_unused]] const ssize_t ignored = ::write(STDERR_FILENO, kMessage, sizeof kMessage - 1);
+}
+
+[[noreturn]] void read_signals(const sigset_t& signals) {
+  for (;;) {
+    int number = 0;
+    if (::sigwait(&signals, &number) != 0) continue;
+    if (!is_graceful) die_of(number);
+    if (is_requested.exchange(true)) {
+      await_file_writes();
+      ::_exit(kExitOfSignal + number);
+    }
+    say_requested();
+  }
 }
 
 }  // namespace
 
-void watch_interrupts() {
-  struct sigaction action = {};
-  action.sa_handler = on_signal;
-  ::sigemptyset(&action.sa_mask);
-  action.sa_flags = SA_RESTART;
-  ::sigaction(SIGINT, &action, nullptr);
-  ::sigaction(SIGTERM, &action, nullptr);
+void watch_signals() {
+  std::signal(SIGXFSZ, SIG_IGN);
+  sigset_t signals;
+  ::sigemptyset(&signals);
+  for (const int number : {SIGINT, SIGTERM}) {
+    // The kernel keeps a blocked signal also where it is ignored: sigwait would give it.
+    if (!is_ignored(number)) ::sigaddset(&signals, number);
+  }
+  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  try {
+    std::thread([signals] { read_signals(signals); }).detach();
+    is_watching = true;
+  } catch (const std::system_error&) {  // then they end the process at once
+    ::pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+  }
 }
 
-bool is_interrupt_requested() { return requested != 0; }
+void watch_interrupts() {
+  std::signal(SIGHUP, SIG_IGN);
+  std::signal(SIGPIPE, SIG_IGN);
+  is_graceful = true;
+  if (!is_watching) {
+    std::fputs(
+        "warning: no thread for signals can be started: Ctrl-C ends the run at once; see ulimit "
+        "-u\n",
+        stderr);
+  }
+}
+
+bool is_interrupt_requested() { return is_requested; }
 
 }  // namespace pg

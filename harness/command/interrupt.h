@@ -1,12 +1,18 @@
-// Ctrl-C: once asks the run to finish its step, pack and score; twice leaves at once.
+// Signals that end the program. It has no handlers: the generated code of oneDNN's products points
+// the stack register at a workspace on the heap, and a handler that interrupts it would write there.
+// SIGINT and SIGTERM are blocked in every thread and read by one of ours.
 #pragma once
 
 namespace pg {
 
-inline constexpr int kExitInterrupted = 130;
+// First in main, before another thread exists: later ones take over what is blocked. Until
+// watch_interrupts SIGINT and SIGTERM end the process as they would without us, but with no file
+// half written; one that was ignored when the program began (nohup, a script's &) stays ignored.
+// From now on a file above the limit of `ulimit -f` is an error of write().
+void watch_signals();
 
-// From now on SIGINT and SIGTERM set the request; a second one ends the process with
-// kExitInterrupted.
+// From now on SIGINT or SIGTERM sets the request; a second one ends the process with 130 or 143.
+// The terminal may go (SIGHUP), and whoever reads what is printed (SIGPIPE).
 void watch_interrupts();
 bool is_interrupt_requested();
 

@@ -34,7 +34,8 @@ int print_recipe(const RecipeWords& words, Clock&) {
   const LoadedRecipe loaded = load_recipe(words.recipe, words.sets, process_environment);
   fmt::print("{}", write_recipe(loaded.recipe, RecipeComments::kHelp));
   for (const RecipeOverride& o : loaded.overrides) {
-    fmt::print(stderr, "{} = {} from {}\n", o.key, escape_terminal(o.value), o.source);
+    std::fputs(fmt::format("{} = {} from {}\n", o.key, escape_terminal(o.value), o.source).c_str(),
+               stderr);
   }
   check_recipe(loaded.recipe);
   return 0;
