@@ -67,11 +67,18 @@ int run(const RunOptions& options, Clock& clock, double start_s) {
   const TrainResult trained = train_weights(recipe, text, folder, *device, peak, clock, log);
   log.write_trained(trained);
   keep_weights(folder, {recipe.model, text.tokenizer.sha256(), trained.exported}, log);
-  const auto show = [&](const EvalProgress& progress) { log.show_progress(progress); };
+  const RestOfRun rest(trained, folder);  // Ctrl-C ends it, between two lines of progress
+  const auto show = [&](const EvalProgress& progress) {
+    rest.end_if_asked();
+    log.show_progress(progress);
+  };
   log.write_pre_quant(diagnose_loss(recipe.model, trained.exported, text.bytes(), text.val_tokens,
                                     without_overlap(recipe.eval), *device, clock, show));
 
-  const auto show_work = [&](const std::string& work) { log.show_work(work); };
+  const auto show_work = [&](const std::string& work) {
+    rest.end_if_asked();
+    log.show_work(work);
+  };
   const Calibration calibration =  // on training text
       calibrate_weights(recipe, trained.exported, text.batches, *device, show_work);
   log.note_calibrated();

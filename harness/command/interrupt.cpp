@@ -6,6 +6,7 @@
 #include <atomic>
 #include <csignal>
 #include <cstdio>
+#include <string>
 #include <system_error>
 #include <thread>
 
@@ -18,6 +19,7 @@ constexpr int kExitOfSignal = 128;  // plus its number, as shells count
 
 // The mutable statics of the program: signals come to the process, not to an object.
 std::atomic<bool> is_watching = false, is_graceful = false, is_requested = false;
+std::atomic<const char*> announcement = "";
 
 bool is_ignored(int number) {
   struct sigaction action = {};
@@ -37,13 +39,12 @@ bool is_ignored(int number) {
 }
 
 void say_requested() {
-  constexpr char kMessage[] =
-      "\ninterrupted: the run ends after this step and is packed and scored; again to leave at "
-      "once\n";
+  const std::string message =
+      std::string("\ninterrupted: ") + announcement.load() + "; again to leave at once\n";
   // A terminal that was stopped (Ctrl-S) must not keep this thread from the next signal.
   pollfd terminal = {STDERR_FILENO, POLLOUT, 0};
   if (::poll(&terminal, 1, /*timeout_ms=*/0) != 1) return;
-  [[maybe_unused]] const ssize_t ignored = ::write(STDERR_FILENO, kMessage, sizeof kMessage - 1);
+  [[maybe_unused]] const ssize_t ignored = ::write(STDERR_FILENO, message.data(), message.size());
 }
 
 [[noreturn]] void read_signals(const sigset_t& signals) {
@@ -91,5 +92,7 @@ void watch_interrupts() {
 }
 
 bool is_interrupt_requested() { return is_requested; }
+
+void announce_interrupt(const char* text) { announcement = text; }
 
 }  // namespace pg

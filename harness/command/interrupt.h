@@ -2,6 +2,7 @@
 // the stack register at a workspace on the heap, and a handler that interrupts it would write there.
 // SIGINT and SIGTERM are blocked in every thread and read by one of ours.
 #pragma once
+#include "src/base/error.h"
 
 namespace pg {
 
@@ -15,5 +16,13 @@ void watch_signals();
 // The terminal may go (SIGHUP), and whoever reads what is printed (SIGPIPE).
 void watch_interrupts();
 bool is_interrupt_requested();
+// What the first signal is answered with from now on. `text` must outlive the program.
+void announce_interrupt(const char* text);
+
+// Work that ended because a signal asked for it; main ends with kExitInterrupted.
+class Interrupted : public Error {
+  using Error::Error;
+};
+inline constexpr int kExitInterrupted = 130;
 
 }  // namespace pg

@@ -11,6 +11,7 @@
 #include "src/base/threads.h"
 #include "src/data/corpus/corpus.h"
 #include "src/model/model.h"
+#include "src/text/text_escape.h"
 #include "src/text/text_format.h"
 
 namespace pg {
@@ -110,6 +111,7 @@ TrainResult train_weights(const Recipe& recipe, const RunText& text, const RunFo
   setup.identity = identify_training(recipe, text.train_tokens.fingerprint());
   setup.peak_flops_per_s = peak.matmul_flops_per_s;
   setup.stop_requested = is_interrupt_requested;
+  announce_interrupt("the run ends after this step and is packed and scored");
   setup.validate = [&](const std::vector<HostTensor>& weights) {
     const DiagnosticLoss loss = diagnose_loss(recipe.model, weights, text.bytes(), text.val_tokens,
                                               without_overlap(recipe.eval), device, clock);
@@ -128,6 +130,20 @@ void keep_weights(const RunFolder& folder, const WeightsFile& weights, RunLog& l
   } catch (const Error& error) {
     log.warn(error.what());
   }
+}
+
+RestOfRun::RestOfRun(const TrainResult& trained, const RunFolder& folder)
+    : was_asked_(trained.stop_reason == StopReason::kInterrupted), folder_(folder.path) {
+  announce_interrupt("packing and scoring end here, what is trained is kept");
+}
+
+void RestOfRun::end_if_asked() const {
+  if (was_asked_ || !is_interrupt_requested()) return;
+  throw Interrupted(fmt::format(
+      "interrupted after training: no score and no record; the weights, the checkpoint and, once "
+      "packed, the artifact are kept in \"{}\": the same command packs and scores them, train_gpt "
+      "eval scores the artifact",
+      escape_terminal(folder_.string())));
 }
 
 EvalConfig without_overlap(EvalConfig eval) {

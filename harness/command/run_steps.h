@@ -48,6 +48,18 @@ TrainResult train_weights(const Recipe& recipe, const RunText& text, const RunFo
 // Writes final_model.safetensors, the weights before quantising; only warns when that fails.
 void keep_weights(const RunFolder& folder, const WeightsFile& weights, RunLog& log);
 
+// Ctrl-C after training: the rest of a run asks between pieces of its work.
+class RestOfRun {
+ public:
+  RestOfRun(const TrainResult& trained, const RunFolder& folder);
+  // Throws Interrupted, which says what is kept, unless the signal is the one that ended training.
+  void end_if_asked() const;
+
+ private:
+  bool was_asked_;
+  std::filesystem::path folder_;
+};
+
 // Windows that do not overlap: what a loss in training and the lines before the final one are
 // measured on.
 EvalConfig without_overlap(EvalConfig eval);

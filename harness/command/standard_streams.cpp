@@ -9,6 +9,8 @@
 #include <string>
 #include <system_error>
 
+#include "harness/command/interrupt.h"
+
 namespace pg {
 namespace {
 
@@ -50,7 +52,7 @@ int report_failure(const std::exception& error) {
   } else {
     std::fprintf(stderr, "train_gpt: %s\n", error.what());
   }
-  return 1;
+  return dynamic_cast<const Interrupted*>(&error) != nullptr ? kExitInterrupted : 1;
 }
 
 }  // namespace pg

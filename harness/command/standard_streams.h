@@ -14,7 +14,7 @@ void open_standard_streams();
 // printed was lost.
 int finish_output(int code);
 
-// For main: says what ended the command and gives the exit code 1.
+// For main: says what ended the command and gives the exit code: 1, or that of a signal.
 int report_failure(const std::exception& error);
 
 }  // namespace pg
