@@ -5,12 +5,15 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <type_traits>
 
 #include "harness/command/commands.h"
+#include "harness/command/version_text.h"
 #include "src/text/nearest_name.h"
+#include "src/text/terminal_text.h"
 #include "src/text/text_escape.h"
 
 namespace pg {
@@ -49,7 +52,8 @@ void add_option(CLI::App& app, const Option& option) {
           return app.add_flag(option.name, *value, option.help);
         } else {
           CLI::Option* o = app.add_option(option.name, *value, option.help);
-          if (kIsVector<T> && has_dashes) o->take_all()->expected(1);
+          // Not the words behind its value as well, which belong to the command.
+          if (kIsVector<T> && has_dashes) o->take_all()->expected(1)->allow_extra_args(false);
           return o;
         }
       },
@@ -135,6 +139,31 @@ std::string describe_error(const CLI::App& app, const CLI::ParseError& error) {
   return "train_gpt: " + message + "\n";
 }
 
+constexpr int kNameColumns = 28;
+
+std::string wrap_help(const std::string& help) {
+  std::string text;
+  for (size_t start = 0, end; start < help.size(); start = end + 1) {
+    end = std::min(help.find('\n', start), help.size());
+    const std::string line = help.substr(start, end - start);
+    text += wrap_text(line, text_columns(stdout), line.starts_with("  ") ? kNameColumns : 2);
+  }
+  return text;
+}
+
+// Of a command that does not exist there is no help.
+int print_help(const CLI::App& app) {
+  const GivenCommand given = find_given_command(app);
+  const std::vector<std::string> extras = app.remaining(/*recurse=*/true);
+  if (has_commands(given.app) && !extras.empty()) {
+    std::fputs(fmt::format("train_gpt: {}\n", describe_extra(given, extras.front())).c_str(),
+               stderr);
+    return kExitUsage;
+  }
+  std::fputs(wrap_help(given.app->help(given.before)).c_str(), stdout);
+  return 0;
+}
+
 }  // namespace
 
 const char* process_environment(const char* name) { return std::getenv(name); }
@@ -145,13 +174,15 @@ int run_command_line(int argc, const char* const* argv, Clock& clock, const RunF
   CLI::App app("Trains, quantises, packs and scores language models under a byte cap.",
                "train_gpt");
   app.require_subcommand(1);
-  app.get_formatter()->column_width(28);
+  app.set_version_flag("--version", std::string(), "revision, compiler, processor and libraries");
+  app.get_formatter()->column_width(kNameColumns);
   for (const Command& command : commands) add_command(app, command, chosen);
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
-    const GivenCommand given = find_given_command(app);
-    std::fputs(given.app->help(given.before).c_str(), stdout);
+    return print_help(app);
+  } catch (const CLI::CallForVersion&) {
+    std::fputs(describe_version().c_str(), stdout);
     return 0;
   } catch (const CLI::ParseError& error) {
     std::fputs(describe_error(app, error).c_str(), stderr);

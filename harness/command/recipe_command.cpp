@@ -5,6 +5,7 @@
 
 #include "harness/command/commands.h"
 #include "harness/recipe/recipe.h"
+#include "src/text/terminal_text.h"
 #include "src/text/text_escape.h"
 
 namespace pg {
@@ -28,7 +29,7 @@ std::vector<Option> list_options(RecipeWords& w) {
 
 int print_recipe(const RecipeWords& words, Clock&) {
   if (words.help_keys) {
-    fmt::print("{}", describe_recipe_keys());
+    fmt::print("{}", describe_recipe_keys(text_columns(stdout)));
     return 0;
   }
   const LoadedRecipe loaded = load_recipe(words.recipe, words.sets, process_environment);

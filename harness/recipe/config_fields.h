@@ -31,7 +31,8 @@ void visit_data_fields(Config& c, Visit&& visit) {
   const auto training = affecting(Affects::kTraining, visit);
   const auto scoring = affecting(Affects::kScoring, visit);
   training("train_shards", c.train_shards, {.is_path = true,
-      .help = "training shards in the challenge's format: a file or a glob"});
+      .help = "training shards in the challenge's format: a file or a glob; like every path in a "
+      "recipe from the folder the program is started in"});
   scoring("val_shards", c.val_shards, {.is_path = true,
       .help = "validation shards: a file or a glob"});
   scoring("tokenizer", c.tokenizer, {.env = "TOKENIZER_PATH", .is_path = true,
@@ -48,7 +49,7 @@ void visit_train_fields(Config& c, Visit&& visit) {
       .help = "training budget; the last step ends before it; 0 means no cap"});
   training("reserve_s", c.reserve_s, {.min = 0, .max = 1e6, .unit = "s",
       .help = "part of the budget kept free for calibration after the last step"});
-  training("max_steps", c.max_steps, {.min = 0, .max = 1e9, .unit = "steps", .env = "ITERATIONS",
+  training("max_steps", c.max_steps, {.min = 1, .max = 1e9, .unit = "steps", .env = "ITERATIONS",
       .help = "optimizer steps at most"});
   training("batch_tokens", c.batch_tokens, {.min = 1, .max = 1e9, .unit = "tokens",
       .env = "TRAIN_BATCH_TOKENS", .help = "tokens per optimizer step; a multiple of seq_len"});

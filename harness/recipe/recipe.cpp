@@ -8,6 +8,7 @@
 #include "harness/recipe/recipe_value.h"
 #include "src/base/bytes.h"
 #include "src/base/error.h"
+#include "src/text/terminal_text.h"
 #include "src/text/text_escape.h"
 
 namespace pg {
@@ -71,8 +72,11 @@ void check_recipe(const Recipe& recipe) {
         fmt::format("recipe: eval.stride is larger than eval.context: \"{}\"; give at most {}",
                     recipe.eval.stride, recipe.eval.context));
   }
-  if (train.wallclock_s == 0 && train.max_steps == 0) {
-    throw Error("recipe: neither train.wallclock_s nor train.max_steps: \"0\"; set one of them");
+  if (train.wallclock_s > 0 && train.reserve_s >= train.wallclock_s) {
+    throw Error(fmt::format(
+        "recipe: train.reserve_s leaves nothing of train.wallclock_s: \"{}\"; give less "
+        "than {}",
+        train.reserve_s, train.wallclock_s));
   }
 }
 
@@ -90,23 +94,27 @@ std::string write_recipe(const Recipe& recipe, RecipeComments comments, const Ke
   return text;
 }
 
-std::string describe_recipe_keys() {
+std::string describe_recipe_keys(int64_t columns) {
+  constexpr int64_t kIndent = 30;
   std::string text, section_before;
   const Recipe defaults;
+  const auto add = [&](const char* key, const std::string& help) {
+    text += wrap_text(fmt::format("  {:<28}{}", key, help), columns, kIndent);
+  };
   visit_recipe_fields(defaults,
                       [&](const char* section, const FieldInfo& info, const auto& member) {
                         if (section_before != section) {
                           text += fmt::format("{}[{}]\n", text.empty() ? "" : "\n", section);
                           section_before = section;
                         }
-                        text += fmt::format("  {:<28}{}\n", info.key, info.help);
+                        add(info.key, info.help);
                         std::string facts = fmt::format("default {}", format_value(member));
                         const std::string range = describe_range(info);
                         if (!range.empty()) facts += ", " + range;
                         if (range.empty() && *info.unit != '\0')
                           facts += fmt::format(", in {}", info.unit);
                         if (*info.env != '\0') facts += fmt::format(", environment {}", info.env);
-                        text += fmt::format("  {:<28}({})\n", "", facts);
+                        add("", fmt::format("({})", facts));
                       });
   return text;
 }

@@ -77,9 +77,9 @@ enum class RecipeComments : uint8_t { kNone, kHelp };
 std::string write_recipe(const Recipe& recipe, RecipeComments comments = RecipeComments::kNone,
                          const KeyFilter& is_kept = every_key);
 
-// Every key with unit, range, default, environment name and help, for `train_gpt recipe
-// --help-keys`.
-std::string describe_recipe_keys();
+// Every key with unit, range, default, environment name and help, in lines of at most `columns`, for
+// `train_gpt recipe --help-keys`.
+std::string describe_recipe_keys(int64_t columns);
 
 // The first key in which two recipes differ: "train.seed is 42, was 1337"; empty when they are
 // equal.

@@ -35,6 +35,16 @@ RecipeValue read_value(const toml::node& node, std::string_view full_key, const 
 
 }  // namespace
 
+std::optional<std::string> read_toml_string(std::string_view text) {
+  try {
+    const toml::table table = toml::parse(fmt::format("v = {}\n", text));
+    const auto* value = table.size() == 1 ? table.get_as<std::string>("v") : nullptr;
+    if (value != nullptr) return value->get();
+  } catch (const toml::parse_error&) {
+  }
+  return std::nullopt;
+}
+
 void apply_toml(Recipe& recipe, std::string_view text, std::string_view label) {
   toml::table file;
   try {

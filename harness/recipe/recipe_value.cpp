@@ -66,8 +66,13 @@ bool convert(const RecipeValue& value, bool& out) {
 bool convert(const RecipeValue& value, std::string& out) {
   if (const auto* v = std::get_if<std::string>(&value)) return out = *v, is_utf8(out);
   const auto* plain = std::get_if<PlainText>(&value);
-  if (plain != nullptr) out = plain->text;
-  return plain != nullptr && is_utf8(out);
+  if (plain == nullptr || !is_utf8(plain->text)) return false;
+  const std::string& text = plain->text;
+  const bool is_quoted = text.size() >= 2 && text.front() == text.back() &&
+                         (text.front() == '"' || text.front() == '\'');
+  const auto unquoted = is_quoted ? read_toml_string(text) : std::optional(text);
+  if (unquoted) out = *unquoted;
+  return unquoted.has_value();
 }
 
 const char* type_name(const int64_t&) { return "an integer"; }

@@ -1,6 +1,7 @@
 // One recipe value on its way from text into a typed, range-checked field.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -13,7 +14,7 @@
 namespace pg {
 
 // A value as TOML types it, or plain text from the environment or the command line, whose type the
-// field decides.
+// field decides; text in quotes is read as TOML reads it.
 struct PlainText {
   std::string text;
 };
@@ -23,6 +24,9 @@ using RecipeValue = std::variant<int64_t, double, bool, std::string, PlainText>;
 struct ValuePlace {
   std::string prefix;
 };
+
+// The text of a TOML string, "x" or 'x', whose quotes are part of `text`; empty when it is none.
+std::optional<std::string> read_toml_string(std::string_view text);  // recipe_toml.cpp
 
 // Sets "section.key"; throws Error for an unknown key, a wrong type, a value out of range or an
 // unknown choice.

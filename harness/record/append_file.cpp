@@ -45,6 +45,16 @@ void AppendFile::write_line(std::string_view line) {
   }
 }
 
+void AppendFile::check_kept() {
+  struct stat info = {};
+  if (file_.valid() && ::fstat(file_.get(), &info) == 0 && info.st_nlink == 0) fail(ENOENT);
+}
+
+int64_t AppendFile::size_bytes() const {
+  struct stat info = {};
+  return file_.valid() && ::fstat(file_.get(), &info) == 0 ? static_cast<int64_t>(info.st_size) : 0;
+}
+
 void AppendFile::fail(int error) {
   file_.reset();
   if (report_) {

@@ -22,6 +22,9 @@ class AppendFile {
   // The line and a line break in one write, so that a kill leaves whole lines; of one that finds no
   // room for all of it nothing stays.
   void write_line(std::string_view line);
+  // Reports a file that was removed: lines would go on into nothing.
+  void check_kept();
+  int64_t size_bytes() const;  // 0 when it cannot be written
 
  private:
   void fail(int error);

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <thread>
 
+#include "harness/record/build_info.h"
+
 namespace pg {
 namespace {
 
@@ -39,7 +41,9 @@ std::string describe_hardware() {
                      std::thread::hardware_concurrency(), memory_bytes / 0x1p30, system_name());
 }
 
-std::string describe_program() { return "compiled by " __VERSION__; }
+std::string describe_program() {
+  return fmt::format("revision {}, compiled by {}", kBuildInfo.revision, kBuildInfo.compiler);
+}
 
 int64_t peak_memory_bytes() {
   rusage usage = {};

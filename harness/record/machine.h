@@ -7,7 +7,7 @@ namespace pg {
 
 // "Intel(R) Xeon(R) Platinum 8488C, 2 cores, 15 GiB memory, Linux 6.1".
 std::string describe_hardware();
-// "compiled by 12.2.0": the compiler names itself.
+// "revision 45f0b4c5a1b2, compiled by GNU 12.2.0".
 std::string describe_program();
 // Largest resident size of this process so far.
 int64_t peak_memory_bytes();

@@ -3,21 +3,38 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <string_view>
 #include <system_error>
 #include <utility>
 
+#include "src/text/terminal_text.h"
 #include "src/text/text_format.h"
 
 namespace pg {
 
+namespace {
+
+// Where the clock will end the training before max_steps do, those would only mislead.
+std::string describe_place(const StepReport& report, int64_t max_steps) {
+  const double steps_left = report.time_left_s / std::max(report.step_s, 1e-9);
+  const bool clock_rules = report.time_left_s > 0 && static_cast<double>(report.step) + steps_left <
+                                                         static_cast<double>(max_steps);
+  if (!clock_rules) return fmt::format("step {}/{}", report.step, max_steps);
+  return fmt::format("step {}  {:.0f}% of {:.0f} s", report.step,
+                     100 * report.train_s / (report.train_s + report.time_left_s),
+                     report.train_s + report.time_left_s);
+}
+
+}  // namespace
+
 std::string format_progress(const StepReport& report, int64_t max_steps) {
   std::string text =
-      fmt::format("step {}/{}  {:.1f} ms  {} tok/s  loss {:.4f}  lr x{:.2f}", report.step,
-                  max_steps, report.step_s * 1e3, format_count(report.tokens_per_s),
-                  report.loss_nats, report.lr_multiplier);
+      fmt::format("{}  {:.1f} ms  {} tok/s  loss {:.4f}  lr x{:.2f}",
+                  describe_place(report, max_steps), report.step_s * 1e3,
+                  format_count(report.tokens_per_s), report.loss_nats, report.lr_multiplier);
   if (report.speed_of_light > 0) {
     text += fmt::format("  {:.0f}% of peak", report.speed_of_light * 100);
   }
@@ -84,7 +101,7 @@ void ProgressLine::show(const std::string& text, bool is_logged) {
     if (is_logged || clock_->now_s() - last_line_s_ >= kQuietSeconds) print(text);
     return;
   }
-  write("\r" + text + "\x1b[K");
+  write("\r" + cut_to_terminal(text, out_) + "\x1b[K");
   is_open_ = true;
 }
 

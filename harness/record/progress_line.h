@@ -15,7 +15,8 @@
 namespace pg {
 
 // "step 120/20000  83.4 ms  98.3k tok/s  loss 2.1934  lr x0.83  41% of peak  102.9 s left  912,345
-// B"; parts that are unknown are left out.
+// B"; parts that are unknown are left out. Where the clock will end the training it is "step 120  17%
+// of 600 s".
 std::string format_progress(const StepReport& report, int64_t max_steps);
 
 // "eval 34%  1.9123 bits/byte  41 s left".

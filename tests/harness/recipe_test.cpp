@@ -6,6 +6,7 @@
 
 #include <map>
 #include <set>
+#include <sstream>
 
 #include "harness/recipe/config_fields.h"
 #include "harness/recipe/recipe_identity.h"
@@ -270,9 +271,56 @@ TEST(Recipe, KeysThatDoNotFitEachOtherAreRefused) {
 }
 
 TEST(Recipe, HelpListsEveryKeyWithItsFacts) {
-  const std::string help = describe_recipe_keys();
+  const std::string help = describe_recipe_keys(1000);
   EXPECT_NE(help.find("(default 0.025, 0 to 10, environment MATRIX_LR)"), std::string::npos);
   EXPECT_NE(help.find("0 to 10000000 s, environment MAX_WALLCLOCK_SECONDS"), std::string::npos);
+}
+
+TEST(Recipe, HelpFitsItsColumns) {
+  for (const int64_t columns : {80, 100}) {
+    std::istringstream help(describe_recipe_keys(columns));
+    for (std::string line; std::getline(help, line);) {
+      EXPECT_LE(line.size(), static_cast<size_t>(columns)) << line;
+    }
+  }
+}
+
+TEST(Recipe, TextInQuotesIsReadAsTomlReadsIt) {
+  const std::pair<const char*, const char*> kCases[] = {
+      {"record.name=\"x y\"", "x y"},
+      {"record.name='x y'", "x y"},
+      {"record.name=x y", "x y"},
+      {"record.name=\"a\\tb\"", "a\tb"},
+      {"record.name='a\\tb'", "a\\tb"},
+      {"record.name=\"", "\""},
+      {"record.name=the \"best\"", "the \"best\""},
+      {"record.name=\"\"", ""},
+  };
+  for (const auto& [assignment, name] : kCases) {
+    Recipe recipe;
+    apply_override(recipe, assignment);
+    EXPECT_EQ(recipe.record.name, name) << assignment;
+  }
+  Recipe recipe;
+  apply_override(recipe, "ttt.kind=\"lora\"");
+  EXPECT_EQ(recipe.ttt.kind, TttKind::kLora);
+  EXPECT_THROW(apply_override(recipe, "record.name=\"a\" and \"b\""), Error);
+  EXPECT_THROW(apply_override(recipe, "record.name=\"a\"\nb = \"c\""), Error);
+  std::vector<RecipeOverride> overrides;
+  apply_environment(
+      recipe,
+      [](const char* name) { return std::string_view(name) == "RUN_ID" ? "\"n\"" : nullptr; },
+      overrides);
+  EXPECT_EQ(recipe.record.name, "n");
+}
+
+TEST(Recipe, ATrainingOfNothingIsRefused) {
+  Recipe recipe;
+  EXPECT_THROW(apply_override(recipe, "train.max_steps=0"), Error);
+  recipe.train.reserve_s = recipe.train.wallclock_s = 10;
+  EXPECT_THROW(check_recipe(recipe), Error);
+  recipe.train.reserve_s = 9.5;
+  EXPECT_NO_THROW(check_recipe(recipe));
 }
 
 }  // namespace

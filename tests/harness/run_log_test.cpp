@@ -168,6 +168,7 @@ TEST(RunLog, AScoreOverItsBudgetIsWarnedOf) {
     std::FILE* sink = std::tmpfile();
     {
       RunLog log(Recipe(), folder, clock, 0.0, ProgressLine(sink, TerminalStyle::kPlain, false));
+      log.write_head(RunFacts(), {});
       ScoreLine score = make_score_line(2.3, 1.1, 8);
       score.budget_s = budget_s;
       log.write_final(score);
@@ -218,6 +219,23 @@ TEST(RunLog, FullDiskIsReportedOnceAndDoesNotThrow) {
   EXPECT_EQ(reports, 1);
 }
 
+TEST(RunLog, ARemovedLogIsReportedOnce) {
+  const TemporaryFolder temporary;
+  int reports = 0;
+  AppendFile file(temporary.path() / "log", false, [&](const std::string&) { ++reports; });
+  file.write_line("a");
+  file.check_kept();
+  EXPECT_EQ(reports, 0);
+  EXPECT_EQ(file.size_bytes(), 2);
+  std::filesystem::remove(temporary.path() / "log");
+  for (int i = 0; i < 3; ++i) {
+    file.write_line("b");
+    file.check_kept();
+  }
+  EXPECT_EQ(reports, 1);
+  EXPECT_EQ(file.size_bytes(), 0);
+}
+
 // The log of a run whose projections are `projected_bytes`, one a step.
 std::string log_of_projections(const std::filesystem::path& path, int64_t cap_bytes,
                                const std::vector<int64_t>& projected_bytes) {
@@ -227,6 +245,7 @@ std::string log_of_projections(const std::filesystem::path& path, int64_t cap_by
   const RunFolder folder = open_run_folder(path, recipe, true);
   std::FILE* sink = std::tmpfile();
   RunLog log(recipe, folder, clock, 0.0, ProgressLine(sink, TerminalStyle::kPlain, false));
+  log.write_head(RunFacts(), {});
   for (size_t i = 0; i < projected_bytes.size(); ++i) {
     StepReport report = make_step(static_cast<int64_t>(i) + 1, 0.1, 2.0);
     report.projected_bytes = projected_bytes[i];
@@ -248,9 +267,18 @@ TEST(RunLog, AProjectionOverTheCapIsWarnedOfOnce) {
   EXPECT_EQ(fitting.find("warning:"), std::string::npos) << fitting;
 }
 
+// Where max_steps come before the clock, or there is no clock, the steps are what to watch.
+TEST(ProgressLine, StepsAreCountedUpToWhatEndsTheTraining) {
+  StepReport report = make_step(120, 10, 2.0);
+  EXPECT_TRUE(format_progress(report, 200).starts_with("step 120/200  83.4 ms"));
+  report.time_left_s = 0;
+  EXPECT_TRUE(format_progress(report, 20000).starts_with("step 120/20000  83.4 ms"));
+}
+
 TEST(ProgressLine, TerminalLineIsRewrittenAndOthersAreNot) {
   EXPECT_EQ(format_progress(make_step(120, 10, 2.1934), 20000),
-            "step 120/20000  83.4 ms  98.3k tok/s  loss 2.1934  lr x1.00  41% of peak  103 s left  "
+            "step 120  9% of 113 s  83.4 ms  98.3k tok/s  loss 2.1934  lr x1.00  41% of peak  103 "
+            "s left  "
             "~912,345 B");
   for (const TerminalStyle style : {TerminalStyle::kPlain, TerminalStyle::kRewrite}) {
     std::FILE* file = std::tmpfile();
