@@ -25,7 +25,7 @@
 
 // the score and the record
 #include "eval/score.h"                 // evaluate: UnpackedModel -> Score in bits per byte
-#include "harness/record/run_folder.h"  // RunFolder: where the run's files lie
+#include "harness/record/run_folder.h"  // RunFolder: where the run's files lie, and writes
 #include "harness/record/run_log.h"     // RunLog: log, JSON lines, tape; holds result and times
 #include "harness/record/record.h"      // write_record: the result, for people and for programs
 
@@ -34,7 +34,6 @@
 #include "harness/command/standard_streams.h"  // finish_output: lost output is a failure
 
 // small things
-#include "src/base/bytes.h"        // write_file_atomic
 #include "src/base/clock.h"        // Clock: time is a parameter
 #include "src/text/text_format.h"  // format_date
 // clang-format on
@@ -87,7 +86,7 @@ int run(const RunOptions& options, Clock& clock, double start_s) {
   log.write_allocation(quantized.allocation);
   const SealedArtifact sealed =
       seal(quantized.model, recipe.quant, code_bytes);  // throws over the cap
-  write_file_atomic(folder.artifact(recipe.quant.matrix_bits), sealed.bytes);
+  folder.write(folder.artifact(recipe.quant.matrix_bits), sealed.bytes);
   log.write_packed(sealed.summary);
 
   const UnpackedModel shipped = unpack_file(folder.artifact(recipe.quant.matrix_bits));
@@ -100,7 +99,7 @@ int run(const RunOptions& options, Clock& clock, double start_s) {
 
   write_record(folder, log.finish(shipped.artifact_sha256(), format_date(std::time(nullptr))));
   fmt::print("val_bpb {:.8f}\nartifact_bytes {}\nrecord {}\n", score.bits_per_byte(),
-             sealed.summary.total_bytes, folder.path.string());
+             sealed.summary.total_bytes, folder.shown);
   return 0;
 }
 

@@ -3,6 +3,7 @@
 
 #include "harness/command/commands.h"
 #include "harness/command/pack_steps.h"
+#include "harness/command/recipe_path.h"
 #include "harness/exchange/weights_file.h"
 #include "harness/recipe/recipe.h"
 #include "harness/record/progress_line.h"
@@ -59,7 +60,9 @@ int pack_weights(const PackWords& words, Clock& clock) {
           "or quantise without: --set quant.rounding=nearest --set quant.scales=sdclip");
     }
     check_tokenizer_of_shards(recipe.data.train_shards, weights.tokenizer_sha256);
-    const auto tokens = TokenStream::open(recipe.data.train_shards, recipe.model.vocab_size);
+    const auto tokens = open_recipe_path(recipe.data.train_shards, [&](const std::string& shards) {
+      return TokenStream::open(shards, recipe.model.vocab_size);
+    });
     const Batches batches(tokens, recipe.data.loader, static_cast<uint64_t>(recipe.train.seed),
                           recipe.train.seq_len);
     calibration = calibrate_weights(recipe, weights.tensors, batches, *device, show);

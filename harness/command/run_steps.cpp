@@ -4,6 +4,7 @@
 
 #include "eval/score.h"
 #include "harness/command/interrupt.h"
+#include "harness/command/recipe_path.h"
 #include "harness/recipe/recipe_identity.h"
 #include "harness/record/machine.h"
 #include "quant/method/seal.h"
@@ -28,7 +29,8 @@ Tokenizer open_tokenizer(const Recipe& recipe) {
     throw Error(fmt::format("run: no {} given; set it in the recipe or with --set {}=...", missing,
                             missing));
   }
-  Tokenizer tokenizer(recipe.data.tokenizer);
+  Tokenizer tokenizer =
+      open_recipe_path(data.tokenizer, [](const std::string& path) { return Tokenizer(path); });
   if (tokenizer.vocab_size() != recipe.model.vocab_size) {
     throw Error(
         fmt::format("model.vocab_size is not the tokenizer's: \"{}\"; set it to {} or give "
@@ -40,12 +42,18 @@ Tokenizer open_tokenizer(const Recipe& recipe) {
   return tokenizer;
 }
 
+TokenStream open_shards(const std::string& shards, const Recipe& recipe) {
+  return open_recipe_path(shards, [&](const std::string& path) {
+    return TokenStream::open(path, recipe.model.vocab_size);
+  });
+}
+
 }  // namespace
 
 RunText::RunText(const Recipe& recipe)
     : tokenizer(open_tokenizer(recipe)),
-      train_tokens(TokenStream::open(recipe.data.train_shards, recipe.model.vocab_size)),
-      val_tokens(TokenStream::open(recipe.data.val_shards, recipe.model.vocab_size)),
+      train_tokens(open_shards(recipe.data.train_shards, recipe)),
+      val_tokens(open_shards(recipe.data.val_shards, recipe)),
       batches(train_tokens, recipe.data.loader, static_cast<uint64_t>(recipe.train.seed),
               recipe.train.seq_len) {}
 
@@ -97,6 +105,24 @@ RunFacts collect_facts(const Recipe& recipe, const RunText& text, const Device& 
   return facts;
 }
 
+void check_trained(const TrainResult& trained, const TrainConfig& train) {
+  const bool has_clock = train.wallclock_s > 0;
+  if (trained.steps > 1 ||
+      (trained.steps == 1 && !(has_clock && trained.train_s > train.wallclock_s))) {
+    return;
+  }
+  if (trained.stop_reason == StopReason::kInterrupted && trained.steps == 0) {
+    throw Error(
+        "no step was trained: the run was interrupted before its first; there is nothing to score "
+        "and no record, start it again");
+  }
+  throw Error(fmt::format(
+      "no step was trained within the budget: train.wallclock_s is \"{}\" and one step took or "
+      "would "
+      "take longer ({:.3f} s so far); there is no record, raise train.wallclock_s and give --fresh",
+      train.wallclock_s, trained.train_s));
+}
+
 TrainResult train_weights(const Recipe& recipe, const RunText& text, const RunFolder& folder,
                           Device& device, const DevicePeak& peak, Clock& clock, RunLog& log) {
   TrainSetup setup;
@@ -120,13 +146,15 @@ TrainResult train_weights(const Recipe& recipe, const RunText& text, const RunFo
   setup.project_bytes = [&](const std::vector<HostTensor>& weights) {
     return project_bytes(weights, recipe.quant, counted_code_bytes());
   };
-  return train(setup);
+  const TrainResult trained = train(setup);
+  check_trained(trained, recipe.train);
+  return trained;
 }
 
 // A disk too full for these may still hold the artifact, which is several times smaller.
 void keep_weights(const RunFolder& folder, const WeightsFile& weights, RunLog& log) {
   try {
-    write_weights_file(folder.weights(), weights);
+    folder.write(folder.weights(), encode_weights_file(weights));
   } catch (const Error& error) {
     log.warn(error.what());
   }

@@ -45,6 +45,9 @@ RunFacts collect_facts(const Recipe& recipe, const RunText& text, const Device& 
 TrainResult train_weights(const Recipe& recipe, const RunText& text, const RunFolder& folder,
                           Device& device, const DevicePeak& peak, Clock& clock, RunLog& log);
 
+// Throws Error when not one step was done within the budget: initial weights make no record.
+void check_trained(const TrainResult& trained, const TrainConfig& train);
+
 // Writes final_model.safetensors, the weights before quantising; only warns when that fails.
 void keep_weights(const RunFolder& folder, const WeightsFile& weights, RunLog& log);
 

@@ -5,6 +5,7 @@
 #include "eval/score.h"
 #include "harness/command/artifact_file.h"
 #include "harness/command/cli.h"
+#include "harness/command/recipe_path.h"
 #include "src/base/error.h"
 #include "src/data/corpus/corpus.h"
 #include "src/device/registry/make_device.h"
@@ -53,7 +54,10 @@ std::vector<Option> list_scoring_options(ScoringWords& words, const std::vector<
 
 OpenedModel open_model(const std::filesystem::path& artifact,
                        const std::filesystem::path& tokenizer, const std::string& device) {
-  OpenedModel opened = {unpack_file(artifact), Tokenizer(tokenizer), make_device(device)};
+  OpenedModel opened = {
+      unpack_file(artifact),
+      open_recipe_path(tokenizer.string(), [](const std::string& path) { return Tokenizer(path); }),
+      make_device(device)};
   check_tokenizer(opened.model, opened.tokenizer);
   return opened;
 }
@@ -71,7 +75,10 @@ ScoringSession open_scoring_session(const ScoringWords& words, SessionText text,
   std::optional<TokenStream> val;
   if (needs_shards) {
     check_tokenizer_of_shards(recipe.data.val_shards, tokenizer.sha256());
-    val = TokenStream::open(recipe.data.val_shards, model.config().vocab_size);
+    const int64_t vocab_size = model.config().vocab_size;
+    val = open_recipe_path(recipe.data.val_shards, [&](const std::string& shards) {
+      return TokenStream::open(shards, vocab_size);
+    });
   }
   return {std::move(model), std::move(tokenizer), std::move(device), std::move(recipe),
           std::move(val)};

@@ -4,7 +4,9 @@
 
 #include "harness/recipe/recipe_identity.h"
 #include "harness/record/report_svg.h"
+#include "harness/record/run_files.h"
 #include "src/base/bytes.h"
+#include "src/base/hash.h"
 #include "src/text/json_object.h"
 
 namespace pg {
@@ -88,9 +90,18 @@ std::string write_submission_json(const RunResult& result) {
 }
 
 void write_record(const RunFolder& folder, const RunResult& result) {
-  write_file_atomic(folder.plot(), draw_loss_curve(result.curve, result.recipe.record.name));
-  write_file_atomic(folder.readme(), write_record_readme(result));
-  write_file_atomic(folder.submission(), write_submission_json(result));
+  // Someone may have removed the folder while the run was on.
+  if (!std::filesystem::exists(folder.recipe())) {
+    folder.write(folder.recipe(), write_recipe(result.recipe));
+  }
+  folder.write(folder.plot(), draw_loss_curve(result.curve, result.recipe.record.name));
+  folder.write(folder.readme(), write_record_readme(result));
+  for (const auto& log : {folder.log(), folder.events(), folder.tape()}) {  // they grow no more
+    if (std::filesystem::exists(log)) {
+      list_run_file(folder.path, log.filename().string(), sha256(read_file(log)));
+    }
+  }
+  folder.write(folder.submission(), write_submission_json(result));
   std::error_code ignored;  // a checkpoint that stays is only in the way
   std::filesystem::remove(folder.checkpoint(), ignored);
 }

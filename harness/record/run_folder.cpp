@@ -1,43 +1,145 @@
 #include "harness/record/run_folder.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include "harness/recipe/recipe_identity.h"
+#include "harness/record/log_rewind.h"
+#include "harness/record/run_files.h"
 #include "src/base/bytes.h"
 #include "src/base/error.h"
+#include "src/base/hash.h"
 #include "src/text/text_escape.h"
+#include "src/train/checkpoint.h"
 
 namespace pg {
 namespace {
 
 namespace fs = std::filesystem;
 
-// Only files that a run writes; a folder given by mistake loses nothing else.
-void remove_run_files(const RunFolder& folder, const Recipe& before) {
-  const std::vector<fs::path> files = {
-      folder.recipe(), folder.path / RunFolder::log_name(before.train.seed),
-      folder.log(),    folder.events(),
-      folder.tape(),   folder.checkpoint(),
-      folder.plot(),   folder.submission(),
-      folder.readme(), folder.artifact(before.quant.matrix_bits),
-      folder.weights()};
-  for (const fs::path& file : files) {
-    std::error_code error;
-    fs::remove(file, error);
-    if (error) {
-      throw Error(fmt::format("cannot remove \"{}\": {}; check its permissions", file.string(),
-                              error.message()));
+fs::path make_absolute(const fs::path& path) {
+  std::error_code error;
+  const fs::path absolute = fs::absolute(path, error).lexically_normal();
+  if (!error) return absolute.has_filename() ? absolute : absolute.parent_path();  // "a/" is "a"
+  throw Error(
+      fmt::format("no working directory: {}; it may have been deleted, give --out an "
+                  "absolute path",
+                  error.message()));
+}
+
+void create_folder(const RunFolder& folder) {
+  std::error_code error;
+  fs::create_directories(folder.path, error);
+  if (!error) return;
+  throw Error(fmt::format("cannot create the output folder \"{}\": {}; choose another with --out",
+                          folder.shown, error.message()));
+}
+
+// All that a run of this recipe will write.
+std::vector<std::string> list_written_names(const RunFolder& folder, const Recipe& recipe) {
+  std::vector<std::string> names = {".run_files"};
+  for (const fs::path& file :
+       {folder.recipe(), folder.log(), folder.events(), folder.tape(), folder.checkpoint(),
+        folder.plot(), folder.submission(), folder.readme(),
+        folder.artifact(recipe.quant.matrix_bits), folder.weights()}) {
+    names.push_back(file.filename().string());
+  }
+  return names;
+}
+
+void refuse_foreign_files(const RunFolder& folder, const RunFiles& files, const Recipe& recipe) {
+  std::vector<std::string> foreign;
+  for (const std::string& name : list_written_names(folder, recipe)) {
+    if (files.is_foreign(name)) foreign.push_back(name);
+  }
+  if (foreign.empty()) return;
+  throw Error(fmt::format(
+      "the output folder holds what no run wrote, or what was changed since: {} in \"{}\"; choose "
+      "another with --out, or move {} away",
+      fmt::join(foreign, ", "), folder.shown, foreign.size() == 1 ? "it" : "them"));
+}
+
+// What a kill leaves of a file that was being written. Only where a run was: nobody else writes
+// such names there.
+void remove_leftovers(const RunFolder& folder, const RunFiles& files, const Recipe& recipe) {
+  if (!files.has_run()) return;
+  std::error_code error;
+  std::vector<fs::path> leftovers;
+  const std::vector<std::string> names = list_written_names(folder, recipe);
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder.path, error)) {
+    const std::string found = entry.path().filename().string();
+    const auto is_part = [&](const std::string& name) { return found.starts_with(name + '.'); };
+    if (found.ends_with(".tmp") && std::any_of(names.begin(), names.end(), is_part)) {
+      leftovers.push_back(entry.path());
     }
   }
+  for (const fs::path& file : leftovers) fs::remove(file, error);
+}
+
+// Through a link the run wrote the file behind it: the link stays.
+void remove_file(const fs::path& file) {
+  std::error_code error;
+  const fs::path target = fs::canonical(file, error);
+  if (!error) fs::remove(target, error);
+  if (!error) return;
+  throw Error(fmt::format("cannot remove \"{}\": {}; check its permissions", file.string(),
+                          error.message()));
+}
+
+void remove_run_files(const RunFolder& folder, const RunFiles& files) {
+  for (const std::string& name : files.find_own()) remove_file(folder.path / name);
+  clear_run_files(folder.path);
 }
 
 Recipe read_recipe_of_run(const RunFolder& folder) {
   Recipe recipe;
-  apply_toml(recipe, read_text_file(folder.recipe()), folder.recipe().string());
+  try {
+    apply_toml(recipe, read_text_file(folder.recipe()), folder.recipe().string());
+  } catch (const Error& error) {
+    throw Error(
+        fmt::format("cannot tell which run the output folder holds: {}; choose another "
+                    "with --out, or discard the run with --fresh",
+                    error.what()));
+  }
   return recipe;
+}
+
+// What is shown and what comes after training may change between the parts of a run: one that did
+// not fit its cap is packed anew, not trained anew. Files are known by their content: a checkpoint
+// of other data is refused.
+void check_same_training(const RunFolder& folder, const Recipe& recipe) {
+  const std::string difference = describe_difference(
+      recipe, read_recipe_of_run(folder),
+      [](const FieldInfo& info) { return is_identifying(info, Affects::kTraining); });
+  if (difference.empty()) return;
+  throw Error(
+      fmt::format("the output folder holds a run of another recipe: \"{}\" ({}); choose "
+                  "another with --out, or discard it with --fresh",
+                  folder.shown, difference));
+}
+
+[[noreturn]] void refuse_finished_record(const RunFolder& folder) {
+  const std::vector<std::string> cut = cut_torn_ends(folder);
+  throw Error(fmt::format(
+      "the output folder holds a finished record: \"{}\"{}; choose another with --out, or discard "
+      "it "
+      "with --fresh",
+      folder.shown,
+      cut.empty()
+          ? ""
+          : fmt::format(", of which {} had a cut last line, now gone", fmt::join(cut, ", "))));
+}
+
+void resume_run(RunFolder& folder, const Recipe& recipe) {
+  if (fs::exists(folder.recipe())) check_same_training(folder, recipe);
+  const auto steps = peek_checkpoint_steps(folder.checkpoint());
+  folder.is_resumed = steps.has_value();
+  folder.resumed_steps = steps.value_or(0);
 }
 
 }  // namespace
@@ -48,38 +150,47 @@ fs::path RunFolder::artifact(int64_t matrix_bits) const {
 
 std::string RunFolder::log_name(int64_t seed) { return fmt::format("train_seed{}.log", seed); }
 
+void RunFolder::write(const fs::path& file, std::span<const uint8_t> bytes) const {
+  try {
+    list_run_file(path, file.filename().string(), sha256(bytes));
+    write_file_atomic(file, bytes);
+  } catch (const Error& error) {
+    std::error_code ignored;
+    const bool has_checkpoint = fs::exists(checkpoint(), ignored);
+    throw Error(fmt::format(
+        "{}{}", error.what(),
+        has_checkpoint ? fmt::format("; the training is kept in \"{}\": the same command again "
+                                     "goes on from there",
+                                     checkpoint().string())
+                       : ""));
+  }
+}
+
+void RunFolder::write(const fs::path& file, std::string_view text) const {
+  write(file, as_bytes(text));
+}
+
 RunFolder open_run_folder(const fs::path& path, const Recipe& recipe, bool fresh) {
-  RunFolder folder = {.path = path, .seed = recipe.train.seed};
-  std::error_code error;
-  fs::create_directories(path, error);
-  if (error) {
-    throw Error(fmt::format("cannot create the output folder \"{}\": {}; choose another with --out",
-                            path.string(), error.message()));
+  RunFolder folder = {
+      .path = make_absolute(path), .shown = path.string(), .seed = recipe.train.seed};
+  create_folder(folder);
+  folder.lock = lock_folder(folder.path, folder.shown);
+  const RunFiles files(folder.path);
+  if (!fresh && fs::exists(folder.submission()) &&
+      !files.is_foreign(folder.submission().filename().string())) {
+    refuse_finished_record(folder);
   }
+  refuse_foreign_files(folder, files, recipe);
+  remove_leftovers(folder, files, recipe);
   if (fresh) {
-    const bool has_run = fs::exists(folder.recipe());
-    remove_run_files(folder, has_run ? read_recipe_of_run(folder) : recipe);
-  } else if (fs::exists(folder.submission())) {
-    throw Error(
-        fmt::format("the output folder holds a finished record: \"{}\"; choose another with "
-                    "--out, or discard it with --fresh",
-                    path.string()));
-  } else if (fs::exists(folder.recipe())) {
-    // What is shown and what comes after training may change between the parts of a run: one that
-    // did not fit its cap is packed anew, not trained anew. Files are known by their content: a
-    // checkpoint of other data is refused.
-    const std::string difference = describe_difference(
-        recipe, read_recipe_of_run(folder),
-        [](const FieldInfo& info) { return is_identifying(info, Affects::kTraining); });
-    if (!difference.empty()) {
-      throw Error(
-          fmt::format("the output folder holds a run of another recipe: \"{}\" ({}); choose "
-                      "another with --out, or discard it with --fresh",
-                      path.string(), difference));
-    }
-    folder.is_resumed = fs::exists(folder.checkpoint());
+    remove_run_files(folder, files);
+  } else {
+    resume_run(folder, recipe);
   }
-  write_file_atomic(folder.recipe(), write_recipe(recipe));
+  folder.write(folder.recipe(), write_recipe(recipe));
+  for (const fs::path& log : {folder.log(), folder.events(), folder.tape()}) {
+    list_growing_file(folder.path, log.filename().string());
+  }
   return folder;
 }
 

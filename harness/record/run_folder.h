@@ -3,22 +3,31 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <memory>
+#include <span>
 #include <string>
+#include <string_view>
 
 #include "harness/recipe/recipe.h"
+#include "harness/record/folder_lock.h"
 
 namespace pg {
 
 struct RunFolder {
-  std::filesystem::path path;
+  std::filesystem::path path = {};  // absolute: the working directory may go while the run is on
+  std::string shown = {};           // as the user wrote it
   int64_t seed = 0;
-  bool is_resumed = false;  // an unfinished run of the same recipe lies here
+  bool is_resumed = false;    // a checkpoint lies here, of this many steps
+  int64_t resumed_steps = 0;  //
+  // Shared, because the log has a copy of the folder: it is locked until the last of them goes.
+  std::shared_ptr<const FolderLock> lock = {};
 
+  static constexpr const char* kCheckpointName = "checkpoint.bin";
   std::filesystem::path recipe() const { return path / "recipe.toml"; }
   std::filesystem::path log() const { return path / log_name(seed); }
   std::filesystem::path events() const { return path / "run.jsonl"; }
   std::filesystem::path tape() const { return path / "tape.jsonl"; }
-  std::filesystem::path checkpoint() const { return path / "checkpoint.bin"; }
+  std::filesystem::path checkpoint() const { return path / kCheckpointName; }
   std::filesystem::path submission() const { return path / "submission.json"; }
   std::filesystem::path plot() const { return path / "loss.svg"; }
   std::filesystem::path readme() const { return path / "README.md"; }
@@ -26,11 +35,17 @@ struct RunFolder {
   std::filesystem::path artifact(int64_t matrix_bits) const;
 
   static std::string log_name(int64_t seed);
+
+  // Writes one of these files whole and lists it as the run's. Throws Error that says what is kept
+  // of the training and how to go on.
+  void write(const std::filesystem::path& file, std::span<const uint8_t> bytes) const;
+  void write(const std::filesystem::path& file, std::string_view text) const;
 };
 
-// Creates the folder and writes the effective recipe into it. A folder with an unfinished run is
-// resumed when every key that affects training is the same; one with another training or a finished
-// record is refused, unless `fresh`, which removes that run's files.
+// Creates and locks the folder and writes the effective recipe into it. A folder with an unfinished
+// run is resumed when every key that affects training is the same; one with another training or a
+// finished record is refused, unless `fresh`, which removes that run's files. What no run wrote, or
+// what was changed since, is never touched: a folder where it is in the way is refused.
 RunFolder open_run_folder(const std::filesystem::path& path, const Recipe& recipe, bool fresh);
 
 // "runs/<name of the record>_seed<seed>".

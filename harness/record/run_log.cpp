@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "harness/recipe/recipe_identity.h"
+#include "harness/record/log_rewind.h"
 #include "harness/record/machine.h"
 #include "src/text/text_escape.h"
 #include "src/text/text_format.h"
@@ -45,7 +46,10 @@ JsonObject score_event(const char* stage, const ScoreLine& score) {
 
 // A path outside the folder the run was started in would tell of the machine and not of the run.
 std::string reproduce_command(const RunFolder& folder) {
-  const std::filesystem::path relative = std::filesystem::proximate(folder.path);
+  std::error_code error;
+  const std::filesystem::path start = std::filesystem::current_path(error);  // may be gone
+  const std::filesystem::path relative =
+      error ? start : std::filesystem::proximate(folder.path, start, error);
   const bool is_inside = !relative.empty() && relative.is_relative() && *relative.begin() != "..";
   const std::string path = (is_inside ? relative : folder.path.filename()).string();
   return fmt::format("train_gpt run {} --out {}", quote_shell(path + "/recipe.toml"),
@@ -61,7 +65,10 @@ RunLog::RunLog(const Recipe& recipe, const RunFolder& folder, Clock& clock, doub
       process_start_s_(process_start_s),
       progress_(std::move(progress)) {
   result_.recipe = recipe;
-  if (folder.is_resumed) result_.curve = load_loss_curve(folder.events());
+  if (folder.is_resumed) {
+    last_told_step_ = rewind_logs(folder);
+    result_.curve = load_loss_curve(folder.events());
+  }
   const auto report = [this](const std::string& message) { progress_.warn(message); };
   log_ = AppendFile(folder.log(), folder.is_resumed, report);
   events_ = AppendFile(folder.events(), folder.is_resumed, report);
@@ -141,6 +148,21 @@ void RunLog::write_head(const RunFacts& facts, const std::vector<RecipeOverride>
                   .add("hardware", facts.hardware)
                   .add("device", facts.device));
   tape_.write_line(start_event().add("tape_format", int64_t{kTapeFormat}).line());
+  write_history();
+}
+
+// What an earlier part of the run left behind.
+void RunLog::write_history() {
+  if (folder_.lock != nullptr && !folder_.lock->stale_holder().empty()) {
+    on_note(fmt::format("resume:earlier_part {} ended without its record",
+                        folder_.lock->stale_holder()));
+  }
+  if (folder_.is_resumed && last_told_step_ < folder_.resumed_steps) {
+    warn(fmt::format(
+        "the log of steps {} to {} is lost: \"{}\" ends before the checkpoint; the training goes "
+        "on, the record's curve and tape have a gap",
+        last_told_step_ + 1, folder_.resumed_steps, folder_.events().string()));
+  }
 }
 
 std::string RunLog::step_prefix(int64_t step) const {
@@ -190,7 +212,7 @@ void RunLog::on_step(const StepReport& report) {
   event.add("step_ms", report.step_s * 1e3).add("train_s", report.train_s);
   event.add("tokens_per_s", report.tokens_per_s).add("speed_of_light", report.speed_of_light);
   if (report.projected_bytes > 0) event.add("projected_bytes", report.projected_bytes);
-  write_event(event);
+  write_place(event);
   const int64_t windows_per_step = result_.recipe.train.batch_tokens / result_.recipe.train.seq_len;
   tape_.write_line(JsonObject()
                        .add("step", report.step)
@@ -199,13 +221,14 @@ void RunLog::on_step(const StepReport& report) {
                        .add("lr_multiplier", report.lr_multiplier)
                        .add("next_window", report.step * windows_per_step)
                        .line());
+  for (AppendFile* file : {&log_, &events_, &tape_}) file->check_kept();
 }
 
 void RunLog::on_validation(int64_t step, double train_s, double loss_nats, double bits_per_byte) {
   result_.curve.validation.push_back({step, train_s, loss_nats, bits_per_byte});
   write_line(fmt::format("{} val_loss:{:.4f} val_bpb:{:.4f} {}", step_prefix(step), loss_nats,
                          bits_per_byte, time_suffix(step, train_s)));
-  write_event(JsonObject()
+  write_place(JsonObject()
                   .add("event", "validation")
                   .add("step", step)
                   .add("train_s", train_s)

@@ -60,6 +60,9 @@ class RunLog final : public TrainObserver {
  private:
   void write_line(const std::string& line);  // log and stderr
   void write_event(const JsonObject& event) { events_.write_line(event.line()); }
+  // An event that a resumed run may be cut back to: says where the log stands.
+  void write_place(JsonObject event) { write_event(event.add("log_bytes", log_.size_bytes())); }
+  void write_history();
   void warn_over_cap(const StepReport& report);
   std::string step_prefix(int64_t step) const;
   std::string time_suffix(int64_t step, double train_s) const;
@@ -71,6 +74,7 @@ class RunLog final : public TrainObserver {
   Clock* clock_;
   double process_start_s_;
   double lap_start_s_ = 0;
+  int64_t last_told_step_ = 0;  // of a resumed run's earlier parts
   bool has_warned_over_cap_ = false;
   ProgressLine progress_;
   ScoringProgress scoring_progress_{progress_};

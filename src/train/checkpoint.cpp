@@ -2,6 +2,7 @@
 
 #include <bit>
 #include <cstring>
+#include <fstream>
 
 #include "src/base/bytes.h"
 #include "src/base/error.h"
@@ -86,6 +87,17 @@ std::optional<Checkpoint> read_checkpoint(const std::filesystem::path& file, uin
   c.step_times_s = read_array<double>(in);
   if (!in.ok() || in.remaining() != 0) throw Error(where + " is damaged" + remedy);
   return c;
+}
+
+std::optional<int64_t> peek_checkpoint_steps(const std::filesystem::path& file) {
+  Bytes head(2 * sizeof(uint32_t) + 2 * sizeof(uint64_t));  // as write_checkpoint begins
+  std::ifstream stream(file, std::ios::binary);
+  stream.read(reinterpret_cast<char*>(head.data()), static_cast<std::streamsize>(head.size()));
+  if (!stream) return std::nullopt;
+  ByteReader in(head);
+  if (in.u32() != kMagic || in.u32() != kVersion) return std::nullopt;
+  in.u64();  // identity
+  return static_cast<int64_t>(in.u64());
 }
 
 }  // namespace pg

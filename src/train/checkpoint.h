@@ -26,5 +26,8 @@ void write_checkpoint(const std::filesystem::path& file, const Checkpoint& check
 // Empty when there is no file. Throws Error when it is damaged or of another identity, saying what
 // to do.
 std::optional<Checkpoint> read_checkpoint(const std::filesystem::path& file, uint64_t identity);
+// The steps of a checkpoint from its first bytes alone, unchecked; empty when there is no file or
+// it is none of this program.
+std::optional<int64_t> peek_checkpoint_steps(const std::filesystem::path& file);
 
 }  // namespace pg

@@ -3,9 +3,14 @@
 
 #include <gtest/gtest.h>
 
+#include <regex>
+
 #include "harness/command/docs_ops_command.h"
 #include "harness/command/run_steps.h"
+#include "harness/record/machine.h"
 #include "harness/record/report_svg.h"
+#include "harness/record/run_files.h"
+#include "src/base/error.h"
 #include "tests/harness/run_fixture.h"
 
 namespace pg {
@@ -89,6 +94,67 @@ TEST(Record, SubmissionIsWrittenLastAndTheCheckpointGoes) {
     EXPECT_TRUE(std::filesystem::exists(file)) << file;
   }
   EXPECT_FALSE(std::filesystem::exists(folder.checkpoint()));
+}
+
+// Someone removed the folder while the run was on.
+TEST(Record, ARemovedFolderIsMadeAgain) {
+  const TemporaryFolder temporary;
+  const RunFolder folder = {.path = temporary.path() / "gone", .seed = 1337};
+  write_record(folder, make_result());
+  Recipe recipe;
+  apply_toml(recipe, read_text_file(folder.recipe()), "recipe.toml");
+  EXPECT_EQ(recipe.record.name, "First | run");
+}
+
+TEST(Record, TheFolderKnowsTheRecordAsTheRuns) {
+  const TemporaryFolder temporary;
+  const RunFolder folder = open_run_folder(temporary.path(), Recipe(), false);
+  for (const auto& log : {folder.log(), folder.events(), folder.tape()}) {
+    write_file_atomic(log, "[track]\n");
+  }
+  write_record(folder, make_result());
+  EXPECT_EQ(RunFiles(folder.path).find_own().size(), 7u);
+  write_file_atomic(folder.tape(), "[track]\nmine\n");  // a finished log grows no more
+  EXPECT_TRUE(RunFiles(folder.path).is_foreign("tape.jsonl"));
+}
+
+TEST(Record, TheProgramIsNamedWithItsCompilerAndRevision) {
+  const std::string program = describe_program();
+  EXPECT_TRUE(std::regex_match(
+      program, std::regex("revision ([0-9a-f]{12}(-dirty)?|unknown), compiled by \\w+ [0-9.]+")))
+      << program;
+}
+
+TEST(RunSteps, NoStepWithinTheBudgetMakesNoRecord) {
+  TrainConfig train;
+  train.wallclock_s = 5;
+  TrainResult trained;
+  for (const StopReason reason : {StopReason::kInterrupted, StopReason::kWallclock}) {
+    trained.stop_reason = reason;
+    EXPECT_THROW(check_trained(trained, train), Error);
+  }
+  trained.steps = 1;
+  trained.train_s = 4.9;
+  EXPECT_NO_THROW(check_trained(trained, train));
+  trained.train_s = 5.1;
+  EXPECT_THROW(check_trained(trained, train), Error);
+  train.wallclock_s = 0;  // none
+  EXPECT_NO_THROW(check_trained(trained, train));
+}
+
+// A disk too full for the weights may still hold the artifact.
+TEST(RunSteps, WeightsThatCannotBeKeptAreWarnedOf) {
+  const TemporaryFolder temporary;
+  const RunFolder folder = open_run_folder(temporary.path(), Recipe(), false);
+  std::filesystem::create_directories(folder.weights() / "in_the_way");
+  ManualClock clock;
+  std::FILE* sink = std::tmpfile();
+  {
+    RunLog log(Recipe(), folder, clock, 0.0, ProgressLine(sink, TerminalStyle::kPlain, false));
+    EXPECT_NO_THROW(keep_weights(folder, {}, log));
+  }
+  std::fclose(sink);
+  EXPECT_NE(read_text_file(folder.log()).find("warning: "), std::string::npos);
 }
 
 TEST(ReportSvg, PlotHasAxesAndEscapedTitle) {

@@ -7,16 +7,18 @@
 
 #include "harness/record/record.h"
 #include "src/base/bytes.h"
+#include "src/train/checkpoint.h"
 
 namespace pg {
 
 // A fresh folder that is removed at the end of the test.
 class TemporaryFolder {
  public:
-  TemporaryFolder() {
+  // `name` tells two of one test apart.
+  explicit TemporaryFolder(const std::string& name = {}) {
     const auto* test = testing::UnitTest::GetInstance()->current_test_info();
     path_ = std::filesystem::path(testing::TempDir()) /
-            (std::string("pg_") + test->test_suite_name() + "_" + test->name());
+            (std::string("pg_") + test->test_suite_name() + "_" + test->name() + name);
     std::filesystem::remove_all(path_);
     std::filesystem::create_directories(path_);
   }
@@ -31,6 +33,13 @@ class TemporaryFolder {
  private:
   std::filesystem::path path_;
 };
+
+// A checkpoint of so many steps in the folder of a run.
+inline void write_steps(const std::filesystem::path& folder, int64_t steps) {
+  Checkpoint checkpoint;
+  checkpoint.steps = steps;
+  write_checkpoint(folder / RunFolder::kCheckpointName, checkpoint);
+}
 
 inline StepReport make_step(int64_t step, double train_s, double loss_nats) {
   StepReport report;

@@ -1,0 +1,28 @@
+// Opening what a path of a recipe names: a relative one is taken from the folder the program was
+// started in, not from the recipe's, and a message about it says so.
+#pragma once
+#include <filesystem>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include "src/base/error.h"
+
+namespace pg {
+
+// open(path). An Error about a relative path that is no file (a pattern is none) also says what it
+// is relative to.
+template <class Open>
+auto open_recipe_path(const std::string& path, Open&& open) {
+  try {
+    return std::forward<Open>(open)(path);
+  } catch (const Error& error) {
+    std::error_code ignored;
+    if (std::filesystem::path(path).is_absolute() || std::filesystem::exists(path, ignored)) throw;
+    throw Error(std::string(error.what()) + "; \"" + path +
+                "\" is relative to the working directory \"" +
+                std::filesystem::current_path(ignored).string() + "\"");
+  }
+}
+
+}  // namespace pg
