@@ -119,7 +119,12 @@ std::string write_record_readme(const RunResult& r) {
       "The score is that of the weights unpacked from the artifact's bytes; no token is scored "
       "twice.\n\n";
 
-  text += "## Time\n\n" + write_time_table(r) + "\n## Bytes\n\n" + write_byte_table(r);
+  text +=
+      "## Time\n\n" + write_time_table(r) +
+      "\nIn submission.json `wallclock_seconds` and `train_wallclock_ms` are the first of these "
+      "rows, what counts against the training budget; `step_avg_ms` is of the steps alone.\n"
+      "\n## Bytes\n\n" +
+      write_byte_table(r);
   text += fmt::format("\nArtifact `{}`, sha256 `{}`.\n", r.artifact_name, r.artifact_sha256);
 
   text += fmt::format("\n## Reproduce\n\n```\n{}\n```\n\n", r.command);
@@ -132,7 +137,8 @@ std::string write_record_readme(const RunResult& r) {
   text += fmt::format(
       "Files: `recipe.toml` every key, `{}` log, `run.jsonl` the same for machines, `tape.jsonl` "
       "the "
-      "decisions of each step, `submission.json` the result.\n",
+      "decisions of each step, `submission.json` the result, `.run_files` which of them the run "
+      "wrote.\n",
       RunFolder::log_name(r.recipe.train.seed));
   return text;
 }
