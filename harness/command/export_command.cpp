@@ -3,6 +3,7 @@
 
 #include "harness/command/artifact_file.h"
 #include "harness/command/commands.h"
+#include "harness/command/output_path.h"
 #include "harness/exchange/weights_file.h"
 #include "src/model/model.h"
 #include "src/text/text_escape.h"
@@ -26,6 +27,7 @@ std::vector<Option> list_options(ExportWords& w) {
 }
 
 int export_weights(const ExportWords& words, Clock&) {
+  check_output_is_no_input(words.out, {words.artifact});
   const UnpackedModel model = unpack_file(words.artifact);
   const int64_t bytes =
       write_weights_file(words.out, {model.config(), model.tokenizer_sha256(), model.tensors()});

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "harness/command/commands.h"
+#include "harness/command/output_path.h"
 #include "harness/command/pack_steps.h"
 #include "harness/command/recipe_path.h"
 #include "harness/exchange/weights_file.h"
@@ -38,6 +39,7 @@ std::vector<Option> list_options(PackWords& w) {
 }
 
 int pack_weights(const PackWords& words, Clock& clock) {
+  check_output_is_no_input(words.out, {words.weights, words.recipe});
   Recipe recipe = load_recipe(words.recipe, words.sets, process_environment).recipe;
   Result<WeightsFile> file = read_weights_file(words.weights);
   if (!file.ok()) {
