@@ -101,7 +101,7 @@ void ProgressLine::show(const std::string& text, bool is_logged) {
     if (is_logged || clock_->now_s() - last_line_s_ >= kQuietSeconds) print(text);
     return;
   }
-  write("\r" + cut_to_terminal(text, out_) + "\x1b[K");
+  write(fmt::format("\r{}\x1b[K", cut_to_terminal(text, out_)));
   is_open_ = true;
 }
 
