@@ -1,6 +1,7 @@
 #include "harness/record/log_rewind.h"
 
-#include <algorithm>
+#include <fmt/format.h>
+
 #include <charconv>
 #include <vector>
 
@@ -105,15 +106,29 @@ std::string rewind_log(std::string_view text, int64_t steps, int64_t log_bytes) 
   return kept;
 }
 
-int64_t rewind_logs(const RunFolder& folder) {
-  const std::string events = read_text_if_there(folder.events());
-  const std::string tape = read_text_if_there(folder.tape());
+std::vector<std::string> rewind_logs(const RunFolder& folder) {
+  const int64_t steps = folder.resumed_steps;
+  std::vector<std::string> gaps;
+  const auto note_gap = [&](const std::filesystem::path& file, const std::string& what) {
+    gaps.push_back(
+        fmt::format("\"{}\" {}, the checkpoint is of step {}: the training goes on, the "
+                    "record has a gap",
+                    file.string(), what, steps));
+  };
+  RewoundLog events;
+  for (const auto& file : {folder.tape(), folder.events()}) {
+    const std::string text = read_text_if_there(file);
+    events = rewind_events(text, steps);
+    replace_text(file, text, events.text);
+    if (events.last_step < steps) {
+      note_gap(file, fmt::format("ends at step {}", events.last_step));
+    }
+  }
   const std::string log = read_text_if_there(folder.log());
-  const RewoundLog rewound = rewind_events(events, folder.resumed_steps);
-  replace_text(folder.events(), events, rewound.text);
-  replace_text(folder.tape(), tape, rewind_events(tape, folder.resumed_steps).text);
-  replace_text(folder.log(), log, rewind_log(log, folder.resumed_steps, rewound.log_bytes));
-  return rewound.last_step;
+  replace_text(folder.log(), log, rewind_log(log, steps, events.log_bytes));
+  const bool is_short = static_cast<int64_t>(log.size()) < events.log_bytes;
+  if (log.empty() || is_short) note_gap(folder.log(), "has lost its end");
+  return gaps;
 }
 
 std::vector<std::string> cut_torn_ends(const RunFolder& folder) {

@@ -24,9 +24,10 @@ RewoundLog rewind_events(std::string_view text, int64_t steps);
 // later step.
 std::string rewind_log(std::string_view text, int64_t steps, int64_t log_bytes);
 
-// All three of a resumed folder. Gives the last step that run.jsonl tells of: fewer than those of
-// the checkpoint where the log was lost. Throws Error.
-int64_t rewind_logs(const RunFolder& folder);
+// All three of a resumed folder. Gives a sentence for each that ends before the checkpoint, so that
+// the record will have a gap. Throws Error.
+std::vector<std::string> rewind_logs(const RunFolder& folder);
+
 // Of a finished run whose logs were cut when the machine went down: takes off the part of a line at
 // the end of each. Gives the names of those that had one. Throws Error.
 std::vector<std::string> cut_torn_ends(const RunFolder& folder);

@@ -66,7 +66,7 @@ RunLog::RunLog(const Recipe& recipe, const RunFolder& folder, Clock& clock, doub
       progress_(std::move(progress)) {
   result_.recipe = recipe;
   if (folder.is_resumed) {
-    last_told_step_ = rewind_logs(folder);
+    gaps_ = rewind_logs(folder);
     result_.curve = load_loss_curve(folder.events());
   }
   const auto report = [this](const std::string& message) { progress_.warn(message); };
@@ -157,12 +157,7 @@ void RunLog::write_history() {
     on_note(fmt::format("resume:earlier_part {} ended without its record",
                         folder_.lock->stale_holder()));
   }
-  if (folder_.is_resumed && last_told_step_ < folder_.resumed_steps) {
-    warn(fmt::format(
-        "the log of steps {} to {} is lost: \"{}\" ends before the checkpoint; the training goes "
-        "on, the record's curve and tape have a gap",
-        last_told_step_ + 1, folder_.resumed_steps, folder_.events().string()));
-  }
+  for (const std::string& gap : gaps_) warn(gap);
 }
 
 std::string RunLog::step_prefix(int64_t step) const {

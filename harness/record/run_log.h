@@ -74,7 +74,7 @@ class RunLog final : public TrainObserver {
   Clock* clock_;
   double process_start_s_;
   double lap_start_s_ = 0;
-  int64_t last_told_step_ = 0;  // of a resumed run's earlier parts
+  std::vector<std::string> gaps_;  // in the logs of a resumed run's earlier parts
   bool has_warned_over_cap_ = false;
   ProgressLine progress_;
   ScoringProgress scoring_progress_{progress_};

@@ -148,9 +148,28 @@ TEST_F(ResumedLogTest, ALostLogIsSaid) {
   write_part(1, 3);
   write_steps(temporary_.path(), 5);
   write_part(6, 7);
-  EXPECT_NE(read_text_file(log_).find("warning: the log of steps 4 to 5 is lost: \""),
-            std::string::npos);
+  const std::string log = read_text_file(log_);
+  for (const char* name : {"run.jsonl", "tape.jsonl"}) {
+    EXPECT_NE(log.find(std::string(name) + "\" ends at step 3, the checkpoint is of step 5"),
+              std::string::npos)
+        << log;
+  }
   EXPECT_EQ(read_steps(tape_, "next_window"), (std::vector<int64_t>{1, 2, 3, 6, 7}));
+}
+
+TEST_F(ResumedLogTest, ARemovedLogIsSaid) {
+  for (const char* name : {"run.jsonl", "tape.jsonl", "train_seed1337.log"}) {
+    const auto clean = [&] { open_run_folder(temporary_.path(), recipe_, true); };
+    clean();
+    write_part(1, 5);
+    write_steps(temporary_.path(), 5);
+    std::filesystem::remove(temporary_.path() / name);
+    write_part(6, 7);
+    const std::string log = read_text_file(log_);
+    EXPECT_NE(log.find("warning: \"" + (temporary_.path() / name).string()), std::string::npos)
+        << log;
+    EXPECT_EQ(log.find("warning: "), log.rfind("warning: ")) << log;
+  }
 }
 
 TEST_F(ResumedLogTest, WithoutACheckpointTheLogsBeginAnew) {
