@@ -12,7 +12,10 @@ struct RunWords {
 
 std::vector<Option> list_options(RunWords& w) {
   return {
-      {.name = "recipe", .value = &w.run.recipe, .help = "recipe.toml", .is_required = true},
+      {.name = "recipe",
+       .value = &w.run.recipe,
+       .help = "recipe.toml; relative paths in it start in the working directory",
+       .is_required = true},
       {.name = "--out",
        .value = &w.run.out,
        .help = "folder of the record; default runs/<record.name>_seed<seed>"},

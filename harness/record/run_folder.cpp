@@ -155,14 +155,14 @@ void RunFolder::write(const fs::path& file, std::span<const uint8_t> bytes) cons
     list_run_file(path, file.filename().string(), sha256(bytes));
     write_file_atomic(file, bytes);
   } catch (const Error& error) {
-    std::error_code ignored;
-    const bool has_checkpoint = fs::exists(checkpoint(), ignored);
+    const auto steps = peek_checkpoint_steps(checkpoint());
     throw Error(fmt::format(
         "{}{}", error.what(),
-        has_checkpoint ? fmt::format("; the training is kept in \"{}\": the same command again "
-                                     "goes on from there",
-                                     checkpoint().string())
-                       : ""));
+        steps
+            ? fmt::format("; the training up to step {} is kept in \"{}\": the same command again "
+                          "goes on from there",
+                          *steps, checkpoint().string())
+            : ""));
   }
 }
 

@@ -232,7 +232,14 @@ void RunLog::on_validation(int64_t step, double train_s, double loss_nats, doubl
 }
 
 void RunLog::on_note(const std::string& line) {
-  write_line(line);
+  // A full disk fails every checkpoint alike: whoever watches hears of the first.
+  const bool is_repeated =
+      line.starts_with("checkpoint:failed") && std::exchange(has_failed_checkpoint_, true);
+  if (is_repeated) {
+    log_.write_line(line);
+  } else {
+    write_line(line);
+  }
   write_event(JsonObject().add("event", "note").add("text", line));
 }
 

@@ -75,7 +75,7 @@ class RunLog final : public TrainObserver {
   double process_start_s_;
   double lap_start_s_ = 0;
   std::vector<std::string> gaps_;  // in the logs of a resumed run's earlier parts
-  bool has_warned_over_cap_ = false;
+  bool has_warned_over_cap_ = false, has_failed_checkpoint_ = false;
   ProgressLine progress_;
   ScoringProgress scoring_progress_{progress_};
   AppendFile log_, events_, tape_;

@@ -219,6 +219,25 @@ TEST(RunLog, FullDiskIsReportedOnceAndDoesNotThrow) {
   EXPECT_EQ(reports, 1);
 }
 
+TEST(RunLog, ACheckpointThatFailsAgainIsShownOnce) {
+  const TemporaryFolder temporary;
+  const RunFolder folder = open_run_folder(temporary.path(), Recipe(), false);
+  ManualClock clock;
+  std::FILE* sink = std::tmpfile();
+  {
+    RunLog log(Recipe(), folder, clock, 0.0, ProgressLine(sink, TerminalStyle::kPlain, false));
+    for (const char* note : {"checkpoint:failed step:1", "checkpoint:failed step:2", "other"}) {
+      log.on_note(note);
+    }
+  }
+  std::rewind(sink);
+  char shown[100] = {};
+  const size_t size = std::fread(shown, 1, sizeof shown - 1, sink);
+  std::fclose(sink);
+  EXPECT_EQ(std::string(shown, size), "checkpoint:failed step:1\nother\n");
+  EXPECT_NE(read_text_file(folder.log()).find("checkpoint:failed step:2"), std::string::npos);
+}
+
 TEST(RunLog, ARemovedLogIsReportedOnce) {
   const TemporaryFolder temporary;
   int reports = 0;
