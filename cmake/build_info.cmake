@@ -4,7 +4,7 @@
 if(CMAKE_SCRIPT_MODE_FILE)
   set(PG_REVISION unknown)
   find_program(GIT git)
-  if(GIT)
+  if(GIT AND EXISTS ${SOURCE}/.git)  # not of a repository that this tree was unpacked in
     execute_process(COMMAND ${GIT} describe --always --dirty --abbrev=12 --exclude=* WORKING_DIRECTORY ${SOURCE}
       OUTPUT_VARIABLE revision ERROR_QUIET OUTPUT_STRIP_TRAILING_WHITESPACE RESULT_VARIABLE failed)
     if(NOT failed)

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <system_error>
 #include <vector>
 
 #include "src/base/bytes.h"
@@ -57,7 +58,8 @@ int64_t read_log_step(std::string_view line) {
 }
 
 std::string read_text_if_there(const std::filesystem::path& file) {
-  return std::filesystem::exists(file) ? read_text_file(file) : "";
+  std::error_code ignored;
+  return std::filesystem::exists(file, ignored) ? read_text_file(file) : "";
 }
 
 void replace_text(const std::filesystem::path& file, const std::string& before,

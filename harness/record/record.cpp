@@ -71,19 +71,19 @@ std::string write_submission_json(const RunResult& result) {
 
 void write_record(const RunFolder& folder, const RunResult& result) {
   // Someone may have removed the folder while the run was on.
-  if (!std::filesystem::exists(folder.recipe())) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(folder.recipe(), ignored)) {
     folder.write(folder.recipe(), write_recipe(result.recipe));
   }
   folder.write(folder.plot(), draw_loss_curve(result.curve, result.recipe.record.name));
   folder.write(folder.readme(), write_record_readme(result));
   for (const auto& log : {folder.log(), folder.events(), folder.tape()}) {  // they grow no more
-    if (std::filesystem::exists(log)) {
+    if (std::filesystem::exists(log, ignored)) {
       list_run_file(folder.path, log.filename().string(), sha256(read_file(log)));
     }
   }
   folder.write(folder.submission(), write_submission_json(result));
-  std::error_code ignored;  // a checkpoint that stays is only in the way
-  std::filesystem::remove(folder.checkpoint(), ignored);
+  std::filesystem::remove(folder.checkpoint(), ignored);  // one that stays is only in the way
 }
 
 }  // namespace pg

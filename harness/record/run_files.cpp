@@ -39,7 +39,9 @@ bool begins_like_a_log(const fs::path& file) {
 // A few lines, rewritten whole: no kill leaves half of one.
 void append_line(const fs::path& folder, const std::string& line) {
   const fs::path file = folder / kListName;
-  const std::string before = fs::exists(file) ? read_text_file(file) : fmt::format("{}\n", kHead);
+  std::error_code ignored;
+  const std::string before =
+      fs::exists(file, ignored) ? read_text_file(file) : fmt::format("{}\n", kHead);
   write_file_atomic(file, before + line + '\n');
 }
 
@@ -68,7 +70,8 @@ RunFiles::RunFiles(const fs::path& folder) : folder_(folder) {
 
 bool RunFiles::is_foreign(const std::string& name) const {
   if (name == kListName) return is_list_foreign_;
-  return fs::exists(folder_ / name) && !is_own(name);
+  std::error_code ignored;
+  return fs::exists(folder_ / name, ignored) && !is_own(name);
 }
 
 bool RunFiles::is_own(const std::string& name) const {

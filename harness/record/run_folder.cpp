@@ -136,7 +136,8 @@ void check_same_training(const RunFolder& folder, const Recipe& recipe) {
 }
 
 void resume_run(RunFolder& folder, const Recipe& recipe) {
-  if (fs::exists(folder.recipe())) check_same_training(folder, recipe);
+  std::error_code ignored;
+  if (fs::exists(folder.recipe(), ignored)) check_same_training(folder, recipe);
   const auto steps = peek_checkpoint_steps(folder.checkpoint());
   folder.is_resumed = steps.has_value();
   folder.resumed_steps = steps.value_or(0);
@@ -176,7 +177,8 @@ RunFolder open_run_folder(const fs::path& path, const Recipe& recipe, bool fresh
   create_folder(folder);
   folder.lock = lock_folder(folder.path, folder.shown);
   const RunFiles files(folder.path);
-  if (!fresh && fs::exists(folder.submission()) &&
+  std::error_code ignored;
+  if (!fresh && fs::exists(folder.submission(), ignored) &&
       !files.is_foreign(folder.submission().filename().string())) {
     refuse_finished_record(folder);
   }
