@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <exception>
-#include <new>
 #include <type_traits>
 
 #include "quant/format/artifact_format.h"
@@ -231,28 +229,23 @@ Result<QuantModel> parse_artifact(std::span<const uint8_t> artifact) {
   return parse_payload(header.value(), reader.bytes(reader.remaining()));
 }
 
+// No input throws. An exhausted machine does, which is no fault of the artifact's.
 Result<UnpackedModel> unpack(std::span<const uint8_t> artifact) {
-  try {  // only an exhausted machine gets here: no input throws
-    Result<QuantModel> parsed = parse_artifact(artifact);
-    if (!parsed) return Failure{parsed.error()};
-    QuantModel& quantised = parsed.value();
-    const std::vector<ParamSpec> specs = list_params(quantised.config);
-    UnpackedModel model;
-    model.config_ = quantised.config;
-    model.tokenizer_sha256_ = quantised.tokenizer_sha256;
-    model.scoring_ = quantised.scoring;
-    model.artifact_sha256_ = sha256(artifact);
-    for (size_t i = 0; i < specs.size(); ++i) {
-      model.tensors_.push_back(dequantize(quantised.tensors[i], specs[i]));
-      quantised.tensors[i] =
-          {};  // memory: codes and floats never stand side by side for the whole model
-    }
-    return model;
-  } catch (const std::bad_alloc&) {
-    return Failure{"there is not enough memory to unpack it"};
-  } catch (const std::exception& e) {
-    return Failure{std::string("cannot unpack the artifact: ") + e.what()};
+  Result<QuantModel> parsed = parse_artifact(artifact);
+  if (!parsed) return Failure{parsed.error()};
+  QuantModel& quantised = parsed.value();
+  const std::vector<ParamSpec> specs = list_params(quantised.config);
+  UnpackedModel model;
+  model.config_ = quantised.config;
+  model.tokenizer_sha256_ = quantised.tokenizer_sha256;
+  model.scoring_ = quantised.scoring;
+  model.artifact_sha256_ = sha256(artifact);
+  for (size_t i = 0; i < specs.size(); ++i) {
+    model.tensors_.push_back(dequantize(quantised.tensors[i], specs[i]));
+    // Memory: codes and floats never stand side by side for the whole model.
+    quantised.tensors[i] = {};
   }
+  return model;
 }
 
 }  // namespace pg

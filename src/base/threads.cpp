@@ -37,15 +37,19 @@ void relax() {
 // Working memory has a place for so many (CpuScratch).
 constexpr int kMaxThreads = 1024;
 
-int default_thread_count() {
-  if (const char* text = std::getenv("OMP_NUM_THREADS")) {
-    if (const int n = std::atoi(text); n > 0) return std::min(n, kMaxThreads);
-  }
+int granted_cores() {
   cpu_set_t set;
   const int cores = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
   // More threads than the quota would all be stopped for the rest of every period.
   const double quota = std::ceil(read_cpu_quota().value_or(cores));
   return static_cast<int>(std::clamp<double>(quota, 1.0, cores));
+}
+
+int default_thread_count() {
+  if (const char* text = std::getenv("OMP_NUM_THREADS")) {
+    if (const int n = std::atoi(text); n > 0) return std::min(n, kMaxThreads);
+  }
+  return std::min(granted_cores(), kMaxThreads);
 }
 
 // One loop at a time. `ticket_` holds (loop number << 32 | next chunk), so a claim by
@@ -152,14 +156,14 @@ class ThreadPool {
 };
 
 // What refused a thread - address space, a limit on processes - is what memory and the threads of
-// others need too: half of what was possible is left to them.
+// others need too: at least half of what was possible is left to them.
 std::unique_ptr<ThreadPool> make_pool(int threads) {
   auto pool = std::make_unique<ThreadPool>(threads);
   if (pool->refusal().empty()) return pool;
   const std::string refusal = pool->refusal();
   const int possible = pool->threads();
   pool.reset();
-  pool = std::make_unique<ThreadPool>(std::max(possible / 2, 1));
+  pool = std::make_unique<ThreadPool>(std::max(std::min(possible / 2, granted_cores()), 1));
   std::fprintf(stderr,
                "warning: %d threads instead of %d, the system refused more (%s); see ulimit -u and "
                "ulimit -v, or set OMP_NUM_THREADS\n",

@@ -150,6 +150,8 @@ std::string describe_write_error(int error) {
       case EMFILE:
       case ENFILE:
         return "raise the limit on open files (ulimit -n)";
+      case EBUSY:
+        return "something is mounted there: choose another place";
       case EROFS:
         return "choose a place that can be written to";
       case EACCES:
