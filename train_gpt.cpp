@@ -108,6 +108,7 @@ int run(const RunOptions& options, Clock& clock, double start_s) {
 
 int main(int argc, char** argv) {
   pg::open_standard_streams();
+  pg::report_uncaught_failures();
   pg::watch_signals();
   pg::SteadyClock clock;
   const double start_s = clock.now_s();

@@ -5,6 +5,8 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
+#include <exception>
 #include <new>
 #include <string>
 #include <system_error>
@@ -21,6 +23,18 @@ void say_lost(const std::string& reason) {
                reason.c_str());
 }
 
+[[noreturn]] void end_uncaught() {
+  try {
+    if (std::current_exception()) throw;
+  } catch (const std::bad_alloc& error) {
+    ::_exit(report_failure(error));
+  } catch (const std::system_error& error) {
+    ::_exit(report_failure(error));
+  } catch (...) {  // a fault of the program: leaves its trace
+  }
+  std::abort();
+}
+
 }  // namespace
 
 void open_standard_streams() {
@@ -30,6 +44,8 @@ void open_standard_streams() {
     if (::open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd) return;
   }
 }
+
+void report_uncaught_failures() { std::set_terminate(end_uncaught); }
 
 int finish_output(int code) {
   const bool was_lost = std::ferror(stdout) != 0;
@@ -49,6 +65,10 @@ int report_failure(const std::exception& error) {
         "train_gpt: out of memory; free some, or use a smaller model, train.micro_batch_tokens or "
         "eval.batch_tokens\n",
         stderr);
+  } else if (system_error != nullptr &&
+             system_error->code() == std::errc::resource_unavailable_try_again) {
+    std::fprintf(stderr, "train_gpt: no further thread can be started (%s); see ulimit -u\n",
+                 system_error->code().message().c_str());
   } else {
     std::fprintf(stderr, "train_gpt: %s\n", error.what());
   }

@@ -14,6 +14,10 @@ void open_standard_streams();
 // printed was lost.
 int finish_output(int code);
 
+// In main: memory or threads that run out inside a library's thread, where nobody can catch it, end
+// the process with the message and code of report_failure.
+void report_uncaught_failures();
+
 // For main: says what ended the command and gives the exit code: 1, or that of a signal.
 int report_failure(const std::exception& error);
 
