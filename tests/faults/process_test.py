@@ -1,0 +1,248 @@
+#!/usr/bin/env python3
+"""The program as a process: signals, missing or full standard streams, pipes whose reader goes, limits on files and threads.
+
+  process_test.py PROGRAM [SHIM] [unittest's words...]
+
+Without SHIM, the library of fault_shim.cpp, tests that need it are skipped.
+"""
+import os
+import pathlib
+import random
+import resource
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+import unittest
+
+import small_job
+
+PROGRAM = sys.argv[1]
+SHIM = str(pathlib.Path(sys.argv[2]).resolve()) if len(sys.argv) > 2 and sys.argv[2].endswith(".so") else None
+LONG = ("run", "recipe.toml", "--set", "train.max_steps=1000000", "--out")
+SHORT = ("run", "recipe.toml", "--set", "train.max_steps=4", "--out")
+
+
+def wait_until(is_true, process=None):
+    for _ in range(6000):
+        if is_true():
+            return
+        if process is not None and process.poll() is not None:
+            raise AssertionError(f"ended with {process.returncode} before it got so far")
+        time.sleep(0.01)
+    raise AssertionError("waited for a minute in vain")
+
+
+class ProcessTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.job = small_job.SmallJob(PROGRAM)
+        cls.job.make_record("record")
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.job.__exit__()
+
+    def out(self):
+        """A folder of this test's own, not there yet."""
+        return self.id().rpartition(".")[2]
+
+    def wait_for_steps(self, process, out):
+        tape = self.job.folder / out / "tape.jsonl"
+        wait_until(lambda: tape.exists() and tape.read_text().count("\n") > 3, process)
+
+    def has_record(self, out):
+        return (self.job.folder / out / "submission.json").exists()
+
+
+class Signals(ProcessTest):
+    def test_one_at_any_moment_never_damages_a_run(self):
+        draw = random.Random(1)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            for i in range(10):
+                process = self.job.start(*LONG, f"{self.out()}_{number}_{i}")
+                time.sleep(draw.uniform(0.05, 0.3))
+                process.send_signal(number)
+                # Before the words are read it ends the process; later there is a record, or none before the first step.
+                self.assertIn(process.wait(60), (0, 1, -number))
+
+    def test_the_first_ends_gracefully_and_the_second_at_once(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            out = f"{self.out()}_{number}"
+            # Scored with a window per token, which takes long enough for a second signal.
+            process = self.job.start(*LONG, out, "--set", "eval.stride=1", "--set", "eval.batch_tokens=64",
+                                     stderr=subprocess.PIPE)
+            self.wait_for_steps(process, out)
+            process.send_signal(number)
+            said = b""
+            while b"interrupted: " not in said:
+                said += process.stderr.readline()
+            process.send_signal(number)
+            self.assertEqual(process.wait(60), 128 + number)
+            process.stderr.close()
+            self.assertEqual(small_job.list_stray(self.job.folder / out), [])
+
+    def test_a_terminal_that_goes_does_not_end_a_run(self):
+        process = self.job.start(*LONG, self.out())
+        self.wait_for_steps(process, self.out())
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(60), 0)
+        self.assertTrue(self.has_record(self.out()))
+
+    def test_what_was_ignored_at_the_start_stays_ignored(self):
+        def ignore():
+            small_job.take_default_signals()
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        process = self.job.start(*LONG, self.out(), preexec_fn=ignore)
+        self.wait_for_steps(process, self.out())
+        for _ in range(2):
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(60), 0)
+        self.assertTrue(self.has_record(self.out()))
+
+    def test_other_commands_die_of_the_first(self):
+        words = ("generate", "record/final_model.int6.bin", "--tokenizer", "m.model", "--tokens", "1000000", "--context", "64")
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            process = self.job.start(*words, stdout=subprocess.PIPE)
+            process.stdout.read(1)
+            process.send_signal(number)
+            self.assertEqual(process.wait(60), -number)
+            process.stdout.close()
+
+
+class Outlets(ProcessTest):
+    def test_a_run_outlives_who_reads_its_words(self):
+        reader, writer = os.pipe()
+        process = self.job.start(*LONG, self.out(), stdout=writer, stderr=writer)
+        os.close(writer)
+        self.wait_for_steps(process, self.out())
+        os.close(reader)
+        log = self.job.folder / self.out() / "train_seed1337.log"
+        wait_until(lambda: "progress cannot be shown (Broken pipe)" in log.read_text(), process)
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(60), 1)  # its result was not read
+        self.assertTrue(self.has_record(self.out()))
+        self.assertEqual(log.read_text().count("progress cannot be shown"), 1)
+
+    def test_a_run_goes_on_with_full_streams(self):
+        with open("/dev/full", "w") as full:
+            done = self.job.run(*SHORT, self.out(), stdout=full)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("output was lost", done.stderr)
+            self.assertTrue(self.has_record(self.out()))
+            done = self.job.run(*SHORT, self.out() + "_2", stderr=full)
+            self.assertEqual(done.returncode, 0)
+            self.assertIn("val_bpb", done.stdout)
+
+    def test_lost_output_is_a_failure_of_every_command(self):
+        artifact, recipe = "record/final_model.int6.bin", ("--recipe", "record/recipe.toml")
+        self.job.run("encode", artifact, *recipe, "--text", "text.txt", "--out", "coded.pgt")
+        commands = (
+            ("recipe",), ("recipe", "--help-keys"), ("--help",), ("run", "--help"), ("size", artifact), ("docs", "ops"),
+            ("eval", artifact, *recipe), ("export", artifact, "weights.safetensors"),
+            ("pack", "record/final_model.safetensors", "packed.bin", *recipe),
+            ("generate", artifact, "--tokenizer", "m.model", "--tokens", "3", "--context", "64"),
+            ("encode", artifact, *recipe, "--text", "text.txt", "--out", "again.pgt"),
+            ("decode", artifact, "coded.pgt", "--tokenizer", "m.model"),
+            ("tokenizer", "train", "text.jsonl", "--vocab-size", "300", "--out", "again.model"),
+            ("tokenize", "text.jsonl", "--tokenizer", "m.model", "--out", "again"),
+            ("corpus", "info", "shards/corpus_val_*.bin", "--tokenizer", "m.model"), ("audit", artifact, *recipe))
+        for words in commands:
+            with self.subTest(words=words), open("/dev/full", "w") as full:
+                done = self.job.run(*words, stdout=full)
+                self.assertEqual(done.returncode, 1)
+                self.assertEqual(done.stderr.count("train_gpt: output was lost: "), 1)
+                self.assertIn("No space left on device", done.stderr)
+
+    def test_missing_streams_are_no_place_for_files(self):
+        for closed in ((0,), (1,), (2,), (0, 1, 2)):
+            out = f"{self.out()}_{''.join(map(str, closed))}"
+
+            def close():
+                small_job.take_default_signals()
+                for fd in closed:
+                    os.close(fd)
+            code = self.job.start(*SHORT, out, preexec_fn=close).wait(60)
+            self.assertEqual(code, 1 if 1 in closed else 0)
+            self.assertTrue(self.has_record(out))
+            for name in ("run.jsonl", "tape.jsonl"):
+                for line in (self.job.folder / out / name).read_text().splitlines():
+                    self.assertTrue(line.startswith("{"), line)
+
+    def test_printing_into_a_closed_pipe_is_the_usual_death(self):
+        reader, writer = os.pipe()
+        os.close(reader)
+        process = self.job.start("recipe", stdout=writer)
+        os.close(writer)
+        self.assertEqual(process.wait(60), -signal.SIGPIPE)
+
+    def test_a_limit_on_file_sizes_is_an_error_with_advice(self):
+        def limit():
+            small_job.take_default_signals()
+            resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.RLIM_INFINITY))
+        process = self.job.start("tokenize", "text.jsonl", "--tokenizer", "m.model", "--out", self.out(), preexec_fn=limit,
+                                 stderr=subprocess.PIPE)
+        said = process.communicate()[1].decode()
+        self.assertEqual(process.returncode, 1)
+        self.assertIn("ulimit -f", said)
+        self.assertEqual(small_job.list_stray(self.job.folder), [])
+
+
+class Places(ProcessTest):
+    WORDS = ("decode", "record/final_model.int6.bin", "coded.pgt", "--tokenizer", "m.model", "--out")
+
+    def setUp(self):
+        self.job.run("encode", "record/final_model.int6.bin", "--recipe", "record/recipe.toml", "--text", "text.txt", "--out",
+                     "coded.pgt")
+        self.text = (self.job.folder / "text.txt").read_text()
+
+    def test_standard_output_as_a_file(self):
+        done = self.job.run(*self.WORDS, "/dev/stdout")
+        self.assertEqual((done.returncode, done.stdout), (0, self.text))
+        path = self.job.folder / self.out()
+        with open(path, "w") as out:
+            self.assertEqual(self.job.run(*self.WORDS, "/dev/stdout", stdout=out).returncode, 0)
+        self.assertEqual(path.read_text(), self.text)
+
+    def test_a_pipe_with_a_name(self):
+        path = self.job.folder / self.out()
+        os.mkfifo(path)
+        found = []
+        reader = threading.Thread(target=lambda: found.append(path.read_text()))
+        reader.start()
+        self.assertEqual(self.job.run(*self.WORDS, path.name).returncode, 0)
+        reader.join()
+        self.assertEqual(found, [self.text])
+        self.assertTrue(stat.S_ISFIFO(path.stat().st_mode))
+
+    def test_a_device_stays_one(self):
+        path = self.job.folder / self.out()
+        try:
+            os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, 3))
+        except PermissionError:
+            self.skipTest("only root makes device nodes")
+        self.assertEqual(self.job.run(*self.WORDS, path.name).returncode, 0)
+        self.assertTrue(stat.S_ISCHR(path.stat().st_mode))
+
+
+@unittest.skipIf(SHIM is None, "needs the library of fault_shim.cpp")
+class Threads(ProcessTest):
+    def test_fewer_threads_give_the_same_bytes(self):
+        whole = (self.job.folder / "record" / "final_model.int6.bin").read_bytes()
+        for first in range(1, 8):
+            out = f"{self.out()}_{first}"
+            done = self.job.run(*SHORT, out, "--seed", small_job.SEED, environment={
+                "LD_PRELOAD": SHIM, "FAULT_KIND": "thread", "FAULT_AT": str(first), "FAULT_ERRNO": "11", "OMP_NUM_THREADS": "6"})
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(done.stderr.count("see ulimit -u"), 1, done.stderr)
+            self.assertEqual((self.job.folder / out / "final_model.int6.bin").read_bytes(), whole)
+
+
+if __name__ == "__main__":
+    sys.argv = [sys.argv[0], *sys.argv[(3 if SHIM else 2):]]
+    unittest.main()
