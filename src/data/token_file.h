@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "src/base/bytes.h"
+#include "src/base/file_descriptor.h"
 #include "src/base/result.h"
 
 namespace pg {
@@ -24,35 +25,47 @@ Result<int64_t> parse_shard_header(std::span<const uint8_t> header, uint64_t fil
 // Writes one shard, whole or not at all.
 void write_shard(const std::filesystem::path& path, std::span<const uint16_t> ids);
 
-// A read-only, memory-mapped stream of all shards a glob names.
+// The files that `shards` names, in the order of their paths: the one of exactly that name, or else
+// those that the glob matches. A folder of exactly the name that stands in a glob is that folder.
+std::vector<std::filesystem::path> list_shard_files(std::string_view shards);
+
+// Fingerprint of one shard's count and content, which the manifest beside it states.
+uint64_t fingerprint_shard(std::span<const uint16_t> ids);
+
+// A read-only stream of all shards a glob names. The files stay open: one that is renamed or
+// deleted meanwhile is read on, one that is cut short is an error.
 class TokenStream {
  public:
   // Opens and checks every shard. Throws Error when none matches, one is short, truncated or
   // foreign, or (checked in one pass over the data) an id is not below vocab_size; the message
   // names the file and the fix.
-  static TokenStream open(std::string_view shards_glob, int64_t vocab_size);
-  TokenStream(TokenStream&&) noexcept;
-  TokenStream& operator=(TokenStream&&) noexcept;
-  ~TokenStream();
+  static TokenStream open(std::string_view shards, int64_t vocab_size);
 
   int64_t size() const { return size_; }
-  // ids[begin, begin + out.size()); the range must lie inside the stream.
+  // ids[begin, begin + out.size()); the range must lie inside the stream. Throws Error when a file
+  // cannot be read or has become shorter. From any thread.
   void read(int64_t begin, std::span<int32_t> out) const;
   // Fingerprint of count and content, for records and for resumed runs to notice other data.
   uint64_t fingerprint() const { return fingerprint_; }
   const std::vector<std::filesystem::path>& paths() const { return paths_; }
+  // Of the shard of that number.
+  uint64_t shard_fingerprint(size_t shard) const { return shards_[shard].fingerprint; }
+  int64_t shard_tokens(size_t shard) const { return shards_[shard].tokens; }
 
  private:
   TokenStream() = default;
-  // Fills fingerprint_; throws Error when an id is not below vocab_size.
-  void check_ids(int64_t vocab_size);
-  struct Mapping {
-    const uint8_t* data = nullptr;
-    size_t bytes = 0;
+  struct Shard {
+    FileDescriptor file;
     int64_t first_token = 0;  // position in the stream
     int64_t tokens = 0;
+    uint64_t fingerprint = 0;
   };
-  std::vector<Mapping> mappings_;
+  // Fills the fingerprints; throws Error when an id is not below vocab_size.
+  void check_ids(int64_t vocab_size);
+  // Reads the bytes of ids [first, first + bytes / 2) of a shard.
+  void read_ids(size_t shard, int64_t first, std::span<uint8_t> bytes) const;
+
+  std::vector<Shard> shards_;
   std::vector<std::filesystem::path> paths_;
   int64_t size_ = 0;
   uint64_t fingerprint_ = 0;

@@ -1,6 +1,8 @@
 #include "src/data/token_file.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "tests/data/data_fixture.h"
 
@@ -119,7 +121,98 @@ TEST(TokenFile, IdsBeyondTheVocabularyAreRefusedWhereverTheyStand) {
   }
 }
 
-TEST(TokenFile, StreamMovesWithItsMappings) {
+TEST(TokenFile, FilesThatWentWrongOnTheWayAreNamed) {
+  const auto open_text = [](std::string_view text) {
+    const auto bytes = as_bytes(text);
+    return open_error({bytes.begin(), bytes.end()});
+  };
+  EXPECT_TRUE(
+      says(open_text("version https://git-lfs.github.com/spec/v1\noid sha256:1\n"),
+           "it is a Git LFS pointer, which only names the file; fetch it with \"git lfs pull\""));
+  EXPECT_TRUE(says(open_text("<!DOCTYPE html>" + std::string(2000, ' ')), "a web page"));
+  EXPECT_TRUE(says(open_text("\x1f\x8b" + std::string(2000, ' ')), "compressed with gzip"));
+}
+
+// What a mapped file would have answered with SIGBUS.
+TEST(TokenFile, ShardThatIsCutShortInUseIsAnError) {
+  const DataFolder folder;
+  write_shard(folder / "s.bin", make_ids(100'000, 1000));
+  const TokenStream stream = TokenStream::open((folder / "s.bin").string(), 1000);
+  std::filesystem::resize_file(folder / "s.bin", 100'000);
+  std::vector<int32_t> ids(1000);
+  stream.read(0, ids);
+  EXPECT_TRUE(says(catch_error([&] { stream.read(90'000, ids); }),
+                   "token shard has become shorter while it was in use: \""));
+}
+
+TEST(TokenFile, ShardThatIsRemovedInUseIsReadOn) {
+  const DataFolder folder;
+  write_shard(folder / "s.bin", make_ids(1000, 1000));
+  const TokenStream stream = TokenStream::open((folder / "s.bin").string(), 1000);
+  std::filesystem::remove(folder / "s.bin");
+  std::vector<int32_t> ids(1);
+  stream.read(999, ids);
+  EXPECT_EQ(ids[0], 999);
+}
+
+TEST(TokenFile, LongReadsGoThroughTheBuffer) {
+  const DataFolder folder;
+  const std::vector<uint16_t> ids = make_ids(100'003, 60'000);
+  write_shard(folder / "l_0.bin", std::span(ids).first(50'001));
+  write_shard(folder / "l_1.bin", std::span(ids).subspan(50'001));
+  const TokenStream stream = TokenStream::open((folder / "l_*.bin").string(), 60'000);
+  std::vector<int32_t> read(100'001);
+  stream.read(2, read);
+  EXPECT_TRUE(std::equal(read.begin(), read.end(), ids.begin() + 2));
+}
+
+TEST(TokenFile, ManyShardsMayBeOpenAtOnce) {
+  const DataFolder folder;
+  struct rlimit limit = {};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
+  const struct rlimit low = {32, limit.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &low), 0);
+  for (int i = 0; i < 50; ++i) {
+    write_shard(folder / ("m_" + std::to_string(100 + i) + ".bin"), make_ids(10, 10));
+  }
+  EXPECT_EQ(TokenStream::open((folder / "m_*.bin").string(), 10).size(), 500);
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+TEST(TokenFile, ExistingPathWinsOverAPattern) {
+  const DataFolder folder;
+  write_shard(folder / "x[1]/a_000000.bin", make_ids(1, 10));
+  write_shard(folder / "x[1]/a_000001.bin", make_ids(2, 10));
+  write_shard(folder / "x[1]/b[0-9].bin", make_ids(4, 10));
+  write_shard(folder / "x1/a_000000.bin", make_ids(8, 10));
+  write_shard(folder / "y1/a_000000.bin", make_ids(16, 10));
+  const auto size_of = [&](std::string_view shards) {
+    return TokenStream::open((folder / shards).string(), 10).size();
+  };
+  EXPECT_EQ(size_of("x[1]/a_000000.bin"), 1);
+  EXPECT_EQ(size_of("x[1]/a_*.bin"), 3);
+  EXPECT_EQ(size_of("x[1]/b[0-9].bin"), 4);
+  EXPECT_EQ(size_of("y[1]/a_*.bin"), 16);
+}
+
+TEST(TokenFile, PipeInPlaceOfShardIsAnError) {
+  const DataFolder folder;
+  ASSERT_EQ(::mkfifo((folder / "p.bin").c_str(), 0600), 0);
+  EXPECT_TRUE(says(catch_error([&] { TokenStream::open((folder / "p.bin").string(), 1024); }),
+                   "not a token shard file"));
+}
+
+TEST(TokenFile, FingerprintOfAShardIsThatOfItsIds) {
+  const DataFolder folder;
+  const std::vector<uint16_t> ids = make_ids((int64_t{1} << 20) + 777, 1000);
+  write_shard(folder / "f_0.bin", make_ids(5, 1000));
+  write_shard(folder / "f_1.bin", ids);
+  const TokenStream stream = TokenStream::open((folder / "f_*.bin").string(), 1000);
+  EXPECT_EQ(stream.shard_fingerprint(1), fingerprint_shard(ids));
+  EXPECT_NE(stream.shard_fingerprint(0), stream.shard_fingerprint(1));
+}
+
+TEST(TokenFile, StreamMovesWithItsFiles) {
   const DataFolder folder;
   write_shard(folder / "m.bin", make_ids(10, 100));
   TokenStream first = TokenStream::open((folder / "m.bin").string(), 100);
