@@ -16,7 +16,7 @@
 #include "harness/record/progress_line.h"
 #include "quant/method/seal.h"
 #include "src/base/bytes.h"
-#include "src/data/corpus/corpus.h"
+#include "src/data/corpus/shard_checks.h"
 #include "src/text/json_object.h"
 #include "src/text/text_escape.h"
 
@@ -137,7 +137,7 @@ ProbeResult search_train(const AuditWords& words, const Recipe& recipe, const To
             "no training shards given; see --train",
             {}};
   }
-  check_tokenizer_of_shards(shards, tokenizer.sha256());
+  refuse_faults(find_shard_faults(shards, tokenizer.sha256()), recipe.data.force);
   return probe_overlap(TokenStream::open(shards, tokenizer.vocab_size()), val,
                        tokenizer.byte_table());
 }

@@ -4,6 +4,7 @@
 #include "harness/command/commands.h"
 #include "harness/command/corpus_report.h"
 #include "src/data/corpus/corpus.h"
+#include "src/text/text_escape.h"
 #include "src/text/text_format.h"
 
 namespace pg {
@@ -35,6 +36,8 @@ int print_corpus_info(const CorpusInfoOptions& words, Clock&) {
     fmt::print("overlap {:.4f}% of the {} runs of 13 words in val occur in train\n",
                info.overlap() * 100, format_thousands(info.val_shingles));
   }
+  for (const std::string& note : info.notes) progress.warn(escape_terminal(note));
+  for (const SplitSummary* split : {&info.train, &info.val}) warn_of_mismatch(*split, progress);
   return 0;
 }
 

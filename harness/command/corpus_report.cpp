@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "src/base/clock.h"
+#include "src/text/text_escape.h"
 #include "src/text/text_format.h"
 
 namespace pg {
@@ -27,9 +28,25 @@ void print_split(const SplitSummary& s) {
              format_thousands(s.documents), format_thousands(s.target_bytes),
              format_thousands(s.tokens), s.bytes_per_token());
   if (s.normalised_documents > 0) {
-    fmt::print("{:<8}{:>12} documents changed by the tokenizer's normalisation\n", "",
-               format_thousands(s.normalised_documents));
+    const double change =
+        s.text_bytes > 0
+            ? static_cast<double>(s.target_bytes) / static_cast<double>(s.text_bytes) - 1
+            : 0;
+    fmt::print(
+        "{:<8}{:>12} documents changed by the tokenizer's normalisation: {} bytes before it, "
+        "{:+.4f}%\n",
+        "", format_thousands(s.normalised_documents), format_thousands(s.text_bytes), change * 100);
   }
+}
+
+void warn_of_mismatch(const SplitSummary& s, ProgressLine& progress) {
+  if (s.byte_mismatch_documents == 0) return;
+  progress.warn(
+      fmt::format("bytes a token are not exact: {} of {} documents of {} have other bytes than "
+                  "their tokens are "
+                  "charged with; no run scores these shards",
+                  format_thousands(s.byte_mismatch_documents), format_thousands(s.documents),
+                  escape_terminal(s.split)));
 }
 
 }  // namespace pg

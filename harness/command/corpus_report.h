@@ -11,4 +11,7 @@ CorpusProgressFn show_corpus_progress(ProgressLine& progress);
 // "train  1,234 documents  5,678 bytes ..." on stdout; nothing for a split without documents.
 void print_split(const SplitSummary& split);
 
+// Of documents whose tokens are charged with other bytes than they have.
+void warn_of_mismatch(const SplitSummary& split, ProgressLine& progress);
+
 }  // namespace pg

@@ -12,7 +12,7 @@
 #include "src/base/bytes.h"
 #include "src/base/error.h"
 #include "src/data/batches.h"
-#include "src/data/corpus/corpus.h"
+#include "src/data/corpus/shard_checks.h"
 #include "src/device/registry/make_device.h"
 #include "src/text/text_escape.h"
 
@@ -61,8 +61,8 @@ int pack_weights(const PackWords& words, Clock& clock) {
           "pack: no training text to calibrate on; give --recipe or --set data.train_shards=..., "
           "or quantise without: --set quant.rounding=nearest --set quant.scales=sdclip");
     }
-    check_tokenizer_of_shards(recipe.data.train_shards, weights.tokenizer_sha256);
     const auto tokens = open_recipe_path(recipe.data.train_shards, [&](const std::string& shards) {
+      refuse_faults(find_shard_faults(shards, weights.tokenizer_sha256), recipe.data.force);
       return TokenStream::open(shards, recipe.model.vocab_size);
     });
     const Batches batches(tokens, recipe.data.loader, static_cast<uint64_t>(recipe.train.seed),

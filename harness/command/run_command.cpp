@@ -8,6 +8,7 @@ namespace {
 struct RunWords {
   RunOptions run;
   std::string seed, device;
+  bool force = false;
 };
 
 std::vector<Option> list_options(RunWords& w) {
@@ -25,6 +26,9 @@ std::vector<Option> list_options(RunWords& w) {
       {.name = "--fresh",
        .value = &w.run.fresh,
        .help = "discard a run that lies in the folder instead of continuing it"},
+      {.name = "--force",
+       .value = &w.force,
+       .help = "short for --set data.force=true: go on although the data are at fault"},
   };
 }
 
@@ -40,6 +44,7 @@ Command make_run_command(const RunFunction& run) {
                                   if (!words.device.empty()) {
                                     options.sets.push_back("track.device=" + words.device);
                                   }
+                                  if (words.force) options.sets.push_back("data.force=true");
                                   watch_interrupts();
                                   return run(options, clock);
                                 });

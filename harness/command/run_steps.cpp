@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "eval/score.h"
 #include "harness/command/interrupt.h"
 #include "harness/command/recipe_path.h"
@@ -10,7 +13,6 @@
 #include "quant/method/seal.h"
 #include "src/base/error.h"
 #include "src/base/threads.h"
-#include "src/data/corpus/corpus.h"
 #include "src/model/model.h"
 #include "src/text/text_escape.h"
 #include "src/text/text_format.h"
@@ -37,8 +39,6 @@ Tokenizer open_tokenizer(const Recipe& recipe) {
                     "another data.tokenizer",
                     recipe.model.vocab_size, tokenizer.vocab_size()));
   }
-  check_tokenizer_of_shards(recipe.data.train_shards, tokenizer.sha256());
-  check_tokenizer_of_shards(recipe.data.val_shards, tokenizer.sha256());
   return tokenizer;
 }
 
@@ -48,14 +48,34 @@ TokenStream open_shards(const std::string& shards, const Recipe& recipe) {
   });
 }
 
+DataFaults check_files(const DataConfig& data, const Tokenizer& tokenizer) {
+  DataFaults faults;
+  for (const std::string& shards : {data.train_shards, data.val_shards}) {
+    DataFaults found = open_recipe_path(shards, [&](const std::string& path) {
+      return find_shard_faults(path, tokenizer.sha256());
+    });
+    std::move(found.begin(), found.end(), std::back_inserter(faults));
+  }
+  return refuse_faults(std::move(faults), data.force);
+}
+
 }  // namespace
 
 RunText::RunText(const Recipe& recipe)
     : tokenizer(open_tokenizer(recipe)),
+      faults(check_files(recipe.data, tokenizer)),
       train_tokens(open_shards(recipe.data.train_shards, recipe)),
       val_tokens(open_shards(recipe.data.val_shards, recipe)),
       batches(train_tokens, recipe.data.loader, static_cast<uint64_t>(recipe.train.seed),
-              recipe.train.seq_len) {}
+              recipe.train.seq_len) {
+  DataFaults found = find_content_faults(train_tokens);
+  for (DataFaults more : {find_content_faults(val_tokens), find_byte_faults(val_tokens, tokenizer),
+                          find_overlap_faults(train_tokens, val_tokens)}) {
+    std::move(more.begin(), more.end(), std::back_inserter(found));
+  }
+  found = refuse_faults(std::move(found), recipe.data.force);
+  std::move(found.begin(), found.end(), std::back_inserter(faults));
+}
 
 std::string check_forecast(const Recipe& recipe, const PackForecast& forecast) {
   const int64_t cap_bytes = recipe.quant.cap_bytes;
@@ -95,6 +115,7 @@ RunFacts collect_facts(const Recipe& recipe, const RunText& text, const Device& 
   facts.val_tokens = text.val_tokens.size();
   facts.train_fingerprint = text.train_tokens.fingerprint();
   facts.val_fingerprint = text.val_tokens.fingerprint();
+  facts.data_faults = text.faults;
   facts.tokenizer_sha256 = hex(text.tokenizer.sha256());
   facts.program = describe_program();
   facts.hardware = describe_hardware();

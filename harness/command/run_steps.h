@@ -10,6 +10,7 @@
 #include "harness/record/run_log.h"
 #include "quant/method/pack_estimate.h"
 #include "src/data/batches.h"
+#include "src/data/corpus/shard_checks.h"
 #include "src/data/token_file.h"
 #include "src/data/tokenizer.h"
 #include "src/device/device.h"
@@ -18,7 +19,7 @@
 namespace pg {
 
 // The text of a run. Throws Error when the tokenizer's vocabulary or the shards are not those of
-// the recipe's model.
+// the recipe's model, and for a fault of the data unless data.force.
 struct RunText {
   explicit RunText(const Recipe& recipe);
   RunText(const RunText&) = delete;  // batches points into it
@@ -26,6 +27,7 @@ struct RunText {
   const ByteTable& bytes() const { return tokenizer.byte_table(); }
 
   Tokenizer tokenizer;
+  DataFaults faults;  // that data.force passes over
   TokenStream train_tokens, val_tokens;
   Batches batches;  // of train_tokens
 };

@@ -33,12 +33,14 @@ std::vector<Option> list_options(TokenizeOptions& o) {
        .shows_default = true},
       {.name = "--split",
        .value = &o.split,
-       .help = "split that takes all documents with --val-every 0",
-       .shows_default = true},
+       .help = "split that takes all documents with --val-every 0; default train"},
       {.name = "--shard-tokens",
        .value = &o.shard_tokens,
        .help = "tokens of a shard at most",
        .shows_default = true},
+      {.name = "--force",
+       .value = &o.force,
+       .help = "replace shards of another text; write shards whose bytes are not exact"},
   };
 }
 
@@ -49,6 +51,9 @@ int tokenize_text(const TokenizeOptions& words, Clock&) {
   const TokenizeSummary summary = tokenize_corpus(options);
   progress.finish();
   for (const SplitSummary& split : summary.splits) print_split(split);
+  for (const std::string& line : summary.left_out)
+    progress.warn("left out: " + escape_terminal(line));
+  for (const SplitSummary& split : summary.splits) warn_of_mismatch(split, progress);
   for (const auto& shard : summary.shards) fmt::print("{}\n", escape_terminal(shard.string()));
   return 0;
 }

@@ -30,6 +30,7 @@ template <class Config, class Visit>
 void visit_data_fields(Config& c, Visit&& visit) {
   const auto training = affecting(Affects::kTraining, visit);
   const auto scoring = affecting(Affects::kScoring, visit);
+  const auto shown = affecting(Affects::kShown, visit);
   training("train_shards", c.train_shards, {.is_path = true,
       .help = "training shards in the challenge's format: a file or a glob; like every path in a "
       "recipe from the folder the program is started in"});
@@ -38,6 +39,8 @@ void visit_data_fields(Config& c, Visit&& visit) {
   scoring("tokenizer", c.tokenizer, {.env = "TOKENIZER_PATH", .is_path = true,
       .help = "SentencePiece .model file that made the shards"});
   training("loader", c.loader, {.help = "order of the training windows"});
+  shown("force", c.force, {.help = "go on although shards are not "
+      "their manifest's, bytes a token are not exact, or validation text is training text"});
 }
 
 template <class Config, class Visit>

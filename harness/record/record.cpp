@@ -64,6 +64,7 @@ std::string write_submission_json(const RunResult& result) {
   json.add("program", result.facts.program).add("threads", result.facts.threads);
   json.add("recipe_sha256", hash_recipe(result.recipe));
   json.add("tokenizer_sha256", result.facts.tokenizer_sha256);
+  if (!result.facts.data_faults.empty()) json.add("data_faults", result.facts.data_faults);
   const ScoringTraits scoring = describe_scoring(result.recipe.ttt, result.recipe.mix);
   json.add("compliance", list_compliance(result, scoring, seeds));
   return json.pretty();

@@ -119,6 +119,9 @@ std::string write_record_readme(const RunResult& r) {
       "The score is that of the weights unpacked from the artifact's bytes; no token is scored "
       "twice.\n\n";
 
+  for (const std::string& fault : r.facts.data_faults) {
+    text += fmt::format("The data are at fault (`data.force`): {}.\n\n", escape_markdown(fault));
+  }
   text +=
       "## Time\n\n" + write_time_table(r) +
       "\nIn submission.json `wallclock_seconds` and `train_wallclock_ms` are the first of these "

@@ -117,6 +117,7 @@ void RunLog::write_head(const RunFacts& facts, const std::vector<RecipeOverride>
   log_.write_line(fmt::format("val_loader:shards pattern={} tokens:{}",
                               escape_terminal(result_.recipe.data.val_shards),
                               facts.val_tokens - 1));
+  for (const std::string& fault : facts.data_faults) warn(fault);
   write_line(fmt::format("model_params:{}", facts.params));
   log_.write_line(fmt::format("XSA:last_{}", model.xsa_last_n));
   write_line(fmt::format("world_size:1 grad_accum_steps:{}", grad_accum_steps));

@@ -18,6 +18,7 @@ struct RunFacts {
   int64_t params = 0;
   int64_t train_shards = 0, train_tokens = 0, val_tokens = 0;
   uint64_t train_fingerprint = 0, val_fingerprint = 0;
+  std::vector<std::string> data_faults;  // that data.force passed over
   std::string tokenizer_sha256;
   std::string program;   // compiler and build
   std::string hardware;  // processor, memory

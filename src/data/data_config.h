@@ -20,6 +20,7 @@ struct DataConfig {
   std::string val_shards;
   std::string tokenizer;
   Loader loader = Loader::kSequential;
+  bool force = false;
 };
 
 }  // namespace pg

@@ -38,4 +38,8 @@ struct JsonNumber {
 };
 bool read_json_numbers(std::string_view line, std::vector<JsonNumber>& numbers);
 
+// Where and why a text is no JSON: "column 12: unexpected end of input"; with its line where it has
+// several. Empty for text that is JSON.
+std::string explain_json_error(std::string_view text);
+
 }  // namespace pg

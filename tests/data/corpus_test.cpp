@@ -8,6 +8,7 @@
 
 #include "src/base/bytes.h"
 #include "src/base/threads.h"
+#include "src/data/corpus/shard_checks.h"
 #include "src/data/corpus/shingles.h"
 #include "src/data/token_file.h"
 #include "src/data/tokenizer.h"
@@ -90,7 +91,9 @@ TEST_F(CorpusTest, SplitsAreDisjointAndFollowTheTextAlone) {
     }
     if (id != kBosId) document.push_back(id);
   }
-  const TokenizeSummary val = tokenize_corpus(make_options(folder_.write("v.jsonl", val_lines)));
+  TokenizeOptions options = make_options(folder_.write("v.jsonl", val_lines));
+  options.force = true;
+  const TokenizeSummary val = tokenize_corpus(options);
   EXPECT_EQ(val.splits[0].documents, 0);
   EXPECT_EQ(val.splits[1].documents, all.splits[1].documents);
 }
@@ -175,6 +178,46 @@ TEST_F(CorpusTest, EarlierShardsOfTheSameNameAreReplaced) {
   EXPECT_GT(many, 1u);
   EXPECT_EQ(tokenize_corpus(options).shards.size(), 1u);
   EXPECT_FALSE(std::filesystem::exists(folder_ / "shards/corpus_train_000001.bin"));
+}
+
+TEST_F(CorpusTest, ShardsOfAnotherTextAreReplacedOnlyByForce) {
+  TokenizeOptions options = make_options(folder_.write("a.jsonl", make_jsonl(1, 40)));
+  tokenize_corpus(options);
+  const auto before = read_folder(folder_ / "shards");
+  const auto is_refused = [&] {
+    return says(catch_error([&] { tokenize_corpus(options); }),
+                "shards of another text are in the way: \"");
+  };
+  options.input = folder_.write("b.jsonl", make_jsonl(2, 40));
+  EXPECT_TRUE(is_refused());
+  options.input = folder_ / "a.jsonl";
+  options.val_every = 3;
+  EXPECT_TRUE(is_refused());
+  options.val_every = 0;  // train alone, of all documents
+  EXPECT_TRUE(is_refused());
+  EXPECT_EQ(read_folder(folder_ / "shards"), before);
+  options.force = true;
+  EXPECT_EQ(tokenize_corpus(options).splits[0].documents, 40);
+}
+
+// --split without --val-every 0 would put documents into train.
+TEST_F(CorpusTest, OneSplitAndTwoAreContradictory) {
+  TokenizeOptions options = make_options(folder_.write("c.jsonl", make_jsonl(1, 20)));
+  options.split = "val";
+  EXPECT_TRUE(says(catch_error([&] { tokenize_corpus(options); }), "add --val-every 0 or leave"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "shards"));
+}
+
+TEST_F(CorpusTest, WhatIsLeftOutIsCountedAndNamed) {
+  folder_.write("docs/a.txt", make_prose(1, 5));
+  folder_.write("docs/b.txt", "");
+  folder_.write("docs/c.md", "no");
+  TokenizeOptions options = make_options(folder_ / "docs");
+  const TokenizeSummary summary = tokenize_corpus(options);
+  ASSERT_EQ(summary.left_out.size(), 2u);
+  EXPECT_TRUE(says(summary.left_out[0], "1 files that are no .txt, the first: \""));
+  EXPECT_TRUE(says(summary.left_out[1], "1 empty documents, the first: \""));
+  EXPECT_TRUE(says(summary.left_out[1], "docs/b.txt\" line 1"));
 }
 
 TEST_F(CorpusTest, ShardsOfAnotherSourceAreLeftAlone) {

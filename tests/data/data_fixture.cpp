@@ -1,5 +1,7 @@
 #include "tests/data/data_fixture.h"
 
+#include <sentencepiece_processor.h>
+#include <sentencepiece_trainer.h>
 #include <stdlib.h>
 
 #include <array>
@@ -56,6 +58,35 @@ std::filesystem::path train_small_tokenizer(const DataFolder& folder) {
   const std::filesystem::path model = folder / "small.model";
   train_tokenizer(corpus, 300, model);
   return model;
+}
+
+std::filesystem::path train_foreign_model(const DataFolder& folder, std::string_view options) {
+  std::string lines;
+  for (uint64_t i = 0; i < 100; ++i) lines += make_prose(7000 + i, 4) + "\n";
+  const std::filesystem::path text = folder.write("foreign.txt", lines);
+  const std::string prefix = (folder / "foreign").string();
+  const auto status = sentencepiece::SentencePieceTrainer::Train(
+      "--input=" + text.string() + " --model_prefix=" + prefix +
+      " --vocab_size=400 --hard_vocab_limit=false --pad_id=0 --bos_id=1 --eos_id=2 --unk_id=3"
+      " --minloglevel=2 " +
+      std::string(options));
+  if (!status.ok()) throw Error(status.ToString());
+  return prefix + ".model";
+}
+
+std::vector<int32_t> encode_by_sentencepiece(const std::filesystem::path& model,
+                                             std::string_view text) {
+  sentencepiece::SentencePieceProcessor processor;
+  processor.LoadOrDie(model.string());
+  return processor.EncodeAsIds(text);
+}
+
+double sum_scores(const std::filesystem::path& model, const std::vector<int32_t>& ids) {
+  sentencepiece::SentencePieceProcessor processor;
+  processor.LoadOrDie(model.string());
+  double sum = 0;
+  for (const int32_t id : ids) sum += static_cast<double>(processor.GetScore(id));
+  return sum;
 }
 
 std::vector<uint16_t> make_ids(int64_t count, int64_t modulus) {

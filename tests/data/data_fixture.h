@@ -33,6 +33,14 @@ std::string make_prose(uint64_t seed, int64_t sentences);
 std::string make_jsonl(uint64_t seed, int64_t documents);
 // A tokenizer of 300 ids trained on such prose.
 std::filesystem::path train_small_tokenizer(const DataFolder& folder);
+// A model trained on such prose by SentencePiece itself, with ids as the challenge has them and
+// `options` ("--model_type=unigram --add_dummy_prefix=false"). Gives the file.
+std::filesystem::path train_foreign_model(const DataFolder& folder, std::string_view options);
+// What the library itself makes of a text, all at once.
+std::vector<int32_t> encode_by_sentencepiece(const std::filesystem::path& model,
+                                             std::string_view text);
+// Of the ids' scores in a model, in double.
+double sum_scores(const std::filesystem::path& model, const std::vector<int32_t>& ids);
 // Ids 0, 1, 2, ... modulo `modulus`.
 std::vector<uint16_t> make_ids(int64_t count, int64_t modulus);
 

@@ -7,6 +7,7 @@
 
 #include "src/base/bytes.h"
 #include "src/data/corpus/documents.h"
+#include "src/data/cut_places.h"
 #include "tests/data/data_fixture.h"
 
 namespace pg {
@@ -21,25 +22,64 @@ int64_t sum_bytes(const Tokenizer& tokenizer, std::string_view text) {
   return bytes;
 }
 
+const std::vector<Piece> kPieces = {
+    {"<s>", PieceKind::kOther},           // 0 boundary, no bytes
+    {"<0x41>", PieceKind::kByte},         // 1 one byte
+    {"the", PieceKind::kText},            // 2 three
+    {"\u2581the", PieceKind::kText},      // 3 three, and one for the space
+    {"\u2581", PieceKind::kText},         // 4 the space alone
+    {"\u00e9", PieceKind::kText},         // 5 two bytes of UTF-8
+    {"a\u2581b", PieceKind::kText},       // 6 a space inside
+    {"\u2581\u2581", PieceKind::kText},   // 7 two spaces
+    {"the\u2581", PieceKind::kText},      // 8 a space behind
+    {"\u2581a\u2581", PieceKind::kText},  // 9 one at both ends
+};
+
 TEST(ByteTable, FollowsTheChallengesRule) {
-  const std::vector<Piece> pieces = {
-      {"<s>", PieceKind::kOther},       // 0 boundary, no bytes
-      {"<0x41>", PieceKind::kByte},     // 1 one byte
-      {"the", PieceKind::kText},        // 2 three
-      {"\u2581the", PieceKind::kText},  // 3 three, and one for the space
-      {"\u2581", PieceKind::kText},     // 4 the space alone
-      {"\u00e9", PieceKind::kText},     // 5 two bytes of UTF-8
-      {"a\u2581b", PieceKind::kText},   // 6 only a leading U+2581 is a space
-      {"\u2581\u2581",
-       PieceKind::kText},  // 7 one leading U+2581 is stripped, the other counts its three bytes
-  };
-  const ByteTable table = make_byte_table(pieces);
-  EXPECT_EQ(table.bytes, (std::vector<uint16_t>{0, 1, 3, 3, 0, 2, 5, 3}));
-  EXPECT_EQ(table.leading_space, (std::vector<uint8_t>{0, 0, 0, 1, 1, 0, 0, 1}));
-  EXPECT_EQ(table.boundary, (std::vector<uint8_t>{1, 0, 0, 0, 0, 0, 0, 0}));
+  const ByteTable table = make_byte_table(kPieces);
+  EXPECT_EQ(table.bytes, (std::vector<uint16_t>{0, 1, 3, 3, 0, 2, 3, 1, 4, 2}));
+  EXPECT_EQ(table.leading_space, (std::vector<uint8_t>{0, 0, 0, 1, 1, 0, 0, 1, 0, 1}));
+  EXPECT_EQ(table.boundary, (std::vector<uint8_t>{1, 0, 0, 0, 0, 0, 0, 0, 0, 0}));
+  EXPECT_TRUE(table.trailing_space.empty());
   EXPECT_EQ(table.token_bytes(2, 3), 4);  // "the the": the space counts
   EXPECT_EQ(table.token_bytes(0, 3), 3);  // free after a boundary
   EXPECT_EQ(table.token_bytes(2, 0), 0);  // BOS costs nothing
+}
+
+TEST(ByteTable, SpaceBehindTheLastWordIsFree) {
+  const ByteTable table = make_byte_table(kPieces, OwnSpace::kBehind);
+  EXPECT_EQ(table.bytes, (std::vector<uint16_t>{0, 1, 3, 4, 0, 2, 3, 1, 3, 2}));
+  EXPECT_EQ(table.leading_space, std::vector<uint8_t>(10));
+  EXPECT_EQ(table.trailing_space, (std::vector<uint8_t>{0, 0, 0, 0, 1, 0, 0, 1, 1, 1}));
+  EXPECT_EQ(table.token_bytes(0, 8), 3);  // what stands behind it pays for its space
+  EXPECT_EQ(table.token_bytes(8, 8), 4);
+  EXPECT_EQ(table.token_bytes(8, 0), 0);  // the document ends: nobody does
+}
+
+TEST(ByteTable, NoSpaceIsFreeWhereNoneIsAdded) {
+  const ByteTable table = make_byte_table(kPieces, OwnSpace::kNowhere);
+  EXPECT_EQ(table.bytes, (std::vector<uint16_t>{0, 1, 3, 4, 1, 2, 3, 2, 4, 3}));
+  EXPECT_EQ(table.token_bytes(0, 3), 4);
+}
+
+TEST(CutPlaces, LieWhereNoPieceHoldsBothSides) {
+  const std::vector<Piece> pieces = {{"ab", PieceKind::kText},
+                                     {"\u2581a", PieceKind::kText},
+                                     {"<0x61>", PieceKind::kByte},
+                                     {"\u00e9\u4e2d", PieceKind::kText}};
+  const CutPlaces before(pieces, OwnSpace::kBefore);
+  EXPECT_FALSE(before.is_safe("ab", 1));
+  EXPECT_TRUE(before.is_safe("ba", 1));
+  EXPECT_TRUE(before.is_safe("b a", 1));
+  EXPECT_FALSE(before.is_safe("b a", 2));   // inside a piece
+  EXPECT_FALSE(before.is_safe("b  b", 2));  // an outer space of the right part
+  EXPECT_TRUE(before.is_safe("<0", 1));     // the name of a byte is no text
+  EXPECT_FALSE(before.is_safe("\u00e9\u4e2d", 2));
+  EXPECT_FALSE(before.is_safe("x\u4e2d", 2));  // inside a character
+  EXPECT_TRUE(before.is_safe("x\u4e2d", 1));
+  const CutPlaces behind(pieces, OwnSpace::kBehind);
+  EXPECT_FALSE(behind.is_safe("b a", 1));
+  EXPECT_TRUE(behind.is_safe("b b", 2));
 }
 
 TEST(ByteTable, SpaceMustBeAPieceOfItsOwn) {
@@ -147,6 +187,36 @@ TEST_F(TokenizerTest, FailedTrainingLeavesNoModel) {
   EXPECT_FALSE(std::filesystem::exists(model));
 }
 
+TEST_F(TokenizerTest, TextWithoutAPlaceToCutIsRefused) {
+  std::string text;
+  while (text.size() < 5'000'000) text += "aaaaaaaa";
+  train_foreign_model(*folder_, "--model_type=bpe --user_defined_symbols=aa");
+  const Tokenizer tokenizer(*folder_ / "foreign.model");
+  EXPECT_TRUE(
+      says(catch_error([&] { tokenizer.encode(text); }), "text too long for the tokenizer"));
+}
+
+TEST_F(TokenizerTest, FilesThatWentWrongOnTheWayAreNamed) {
+  const std::vector<std::pair<const char*, const char*>> files = {
+      {"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "git lfs pull"},
+      {"\n<!DOCTYPE html><html>", "a web page"},
+      {"Entry not found", "a server's error message"},
+      {"\x1f\x8b\x08", "compressed with gzip"},
+  };
+  for (const auto& [bytes, part] : files) {
+    EXPECT_TRUE(says(catch_error([&] { Tokenizer(folder_->write("bad.model", bytes)); }), part));
+  }
+}
+
+TEST_F(TokenizerTest, FewerPiecesThanAskedForAreSaid) {
+  const std::filesystem::path corpus = folder_->write("few.txt", "a tiny text. a tiny text.");
+  const std::vector<std::string> notes = train_tokenizer(corpus, 4096, *folder_ / "few.model");
+  ASSERT_EQ(notes.size(), 1u);
+  EXPECT_TRUE(says(notes[0], "fewer pieces than the 4096 asked for"));
+  EXPECT_TRUE(
+      train_tokenizer(*folder_ / "tokenizer_corpus.jsonl", 300, *folder_ / "few.model").empty());
+}
+
 TEST_F(TokenizerTest, OtherFilesAreRefused) {
   EXPECT_TRUE(says(catch_error([] { Tokenizer("/nowhere/t.model"); }), "/nowhere/t.model"));
   for (const char* text : {"", "not a model"}) {
@@ -168,6 +238,17 @@ TEST(ChallengeTokenizer, ChargesEveryByteOfRealDocuments) {
     const std::string normalised = tokenizer.decode(tokenizer.encode(text));
     ASSERT_EQ(sum_bytes(tokenizer, text), static_cast<int64_t>(normalised.size())) << text;
   }
+}
+
+TEST(ChallengeTokenizer, EncodesLongRealTextAsItWouldWhole) {
+  const char* model = std::getenv("PG_TEST_TOKENIZER");
+  const char* documents = std::getenv("PG_TEST_DOCUMENTS");
+  if (model == nullptr || documents == nullptr) GTEST_SKIP() << "no challenge data given";
+  const Tokenizer tokenizer(model);
+  DocumentReader reader(documents);
+  std::string text, document;
+  while (text.size() < 1'400'000 && reader.next(document)) text += document + "\n";
+  EXPECT_TRUE(tokenizer.encode(text) == encode_by_sentencepiece(model, text));
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "src/base/error.h"
 #include "src/data/corpus/corpus.h"
 #include "src/data/corpus/encoded_documents.h"
+#include "src/data/corpus/shard_checks.h"
 #include "src/data/corpus/shingles.h"
 #include "src/data/token_file.h"
 
@@ -18,9 +19,12 @@ using Visit = std::function<void(const EncodedDocument&)>;
 // Documents of shards, decoded. Their text is the normalised one, so only ids, bytes and shingles
 // mean something.
 void visit_shards(const std::string& shards, const Tokenizer& tokenizer, const Visit& visit,
-                  const CorpusProgressFn& progress) {
-  check_tokenizer_of_shards(shards, tokenizer.sha256());
+                  const CorpusProgressFn& progress, std::vector<std::string>& notes) {
+  for (std::string& fault : find_shard_faults(shards, tokenizer.sha256())) {
+    notes.push_back(std::move(fault));
+  }
   const TokenStream stream = TokenStream::open(shards, tokenizer.vocab_size());
+  for (std::string& fault : find_content_faults(stream)) notes.push_back(std::move(fault));
   constexpr int64_t kReadTokens = int64_t{1} << 20;
   std::vector<int32_t> piece;
   EncodedDocument document;
@@ -49,13 +53,18 @@ void visit_shards(const std::string& shards, const Tokenizer& tokenizer, const V
 }
 
 void visit_corpus(const std::string& corpus, const Tokenizer& tokenizer, const Visit& visit,
-                  const CorpusProgressFn& progress) {
+                  const CorpusProgressFn& progress, std::vector<std::string>& notes) {
   if (corpus.ends_with(".bin")) {
-    visit_shards(corpus, tokenizer, visit, progress);
+    visit_shards(corpus, tokenizer, visit, progress, notes);
     return;
   }
   DocumentReader reader(corpus);
-  encode_documents(reader, tokenizer, /*val_every=*/0, visit, progress);
+  const LeftOut empty = encode_documents(
+      reader, tokenizer, /*val_every=*/0,
+      [&](const EncodedDocument& document, const std::string&) { visit(document); }, progress);
+  std::vector<LeftOut> left_out = reader.left_out();
+  if (empty.count > 0) left_out.push_back(empty);
+  for (const std::string& line : describe_left_out(left_out)) notes.push_back("left out: " + line);
 }
 
 // A folder with train.jsonl stands for its two files.
@@ -85,7 +94,7 @@ CorpusInfo corpus_info(const CorpusInfoOptions& options) {
           add_document(document, info.val);
           append_shingles(document.text, shingles);
         },
-        options.progress);
+        options.progress, info.notes);
   }
   ShingleOverlap overlap(std::move(shingles));
   std::vector<uint64_t> seen;
@@ -97,7 +106,7 @@ CorpusInfo corpus_info(const CorpusInfoOptions& options) {
         append_shingles(document.text, seen);
         overlap.mark(seen);
       },
-      options.progress);
+      options.progress, info.notes);
   info.val_shingles = overlap.distinct();
   info.shared_shingles = overlap.marked();
   return info;

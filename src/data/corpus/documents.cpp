@@ -7,7 +7,11 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "src/base/bytes.h"
 #include "src/base/error.h"
+#include "src/base/hash.h"
+#include "src/data/file_kind.h"
+#include "src/text/json_object.h"
 #include "src/text/utf8.h"
 
 namespace pg {
@@ -20,15 +24,26 @@ constexpr size_t kLoneFilePieceBytes = size_t{1} << 14;  // about the length of 
 constexpr size_t kGaplessPieces =
     4;  // pieces after which any line's end will do, for text without blank lines
 
-std::vector<std::filesystem::path> list_text_files(const std::filesystem::path& folder) {
-  std::vector<std::filesystem::path> files;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
-    if (entry.is_regular_file() && entry.path().extension() == ".txt")
-      files.push_back(entry.path());
+constexpr size_t kBufferBytes = size_t{1} << 16;
+
+std::span<const uint8_t> head_of(const std::vector<char>& buffer) {
+  return as_bytes({buffer.data(), std::min(buffer.size(), kHeadBytes)});
+}
+
+[[noreturn]] void fail_unknown(const std::filesystem::path& input) {
+  std::vector<char> head(kHeadBytes);
+  if (std::error_code ignored; std::filesystem::is_regular_file(input, ignored)) {
+    std::ifstream file(input, std::ios::binary);
+    file.read(head.data(), static_cast<std::streamsize>(head.size()));
+    head.resize(static_cast<size_t>(file.gcount()));
+    if (const std::string_view foreign = describe_foreign_file(head_of(head)); !foreign.empty()) {
+      throw Error(fmt::format("unknown kind of corpus: \"{}\" is {}", input.string(), foreign));
+    }
   }
-  std::sort(files.begin(), files.end(),
-            [](const auto& a, const auto& b) { return a.native() < b.native(); });
-  return files;
+  throw Error(
+      fmt::format("unknown kind of corpus: \"{}\"; give a folder of .txt files, a .txt file or a "
+                  ".jsonl file",
+                  input.string()));
 }
 
 }  // namespace
@@ -40,11 +55,15 @@ bool is_blank(std::string_view text) {
 DocumentReader::DocumentReader(const std::filesystem::path& input) : input_(input) {
   std::error_code error;
   const std::filesystem::file_status status = std::filesystem::status(input, error);
+  const std::string extension = lower_extension(input);
   if (!std::filesystem::exists(status)) {
-    throw Error(fmt::format("cannot find corpus: \"{}\"; check the path", input.string()));
+    throw Error(fmt::format("cannot find corpus: \"{}\" ({}); check the path", input.string(),
+                            error ? error.message() : "no such file"));
   }
   if (std::filesystem::is_directory(status)) {
-    files_ = list_text_files(input);
+    CorpusFiles folder = list_corpus_folder(input);
+    files_ = std::move(folder.files);
+    left_out_ = std::move(folder.left_out);
     piece_bytes_ = kFilePieceBytes;
     if (files_.empty()) {
       throw Error(
@@ -52,15 +71,12 @@ DocumentReader::DocumentReader(const std::filesystem::path& input) : input_(inpu
                       "file, or give a .txt or .jsonl file",
                       input.string()));
     }
-  } else if (input.extension() == ".jsonl" || input.extension() == ".txt") {
+  } else if (extension == ".jsonl" || extension == ".txt") {
     files_ = {input};
     piece_bytes_ = kLoneFilePieceBytes;
-    is_jsonl_ = input.extension() == ".jsonl";
+    is_jsonl_ = extension == ".jsonl";
   } else {
-    throw Error(
-        fmt::format("unknown kind of corpus: \"{}\"; give a folder of .txt files, a .txt file or a "
-                    ".jsonl file",
-                    input.string()));
+    fail_unknown(input);
   }
   for (const std::filesystem::path& file : files_) {
     const uintmax_t bytes = std::filesystem::file_size(file, error);
@@ -96,9 +112,7 @@ std::string DocumentReader::parse(RawDocument raw) const {
   if (!is_jsonl_) return std::move(raw.text);
   const nlohmann::json document =
       nlohmann::json::parse(raw.text, nullptr, /*allow_exceptions=*/false);
-  if (document.is_discarded()) {
-    fail("invalid JSON", raw.file, raw.line, "write one JSON object a line");
-  }
+  if (document.is_discarded()) fail_json(raw);
   const auto field = document.is_object() ? document.find("text") : document.end();
   if (!document.is_object() || field == document.end() || !field->is_string()) {
     fail("no \"text\" in JSON line", raw.file, raw.line, "write lines such as {\"text\": \"...\"}");
@@ -117,29 +131,94 @@ void DocumentReader::fail(std::string_view what, size_t file, int64_t line,
   throw Error(fmt::format("{}: \"{}\" line {}; {}", what, files_[file].string(), line, advice));
 }
 
+void DocumentReader::fail_json(const RawDocument& raw) const {
+  const std::string_view foreign =
+      raw.line == 1
+          ? describe_foreign_file(as_bytes(raw.text).first(std::min(raw.text.size(), kHeadBytes)))
+          : std::string_view{};
+  if (!foreign.empty()) {
+    throw Error(fmt::format("no JSON lines: \"{}\" is {}", files_[raw.file].string(), foreign));
+  }
+  throw Error(fmt::format("invalid JSON: {}, {}; write one JSON object a line", describe_place(raw),
+                          explain_json_error(raw.text)));
+}
+
+std::string DocumentReader::describe_place(const RawDocument& raw) const {
+  return fmt::format("\"{}\" line {}", files_[raw.file].string(), raw.line);
+}
+
+// Names without their folders above the corpus, which may be moved.
+std::string DocumentReader::identify() const {
+  std::string text;
+  std::string part(kBufferBytes, '\0');
+  for (const std::filesystem::path& path : files_) {
+    std::error_code error;
+    const auto bytes = static_cast<int64_t>(std::filesystem::file_size(path, error));
+    const auto name = path == input_ ? path.filename() : path.lexically_relative(input_);
+    text += fmt::format("{} {}\n", name.string(), error ? -1 : bytes);
+    std::ifstream file(path, std::ios::binary);
+    for (const int64_t from : {int64_t{0}, bytes - static_cast<int64_t>(part.size())}) {
+      if (error || from < 0) continue;
+      file.clear();
+      file.seekg(from);
+      file.read(part.data(), static_cast<std::streamsize>(part.size()));
+      text += hex(
+          sha256(as_bytes(std::string_view(part).substr(0, static_cast<size_t>(file.gcount())))));
+    }
+  }
+  return hex(sha256(as_bytes(text)));
+}
+
 bool DocumentReader::open_next() {
   if (next_file_ == files_.size()) return false;
   const std::filesystem::path& path = files_[next_file_++];
   file_ = std::ifstream(path, std::ios::binary);
   line_number_ = 0;
+  buffer_.clear();
+  buffer_at_ = 0;
   if (!file_.is_open()) {
     throw Error(
         fmt::format("cannot read corpus file: \"{}\"; check its permissions", path.string()));
   }
+  fill_buffer();
+  if (const std::string_view foreign = describe_foreign_text(head_of(buffer_)); !foreign.empty()) {
+    throw Error(fmt::format("no text in corpus file: \"{}\" is {}", path.string(), foreign));
+  }
   return true;
+}
+
+// False at the file's end.
+bool DocumentReader::fill_buffer() {
+  buffer_.resize(kBufferBytes);
+  buffer_at_ = 0;
+  file_.read(buffer_.data(), static_cast<std::streamsize>(buffer_.size()));
+  buffer_.resize(static_cast<size_t>(file_.gcount()));
+  if (file_.bad()) fail("cannot read corpus file", next_file_ - 1, line_number_, "check the disk");
+  return !buffer_.empty();
 }
 
 // A line of the current file without its end; false at the file's end.
 bool DocumentReader::next_line(std::string& line) {
-  if (!file_.is_open() || !std::getline(file_, line)) {
-    if (file_.is_open() && file_.bad()) {
-      fail("cannot read corpus file", next_file_ - 1, line_number_, "check the disk");
+  line.clear();
+  bool has_end = false;
+  while (!has_end && file_.is_open()) {
+    if (buffer_at_ == buffer_.size() && !fill_buffer()) {
+      if (line.empty()) file_.close();
+      break;
     }
-    file_.close();
-    return false;
+    const auto begin = buffer_.begin() + static_cast<std::ptrdiff_t>(buffer_at_);
+    const auto end = std::find(begin, buffer_.end(), '\n');
+    line.append(begin, end);
+    has_end = end != buffer_.end();
+    buffer_at_ = static_cast<size_t>(end - buffer_.begin()) + (has_end ? 1 : 0);
+    if (line.size() > kMaxLineBytes) {
+      fail("line too long", next_file_ - 1, line_number_ + 1,
+           fmt::format("the limit is {} MiB, break the text into documents", kMaxLineBytes >> 20));
+    }
   }
+  if (!file_.is_open()) return false;
   ++line_number_;
-  read_bytes_ += static_cast<int64_t>(line.size()) + 1;
+  read_bytes_ += static_cast<int64_t>(line.size()) + (has_end ? 1 : 0);
   constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
   if (line_number_ == 1 && line.starts_with(kByteOrderMark)) line.erase(0, kByteOrderMark.size());
   if (line.ends_with('\r')) line.pop_back();

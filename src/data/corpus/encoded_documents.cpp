@@ -55,15 +55,22 @@ std::string decode_ids(const Tokenizer& tokenizer, std::span<const int32_t> ids)
   return tokenizer.decode(ids.subspan(ids.front() == kBosId ? 1 : 0));
 }
 
+int64_t count_unknown(const Tokenizer& tokenizer, std::span<const int32_t> ids) {
+  return std::count(ids.begin(), ids.end(), tokenizer.unknown_id());
+}
+
 // The byte table is checked by the text itself. Only where the two differ is the text decoded, a
 // third of the time otherwise, to tell a text that normalisation changed from a wrong table.
 void encode_document(const Tokenizer& tokenizer, int64_t val_every, EncodedDocument& document) {
   document.ids = tokenizer.encode_document(document.text);
   document.target_bytes = sum_target_bytes(tokenizer.byte_table(), document.ids);
-  if (document.target_bytes != static_cast<int64_t>(document.text.size())) {
-    const std::string decoded = decode_ids(tokenizer, document.ids);
-    document.is_normalised = decoded.size() != document.text.size();
-    document.has_byte_mismatch = document.target_bytes != static_cast<int64_t>(decoded.size());
+  document.unknown_tokens = count_unknown(tokenizer, document.ids);
+  if (document.unknown_tokens > 0 ||
+      document.target_bytes != static_cast<int64_t>(document.text.size())) {
+    document.decoded_bytes = static_cast<int64_t>(decode_ids(tokenizer, document.ids).size());
+    document.is_normalised = document.decoded_bytes != static_cast<int64_t>(document.text.size());
+    document.has_byte_mismatch =
+        document.unknown_tokens > 0 || document.target_bytes != document.decoded_bytes;
   }
   document.is_val = is_val_text(document.text, val_every);
 }
@@ -84,7 +91,10 @@ void encode_item(const DocumentReader& reader, const Tokenizer& tokenizer, int64
 void account_document(const Tokenizer& tokenizer, EncodedDocument& document) {
   document.text = decode_ids(tokenizer, document.ids);
   document.target_bytes = sum_target_bytes(tokenizer.byte_table(), document.ids);
-  document.has_byte_mismatch = document.target_bytes != static_cast<int64_t>(document.text.size());
+  document.decoded_bytes = static_cast<int64_t>(document.text.size());
+  document.unknown_tokens = count_unknown(tokenizer, document.ids);
+  document.has_byte_mismatch =
+      document.unknown_tokens > 0 || document.target_bytes != document.decoded_bytes;
 }
 
 void add_document(const EncodedDocument& document, SplitSummary& summary) {
@@ -96,10 +106,10 @@ void add_document(const EncodedDocument& document, SplitSummary& summary) {
   summary.byte_mismatch_documents += document.has_byte_mismatch ? 1 : 0;
 }
 
-int64_t encode_documents(DocumentReader& reader, const Tokenizer& tokenizer, int64_t val_every,
-                         const std::function<void(const EncodedDocument&)>& visit,
-                         const CorpusProgressFn& progress, int64_t batch_bytes) {
-  int64_t empty_documents = 0;
+LeftOut encode_documents(DocumentReader& reader, const Tokenizer& tokenizer, int64_t val_every,
+                         const DocumentVisitor& visit, const CorpusProgressFn& progress,
+                         int64_t batch_bytes) {
+  LeftOut empty = {.kind = "empty documents", .first = {}};
   CorpusProgress done;
   for (;;) {
     std::vector<BatchItem> batch = read_batch(reader, batch_bytes);
@@ -109,19 +119,22 @@ int64_t encode_documents(DocumentReader& reader, const Tokenizer& tokenizer, int
     });
     for (const BatchItem& item : batch) {
       if (item.error) std::rethrow_exception(item.error);
-      empty_documents += item.is_blank ? 1 : 0;
-      if (item.is_blank) continue;
-      visit(item.encoded);
+      const std::string place = reader.describe_place(item.raw);
+      if (item.is_blank) {
+        if (empty.count++ == 0) empty.first = place;
+        continue;
+      }
+      visit(item.encoded, place);
       ++done.documents;
       done.text_bytes += static_cast<int64_t>(item.encoded.text.size());
     }
-    // A last line without its end reads as one byte more.
+    // An input that grows meanwhile is read on.
     done.share = static_cast<double>(std::min(reader.read_bytes(), reader.input_bytes())) /
-                 static_cast<double>(reader.input_bytes());
+                 static_cast<double>(std::max<int64_t>(1, reader.input_bytes()));
     if (progress) progress(done);
   }
   if (done.documents == 0) reader.fail_without_text();
-  return empty_documents;
+  return empty;
 }
 
 }  // namespace pg

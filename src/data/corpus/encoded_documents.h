@@ -16,16 +16,23 @@ struct EncodedDocument {
   std::string text;
   std::vector<int32_t> ids;  // [T], BOS first
   int64_t target_bytes = 0;
-  bool is_normalised = false;      // normalisation changed its length in bytes
-  bool has_byte_mismatch = false;  // target_bytes is not the length of the decoded text
-  bool is_val = false;             // by sha256(text) mod val_every
+  bool is_normalised = false;  // normalisation changed its length in bytes
+  // target_bytes is not the length of the decoded text, or nobody knows that length: it holds
+  // unknown tokens.
+  bool has_byte_mismatch = false;
+  int64_t decoded_bytes = 0;  // with has_byte_mismatch
+  int64_t unknown_tokens = 0;
+  bool is_val = false;  // by sha256(text) mod val_every
 };
 
+using DocumentVisitor =
+    std::function<void(const EncodedDocument& document, const std::string& place)>;
+
 // Calls visit for every document that is not blank, in order, on the calling thread; gives the
-// number of blank ones. val_every 0: none is val. Throws what DocumentReader throws.
-int64_t encode_documents(DocumentReader& reader, const Tokenizer& tokenizer, int64_t val_every,
-                         const std::function<void(const EncodedDocument&)>& visit,
-                         const CorpusProgressFn& progress, int64_t batch_bytes = kBatchBytes);
+// blank ones. val_every 0: none is val. Throws what DocumentReader throws.
+LeftOut encode_documents(DocumentReader& reader, const Tokenizer& tokenizer, int64_t val_every,
+                         const DocumentVisitor& visit, const CorpusProgressFn& progress,
+                         int64_t batch_bytes = kBatchBytes);
 
 // Fills text and target_bytes of a document whose ids came from a shard.
 void account_document(const Tokenizer& tokenizer, EncodedDocument& document);

@@ -110,8 +110,8 @@ void check_vocab_size(int64_t vocab_size) {
 
 }  // namespace
 
-void train_tokenizer(const std::filesystem::path& corpus, int64_t vocab_size,
-                     const std::filesystem::path& model_file) {
+std::vector<std::string> train_tokenizer(const std::filesystem::path& corpus, int64_t vocab_size,
+                                         const std::filesystem::path& model_file) {
   check_vocab_size(vocab_size);
   DocumentReader reader(corpus);
   const int64_t document_stride = 1 + (reader.input_bytes() - 1) / kTrainingBytes;
@@ -133,6 +133,20 @@ void train_tokenizer(const std::filesystem::path& corpus, int64_t vocab_size,
                     corpus.string()));
   }
   write_file_atomic(model_file, proto);
+  std::vector<std::string> notes;
+  for (const std::string& line : describe_left_out(reader.left_out())) {
+    notes.push_back("left out: " + line);
+  }
+  if (reader.empty_documents() > 0) {
+    notes.push_back(fmt::format("left out: {} empty documents", reader.empty_documents()));
+  }
+  if (model.GetPieceSize() < vocab_size) {
+    notes.push_back(fmt::format(
+        "fewer pieces than the {} asked for: the text has repetitions for {}; give more text, or a "
+        "smaller --vocab-size",
+        vocab_size, model.GetPieceSize()));
+  }
+  return notes;
 }
 
 }  // namespace pg

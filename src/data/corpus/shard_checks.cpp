@@ -1,0 +1,195 @@
+#include "src/data/corpus/shard_checks.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "src/base/error.h"
+#include "src/data/corpus/shard_manifest.h"
+#include "src/text/text_format.h"
+
+namespace pg {
+namespace {
+
+// Shards by the manifest that stands beside them; those without one are left out.
+std::map<std::filesystem::path, std::vector<std::filesystem::path>> group_by_manifest(
+    const std::vector<std::filesystem::path>& shards) {
+  std::map<std::filesystem::path, std::vector<std::filesystem::path>> groups;
+  for (const std::filesystem::path& shard : shards) {
+    const std::string prefix = parse_shard_prefix(shard);
+    if (prefix.empty()) continue;
+    const std::filesystem::path manifest = make_manifest_path(shard.parent_path(), prefix);
+    if (std::error_code ignored; std::filesystem::exists(manifest, ignored)) {
+      groups[manifest].push_back(shard);
+    }
+  }
+  return groups;
+}
+
+std::vector<std::filesystem::path> list_named_shards(std::string_view shards) {
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(shards, ignored)) return list_shard_files(shards);
+  return list_shard_files((std::filesystem::path(shards) / "*.bin").string());
+}
+
+void check_maker(const std::filesystem::path& path, const ShardManifest& manifest,
+                 const std::string& tokenizer_sha256) {
+  if (!manifest.complete) {
+    throw Error(fmt::format(
+        "shards are incomplete: \"{}\" is of an unfinished run; tokenize the corpus again",
+        path.string()));
+  }
+  if (manifest.tokenizer_sha256 != tokenizer_sha256) {
+    throw Error(fmt::format(
+        "tokenizer does not match the shards: \"{}\" names {}, the tokenizer given is {}; use "
+        "the tokenizer that made the shards, or tokenize again",
+        path.string(), manifest.tokenizer_sha256, tokenizer_sha256));
+  }
+}
+
+// One that is gone, or whose size is not that of its tokens.
+void find_file_faults(const std::filesystem::path& path, const ShardManifest& manifest,
+                      DataFaults& faults) {
+  std::vector<std::string> missing;
+  int64_t tokens = 0;
+  for (size_t i = 0; i < manifest.shards.size(); ++i) {
+    std::error_code error;
+    const auto bytes = std::filesystem::file_size(path.parent_path() / manifest.shards[i], error);
+    if (error) {
+      missing.push_back(manifest.shards[i]);
+      continue;
+    }
+    const int64_t shard_tokens = (static_cast<int64_t>(bytes) - kShardHeaderBytes) / 2;
+    tokens += shard_tokens;
+    if (!manifest.shard_tokens.empty() && shard_tokens != manifest.shard_tokens[i]) {
+      faults.push_back(fmt::format(
+          "shard is not the manifest's: \"{}\" has {} tokens, \"{}\" says {}; tokenize the corpus "
+          "again, or fetch the shards and their manifest from one place",
+          manifest.shards[i], shard_tokens, path.string(), manifest.shard_tokens[i]));
+    }
+  }
+  if (!missing.empty()) {
+    faults.push_back(fmt::format(
+        "shards are missing: {} of the {} that \"{}\" lists, the first: \"{}\"; fetch them or "
+        "tokenize the corpus again",
+        missing.size(), manifest.shards.size(), path.string(), missing.front()));
+  } else if (tokens != manifest.summary.tokens) {
+    faults.push_back(fmt::format(
+        "shards are not the manifest's: they hold {} tokens, \"{}\" says {}; tokenize the corpus "
+        "again, or fetch the shards and their manifest from one place",
+        tokens, path.string(), manifest.summary.tokens));
+  }
+}
+
+// Whether the stream holds all that the manifest lists.
+bool is_whole(const ShardManifest& manifest, const std::vector<std::filesystem::path>& shards) {
+  return std::all_of(manifest.shards.begin(), manifest.shards.end(), [&](const std::string& name) {
+    return std::any_of(shards.begin(), shards.end(),
+                       [&](const auto& shard) { return shard.filename() == name; });
+  });
+}
+
+}  // namespace
+
+DataFaults find_shard_faults(std::string_view shards, const Sha256& tokenizer_sha256) {
+  DataFaults faults;
+  for (const auto& [path, named] : group_by_manifest(list_named_shards(shards))) {
+    const ShardManifest manifest = read_manifest(path);
+    check_maker(path, manifest, hex(tokenizer_sha256));
+    find_file_faults(path, manifest, faults);
+    for (const std::filesystem::path& shard : named) {
+      const std::string name = shard.filename().string();
+      if (std::find(manifest.shards.begin(), manifest.shards.end(), name) ==
+          manifest.shards.end()) {
+        faults.push_back(
+            fmt::format("shard of another source: \"{}\" is not in \"{}\"; remove it or tokenize "
+                        "the corpus again",
+                        shard.string(), path.string()));
+      }
+    }
+    if (const int64_t documents = manifest.summary.byte_mismatch_documents; documents > 0) {
+      faults.push_back(fmt::format(
+          "bytes a token are not exact: {} of {} documents of \"{}\" do not have the bytes that "
+          "their tokens are charged with; tokenize the corpus again, with a tokenizer that covers "
+          "it by byte fallback",
+          format_thousands(documents), format_thousands(manifest.summary.documents),
+          path.string()));
+    }
+  }
+  return faults;
+}
+
+DataFaults find_content_faults(const TokenStream& stream) {
+  DataFaults faults;
+  std::map<std::filesystem::path, std::string> fingerprints;
+  for (const auto& [path, named] : group_by_manifest(stream.paths())) {
+    const ShardManifest manifest = read_manifest(path);
+    for (size_t i = 0; i < manifest.fingerprints.size(); ++i) {
+      fingerprints[path.parent_path() / manifest.shards[i]] = manifest.fingerprints[i];
+    }
+  }
+  for (size_t i = 0; i < stream.paths().size(); ++i) {
+    const auto listed = fingerprints.find(stream.paths()[i]);
+    if (listed == fingerprints.end() ||
+        listed->second == format_fingerprint(stream.shard_fingerprint(i))) {
+      continue;
+    }
+    faults.push_back(fmt::format(
+        "shard is not the manifest's: \"{}\" holds other tokens than those that were written; "
+        "tokenize the corpus again, or fetch the shards and their manifest from one place",
+        stream.paths()[i].string()));
+  }
+  return faults;
+}
+
+DataFaults find_byte_faults(const TokenStream& val, const Tokenizer& tokenizer) {
+  constexpr int64_t kReadTokens = int64_t{1} << 16;
+  std::vector<int32_t> ids;
+  int64_t bytes = 0, unknown = 0;
+  int32_t previous = kBosId;
+  for (int64_t at = 0; at < val.size(); at += kReadTokens) {
+    ids.resize(static_cast<size_t>(std::min(kReadTokens, val.size() - at)));
+    val.read(at, ids);
+    for (const int32_t id : ids) {
+      bytes += tokenizer.byte_table().token_bytes(previous, id);
+      unknown += id == tokenizer.unknown_id() ? 1 : 0;
+      previous = id;
+    }
+  }
+  DataFaults faults;
+  if (unknown > 0) {
+    faults.push_back(fmt::format(
+        "bytes a token are not exact: {} of {} tokens to be scored are unknown ones, which stand "
+        "for text that nobody counts; use a tokenizer with byte fallback",
+        format_thousands(unknown), format_thousands(val.size())));
+  }
+  const auto groups = group_by_manifest(val.paths());
+  if (groups.size() != 1 || groups.begin()->second.size() != val.paths().size()) return faults;
+  const ShardManifest manifest = read_manifest(groups.begin()->first);
+  const int64_t listed = manifest.summary.target_bytes;
+  if (is_whole(manifest, val.paths()) && bytes != listed) {
+    faults.push_back(fmt::format(
+        "bytes a token are not exact: the tokens stand for {} bytes, \"{}\" says {}; tokenize the "
+        "corpus again",
+        format_thousands(bytes), groups.begin()->first.string(), format_thousands(listed)));
+  }
+  return faults;
+}
+
+DataFaults refuse_faults(DataFaults faults, bool force) {
+  if (faults.empty() || force) return faults;
+  const std::string more =
+      faults.size() > 1 ? fmt::format(" ({} more faults)", faults.size() - 1) : std::string();
+  throw Error(
+      fmt::format("{}{}; \"--set data.force=true\" goes on all the same, and the record "
+                  "says so",
+                  faults.front(), more));
+}
+
+void check_tokenizer_of_shards(std::string_view shards, const Sha256& tokenizer_sha256) {
+  refuse_faults(find_shard_faults(shards, tokenizer_sha256), /*force=*/false);
+}
+
+}  // namespace pg

@@ -1,0 +1,43 @@
+// Whether shards are what their manifest says, and whether a text that is to be scored stands in
+// the one that is trained on. Shards without a manifest (the challenge's own) are taken as they
+// are.
+//
+// What is found comes as a list of faults, each a message, so that a run may go on in spite of them
+// (data.force) and say so in its record.
+#pragma once
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "src/base/hash.h"
+#include "src/data/token_file.h"
+#include "src/data/tokenizer.h"
+
+namespace pg {
+
+using DataFaults = std::vector<std::string>;
+
+// From the files alone, without reading tokens: shards that the manifest lists and that are gone,
+// of another size or not listed; documents whose bytes the byte table does not count. `shards` is a
+// folder, a file or a glob; it may name a part of what a manifest lists. Throws Error when a
+// manifest names another tokenizer or an unfinished run, which no run can go on with.
+DataFaults find_shard_faults(std::string_view shards, const Sha256& tokenizer_sha256);
+
+// From the tokens: shards whose content is not what the manifest says.
+DataFaults find_content_faults(const TokenStream& stream);
+
+// Of a text that is scored: a sum of bytes that is not the manifest's, and unknown tokens, which
+// stand for bytes that nobody counts.
+DataFaults find_byte_faults(const TokenStream& val, const Tokenizer& tokenizer);
+
+// The scored text in the trained one: the same files, or the same documents or long runs of tokens.
+// Of more than 10^8 training tokens an even sample is searched, in less than a second.
+DataFaults find_overlap_faults(const TokenStream& train, const TokenStream& val);
+
+// Throws the first fault as an Error that says what lets a run go on; gives them all when `force`.
+DataFaults refuse_faults(DataFaults faults, bool force);
+
+// find_shard_faults() for those who take none.
+void check_tokenizer_of_shards(std::string_view shards, const Sha256& tokenizer_sha256);
+
+}  // namespace pg

@@ -1,0 +1,207 @@
+#include "src/data/corpus/shard_checks.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "src/base/bytes.h"
+#include "src/data/corpus/corpus.h"
+#include "tests/data/data_fixture.h"
+
+namespace pg {
+namespace {
+
+class ShardChecksTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    shared_ = std::make_unique<DataFolder>();
+    tokenizer_ = std::make_unique<Tokenizer>(train_small_tokenizer(*shared_));
+  }
+  static void TearDownTestSuite() {
+    tokenizer_.reset();
+    shared_.reset();
+  }
+
+  // Shards of `documents` under that name, in several files.
+  std::string tokenize(const std::string& name, const std::string& lines) const {
+    TokenizeOptions options;
+    options.input = folder_.write(name + ".jsonl", lines);
+    options.tokenizer = *shared_ / "small.model";
+    options.output_folder = folder_ / "shards";
+    options.name = name;
+    options.val_every = 0;
+    options.shard_tokens = 400;
+    EXPECT_GT(tokenize_corpus(options).shards.size(), 2u);
+    return (folder_ / ("shards/" + name + "_train_*.bin")).string();
+  }
+  std::filesystem::path shard(const std::string& name, int number) const {
+    return folder_ / ("shards/" + name + "_train_00000" + std::to_string(number) + ".bin");
+  }
+  TokenStream open(const std::string& shards) const {
+    return TokenStream::open(shards, tokenizer_->vocab_size());
+  }
+  // The one fault that there is.
+  std::string find_fault(const std::string& shards) const {
+    const DataFaults faults = find_shard_faults(shards, tokenizer_->sha256());
+    EXPECT_EQ(faults.size(), 1u);
+    return faults.empty() ? "" : faults[0];
+  }
+
+  DataFolder folder_;
+  static inline std::unique_ptr<DataFolder> shared_;
+  static inline std::unique_ptr<Tokenizer> tokenizer_;
+};
+
+TEST_F(ShardChecksTest, WholeShardsHaveNoFault) {
+  const std::string shards = tokenize("a", make_jsonl(1, 60));
+  EXPECT_EQ(find_shard_faults(shards, tokenizer_->sha256()), DataFaults{});
+  EXPECT_EQ(find_content_faults(open(shards)), DataFaults{});
+  EXPECT_EQ(find_byte_faults(open(shards), *tokenizer_), DataFaults{});
+  // A part of them is meant as one.
+  EXPECT_EQ(find_shard_faults(shard("a", 1).string(), tokenizer_->sha256()), DataFaults{});
+  EXPECT_EQ(find_byte_faults(open(shard("a", 1).string()), *tokenizer_), DataFaults{});
+}
+
+TEST_F(ShardChecksTest, ShardsWithoutAManifestAreTakenAsTheyAre) {
+  write_shard(folder_ / "fineweb_val_000000.bin", std::vector<uint16_t>{1, 260, 261});
+  const std::string shards = (folder_ / "fineweb_val_*.bin").string();
+  EXPECT_EQ(find_shard_faults(shards, Sha256{}), DataFaults{});
+  EXPECT_EQ(find_content_faults(open(shards)), DataFaults{});
+  EXPECT_EQ(find_byte_faults(open(shards), *tokenizer_), DataFaults{});
+}
+
+TEST_F(ShardChecksTest, MissingShardIsNamed) {
+  const std::string shards = tokenize("a", make_jsonl(1, 60));
+  std::filesystem::remove(shard("a", 1));
+  EXPECT_TRUE(says(find_fault(shards), "shards are missing: 1 of the "));
+  EXPECT_TRUE(says(find_fault(shards), "the first: \"a_train_000001.bin\""));
+}
+
+TEST_F(ShardChecksTest, ShardOfAnotherSizeIsNamed) {
+  const std::string shards = tokenize("a", make_jsonl(1, 60));
+  write_shard(shard("a", 1), make_ids(300, 200));
+  const DataFaults faults = find_shard_faults(shards, tokenizer_->sha256());
+  ASSERT_EQ(faults.size(), 2u);
+  EXPECT_TRUE(says(faults[0], "\"a_train_000001.bin\" has 300 tokens"));
+  EXPECT_TRUE(says(faults[1], "shards are not the manifest's"));
+}
+
+TEST_F(ShardChecksTest, ShardOfOtherContentIsNamed) {
+  const std::string shards = tokenize("a", make_jsonl(1, 60));
+  write_shard(shard("a", 1), make_ids(400, 200));
+  EXPECT_EQ(find_shard_faults(shards, tokenizer_->sha256()), DataFaults{});
+  const DataFaults faults = find_content_faults(open(shards));
+  ASSERT_EQ(faults.size(), 1u);
+  EXPECT_TRUE(says(faults[0], "a_train_000001.bin\" holds other tokens"));
+  const DataFaults byte_faults = find_byte_faults(open(shards), *tokenizer_);
+  ASSERT_EQ(byte_faults.size(), 2u);  // one of the ids is the unknown one
+  EXPECT_TRUE(says(byte_faults[1], "the tokens stand for "));
+}
+
+TEST_F(ShardChecksTest, ShardThatTheManifestDoesNotListIsNamed) {
+  const std::string shards = tokenize("a", make_jsonl(1, 60));
+  write_shard(folder_ / "shards/a_train_000099.bin", make_ids(30, 200));
+  EXPECT_TRUE(says(find_fault(shards), "a_train_000099.bin\" is not in \""));
+}
+
+TEST_F(ShardChecksTest, OlderManifestsAreHeldToTheirTokenCount) {
+  const std::string shards = tokenize("a", make_jsonl(1, 60));
+  const std::filesystem::path path = folder_ / "shards/a_train_manifest.json";
+  const auto write_tokens = [&](int64_t tokens) {
+    folder_.write("shards/a_train_manifest.json",
+                  "{\"complete\": true, \"tokenizer_sha256\": \"" + hex(tokenizer_->sha256()) +
+                      "\", \"tokens\": " + std::to_string(tokens) +
+                      ", \"target_bytes\": 1, \"shards\": [\"a_train_000000.bin\"]}");
+  };
+  std::filesystem::remove(shard("a", 1));
+  write_tokens(400);
+  EXPECT_EQ(find_shard_faults(shard("a", 0).string(), tokenizer_->sha256()), DataFaults{});
+  write_tokens(401);
+  EXPECT_TRUE(says(find_fault(shard("a", 0).string()), "they hold 400 tokens, \""));
+}
+
+TEST_F(ShardChecksTest, BrokenManifestsSayWhatAndWhere) {
+  const std::string shards = tokenize("a", make_jsonl(1, 60));
+  const auto error_of = [&](const char* text) {
+    folder_.write("shards/a_train_manifest.json", text);
+    return catch_error([&] { find_shard_faults(shards, tokenizer_->sha256()); });
+  };
+  EXPECT_TRUE(says(error_of("{\"complete\": true,\n \"shards\": [}"),
+                   "is no JSON (line 2, column 13: unexpected '}'"));
+  EXPECT_TRUE(says(error_of("version https://git-lfs.github.com/spec/v1\n"), "git lfs pull"));
+  EXPECT_TRUE(says(error_of("[1]"), "names no tokenizer"));
+  EXPECT_TRUE(says(error_of("{\"tokenizer_sha256\": 3}"), "names no tokenizer"));
+  EXPECT_TRUE(
+      says(error_of("{\"tokenizer_sha256\": \"a\", \"complete\": true, \"shards\": [\"x\"], "
+                    "\"shard_tokens\": [1, 2]}"),
+           "lists 1 shards, 2 token counts"));
+}
+
+TEST_F(ShardChecksTest, FaultsAreRefusedUnlessForced) {
+  EXPECT_EQ(refuse_faults({}, false), DataFaults{});
+  EXPECT_EQ(refuse_faults({"a", "b"}, true), (DataFaults{"a", "b"}));
+  EXPECT_EQ(
+      catch_error([] {
+        refuse_faults({"a", "b"}, false);
+      }),
+      "a (1 more faults); \"--set data.force=true\" goes on all the same, and the record says "
+      "so");
+}
+
+class OverlapTest : public ShardChecksTest {
+ protected:
+  DataFaults find_overlap(const std::string& train, const std::string& val) const {
+    return find_overlap_faults(open(train), open(val));
+  }
+};
+
+TEST_F(OverlapTest, OtherTextIsNone) {
+  const std::string train = tokenize("train", make_jsonl(1, 200));
+  EXPECT_EQ(find_overlap(train, tokenize("val", make_jsonl(2, 60))), DataFaults{});
+}
+
+TEST_F(OverlapTest, SameFilesAreFoundByWhateverName) {
+  const std::string train = tokenize("train", make_jsonl(1, 60));
+  for (const std::string& val : {train, shard("train", 1).string()}) {
+    ASSERT_EQ(find_overlap(train, val).size(), 1u);
+    EXPECT_TRUE(says(find_overlap(train, val)[0], "are the same file"));
+  }
+  std::filesystem::create_symlink(shard("train", 0), folder_ / "link.bin");
+  std::filesystem::create_hard_link(shard("train", 0), folder_ / "hard.bin");
+  for (const char* name : {"link.bin", "hard.bin"}) {
+    ASSERT_EQ(find_overlap(train, (folder_ / name).string()).size(), 1u) << name;
+  }
+}
+
+TEST_F(OverlapTest, SameDocumentsAreFoundInWhateverOrder) {
+  // The last documents of train stand in val, too, behind others.
+  const std::string train = tokenize("train", make_jsonl(1, 200));
+  const std::string shared = make_jsonl(1, 20);
+  const DataFaults faults = find_overlap(train, tokenize("val", make_jsonl(2, 60) + shared));
+  ASSERT_EQ(faults.size(), 1u);
+  EXPECT_TRUE(says(faults[0], "validation on training text: "));
+  // A few are what any two texts share: less than a twentieth.
+  const std::string few = make_jsonl(1, 3);
+  EXPECT_EQ(find_overlap(train, tokenize("few", make_jsonl(3, 100) + few)), DataFaults{});
+}
+
+TEST_F(OverlapTest, SamePassagesAreFoundWhereverDocumentsBegin) {
+  const std::string book = make_prose(5, 2000);
+  const std::string train = tokenize("train", "{\"text\": \"" + book + "\"}\n");
+  const std::string part = book.substr(book.find(". ", 20'000) + 2, 30'000);
+  const DataFaults faults = find_overlap(train, tokenize("val", "{\"text\": \"" + part + "\"}\n"));
+  ASSERT_EQ(faults.size(), 1u);
+  EXPECT_TRUE(says(faults[0], "samples of 512 tokens"));
+}
+
+TEST_F(OverlapTest, StreamsShorterThanARunAreSearchedByDocument) {
+  write_shard(folder_ / "t.bin", make_ids(40, 200));
+  write_shard(folder_ / "v.bin", make_ids(40, 200));
+  write_shard(folder_ / "o.bin", make_ids(40, 39));
+  EXPECT_EQ(find_overlap((folder_ / "t.bin").string(), (folder_ / "v.bin").string()).size(), 1u);
+  EXPECT_EQ(find_overlap((folder_ / "t.bin").string(), (folder_ / "o.bin").string()), DataFaults{});
+}
+
+}  // namespace
+}  // namespace pg
