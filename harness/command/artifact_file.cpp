@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "src/base/bytes.h"
+#include "src/data/file_kind.h"
 
 namespace pg {
 
@@ -13,6 +14,11 @@ UnpackedModel unpack_file(const std::filesystem::path& path) {
 }
 
 Error not_an_artifact(const std::filesystem::path& path, std::string_view why) {
+  const Bytes bytes = read_file(path);
+  const std::string_view foreign = describe_foreign_file(bytes);
+  if (!foreign.empty()) {
+    return Error(fmt::format("not a valid artifact: \"{}\" is {}", path.string(), foreign));
+  }
   return Error(
       fmt::format("not a valid artifact: \"{}\" ({}); give a file that train_gpt run wrote",
                   path.string(), why));

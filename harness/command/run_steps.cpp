@@ -2,10 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <iterator>
-
 #include "eval/score.h"
+#include "harness/command/data_checks.h"
 #include "harness/command/interrupt.h"
 #include "harness/command/recipe_path.h"
 #include "harness/recipe/recipe_identity.h"
@@ -48,33 +46,18 @@ TokenStream open_shards(const std::string& shards, const Recipe& recipe) {
   });
 }
 
-DataFaults check_files(const DataConfig& data, const Tokenizer& tokenizer) {
-  DataFaults faults;
-  for (const std::string& shards : {data.train_shards, data.val_shards}) {
-    DataFaults found = open_recipe_path(shards, [&](const std::string& path) {
-      return find_shard_faults(path, tokenizer.sha256());
-    });
-    std::move(found.begin(), found.end(), std::back_inserter(faults));
-  }
-  return refuse_faults(std::move(faults), data.force);
-}
-
 }  // namespace
 
 RunText::RunText(const Recipe& recipe)
     : tokenizer(open_tokenizer(recipe)),
-      faults(check_files(recipe.data, tokenizer)),
+      faults(check_run_files(recipe.data, tokenizer)),
       train_tokens(open_shards(recipe.data.train_shards, recipe)),
       val_tokens(open_shards(recipe.data.val_shards, recipe)),
       batches(train_tokens, recipe.data.loader, static_cast<uint64_t>(recipe.train.seed),
               recipe.train.seq_len) {
-  DataFaults found = find_content_faults(train_tokens);
-  for (DataFaults more : {find_content_faults(val_tokens), find_byte_faults(val_tokens, tokenizer),
-                          find_overlap_faults(train_tokens, val_tokens)}) {
-    std::move(more.begin(), more.end(), std::back_inserter(found));
+  for (std::string& fault : check_run_tokens(recipe.data, tokenizer, train_tokens, val_tokens)) {
+    faults.push_back(std::move(fault));
   }
-  found = refuse_faults(std::move(found), recipe.data.force);
-  std::move(found.begin(), found.end(), std::back_inserter(faults));
 }
 
 std::string check_forecast(const Recipe& recipe, const PackForecast& forecast) {

@@ -1,17 +1,14 @@
 #include "harness/command/scoring_session.h"
 
 #include <algorithm>
-#include <iterator>
 
 #include "eval/score.h"
 #include "harness/command/artifact_file.h"
 #include "harness/command/cli.h"
+#include "harness/command/data_checks.h"
 #include "harness/command/recipe_path.h"
-#include "harness/record/progress_line.h"
 #include "src/base/error.h"
-#include "src/data/corpus/shard_checks.h"
 #include "src/device/registry/make_device.h"
-#include "src/text/text_escape.h"
 
 namespace pg {
 namespace {
@@ -33,20 +30,6 @@ void take_scoring_form(const UnpackedModel& model, bool has_recipe,
   };
   if (!is_given("eval.context")) eval.context = model.scoring().context;
   if (!is_given("eval.stride")) eval.stride = std::min(model.scoring().stride, eval.context);
-}
-
-// What data.force passes over is said here: a score without a record has no other place for it.
-TokenStream open_scored_shards(const DataConfig& data, const Tokenizer& tokenizer) {
-  DataFaults faults =
-      refuse_faults(find_shard_faults(data.val_shards, tokenizer.sha256()), data.force);
-  TokenStream val = TokenStream::open(data.val_shards, tokenizer.vocab_size());
-  for (DataFaults more : {find_content_faults(val), find_byte_faults(val, tokenizer)}) {
-    more = refuse_faults(std::move(more), data.force);
-    std::move(more.begin(), more.end(), std::back_inserter(faults));
-  }
-  ProgressLine progress = ProgressLine::for_stream(stderr);
-  for (const std::string& fault : faults) progress.warn(escape_terminal(fault));
-  return val;
 }
 
 }  // namespace
@@ -91,11 +74,12 @@ ScoringSession open_scoring_session(const ScoringWords& words, SessionText text,
   take_scoring_form(model, !words.recipe.empty(), overrides, recipe.eval);
   std::optional<TokenStream> val;
   if (needs_shards) {
+    check_scored_files(recipe.data, tokenizer);
+    const int64_t vocab_size = model.config().vocab_size;
     val = open_recipe_path(recipe.data.val_shards, [&](const std::string& shards) {
-      DataConfig data = recipe.data;
-      data.val_shards = shards;
-      return open_scored_shards(data, tokenizer);
+      return TokenStream::open(shards, vocab_size);
     });
+    check_scored_tokens(recipe.data, tokenizer, *val);
   }
   return {std::move(model), std::move(tokenizer), std::move(device), std::move(recipe),
           std::move(val)};

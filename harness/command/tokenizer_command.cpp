@@ -1,6 +1,13 @@
 // `train_gpt tokenizer train`: a SentencePiece model of one's own.
 #include <fmt/format.h>
 
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <system_error>
+#include <thread>
+#include <utility>
+
 #include "harness/command/commands.h"
 #include "harness/record/progress_line.h"
 #include "src/data/tokenizer.h"
@@ -29,14 +36,62 @@ std::vector<Option> list_options(TokenizerTrainWords& w) {
   };
 }
 
+// Says every few seconds, while this thread works in the library, that it still does.
+class WaitingLine {
+ public:
+  WaitingLine(ProgressLine& progress, std::string what)
+      : progress_(progress), what_(std::move(what)) {
+    show(0);
+    try {
+      thread_ = std::thread([this] { run(); });
+    } catch (const std::system_error&) {
+      // Without threads to be had, the first line stands alone.
+    }
+  }
+  ~WaitingLine() {
+    {
+      const std::lock_guard lock(mutex_);
+      is_done_ = true;
+    }
+    changed_.notify_all();
+    if (thread_.joinable()) thread_.join();
+    progress_.finish();
+  }
+  WaitingLine(const WaitingLine&) = delete;
+  WaitingLine& operator=(const WaitingLine&) = delete;
+
+ private:
+  static constexpr int64_t kSeconds = 2;
+
+  void show(int64_t seconds) {
+    progress_.show(fmt::format("{}, {} s so far", what_, seconds), false);
+  }
+  void run() {
+    std::unique_lock lock(mutex_);
+    for (int64_t s = kSeconds;; s += kSeconds) {
+      if (changed_.wait_for(lock, std::chrono::seconds(kSeconds), [&] { return is_done_; })) return;
+      show(s);
+    }
+  }
+
+  ProgressLine& progress_;
+  std::string what_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool is_done_ = false;
+  std::thread thread_;
+};
+
 int train_tokenizer_model(const TokenizerTrainWords& words, Clock&) {
   ProgressLine progress = ProgressLine::for_stream(stderr);
-  // SentencePiece's merges follow one from another: one core, and nothing to show on the way.
-  progress.show(
-      fmt::format("choosing {} pieces from at most 16 MB of text, some seconds", words.vocab_size),
-      false);
-  train_tokenizer(words.input, words.vocab_size, words.out);
-  progress.finish();
+  // SentencePiece's merges follow one from another: one core, and no telling how far they are.
+  std::vector<std::string> notes;
+  {
+    const WaitingLine waiting(
+        progress, fmt::format("choosing {} pieces from at most 16 MB of text", words.vocab_size));
+    notes = train_tokenizer(words.input, words.vocab_size, words.out);
+  }
+  for (const std::string& note : notes) progress.warn(escape_terminal(note));
   const Tokenizer tokenizer(words.out);
   fmt::print("{}: {} tokens, sha256 {}\n", escape_terminal(words.out.string()),
              tokenizer.vocab_size(), hex(tokenizer.sha256()));

@@ -8,6 +8,7 @@
 #include "harness/exchange/safetensors.h"
 #include "harness/recipe/recipe_value.h"
 #include "src/base/error.h"
+#include "src/data/file_kind.h"
 #include "src/model/model.h"
 #include "src/text/text_escape.h"
 
@@ -100,7 +101,10 @@ Result<WeightsFile> parse_weights_file(std::span<const uint8_t> file) {
 }
 
 Result<WeightsFile> read_weights_file(const std::filesystem::path& path) {
-  return parse_weights_file(read_file(path));
+  const Bytes bytes = read_file(path);
+  const std::string_view foreign = describe_foreign_file(bytes);
+  if (!foreign.empty()) return Failure{fmt::format("it is {}", foreign)};
+  return parse_weights_file(bytes);
 }
 
 }  // namespace pg

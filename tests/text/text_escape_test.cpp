@@ -59,5 +59,15 @@ TEST(TextFormat, NumbersReadWell) {
   EXPECT_EQ(format_count(98304), "98.3k");
 }
 
+TEST(JsonError, NamesPlaceAndCause) {
+  EXPECT_EQ(explain_json_error("{\"a\": 1}"), "");
+  EXPECT_EQ(explain_json_error("{\"a\": "),
+            "column 7: unexpected end of input; expected '[', '{', or a literal");
+  EXPECT_EQ(explain_json_error("{\"a\": 1,\n \"b\": x}"), "line 2, column 7: invalid literal");
+  EXPECT_EQ(explain_json_error("1e999"), "number overflow parsing '1e999'");
+  // What was read last may be a whole text, and is left out.
+  EXPECT_LT(explain_json_error("{\"a\": \"" + std::string(10'000, 'x')).size(), 100u);
+}
+
 }  // namespace
 }  // namespace pg

@@ -1,0 +1,55 @@
+#include "harness/command/data_checks.h"
+
+#include <iterator>
+#include <utility>
+
+#include "harness/command/recipe_path.h"
+#include "harness/record/progress_line.h"
+#include "src/text/text_escape.h"
+
+namespace pg {
+namespace {
+
+void append(DataFaults& faults, DataFaults more) {
+  std::move(more.begin(), more.end(), std::back_inserter(faults));
+}
+
+void warn_of(const DataFaults& faults) {
+  ProgressLine progress = ProgressLine::for_stream(stderr);
+  for (const std::string& fault : faults) progress.warn(escape_terminal(fault));
+}
+
+DataFaults find_faults_of(const std::string& shards, const Tokenizer& tokenizer) {
+  return open_recipe_path(
+      shards, [&](const std::string& path) { return find_shard_faults(path, tokenizer.sha256()); });
+}
+
+}  // namespace
+
+DataFaults check_run_files(const DataConfig& data, const Tokenizer& tokenizer) {
+  DataFaults faults = find_faults_of(data.train_shards, tokenizer);
+  append(faults, find_faults_of(data.val_shards, tokenizer));
+  return refuse_faults(std::move(faults), data.force);
+}
+
+DataFaults check_run_tokens(const DataConfig& data, const Tokenizer& tokenizer,
+                            const TokenStream& train, const TokenStream& val) {
+  DataFaults faults = find_content_faults(train);
+  append(faults, find_content_faults(val));
+  append(faults, find_byte_faults(val, tokenizer));
+  append(faults, find_overlap_faults(train, val));
+  return refuse_faults(std::move(faults), data.force);
+}
+
+void check_scored_files(const DataConfig& data, const Tokenizer& tokenizer) {
+  warn_of(refuse_faults(find_faults_of(data.val_shards, tokenizer), data.force));
+}
+
+void check_scored_tokens(const DataConfig& data, const Tokenizer& tokenizer,
+                         const TokenStream& val) {
+  DataFaults faults = find_content_faults(val);
+  append(faults, find_byte_faults(val, tokenizer));
+  warn_of(refuse_faults(std::move(faults), data.force));
+}
+
+}  // namespace pg
