@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "src/base/bytes.h"
+#include "src/base/rng.h"
 #include "src/data/corpus/corpus.h"
 #include "tests/data/data_fixture.h"
 
@@ -193,6 +194,28 @@ TEST_F(OverlapTest, SamePassagesAreFoundWhereverDocumentsBegin) {
   const DataFaults faults = find_overlap(train, tokenize("val", "{\"text\": \"" + part + "\"}\n"));
   ASSERT_EQ(faults.size(), 1u);
   EXPECT_TRUE(says(faults[0], "samples of 512 tokens"));
+}
+
+TEST_F(OverlapTest, CopiesAreFoundInASampleOfALongText) {
+  // Ids of a generator, a BOS now and then; val is a hundredth of train, from its middle.
+  constexpr int64_t kTokens = int64_t{48} << 20;
+  const CounterRng rng(1, kStreamTest);
+  std::vector<uint16_t> ids;
+  ids.reserve(static_cast<size_t>(kTokens));
+  for (int64_t i = 0; i < kTokens; ++i) {
+    const uint64_t bits = rng.bits(static_cast<uint64_t>(i));
+    ids.push_back(static_cast<uint16_t>(bits % 1000 == 0 ? 1 : 4 + bits % 250));
+  }
+  const std::span<const uint16_t> all = ids;
+  write_shard(folder_ / "t.bin", all);
+  write_shard(folder_ / "v.bin", all.subspan(ids.size() / 2, ids.size() / 100));
+  const std::string train = (folder_ / "t.bin").string();
+  const DataFaults faults = find_overlap(train, (folder_ / "v.bin").string());
+  ASSERT_EQ(faults.size(), 1u);
+  EXPECT_TRUE(says(faults[0], "stand in 66.7% of the training text too"));
+  for (uint16_t& id : ids) id = static_cast<uint16_t>(id == 1 ? 1 : 4 + (id * 7 + 1) % 250);
+  write_shard(folder_ / "o.bin", all.first(ids.size() / 100));
+  EXPECT_EQ(find_overlap(train, (folder_ / "o.bin").string()), DataFaults{});
 }
 
 TEST_F(OverlapTest, StreamsShorterThanARunAreSearchedByDocument) {

@@ -146,6 +146,8 @@ DataFaults find_content_faults(const TokenStream& stream) {
 
 DataFaults find_byte_faults(const TokenStream& val, const Tokenizer& tokenizer) {
   constexpr int64_t kReadTokens = int64_t{1} << 16;
+  const ByteTable& table = tokenizer.byte_table();
+  const int32_t unknown_id = tokenizer.unknown_id();
   std::vector<int32_t> ids;
   int64_t bytes = 0, unknown = 0;
   int32_t previous = kBosId;
@@ -153,8 +155,8 @@ DataFaults find_byte_faults(const TokenStream& val, const Tokenizer& tokenizer) 
     ids.resize(static_cast<size_t>(std::min(kReadTokens, val.size() - at)));
     val.read(at, ids);
     for (const int32_t id : ids) {
-      bytes += tokenizer.byte_table().token_bytes(previous, id);
-      unknown += id == tokenizer.unknown_id() ? 1 : 0;
+      bytes += table.token_bytes(previous, id);
+      unknown += id == unknown_id ? 1 : 0;
       previous = id;
     }
   }

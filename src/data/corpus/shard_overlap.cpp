@@ -23,9 +23,10 @@ constexpr int64_t kRunTokens = 512;
 constexpr int64_t kSampledRuns = 4096;  // of val, evenly
 // Shorter ones are headings that anybody may write twice.
 constexpr size_t kLeastDocumentTokens = 32;
-// Of train: so much of it at most, in even pieces.
-constexpr int64_t kMostSearched = int64_t{100} << 20;
-constexpr int64_t kPieceTokens = int64_t{1} << 20;
+// Of train: so much of it at most, less than half a second, in even pieces. They are small, so that
+// of 8 billion tokens a copy of the challenge's validation text holds four.
+constexpr int64_t kMostSearched = int64_t{1} << 25;
+constexpr int64_t kPieceTokens = int64_t{1} << 16;
 // The share of val that makes a score another number, as in V12; web text shares less by itself.
 constexpr double kMostShared = 0.05;
 
