@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <string>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -52,12 +53,50 @@ std::vector<std::string> list_written_names(const RunFolder& folder, const Recip
   return names;
 }
 
-void refuse_foreign_files(const RunFolder& folder, const RunFiles& files, const Recipe& recipe) {
-  std::vector<std::string> foreign;
-  for (const std::string& name : list_written_names(folder, recipe)) {
-    if (files.is_foreign(name)) foreign.push_back(name);
+bool is_readable_recipe(const fs::path& file) {
+  Recipe recipe;
+  try {
+    apply_toml(recipe, read_text_file(file), file.string());
+  } catch (const Error&) {
+    return false;
   }
-  if (foreign.empty()) return;
+  return true;
+}
+
+// A run's recipe that was damaged, or changed by something that knows other keys, must not keep
+// --fresh from its work; it may still be of use to someone.
+void set_recipe_aside(RunFolder& folder) {
+  std::error_code error;
+  const std::string name = folder.recipe().string() + ".before";
+  fs::path aside = name;
+  for (int n = 2; fs::exists(aside, error); ++n) aside = name + std::to_string(n);
+  fs::rename(folder.recipe(), aside, error);
+  if (error) {
+    throw Error(fmt::format("cannot rename \"{}\": {}; move it away", folder.recipe().string(),
+                            error.message()));
+  }
+  folder.remarks.push_back(
+      fmt::format("the recipe that lay in the folder cannot be read; it is now "
+                  "\"{}\"",
+                  aside.filename().string()));
+}
+
+void make_way(RunFolder& folder, const RunFiles& files, const Recipe& recipe, bool fresh) {
+  std::vector<std::string> foreign;
+  bool has_broken_recipe = false;
+  for (const std::string& name : list_written_names(folder, recipe)) {
+    if (!files.is_foreign(name)) continue;
+    if (fresh && files.has_run() && name == folder.recipe().filename() &&
+        fs::is_regular_file(folder.recipe()) && !is_readable_recipe(folder.recipe())) {
+      has_broken_recipe = true;
+    } else {
+      foreign.push_back(name);
+    }
+  }
+  if (foreign.empty()) {
+    if (has_broken_recipe) set_recipe_aside(folder);
+    return;
+  }
   throw Error(fmt::format(
       "the output folder holds what no run wrote, or what was changed since: {} in \"{}\"; choose "
       "another with --out, or move {} away",
@@ -182,7 +221,7 @@ RunFolder open_run_folder(const fs::path& path, const Recipe& recipe, bool fresh
       !files.is_foreign(folder.submission().filename().string())) {
     refuse_finished_record(folder);
   }
-  refuse_foreign_files(folder, files, recipe);
+  make_way(folder, files, recipe, fresh);
   remove_leftovers(folder, files, recipe);
   if (fresh) {
     remove_run_files(folder, files);

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "harness/recipe/recipe.h"
 #include "harness/record/folder_lock.h"
@@ -17,8 +18,9 @@ struct RunFolder {
   std::filesystem::path path = {};  // absolute: the working directory may go while the run is on
   std::string shown = {};           // as the user wrote it
   int64_t seed = 0;
-  bool is_resumed = false;    // a checkpoint lies here, of this many steps
-  int64_t resumed_steps = 0;  //
+  bool is_resumed = false;                // a checkpoint lies here
+  int64_t resumed_steps = 0;              // of that checkpoint
+  std::vector<std::string> remarks = {};  // on what was found here; the log warns of them
   // Shared, because the log has a copy of the folder: it is locked until the last of them goes.
   std::shared_ptr<const FolderLock> lock = {};
 
@@ -45,7 +47,8 @@ struct RunFolder {
 // Creates and locks the folder and writes the effective recipe into it. A folder with an unfinished
 // run is resumed when every key that affects training is the same; one with another training or a
 // finished record is refused, unless `fresh`, which removes that run's files. What no run wrote, or
-// what was changed since, is never touched: a folder where it is in the way is refused.
+// what was changed since, is never touched: a folder where it is in the way is refused; only a run's recipe that cannot be read
+// is renamed by `fresh`.
 RunFolder open_run_folder(const std::filesystem::path& path, const Recipe& recipe, bool fresh);
 
 // "runs/<name of the record>_seed<seed>".

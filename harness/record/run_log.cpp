@@ -158,6 +158,7 @@ void RunLog::write_history() {
     on_note(fmt::format("resume:earlier_part {} ended without its record",
                         folder_.lock->stale_holder()));
   }
+  for (const std::string& remark : folder_.remarks) warn(remark);
   for (const std::string& gap : gaps_) warn(gap);
 }
 

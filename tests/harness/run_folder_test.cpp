@@ -131,6 +131,18 @@ TEST_F(RunFolderTest, FreshNeedsNoRecipeThatItCanRead) {
   EXPECT_FALSE(reopen("train.log_every=3", true).is_resumed);
 }
 
+TEST_F(RunFolderTest, FreshSetsARunsBrokenRecipeAside) {
+  for (const char* name : {"recipe.toml.before", "recipe.toml.before2"}) {
+    write_file_atomic(folder().recipe(), "no recipe");
+    EXPECT_NE(error_of([&] { reopen("train.log_every=3"); }), "");
+    EXPECT_EQ(read_text_file(folder().recipe()), "no recipe");
+    const RunFolder fresh = reopen("train.log_every=3", true);
+    EXPECT_EQ(read_text_file(temporary_.path() / name), "no recipe");
+    ASSERT_EQ(fresh.remarks.size(), 1u);
+    EXPECT_NE(fresh.remarks[0].find(name), std::string::npos);
+  }
+}
+
 TEST_F(RunFolderTest, ThroughALinkTheFileBehindItIsRemovedAndTheLinkStays) {
   const TemporaryFolder big("big");
   folder().write(folder().weights(), "by the run");
