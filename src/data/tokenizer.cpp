@@ -236,10 +236,11 @@ std::string Tokenizer::decode(std::span<const int32_t> ids) const {
     text.append(part, before);
     begin = end;
   }
-  // SentencePiece drops its own space at the front, but leaves it behind the last word.
-  const bool has_own_space = !ids.empty() && !table_.trailing_space.empty() &&
-                             table_.trailing_space[static_cast<size_t>(ids.back())] != 0;
-  if (has_own_space && text.ends_with(' ')) text.pop_back();
+  if (impl_->own_space != OwnSpace::kBehind || ids.empty()) return text;
+  // SentencePiece drops a space at the front as if it were its own, and leaves its own at the end.
+  if (impl_->model.IdToPiece(ids.front()).starts_with(kSpacePiece)) text.insert(0, 1, ' ');
+  const bool has_own = table_.trailing_space[static_cast<size_t>(ids.back())] != 0;
+  if (has_own && !text.empty()) text.pop_back();
   return text;
 }
 

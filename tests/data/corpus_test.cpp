@@ -155,6 +155,16 @@ TEST_F(CorpusTest, TheFirstBadDocumentIsTheOneReported) {
       says(catch_error([&] { tokenize_corpus(make_options(blank)); }), "no prose in corpus"));
 }
 
+TEST_F(CorpusTest, TextThatCannotBeEncodedIsNamedByItsPlace) {
+  TokenizeOptions options = make_options({});
+  options.tokenizer = train_foreign_model(folder_, "--model_type=bpe --user_defined_symbols=aa");
+  std::string lines = "{\"text\": \"a river\"}\n{\"text\": \"";
+  lines.append(5'000'000, 'a');
+  options.input = folder_.write("c.jsonl", lines + "\"}\n");
+  EXPECT_TRUE(says(catch_error([&] { tokenize_corpus(options); }),
+                   "c.jsonl\" line 2: text too long for the tokenizer"));
+}
+
 TEST_F(CorpusTest, ChangedAndEmptyDocumentsAreCounted) {
   TokenizeOptions options = make_options(folder_.write(
       "c.jsonl", "{\"text\": \"two  spaces\"}\n{\"text\": \"\"}\n{\"text\": \"new\\nline\"}\n"));

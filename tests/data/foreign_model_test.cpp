@@ -67,6 +67,11 @@ TEST_P(ExactModel, ChargesEveryByteOfTheText) {
   }
 }
 
+TEST_P(ExactModel, GivesTheTextBack) {
+  const Tokenizer tokenizer = train();
+  for (const std::string& text : texts()) EXPECT_EQ(tokenizer.decode(tokenizer.encode(text)), text);
+}
+
 TEST_P(ExactModel, ShardsHaveTheBytesOfTheText) {
   train();
   std::string lines;
@@ -133,6 +138,8 @@ INSTANTIATE_TEST_SUITE_P(
         ForeignModel{
             "user_defined",
             "--model_type=bpe --user_defined_symbols=<sep>,\u2581\u2581,\u2581\u2581\u2581"},
+        ForeignModel{"user_defined_words",
+                     "--model_type=unigram --user_defined_symbols=small\u2581river,<sep>"},
         ForeignModel{"control", "--model_type=unigram --control_symbols=<sep>,<cls>"}),
     [](const auto& info) { return std::string(info.param.name); });
 

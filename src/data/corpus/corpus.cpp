@@ -36,7 +36,8 @@ class SplitWriter {
   void check_earlier_run(bool force) const {
     const std::vector<std::filesystem::path> earlier = list_shards(folder_, prefix_);
     const std::filesystem::path path = make_manifest_path(folder_, prefix_);
-    const bool has_manifest = std::filesystem::exists(path);
+    std::error_code ignored;  // what cannot be looked at says so when it is written
+    const bool has_manifest = std::filesystem::exists(path, ignored);
     if (!earlier.empty() && !has_manifest) {
       throw Error(fmt::format(
           "shards of another source are in the way: \"{}\" has no manifest; choose another "
@@ -56,7 +57,13 @@ class SplitWriter {
   void begin() {
     const std::vector<std::filesystem::path> earlier = list_shards(folder_, prefix_);
     write_manifest_file();
-    for (const std::filesystem::path& shard : earlier) std::filesystem::remove(shard);
+    for (const std::filesystem::path& shard : earlier) {
+      std::error_code error;
+      if (std::filesystem::remove(shard, error); error) {
+        throw Error(fmt::format("cannot remove earlier shard: \"{}\" ({}); check its permissions",
+                                shard.string(), error.message()));
+      }
+    }
   }
 
   void add(const EncodedDocument& document) {

@@ -70,8 +70,9 @@ void visit_corpus(const std::string& corpus, const Tokenizer& tokenizer, const V
 // A folder with train.jsonl stands for its two files.
 void resolve_folder(std::string& train, std::string& val) {
   const std::filesystem::path folder = train;
-  if (!std::filesystem::is_regular_file(folder / "train.jsonl")) return;
-  if (val.empty() && std::filesystem::is_regular_file(folder / "val.jsonl")) {
+  std::error_code ignored;  // what cannot be looked at says so when it is opened
+  if (!std::filesystem::is_regular_file(folder / "train.jsonl", ignored)) return;
+  if (val.empty() && std::filesystem::is_regular_file(folder / "val.jsonl", ignored)) {
     val = (folder / "val.jsonl").string();
   }
   train = (folder / "train.jsonl").string();

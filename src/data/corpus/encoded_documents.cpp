@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "src/base/bytes.h"
+#include "src/base/error.h"
 #include "src/base/hash.h"
 #include "src/base/threads.h"
 
@@ -80,7 +81,12 @@ void encode_item(const DocumentReader& reader, const Tokenizer& tokenizer, int64
   try {
     item.encoded.text = reader.parse(std::move(item.raw));
     item.is_blank = is_blank(item.encoded.text);
-    if (!item.is_blank) encode_document(tokenizer, val_every, item.encoded);
+    if (item.is_blank) return;
+    try {
+      encode_document(tokenizer, val_every, item.encoded);
+    } catch (const Error& error) {  // the tokenizer does not know where its text is from
+      throw Error(reader.describe_place(item.raw) + ": " + error.what());
+    }
   } catch (...) {
     item.error = std::current_exception();
   }
