@@ -15,11 +15,11 @@ namespace pg {
 
 inline constexpr int32_t kBosId = 1;
 
-// Bytes that a scored token stands for: control, unknown and unused ids 0; byte pieces 1; others the
-// length of their UTF-8 with each U+2581 as the one space that it stands for. SentencePiece puts a
-// space of its own before a document's first word, or by an option behind its last: that one is no
-// byte of the text. So a space at that end of a piece counts only next to other text. For
-// tokenizers such as the challenge's this is the challenge's table (formulas.md 1.2).
+// Bytes that a scored token stands for: control, unknown and unused ids 0; byte pieces 1; others
+// the length of their UTF-8 with each U+2581 as the one space that it stands for. SentencePiece puts
+// a space of its own before a document's first word, or by an option behind its last: that one is no
+// byte of the text. So a space at that end of a piece counts only next to other text. For tokenizers
+// such as the challenge's this is the challenge's table (formulas.md 1.2).
 struct ByteTable {
   std::vector<uint16_t> bytes;         // [vocab]
   std::vector<uint8_t> leading_space;  // [vocab] 0 or 1: one byte more behind an id that is text
