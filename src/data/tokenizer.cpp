@@ -29,7 +29,8 @@ constexpr size_t kPartBytes = size_t{1} << 16;
 // Text without a place to cut that is encoded whole: half a GB while it lasts.
 constexpr size_t kMaxPartBytes = size_t{4} << 20;
 // Around a cut, normalisation must leave so much text as it is. Its rules read a few characters.
-constexpr size_t kWindowBytes = 32;
+constexpr size_t kWindowBytes = 16;
+constexpr size_t kQuotedBytes = 64;  // of a text in a message
 // Tokens decoded at once; SentencePiece takes a hundred bytes for each.
 constexpr size_t kPartTokens = size_t{1} << 16;
 
@@ -149,16 +150,22 @@ std::vector<int32_t> Tokenizer::encode_whole(std::string_view text) const {
 }
 
 // The text must come back as it was, so that the vocabulary's characters are those of the text.
+// Line ends and runs of spaces, which may come back as one space, bound what is looked at.
 bool Tokenizer::is_unchanged_around(std::string_view text, size_t at) const {
-  const auto is_end = [&](size_t place) {
-    return place == text.size() || (static_cast<uint8_t>(text[place]) & 0xc0) != 0x80;
+  const auto is_gap = [&](size_t place) {
+    const auto byte = static_cast<uint8_t>(text[place]);
+    const bool is_before_space =
+        place + 1 < text.size() && static_cast<uint8_t>(text[place + 1]) <= ' ';
+    return byte < ' ' || (byte == ' ' && is_before_space);
   };
-  size_t begin = at > kWindowBytes ? at - kWindowBytes : 0;
-  size_t end = std::min(at + kWindowBytes, text.size());
-  while (!is_end(begin)) ++begin;
-  while (!is_end(end)) --end;
-  while (begin < at && text[begin] == ' ') ++begin;
-  while (end > at && text[end - 1] == ' ') --end;
+  const auto is_inside = [&](size_t place) {
+    return place < text.size() && (static_cast<uint8_t>(text[place]) & 0xc0) == 0x80;
+  };
+  size_t begin = at, end = at;
+  while (begin > 0 && at - begin < kWindowBytes && !is_gap(begin - 1)) --begin;
+  while (end < text.size() && end - at < kWindowBytes && !is_gap(end)) ++end;
+  while (begin < at && (is_inside(begin) || text[begin] == ' ')) ++begin;
+  while (end > at && (is_inside(end) || text[end - 1] == ' ')) --end;
   const std::string_view window = text.substr(begin, end - begin);
   return begin < at && at < end && decode(encode_whole(window)) == window;
 }
@@ -169,7 +176,7 @@ size_t Tokenizer::find_cut(std::string_view text, size_t from) const {
       throw Error(
           fmt::format("text too long for the tokenizer: {} bytes of \"{}...\" have no place where "
                       "they can be cut; break the text into documents",
-                      at - from, text.substr(from, 2 * kWindowBytes)));
+                      at - from, text.substr(from, kQuotedBytes)));
     }
     if (!impl_->cut_places->is_safe(text, at)) continue;
     if (is_unchanged_around(text, at)) return at;

@@ -187,6 +187,16 @@ TEST_F(TokenizerTest, FailedTrainingLeavesNoModel) {
   EXPECT_FALSE(std::filesystem::exists(model));
 }
 
+// Verse, code, tables: lines and gaps that normalisation changes are no obstacle.
+TEST_F(TokenizerTest, LongTextOfShortLinesIsEncodedAsItWouldBeWhole) {
+  std::string text;
+  while (text.size() < 4'600'000) text += "the  old boats\n\n  and\tlanterns \n";
+  const std::vector<int32_t> ids = tokenizer_->encode(text);
+  const std::string_view part = std::string_view(text).substr(0, 400'000);
+  EXPECT_TRUE(tokenizer_->encode(part) == encode_by_sentencepiece(*folder_ / "small.model", part));
+  EXPECT_GT(ids.size(), text.size() / 8);
+}
+
 TEST_F(TokenizerTest, TextWithoutAPlaceToCutIsRefused) {
   std::string text;
   while (text.size() < 5'000'000) text += "aaaaaaaa";
