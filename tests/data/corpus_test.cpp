@@ -225,8 +225,8 @@ TEST_F(CorpusTest, WhatIsLeftOutIsCountedAndNamed) {
   TokenizeOptions options = make_options(folder_ / "docs");
   const TokenizeSummary summary = tokenize_corpus(options);
   ASSERT_EQ(summary.left_out.size(), 2u);
-  EXPECT_TRUE(says(summary.left_out[0], "1 files that are no .txt, the first: \""));
-  EXPECT_TRUE(says(summary.left_out[1], "1 empty documents, the first: \""));
+  EXPECT_TRUE(says(summary.left_out[0], "files that are no .txt (1), the first: \""));
+  EXPECT_TRUE(says(summary.left_out[1], "empty documents (1), the first: \""));
   EXPECT_TRUE(says(summary.left_out[1], "docs/b.txt\" line 1"));
 }
 

@@ -85,7 +85,7 @@ void add_left_out(std::vector<LeftOut>& left_out, const std::string& kind,
 std::vector<std::string> describe_left_out(const std::vector<LeftOut>& left_out) {
   std::vector<std::string> lines;
   for (const LeftOut& l : left_out) {
-    lines.push_back(fmt::format("{} {}, the first: {}", l.count, l.kind, l.first));
+    lines.push_back(fmt::format("{} ({}), the first: {}", l.kind, l.count, l.first));
   }
   return lines;
 }

@@ -16,7 +16,7 @@ struct LeftOut {
 // Counts one more of a kind.
 void add_left_out(std::vector<LeftOut>& left_out, const std::string& kind,
                   const std::string& place);
-// "3 files that are no .txt, the first: \"a/b.md\"", one text a kind.
+// "files that are no .txt (3), the first: \"a/b.md\"", one text a kind.
 std::vector<std::string> describe_left_out(const std::vector<LeftOut>& left_out);
 
 struct CorpusFiles {

@@ -138,7 +138,7 @@ std::vector<std::string> train_tokenizer(const std::filesystem::path& corpus, in
     notes.push_back("left out: " + line);
   }
   if (reader.empty_documents() > 0) {
-    notes.push_back(fmt::format("left out: {} empty documents", reader.empty_documents()));
+    notes.push_back(fmt::format("left out: empty documents ({})", reader.empty_documents()));
   }
   if (model.GetPieceSize() < vocab_size) {
     notes.push_back(fmt::format(
