@@ -13,6 +13,7 @@ A case is a folder with
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -31,9 +32,16 @@ def run_case(program, case):
         environment = {"PATH": f"{bin_folder}:{os.environ['PATH']}", "CASE": str(case), "LC_ALL": "C.UTF-8", "HOME": folder}
         if "LD_PRELOAD" in os.environ:
             environment["LD_PRELOAD"] = os.environ["LD_PRELOAD"]
-        done = subprocess.run(["bash", "-eu", "-o", "pipefail", str(case / "cmd")], cwd=work_folder, env=environment,
-                              stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT_S)
-        return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+        case_process = subprocess.Popen(["bash", "-eu", "-o", "pipefail", str(case / "cmd")], cwd=work_folder, env=environment,
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                        start_new_session=True)
+        try:
+            stdout, stderr = case_process.communicate(timeout=TIMEOUT_S)
+        finally:
+            if case_process.poll() is None:  # with what it started: a run of a million steps must not outlive its test
+                os.killpg(case_process.pid, signal.SIGKILL)
+                case_process.wait()
+        return case_process.returncode, stdout.decode(errors="replace"), stderr.decode(errors="replace")
 
 
 def matches(case, stream, said):
