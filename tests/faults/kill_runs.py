@@ -31,9 +31,7 @@ def has_all_steps(folder):
 
 
 def check_ended(folder, whole):
-    """A run that ended with exit code 0: its record is there, and with all its steps it has the bytes of `whole`."""
-    if not (folder / "submission.json").exists():
-        return f"a run ended without a record; there are {sorted(p.name for p in folder.iterdir())}"
+    """A finished record: nothing stray lies beside it, and with all its steps it has the bytes of `whole`."""
     if small_job.list_stray(folder):
         return f"a run ended and left {small_job.list_stray(folder)}"
     if has_all_steps(folder) and (folder / "final_model.int6.bin").read_bytes() != whole:
@@ -65,20 +63,25 @@ def main():
         whole = (job.folder / "whole" / "final_model.int6.bin").read_bytes()
         folder = job.folder / "killed"
         while kills < ARGUMENTS.count or ends == 0:
-            process = job.start(*WORDS, "--out", "killed")
+            process = job.start(*WORDS, "--out", "killed", stderr=subprocess.PIPE, text=True)
             allowed = {0}
             try:
                 process.wait(small_job.TIMEOUT_S if kills >= ARGUMENTS.count else draw.uniform(0, 0.6 * length_s))
             except subprocess.TimeoutExpired:
                 allowed |= disturb(process, draw)
                 kills += 1
-            code = process.wait(small_job.TIMEOUT_S)
-            problem = check_ended(folder, whole) if code == 0 else None if code in allowed else f"exit code {code}"
-            if problem:
-                sys.exit(f"kill_runs: {problem}, after {kills} signals (seed {ARGUMENTS.seed})")
-            if code == 0:
+            said = process.communicate(timeout=small_job.TIMEOUT_S)[1]
+            code = process.returncode
+            has_record = (folder / "submission.json").exists()  # also of one that was killed just before its end
+            problem = None if code in allowed else f"exit code {code}: {said.strip()}"
+            if code == 0 and not has_record:
+                problem = f"a run ended without a record; there are {sorted(p.name for p in folder.iterdir())}"
+            if has_record and not problem:
+                problem = check_ended(folder, whole)
                 ends += has_all_steps(folder)
                 shutil.rmtree(folder)
+            if problem:
+                sys.exit(f"kill_runs: {problem}, after {kills} signals (seed {ARGUMENTS.seed})")
     print(f"kill_runs: {kills} signals, {ends} runs to the end, all with the same bytes (seed {ARGUMENTS.seed})")
 
 
