@@ -52,6 +52,7 @@ void say_requested() {
     int number = 0;
     if (::sigwait(&signals, &number) != 0) continue;
     if (!is_graceful) die_of(number);
+    if (number == SIGHUP) continue;
     if (is_requested.exchange(true)) {
       await_file_writes();
       ::_exit(kExitOfSignal + number);
@@ -66,7 +67,7 @@ void watch_signals() {
   std::signal(SIGXFSZ, SIG_IGN);
   sigset_t signals;
   ::sigemptyset(&signals);
-  for (const int number : {SIGINT, SIGTERM}) {
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
     // The kernel keeps a blocked signal also where it is ignored: sigwait would give it.
     if (!is_ignored(number)) ::sigaddset(&signals, number);
   }

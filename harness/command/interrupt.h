@@ -1,14 +1,14 @@
 // Signals that end the program. It has no handlers: the generated code of oneDNN's products points
 // the stack register at a workspace on the heap, and a handler that interrupts it would write there.
-// SIGINT and SIGTERM are blocked in every thread and read by one of ours.
+// SIGINT, SIGTERM and SIGHUP are blocked in every thread and read by one of ours.
 #pragma once
 #include "src/base/error.h"
 
 namespace pg {
 
 // First in main, before another thread exists: later ones take over what is blocked. Until
-// watch_interrupts SIGINT and SIGTERM end the process as they would without us, but with no file
-// half written; one that was ignored when the program began (nohup, a script's &) stays ignored.
+// watch_interrupts the three end the process as they would without us, but with no file half
+// written; one that was ignored when the program began (nohup, a script's &) stays ignored.
 // From now on a file above the limit of `ulimit -f` is an error of write().
 void watch_signals();
 
