@@ -213,8 +213,9 @@ TEST_F(TokenizerTest, FilesThatWentWrongOnTheWayAreNamed) {
       {"Entry not found", "a server's error message"},
       {"\x1f\x8b\x08", "compressed with gzip"},
   };
-  for (const auto& [bytes, part] : files) {
-    EXPECT_TRUE(says(catch_error([&] { Tokenizer(folder_->write("bad.model", bytes)); }), part));
+  for (const auto& file : files) {
+    folder_->write("bad.model", file.first);
+    EXPECT_TRUE(says(catch_error([] { Tokenizer(*folder_ / "bad.model"); }), file.second));
   }
 }
 
