@@ -18,7 +18,8 @@ namespace {
 constexpr int kExitOfSignal = 128;  // plus its number, as shells count
 
 // The mutable statics of the program: signals come to the process, not to an object.
-std::atomic<bool> is_watching = false, is_graceful = false, is_requested = false;
+std::atomic<bool> is_watching = false, is_graceful = false;
+std::atomic<int> requested = 0;  // the first signal's number
 std::atomic<const char*> announcement = "";
 
 bool is_ignored(int number) {
@@ -53,7 +54,7 @@ void say_requested() {
     if (::sigwait(&signals, &number) != 0) continue;
     if (!is_graceful) die_of(number);
     if (number == SIGHUP) continue;
-    if (is_requested.exchange(true)) {
+    if (requested.exchange(number) != 0) {
       await_file_writes();
       ::_exit(kExitOfSignal + number);
     }
@@ -92,7 +93,9 @@ void watch_interrupts() {
   }
 }
 
-bool is_interrupt_requested() { return is_requested; }
+bool is_interrupt_requested() { return requested != 0; }
+
+int exit_code_of_interrupt() { return kExitOfSignal + requested; }
 
 void announce_interrupt(const char* text) { announcement = text; }
 

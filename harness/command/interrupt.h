@@ -19,10 +19,11 @@ bool is_interrupt_requested();
 // What the first signal is answered with from now on. `text` must outlive the program.
 void announce_interrupt(const char* text);
 
-// Work that ended because a signal asked for it; main ends with kExitInterrupted.
+// Work that ended because a signal asked for it; main ends with exit_code_of_interrupt().
 class Interrupted : public Error {
   using Error::Error;
 };
-inline constexpr int kExitInterrupted = 130;
+// 130 or 143, as shells count signals.
+int exit_code_of_interrupt();
 
 }  // namespace pg

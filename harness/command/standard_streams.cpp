@@ -72,7 +72,7 @@ int report_failure(const std::exception& error) {
   } else {
     std::fprintf(stderr, "train_gpt: %s\n", error.what());
   }
-  return dynamic_cast<const Interrupted*>(&error) != nullptr ? kExitInterrupted : 1;
+  return dynamic_cast<const Interrupted*>(&error) != nullptr ? exit_code_of_interrupt() : 1;
 }
 
 }  // namespace pg

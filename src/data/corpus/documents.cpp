@@ -162,6 +162,10 @@ std::string DocumentReader::identify() const {
       file.clear();
       file.seekg(from);
       file.read(part.data(), static_cast<std::streamsize>(part.size()));
+      if (!file.is_open() || file.bad()) {
+        throw Error(fmt::format("cannot read corpus file: \"{}\"; check the disk and permissions",
+                                path.string()));
+      }
       text += hex(
           sha256(as_bytes(std::string_view(part).substr(0, static_cast<size_t>(file.gcount())))));
     }
