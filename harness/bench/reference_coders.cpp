@@ -20,6 +20,7 @@
 
 #include "src/base/check.h"
 #include "src/base/error.h"
+#include "src/files/write_file.h"
 
 extern char** environ;
 

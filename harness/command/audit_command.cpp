@@ -17,6 +17,7 @@
 #include "quant/method/seal.h"
 #include "src/base/bytes.h"
 #include "src/data/corpus/shard_checks.h"
+#include "src/files/write_file.h"
 #include "src/text/json_object.h"
 #include "src/text/text_escape.h"
 

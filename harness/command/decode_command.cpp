@@ -14,6 +14,7 @@
 #include "src/base/bytes.h"
 #include "src/base/error.h"
 #include "src/device/registry/make_device.h"
+#include "src/files/write_file.h"
 #include "src/text/text_escape.h"
 #include "src/text/text_format.h"
 

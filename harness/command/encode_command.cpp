@@ -9,6 +9,7 @@
 #include "harness/command/scoring_session.h"
 #include "harness/record/progress_line.h"
 #include "src/base/bytes.h"
+#include "src/files/write_file.h"
 #include "src/text/text_format.h"
 
 namespace pg {

@@ -10,7 +10,7 @@
 #include <system_error>
 #include <thread>
 
-#include "src/base/bytes.h"
+#include "src/files/write_file.h"
 
 namespace pg {
 namespace {

@@ -9,11 +9,11 @@
 #include "harness/recipe/recipe.h"
 #include "harness/record/progress_line.h"
 #include "quant/method/seal.h"
-#include "src/base/bytes.h"
 #include "src/base/error.h"
 #include "src/data/batches.h"
 #include "src/data/corpus/shard_checks.h"
 #include "src/device/registry/make_device.h"
+#include "src/files/write_file.h"
 #include "src/text/text_escape.h"
 
 namespace pg {

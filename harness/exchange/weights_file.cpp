@@ -9,6 +9,7 @@
 #include "harness/recipe/recipe_value.h"
 #include "src/base/error.h"
 #include "src/data/file_kind.h"
+#include "src/files/write_file.h"
 #include "src/model/model.h"
 #include "src/text/text_escape.h"
 

@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <utility>
 
-#include "src/base/bytes.h"
+#include "src/files/write_file.h"
 
 namespace pg {
 namespace {

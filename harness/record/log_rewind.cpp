@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "src/base/bytes.h"
+#include "src/files/write_file.h"
 #include "src/text/json_object.h"
 
 namespace pg {

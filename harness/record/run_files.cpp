@@ -10,6 +10,7 @@
 
 #include "harness/record/run_folder.h"
 #include "src/base/bytes.h"
+#include "src/files/write_file.h"
 #include "src/train/checkpoint.h"
 
 namespace pg {

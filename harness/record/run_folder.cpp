@@ -15,6 +15,7 @@
 #include "src/base/bytes.h"
 #include "src/base/error.h"
 #include "src/base/hash.h"
+#include "src/files/write_file.h"
 #include "src/text/text_escape.h"
 #include "src/train/checkpoint.h"
 

@@ -1,4 +1,4 @@
-// Bytes in and out: whole-file reads, files written whole or not at all, little-endian fields.
+// Bytes in: whole-file reads, little-endian fields.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -17,20 +17,6 @@ using Bytes = std::vector<uint8_t>;
 // Reads a whole file. Throws Error when it is missing, unreadable, or larger than max_bytes.
 Bytes read_file(const std::filesystem::path& path, uint64_t max_bytes = uint64_t{1} << 34);
 std::string read_text_file(const std::filesystem::path& path);
-
-// Writes path.tmp, fsyncs, renames over path, fsyncs the folder: after a kill or a full disk the
-// old file or the new one stands there, never half of one. Creates missing parent folders, keeps an
-// old file's mode, follows links. A device or a pipe is written to as it is. Throws Error (no
-// space, a folder, a read-only file, ...).
-void write_file_atomic(const std::filesystem::path& path, std::span<const uint8_t> bytes);
-void write_file_atomic(const std::filesystem::path& path, std::string_view text);
-
-// "No space left on device; free some space ...": errno of a write that failed, and what to do.
-std::string describe_write_error(int error);
-
-// For who ends the process without unwinding it: returns when no file is half written, or after two
-// seconds. From then on a write_file_atomic waits for ever.
-void await_file_writes();
 
 inline std::span<const uint8_t> as_bytes(std::string_view text) {
   return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};

@@ -246,16 +246,6 @@ Result<int64_t> parse_shard_header(std::span<const uint8_t> header, uint64_t fil
   return int64_t{tokens};
 }
 
-void write_shard(const std::filesystem::path& path, std::span<const uint16_t> ids) {
-  PG_CHECK(ids.size() <= static_cast<size_t>(INT32_MAX), "a shard counts its tokens in an int32");
-  Bytes bytes(static_cast<size_t>(kShardHeaderBytes) + ids.size_bytes());
-  const std::array<int32_t, 3> words = {kShardMagic, kShardVersion,
-                                        static_cast<int32_t>(ids.size())};
-  std::memcpy(bytes.data(), words.data(), sizeof words);
-  if (!ids.empty()) std::memcpy(bytes.data() + kShardHeaderBytes, ids.data(), ids.size_bytes());
-  write_file_atomic(path, bytes);
-}
-
 uint64_t fingerprint_shard(std::span<const uint16_t> ids) {
   const auto tokens = static_cast<int64_t>(ids.size());
   std::vector<PieceResult> pieces = make_pieces(tokens);

@@ -22,9 +22,6 @@ inline constexpr int64_t kShardHeaderBytes = 1024;
 // Checks a shard's header against its size; gives the token count. The bytes are a stranger's.
 Result<int64_t> parse_shard_header(std::span<const uint8_t> header, uint64_t file_bytes);
 
-// Writes one shard, whole or not at all.
-void write_shard(const std::filesystem::path& path, std::span<const uint16_t> ids);
-
 // The files that `shards` names, in the order of their paths: the one of exactly that name, or else
 // those that the glob matches. A folder of exactly the name that stands in a glob is that folder.
 std::vector<std::filesystem::path> list_shard_files(std::string_view shards);

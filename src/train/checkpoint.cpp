@@ -7,6 +7,7 @@
 #include "src/base/bytes.h"
 #include "src/base/error.h"
 #include "src/base/hash.h"
+#include "src/files/write_file.h"
 
 namespace pg {
 namespace {

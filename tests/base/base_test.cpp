@@ -17,6 +17,7 @@
 #include "src/base/rng.h"
 #include "src/base/simd_math.h"
 #include "src/base/threads.h"
+#include "src/files/write_file.h"
 
 namespace pg {
 namespace {

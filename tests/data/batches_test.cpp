@@ -6,6 +6,7 @@
 #include <numeric>
 #include <set>
 
+#include "src/data/corpus/write_shard.h"
 #include "tests/data/data_fixture.h"
 
 namespace pg {

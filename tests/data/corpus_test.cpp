@@ -10,6 +10,7 @@
 #include "src/base/threads.h"
 #include "src/data/corpus/shard_checks.h"
 #include "src/data/corpus/shingles.h"
+#include "src/data/corpus/write_shard.h"
 #include "src/data/token_file.h"
 #include "src/data/tokenizer.h"
 #include "tests/data/data_fixture.h"

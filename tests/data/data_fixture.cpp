@@ -6,10 +6,10 @@
 
 #include <array>
 
-#include "src/base/bytes.h"
 #include "src/base/error.h"
 #include "src/base/rng.h"
 #include "src/data/tokenizer.h"
+#include "src/files/write_file.h"
 
 namespace pg {
 

@@ -8,6 +8,7 @@
 #include "src/base/bytes.h"
 #include "src/base/rng.h"
 #include "src/data/corpus/corpus.h"
+#include "src/data/corpus/write_shard.h"
 #include "tests/data/data_fixture.h"
 
 namespace pg {

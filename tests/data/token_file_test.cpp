@@ -4,6 +4,8 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "src/data/corpus/write_shard.h"
+#include "src/files/write_file.h"
 #include "tests/data/data_fixture.h"
 
 namespace pg {

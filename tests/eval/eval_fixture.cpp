@@ -10,6 +10,7 @@
 #include "quant/method/quantize.h"
 #include "quant/method/seal.h"
 #include "src/base/rng.h"
+#include "src/data/corpus/write_shard.h"
 #include "src/model/model.h"
 
 namespace pg {

@@ -10,9 +10,9 @@
 #include <type_traits>
 #include <vector>
 
-#include "src/base/bytes.h"
 #include "src/base/error.h"
 #include "src/device/registry/make_device.h"
+#include "src/files/write_file.h"
 #include "tests/eval/eval_fixture.h"
 
 namespace pg {

@@ -11,6 +11,7 @@
 #include "harness/record/report_svg.h"
 #include "harness/record/run_files.h"
 #include "src/base/error.h"
+#include "src/files/write_file.h"
 #include "tests/harness/run_fixture.h"
 
 namespace pg {

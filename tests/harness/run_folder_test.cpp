@@ -14,6 +14,7 @@
 #include "harness/record/run_files.h"
 #include "src/base/bytes.h"
 #include "src/base/error.h"
+#include "src/files/write_file.h"
 #include "tests/harness/run_fixture.h"
 
 namespace pg {

@@ -8,6 +8,7 @@
 
 #include "quant/format/artifact_format.h"
 #include "quant/format/unpack.h"
+#include "src/files/write_file.h"
 #include "tests/quant/quant_fixtures.h"
 
 namespace pg {

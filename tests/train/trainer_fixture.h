@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "src/data/corpus/write_shard.h"
 #include "src/device/registry/make_device.h"
 #include "src/train/trainer.h"
 #include "tests/model/model_fixture.h"

@@ -13,6 +13,7 @@
 #include "src/base/error.h"
 #include "src/base/hash.h"
 #include "src/base/threads.h"
+#include "src/files/write_file.h"
 #include "src/train/checkpoint.h"
 #include "tests/train/trainer_fixture.h"
 

@@ -10,6 +10,7 @@
 #include "src/base/bytes.h"
 #include "src/base/error.h"
 #include "src/data/corpus/encoded_documents.h"
+#include "src/data/corpus/write_shard.h"
 #include "src/data/token_file.h"
 
 namespace pg {

@@ -8,6 +8,7 @@
 #include "src/base/error.h"
 #include "src/data/corpus/corpus_files.h"
 #include "src/data/file_kind.h"
+#include "src/files/write_file.h"
 #include "src/text/json_object.h"
 
 namespace pg {

@@ -8,10 +8,10 @@
 #include <algorithm>
 #include <unordered_map>
 
-#include "src/base/bytes.h"
 #include "src/base/error.h"
 #include "src/data/corpus/documents.h"
 #include "src/data/tokenizer.h"
+#include "src/files/write_file.h"
 
 namespace pg {
 namespace {

@@ -1,8 +1,11 @@
 // Where a written file ends up: behind links, on devices and pipes, over old files, and nowhere.
+#include "src/files/write_file.h"
+
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -145,6 +148,37 @@ TEST_F(WriteFileTest, ALimitOnFileSizesIsNamed) {
   setrlimit(RLIMIT_FSIZE, &old);
   EXPECT_TRUE(has(message, "ulimit -f")) << message;
   EXPECT_TRUE(fs::is_empty(folder_));
+}
+
+// Both write path.tmp: the second waits, or it would rename what is half written.
+TEST_F(WriteFileTest, TwoProcessesThatWriteOnePathLeaveAWholeFile) {
+  const fs::path path = folder_ / "file";
+  constexpr size_t kBytes = 1 << 16;
+  constexpr int kWrites = 60;
+  const auto write_often = [&](char letter) {
+    for (int i = 0; i < kWrites; ++i) write_file_atomic(path, std::string(kBytes, letter));
+  };
+  write_often('a');
+  const pid_t child = ::fork();
+  if (child == 0) {
+    try {
+      write_often('b');
+    } catch (...) {
+      ::_exit(1);
+    }
+    ::_exit(0);
+  }
+  bool is_whole = true;
+  for (int i = 0; i < kWrites; ++i) {
+    write_file_atomic(path, std::string(kBytes, 'a'));
+    const std::string text = read_text_file(path);
+    is_whole &= text.size() == kBytes && text.find_first_not_of(text[0]) == std::string::npos;
+  }
+  int status = -1;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  EXPECT_TRUE(is_whole);
+  EXPECT_FALSE(fs::exists(folder_ / "file.tmp"));
 }
 
 }  // namespace

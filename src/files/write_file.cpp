@@ -1,7 +1,10 @@
 // Files written whole or not at all: beside their place under another name, flushed, then renamed.
 // Links are followed to what they name, and only a regular file is ever replaced: a device or a
 // pipe is written to, a folder refused.
+#include "src/files/write_file.h"
+
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -85,15 +88,18 @@ void write_to_special(const fs::path& path, std::span<const uint8_t> bytes) {
   close_written(file, path);
 }
 
-// Removed on every way out but one.
+bool is_same_file(const struct stat& a, const struct stat& b) {
+  return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+// path.tmp, removed on every way out but one. Of two processes that write one path the second waits
+// for the first (flock), or it would rename what is half written.
 class TemporaryFile {
  public:
   TemporaryFile(const fs::path& place, mode_t mode) : path_(place) {
     path_ += ".tmp";
-    ::unlink(path_.c_str());  // of a run that was killed; a link or a pipe would lead elsewhere
-    file_ = FileDescriptor(
-        ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
-    if (!file_.valid()) fail("cannot create", path_, errno);
+    while (!open_and_lock(mode)) {
+    }
   }
   ~TemporaryFile() {
     if (file_exists_) ::unlink(path_.c_str());
@@ -109,8 +115,36 @@ class TemporaryFile {
 
  private:
   fs::path path_;
-  FileDescriptor file_;
+  FileDescriptor file_, lock_;  // of one open file: the lock outlives the closing of file_
   bool file_exists_ = true;
+
+  // False where what lies there is not ours to write to, and has been removed, or was another's who
+  // has renamed it since.
+  bool open_and_lock(mode_t mode) {
+    constexpr int kFlags = O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+    file_ = FileDescriptor(::open(path_.c_str(), kFlags, mode));
+    if (!file_.valid()) {
+      const int error = errno;
+      const bool is_foreign =
+          error == ELOOP || error == ENXIO || error == EACCES;  // a link, a pipe
+      if (!is_foreign || ::unlink(path_.c_str()) != 0) fail("cannot create", path_, error);
+      return false;
+    }
+    // Where there are no locks (some network folders) nobody waits.
+    while (::flock(file_.get(), LOCK_EX) != 0 && errno == EINTR) {
+    }
+    struct stat opened = {}, named = {};
+    if (::fstat(file_.get(), &opened) != 0) fail("cannot create", path_, errno);
+    if (::lstat(path_.c_str(), &named) != 0 || !is_same_file(opened, named)) return false;
+    if (!S_ISREG(opened.st_mode) || opened.st_nlink != 1) {  // of a killed run it has one name
+      if (::unlink(path_.c_str()) != 0) fail("cannot create", path_, errno);
+      return false;
+    }
+    if (::ftruncate(file_.get(), 0) != 0) fail("cannot create", path_, errno);
+    lock_ = FileDescriptor(::fcntl(file_.get(), F_DUPFD_CLOEXEC, 0));
+    if (!lock_.valid()) fail("cannot create", path_, errno);
+    return true;
+  }
 };
 
 // `mode` is the old file's; it must not become readable for more people than it was.

@@ -1,0 +1,26 @@
+// Files written whole or not at all: after a kill or a full disk the old file or the new one stands
+// there, never half of one.
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace pg {
+
+// Writes path.tmp, fsyncs, renames over path, fsyncs the folder: after a kill or a full disk the
+// old file or the new one stands there, never half of one. Creates missing parent folders, keeps an
+// old file's mode, follows links. A device or a pipe is written to as it is. Throws Error (no
+// space, a folder, a read-only file, ...).
+void write_file_atomic(const std::filesystem::path& path, std::span<const uint8_t> bytes);
+void write_file_atomic(const std::filesystem::path& path, std::string_view text);
+
+// "No space left on device; free some space ...": errno of a write that failed, and what to do.
+std::string describe_write_error(int error);
+
+// For who ends the process without unwinding it: returns when no file is half written, or after two
+// seconds. From then on a write_file_atomic waits for ever.
+void await_file_writes();
+
+}  // namespace pg
