@@ -32,13 +32,15 @@ DataFaults check_run_files(const DataConfig& data, const Tokenizer& tokenizer) {
   return refuse_faults(std::move(faults), data.force);
 }
 
-DataFaults check_run_tokens(const DataConfig& data, const Tokenizer& tokenizer,
-                            const TokenStream& train, const TokenStream& val) {
+TokenFaults check_run_tokens(const DataConfig& data, const Tokenizer& tokenizer,
+                             const TokenStream& train, const TokenStream& val) {
   DataFaults faults = find_content_faults(train);
   append(faults, find_content_faults(val));
   append(faults, find_byte_faults(val, tokenizer));
-  append(faults, find_overlap_faults(train, val));
-  return refuse_faults(std::move(faults), data.force);
+  DataFaults overlap = find_overlap_faults(train, val);
+  const bool is_val_in_train = !overlap.empty();
+  append(faults, std::move(overlap));
+  return {refuse_faults(std::move(faults), data.force), is_val_in_train};
 }
 
 void check_scored_files(const DataConfig& data, const Tokenizer& tokenizer) {

@@ -11,8 +11,12 @@ namespace pg {
 // Of training and validation shards, before they are read, which takes longer.
 DataFaults check_run_files(const DataConfig& data, const Tokenizer& tokenizer);
 // Of the same, read.
-DataFaults check_run_tokens(const DataConfig& data, const Tokenizer& tokenizer,
-                            const TokenStream& train, const TokenStream& val);
+struct TokenFaults {
+  DataFaults faults;
+  bool is_val_in_train = false;  // one of them: the scored text is trained on
+};
+TokenFaults check_run_tokens(const DataConfig& data, const Tokenizer& tokenizer,
+                             const TokenStream& train, const TokenStream& val);
 
 // The validation shards of a command that only scores. Faults that data.force passes over are
 // warned of on stderr: a score without a record has no other place for them.

@@ -10,6 +10,7 @@
 #include "harness/command/artifact_file.h"
 #include "harness/command/coding_steps.h"
 #include "harness/command/commands.h"
+#include "harness/command/output_path.h"
 #include "harness/record/progress_line.h"
 #include "src/base/bytes.h"
 #include "src/base/error.h"
@@ -65,6 +66,7 @@ std::string restore_text(const std::filesystem::path& file, std::span<const uint
 }
 
 int decode_file(const DecodeWords& words, Clock& clock) {
+  check_output_is_no_input(words.out, {words.file, words.artifact, words.tokenizer});
   const double start_s = clock.now_s();
   const Bytes file = read_file(words.file);
   const Result<CodedText> coded = parse_coded_text(file);

@@ -6,6 +6,7 @@
 #include "eval/score/network_scorer.h"
 #include "harness/command/coding_steps.h"
 #include "harness/command/commands.h"
+#include "harness/command/output_path.h"
 #include "harness/command/scoring_session.h"
 #include "harness/record/progress_line.h"
 #include "src/base/bytes.h"
@@ -64,6 +65,9 @@ Document read_document(const EncodeWords& words, const Tokenizer& tokenizer,
 }
 
 int encode_file(const EncodeWords& words, Clock& clock) {
+  const ScoringWords& scoring = words.scoring;
+  check_output_is_no_input(words.out,
+                           {words.text, scoring.artifact, scoring.tokenizer, scoring.recipe});
   const double start_s = clock.now_s();
   const ScoringSession session = open_scoring_session(
       words.scoring, words.text.empty() ? SessionText::kShards : SessionText::kOther,

@@ -55,9 +55,9 @@ RunText::RunText(const Recipe& recipe)
       val_tokens(open_shards(recipe.data.val_shards, recipe)),
       batches(train_tokens, recipe.data.loader, static_cast<uint64_t>(recipe.train.seed),
               recipe.train.seq_len) {
-  for (std::string& fault : check_run_tokens(recipe.data, tokenizer, train_tokens, val_tokens)) {
-    faults.push_back(std::move(fault));
-  }
+  TokenFaults more = check_run_tokens(recipe.data, tokenizer, train_tokens, val_tokens);
+  is_val_in_train = more.is_val_in_train;
+  for (std::string& fault : more.faults) faults.push_back(std::move(fault));
 }
 
 std::string check_forecast(const Recipe& recipe, const PackForecast& forecast) {
@@ -99,6 +99,7 @@ RunFacts collect_facts(const Recipe& recipe, const RunText& text, const Device& 
   facts.train_fingerprint = text.train_tokens.fingerprint();
   facts.val_fingerprint = text.val_tokens.fingerprint();
   facts.data_faults = text.faults;
+  facts.is_val_in_train = text.is_val_in_train;
   facts.tokenizer_sha256 = hex(text.tokenizer.sha256());
   facts.program = describe_program();
   facts.hardware = describe_hardware();

@@ -27,7 +27,8 @@ struct RunText {
   const ByteTable& bytes() const { return tokenizer.byte_table(); }
 
   Tokenizer tokenizer;
-  DataFaults faults;  // that data.force passes over
+  DataFaults faults;             // that data.force passes over
+  bool is_val_in_train = false;  // one of them
   TokenStream train_tokens, val_tokens;
   Batches batches;  // of train_tokens
 };

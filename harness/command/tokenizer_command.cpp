@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "harness/command/commands.h"
+#include "harness/command/output_path.h"
 #include "harness/record/progress_line.h"
 #include "src/data/tokenizer.h"
 #include "src/text/text_escape.h"
@@ -83,6 +84,7 @@ class WaitingLine {
 };
 
 int train_tokenizer_model(const TokenizerTrainWords& words, Clock&) {
+  check_output_is_no_input(words.out, {words.input});
   ProgressLine progress = ProgressLine::for_stream(stderr);
   // SentencePiece's merges follow one from another: one core, and no telling how far they are.
   std::vector<std::string> notes;

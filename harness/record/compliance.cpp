@@ -58,7 +58,8 @@ JsonObject list_compliance(const RunResult& result, const ScoringTraits& scoring
   const double train_s = result.times.budgeted_train_s(), eval_s = result.times.eval_s;
   const int64_t bytes = result.pack.total_bytes;
   const int64_t targets = result.facts.val_tokens - 1;  // the first token is none
-  const bool is_val_trained_on = result.facts.train_fingerprint == result.facts.val_fingerprint;
+  const bool is_val_trained_on = result.facts.is_val_in_train ||
+                                 result.facts.train_fingerprint == result.facts.val_fingerprint;
   JsonObject json;
   json.add("artifact_under_cap", bytes <= result.pack.cap_bytes)
       .add("train_under_budget", is_within(train_s, result.recipe.train.wallclock_s))

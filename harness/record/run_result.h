@@ -19,6 +19,7 @@ struct RunFacts {
   int64_t train_shards = 0, train_tokens = 0, val_tokens = 0;
   uint64_t train_fingerprint = 0, val_fingerprint = 0;
   std::vector<std::string> data_faults;  // that data.force passed over
+  bool is_val_in_train = false;          // one of them
   std::string tokenizer_sha256;
   std::string program;   // compiler and build
   std::string hardware;  // processor, memory

@@ -84,9 +84,13 @@ TEST(Compliance, TargetsScoredTwiceAreNoSinglePass) {
 TEST(Compliance, ValidationTextInTrainingIsALeak) {
   RunResult result = make_legal_result();
   result.facts.train_fingerprint = result.facts.val_fingerprint;
-  const std::string json = list(result, {});
-  EXPECT_NE(json.find("\"no_validation_training_leak\":false"), std::string::npos) << json;
-  EXPECT_NE(json.find("\"no_pre_quant_ttt\":false"), std::string::npos) << json;
+  RunResult part = make_legal_result();
+  part.facts.is_val_in_train = true;
+  for (const RunResult& leak : {result, part}) {
+    const std::string json = list(leak, {});
+    EXPECT_NE(json.find("\"no_validation_training_leak\":false"), std::string::npos) << json;
+    EXPECT_NE(json.find("\"no_pre_quant_ttt\":false"), std::string::npos) << json;
+  }
 }
 
 TEST(Compliance, TestTimeTrainingFollowsFromTheRecipe) {
