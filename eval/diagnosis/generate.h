@@ -24,7 +24,7 @@ struct GenerateOptions {
 using OnTokenFn = std::function<bool(int32_t id)>;
 
 // The ids that follow the prompt, at most options.tokens of them. Give
-// Tokenizer::encode_document(text) as prompt: a document begins with BOS. Throws Error on options
+// TextCodec::encode_document(text) as prompt: a document begins with BOS. Throws Error on options
 // out of range, an empty prompt, or an id outside the vocabulary.
 std::vector<int32_t> generate(const UnpackedModel& model, std::span<const int32_t> prompt,
                               const GenerateOptions& options, Device& device,

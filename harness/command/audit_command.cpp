@@ -17,6 +17,7 @@
 #include "quant/method/seal.h"
 #include "src/base/bytes.h"
 #include "src/data/corpus/shard_checks.h"
+#include "src/data/corpus/text_codec.h"
 #include "src/files/write_file.h"
 #include "src/text/json_object.h"
 #include "src/text/text_escape.h"
@@ -60,12 +61,12 @@ std::vector<int32_t> read_start(const TokenStream& stream, int64_t tokens) {
 
 // The text's bytes by decoding it document by document: no table is involved. The first token is no
 // target.
-int64_t count_decoded_bytes(const Tokenizer& tokenizer, std::span<const int32_t> stream) {
+int64_t count_decoded_bytes(const TextCodec& codec, std::span<const int32_t> stream) {
   size_t bytes = 0;
   std::vector<int32_t> document;
   for (size_t i = 0; i <= stream.size(); ++i) {
     if (i == stream.size() || stream[i] == kBosId) {
-      bytes += tokenizer.decode(document).size();
+      bytes += codec.decode(document).size();
       document.clear();
     }
     if (i < stream.size() && stream[i] != kBosId) document.push_back(stream[i]);
@@ -74,9 +75,9 @@ int64_t count_decoded_bytes(const Tokenizer& tokenizer, std::span<const int32_t>
 }
 
 // A cut inside a character would be decoded as a replacement mark of three bytes.
-void drop_cut_character(const Tokenizer& tokenizer, std::vector<int32_t>& text) {
+void drop_cut_character(const TextCodec& codec, std::vector<int32_t>& text) {
   constexpr std::string_view kReplacement = "\xef\xbf\xbd";
-  while (text.size() > 1 && tokenizer.decode(std::span(text).last(1)) == kReplacement) {
+  while (text.size() > 1 && codec.decode(std::span(text).last(1)) == kReplacement) {
     text.pop_back();
   }
 }
@@ -155,7 +156,8 @@ int audit_artifact(const AuditWords& words, Clock&) {
   eval.batch_tokens = std::min(eval.batch_tokens, kBatchWindows * eval.context);
   std::vector<int32_t> text =
       read_start(val, words.tokens > 0 ? words.tokens : eval.context + kStrides * eval.stride);
-  drop_cut_character(tokenizer, text);
+  const TextCodec codec(tokenizer);
+  drop_cut_character(codec, text);
   const auto tokens = static_cast<int64_t>(text.size());
 
   AuditSubject subject;
@@ -164,7 +166,7 @@ int audit_artifact(const AuditWords& words, Clock&) {
   subject.vocab_size = model.config().vocab_size;
   subject.bytes = &tokenizer.byte_table();
   subject.recount_bytes = [&](std::span<const int32_t> stream) {
-    return count_decoded_bytes(tokenizer, stream);
+    return count_decoded_bytes(codec, stream);
   };
   ProgressLine progress = ProgressLine::for_stream(stderr);
   AuditOptions options;

@@ -15,14 +15,14 @@ CodingProgressFn show_coding_progress(ProgressLine& progress, const char* what) 
   };
 }
 
-std::string decode_documents(const Tokenizer& tokenizer, std::span<const int32_t> tokens) {
+std::string decode_documents(const TextCodec& codec, std::span<const int32_t> tokens) {
   std::string text;
   for (size_t begin = 0; begin < tokens.size();) {
     size_t end = begin + 1;
     while (end < tokens.size() && tokens[end] != kBosId) ++end;
     if (begin > 0) text += '\n';
     const size_t first = tokens[begin] == kBosId ? begin + 1 : begin;
-    text += tokenizer.decode(tokens.subspan(first, end - first));
+    text += codec.decode(tokens.subspan(first, end - first));
     begin = end;
   }
   return text;

@@ -6,7 +6,7 @@
 
 #include "eval/code/decode_tier.h"
 #include "harness/record/progress_line.h"
-#include "src/data/tokenizer.h"
+#include "src/data/corpus/text_codec.h"
 
 namespace pg {
 
@@ -14,6 +14,6 @@ namespace pg {
 CodingProgressFn show_coding_progress(ProgressLine& progress, const char* what);
 
 // Documents in turn, each on a line of its own when there are several.
-std::string decode_documents(const Tokenizer& tokenizer, std::span<const int32_t> tokens);
+std::string decode_documents(const TextCodec& codec, std::span<const int32_t> tokens);
 
 }  // namespace pg

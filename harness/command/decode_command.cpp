@@ -88,7 +88,7 @@ int decode_file(const DecodeWords& words, Clock& clock) {
     throw Error(fmt::format("\"{}\": {}", escape_terminal(words.file.string()), decoded.error()));
   }
   const std::string text = restore_text(words.file, coded.value().correction,
-                                        decode_documents(tokenizer, decoded.value()));
+                                        decode_documents(TextCodec(tokenizer), decoded.value()));
   if (words.out.empty()) {
     std::fwrite(text.data(), 1, text.size(), stdout);
   } else {

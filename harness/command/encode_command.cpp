@@ -51,8 +51,9 @@ struct Document {
 Document read_document(const EncodeWords& words, const Tokenizer& tokenizer,
                        ProgressLine& progress) {
   const std::string text = read_text_file(words.text);
-  Document document = {.tokens = tokenizer.encode_document(text), .correction = {}};
-  const std::string back = decode_documents(tokenizer, document.tokens);
+  const TextCodec codec(tokenizer);
+  Document document = {.tokens = codec.encode_document(text), .correction = {}};
+  const std::string back = decode_documents(codec, document.tokens);
   if (back == text) return document;
   if (words.is_normalised) {
     progress.warn(fmt::format("what will be decoded is the text as normalised: {} bytes of {}",

@@ -4,6 +4,7 @@
 #include "eval/diagnosis/generate.h"
 #include "harness/command/commands.h"
 #include "harness/command/scoring_session.h"
+#include "src/data/corpus/text_codec.h"
 #include "src/text/text_escape.h"
 #include "src/text/utf8.h"
 
@@ -57,15 +58,15 @@ void print_text(const std::string& text) { std::fputs(text.c_str(), stdout); }
 
 int generate_text(const GenerateWords& words, Clock&) {
   const OpenedModel opened = open_model(words.artifact, words.tokenizer, words.device);
-  const Tokenizer& tokenizer = opened.tokenizer;
-  std::vector<int32_t> ids = tokenizer.encode_document(words.prompt);
+  const TextCodec codec(opened.tokenizer);
+  std::vector<int32_t> ids = codec.encode_document(words.prompt);
   const std::vector<int32_t> prompt = ids;
   // A token may be part of a character: each time the whole text is decoded and what is new and
   // final is printed.
   std::string shown;
   generate(opened.model, prompt, words.options, *opened.device, [&](int32_t id) {
     ids.push_back(id);
-    const std::string text = tokenizer.decode(ids);
+    const std::string text = codec.decode(ids);
     if (is_utf8(text) && text.starts_with(shown)) {
       print_text(text.substr(shown.size()));
       std::fflush(stdout);
@@ -73,7 +74,7 @@ int generate_text(const GenerateWords& words, Clock&) {
     }
     return std::ferror(stdout) == 0;  // nobody reads on
   });
-  const std::string text = tokenizer.decode(ids);
+  const std::string text = codec.decode(ids);
   if (text.starts_with(shown)) print_text(text.substr(shown.size()));
   print_text("\n");
   return 0;

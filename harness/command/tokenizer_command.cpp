@@ -11,6 +11,7 @@
 #include "harness/command/commands.h"
 #include "harness/command/output_path.h"
 #include "harness/record/progress_line.h"
+#include "src/data/corpus/tokenizer_training.h"
 #include "src/data/tokenizer.h"
 #include "src/text/text_escape.h"
 

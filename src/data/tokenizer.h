@@ -1,19 +1,23 @@
-// SentencePiece models: training with the challenge's options, encoding documents, and the bytes
-// each id stands for.
+// SentencePiece models and the bytes each id stands for. Encoding, decoding and training are in
+// corpus/.
 #pragma once
 #include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <span>
-#include <string>
 #include <string_view>
 #include <vector>
 
 #include "src/base/hash.h"
 
+namespace sentencepiece {  // its header stays out of this one
+class SentencePieceProcessor;
+}
+
 namespace pg {
 
 inline constexpr int32_t kBosId = 1;
+inline constexpr std::string_view kSpacePiece = "\u2581";
 
 // Bytes that a scored token stands for: control, unknown and unused ids 0; byte pieces 1; others
 // the length of their UTF-8 with each U+2581 as the one space that it stands for. SentencePiece puts
@@ -63,29 +67,16 @@ class Tokenizer {
   int32_t unknown_id() const;
   const ByteTable& byte_table() const { return table_; }
   const Sha256& sha256() const { return sha256_; }  // of the model file
-  // BOS, then the document's ids; no EOS. A long text is encoded in parts that make no difference;
-  // throws Error when a stretch of some MiB has no place where it can be cut.
-  std::vector<int32_t> encode_document(std::string_view text) const;
-  std::vector<int32_t> encode(std::string_view text) const;
-  std::string decode(std::span<const int32_t> ids) const;
+  const sentencepiece::SentencePieceProcessor& model() const { return *model_; }
+  // Their text lives as long as the tokenizer.
+  std::vector<Piece> list_pieces() const;
+  OwnSpace own_space() const { return own_space_; }
 
  private:
-  std::vector<int32_t> encode_whole(std::string_view text) const;
-  std::string decode_whole(std::span<const int32_t> ids) const;
-  size_t find_cut(std::string_view text, size_t from) const;
-  bool is_unchanged_around(std::string_view text, size_t at) const;
-  struct Impl;  // keeps SentencePiece's header out of this one
-  std::unique_ptr<Impl> impl_;
+  std::unique_ptr<sentencepiece::SentencePieceProcessor> model_;
+  OwnSpace own_space_ = OwnSpace::kBefore;
   ByteTable table_;
   Sha256 sha256_ = {};
 };
-
-// Trains a BPE model with the challenge's options: character coverage 0.999, byte fallback, split
-// digits, nmt_nfkc, no dummy prefix, soft vocabulary limit; ids 0 pad, 1 bos, 2 eos, 3 unk. Writes
-// model_file whole or not at all; the same corpus gives the same bytes. `corpus` is what
-// DocumentReader reads; of a big one every k-th document is used. Gives what a reader should know:
-// files left out, fewer pieces than asked for.
-std::vector<std::string> train_tokenizer(const std::filesystem::path& corpus, int64_t vocab_size,
-                                         const std::filesystem::path& model_file);
 
 }  // namespace pg

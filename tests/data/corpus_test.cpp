@@ -10,9 +10,9 @@
 #include "src/base/threads.h"
 #include "src/data/corpus/shard_checks.h"
 #include "src/data/corpus/shingles.h"
+#include "src/data/corpus/text_codec.h"
 #include "src/data/corpus/write_shard.h"
 #include "src/data/token_file.h"
-#include "src/data/tokenizer.h"
 #include "tests/data/data_fixture.h"
 
 namespace pg {
@@ -54,11 +54,12 @@ TEST_F(CorpusTest, ShardsDecodeBackToTheDocuments) {
   ASSERT_EQ(summary.splits.size(), 1u);
   EXPECT_GT(summary.shards.size(), 2u);
   const Tokenizer tokenizer(tokenizer_path());
+  const TextCodec codec(tokenizer);
   std::vector<int32_t> expected;
   int64_t bytes = 0;
   for (uint64_t i = 0; i < 5; ++i) {
     const std::string text = make_prose(1000 + i, 1 + static_cast<int64_t>(i));
-    const std::vector<int32_t> ids = tokenizer.encode_document(text);
+    const std::vector<int32_t> ids = codec.encode_document(text);
     expected.insert(expected.end(), ids.begin(), ids.end());
     bytes += static_cast<int64_t>(text.size());
   }
@@ -81,13 +82,14 @@ TEST_F(CorpusTest, SplitsAreDisjointAndFollowTheTextAlone) {
               31);  // five standard deviations of Binomial(200, 1/4)
   // The documents of val alone go to val again, all of them.
   const Tokenizer tokenizer(tokenizer_path());
+  const TextCodec codec(tokenizer);
   std::string val_lines;
   std::vector<int32_t> document;
   std::vector<int32_t> ids = read_shards("corpus_val_*.bin");
   ids.push_back(kBosId);
   for (const int32_t id : ids) {
     if (id == kBosId && !document.empty()) {
-      val_lines += "{\"text\": \"" + tokenizer.decode(document) + "\"}\n";
+      val_lines += "{\"text\": \"" + codec.decode(document) + "\"}\n";
       document.clear();
     }
     if (id != kBosId) document.push_back(id);

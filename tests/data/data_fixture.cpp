@@ -8,7 +8,7 @@
 
 #include "src/base/error.h"
 #include "src/base/rng.h"
-#include "src/data/tokenizer.h"
+#include "src/data/corpus/tokenizer_training.h"
 #include "src/files/write_file.h"
 
 namespace pg {

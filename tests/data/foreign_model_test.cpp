@@ -4,8 +4,8 @@
 
 #include "src/data/corpus/corpus.h"
 #include "src/data/corpus/shard_checks.h"
+#include "src/data/corpus/text_codec.h"
 #include "src/data/token_file.h"
-#include "src/data/tokenizer.h"
 #include "tests/data/data_fixture.h"
 
 namespace pg {
@@ -56,8 +56,9 @@ const std::vector<std::string>& texts() {
 
 TEST_P(ExactModel, ChargesEveryByteOfTheText) {
   const Tokenizer tokenizer = train();
+  const TextCodec codec(tokenizer);
   for (const std::string& text : texts()) {
-    std::vector<int32_t> ids = tokenizer.encode_document(text);
+    std::vector<int32_t> ids = codec.encode_document(text);
     ids.push_back(kBosId);  // as in a stream, where another document follows
     int64_t bytes = 0;
     for (size_t i = 1; i < ids.size(); ++i) {
@@ -69,7 +70,8 @@ TEST_P(ExactModel, ChargesEveryByteOfTheText) {
 
 TEST_P(ExactModel, GivesTheTextBack) {
   const Tokenizer tokenizer = train();
-  for (const std::string& text : texts()) EXPECT_EQ(tokenizer.decode(tokenizer.encode(text)), text);
+  const TextCodec codec(tokenizer);
+  for (const std::string& text : texts()) EXPECT_EQ(codec.decode(codec.encode(text)), text);
 }
 
 TEST_P(ExactModel, ShardsHaveTheBytesOfTheText) {
@@ -98,11 +100,12 @@ TEST_P(ExactModel, ShardsHaveTheBytesOfTheText) {
 // that over a text of this length it may miss the best pieces by a rounding; parts never do worse.
 TEST_P(ExactModel, LongTextsAreEncodedAsTheyWouldBeWhole) {
   const Tokenizer tokenizer = train();
+  const TextCodec codec(tokenizer);
   std::string text;
   for (uint64_t i = 0; text.size() < 300'000; ++i) {
     text += texts()[i % texts().size()] + (i % 3 == 0 ? "\n" : " ") + make_prose(i, 3);
   }
-  const std::vector<int32_t> ids = tokenizer.encode(text);
+  const std::vector<int32_t> ids = codec.encode(text);
   const std::vector<int32_t> whole = encode_by_sentencepiece(folder_ / "foreign.model", text);
   if (std::string_view(GetParam().name).ends_with("unigram")) {
     EXPECT_GE(sum_scores(folder_ / "foreign.model", ids),
@@ -110,7 +113,7 @@ TEST_P(ExactModel, LongTextsAreEncodedAsTheyWouldBeWhole) {
   } else {
     EXPECT_TRUE(ids == whole);
   }
-  EXPECT_TRUE(tokenizer.decode(ids) == text);  // that is several parts, too
+  EXPECT_TRUE(codec.decode(ids) == text);  // that is several parts, too
 }
 
 INSTANTIATE_TEST_SUITE_P(

@@ -2,25 +2,14 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <fstream>
 
 #include "src/base/bytes.h"
-#include "src/data/corpus/documents.h"
-#include "src/data/cut_places.h"
+#include "src/data/corpus/tokenizer_training.h"
 #include "tests/data/data_fixture.h"
 
 namespace pg {
 namespace {
-
-int64_t sum_bytes(const Tokenizer& tokenizer, std::string_view text) {
-  const std::vector<int32_t> ids = tokenizer.encode_document(text);
-  int64_t bytes = 0;
-  for (size_t i = 1; i < ids.size(); ++i) {
-    bytes += tokenizer.byte_table().token_bytes(ids[i - 1], ids[i]);
-  }
-  return bytes;
-}
 
 const std::vector<Piece> kPieces = {
     {"<s>", PieceKind::kOther},           // 0 boundary, no bytes
@@ -62,26 +51,6 @@ TEST(ByteTable, NoSpaceIsFreeWhereNoneIsAdded) {
   EXPECT_EQ(table.token_bytes(0, 3), 4);
 }
 
-TEST(CutPlaces, LieWhereNoPieceHoldsBothSides) {
-  const std::vector<Piece> pieces = {{"ab", PieceKind::kText},
-                                     {"\u2581a", PieceKind::kText},
-                                     {"<0x61>", PieceKind::kByte},
-                                     {"\u00e9\u4e2d", PieceKind::kText}};
-  const CutPlaces before(pieces, OwnSpace::kBefore);
-  EXPECT_FALSE(before.is_safe("ab", 1));
-  EXPECT_TRUE(before.is_safe("ba", 1));
-  EXPECT_TRUE(before.is_safe("b a", 1));
-  EXPECT_FALSE(before.is_safe("b a", 2));   // inside a piece
-  EXPECT_FALSE(before.is_safe("b  b", 2));  // an outer space of the right part
-  EXPECT_TRUE(before.is_safe("<0", 1));     // the name of a byte is no text
-  EXPECT_FALSE(before.is_safe("\u00e9\u4e2d", 2));
-  EXPECT_FALSE(before.is_safe("x\u4e2d", 2));  // inside a character
-  EXPECT_TRUE(before.is_safe("x\u4e2d", 1));
-  const CutPlaces behind(pieces, OwnSpace::kBehind);
-  EXPECT_FALSE(behind.is_safe("b a", 1));
-  EXPECT_TRUE(behind.is_safe("b b", 2));
-}
-
 TEST(ByteTable, SpaceMustBeAPieceOfItsOwn) {
   const std::vector<Piece> without = {{"<s>", PieceKind::kOther}, {"\u2581a", PieceKind::kText}};
   const std::vector<Piece> control = {{"\u2581", PieceKind::kOther}};
@@ -105,47 +74,6 @@ class TokenizerTest : public testing::Test {
   static inline std::unique_ptr<DataFolder> folder_;
   static inline std::unique_ptr<Tokenizer> tokenizer_;
 };
-
-TEST_F(TokenizerTest, ProseComesBackFromItsIds) {
-  const std::string text = make_prose(99, 20);
-  const std::vector<int32_t> ids = tokenizer_->encode(text);
-  EXPECT_LT(ids.size(), text.size());
-  EXPECT_EQ(tokenizer_->decode(ids), text);
-}
-
-TEST_F(TokenizerTest, DocumentBeginsWithBosAndHasNoEos) {
-  const std::vector<int32_t> ids = tokenizer_->encode_document("the bridge");
-  EXPECT_EQ(ids.front(), kBosId);
-  EXPECT_EQ(std::vector<int32_t>(ids.begin() + 1, ids.end()), tokenizer_->encode("the bridge"));
-  EXPECT_EQ(tokenizer_->encode_document(""), std::vector<int32_t>{kBosId});
-}
-
-TEST_F(TokenizerTest, TargetBytesAreTheLengthOfTheText) {
-  for (const char* text : {"the small river turns", "a caf\u00e9, \U0001f600 and 12345 boats",
-                           "\u4e2d\u6587 x", "unseen CAPITALS & signs #@!"}) {
-    EXPECT_EQ(sum_bytes(*tokenizer_, text), static_cast<int64_t>(std::string_view(text).size()))
-        << text;
-    EXPECT_EQ(tokenizer_->decode(tokenizer_->encode(text)), text);
-  }
-}
-
-TEST_F(TokenizerTest, NormalisationShortensAndTheBytesFollowIt) {
-  // nmt_nfkc: runs of space become one, outer space goes, ligatures come apart.
-  const std::string text = "  the \n\n river\t\ufb01sh ";
-  EXPECT_EQ(tokenizer_->decode(tokenizer_->encode(text)), "the river fish");
-  EXPECT_EQ(sum_bytes(*tokenizer_, text), 14);
-}
-
-TEST_F(TokenizerTest, DigitsAreSplit) {
-  const size_t one = tokenizer_->encode("the 7").size();
-  EXPECT_EQ(tokenizer_->encode("the 7777").size(), one + 3);
-}
-
-TEST_F(TokenizerTest, MovedTokenizerWorksOn) {
-  Tokenizer first(*folder_ / "small.model");
-  const Tokenizer second = std::move(first);
-  EXPECT_EQ(second.encode("the river"), tokenizer_->encode("the river"));
-}
 
 TEST_F(TokenizerTest, SameCorpusGivesTheSameModel) {
   const std::filesystem::path again = *folder_ / "again.model";
@@ -187,25 +115,6 @@ TEST_F(TokenizerTest, FailedTrainingLeavesNoModel) {
   EXPECT_FALSE(std::filesystem::exists(model));
 }
 
-// Verse, code, tables: lines and gaps that normalisation changes are no obstacle.
-TEST_F(TokenizerTest, LongTextOfShortLinesIsEncodedAsItWouldBeWhole) {
-  std::string text;
-  while (text.size() < 4'600'000) text += "the  old boats\n\n  and\tlanterns \n";
-  const std::vector<int32_t> ids = tokenizer_->encode(text);
-  const std::string_view part = std::string_view(text).substr(0, 400'000);
-  EXPECT_TRUE(tokenizer_->encode(part) == encode_by_sentencepiece(*folder_ / "small.model", part));
-  EXPECT_GT(ids.size(), text.size() / 8);
-}
-
-TEST_F(TokenizerTest, TextWithoutAPlaceToCutIsRefused) {
-  std::string text;
-  while (text.size() < 5'000'000) text += "aaaaaaaa";
-  train_foreign_model(*folder_, "--model_type=bpe --user_defined_symbols=aa");
-  const Tokenizer tokenizer(*folder_ / "foreign.model");
-  EXPECT_TRUE(
-      says(catch_error([&] { tokenizer.encode(text); }), "text too long for the tokenizer"));
-}
-
 TEST_F(TokenizerTest, FilesThatWentWrongOnTheWayAreNamed) {
   const std::vector<std::pair<const char*, const char*>> files = {
       {"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "git lfs pull"},
@@ -234,32 +143,6 @@ TEST_F(TokenizerTest, OtherFilesAreRefused) {
     EXPECT_TRUE(says(catch_error([&] { Tokenizer(folder_->write("bad.model", text)); }),
                      "no SentencePiece model"));
   }
-}
-
-// PG_TEST_TOKENIZER and PG_TEST_DOCUMENTS: a SentencePiece model and documents of the challenge,
-// where there are some.
-TEST(ChallengeTokenizer, ChargesEveryByteOfRealDocuments) {
-  const char* model = std::getenv("PG_TEST_TOKENIZER");
-  const char* documents = std::getenv("PG_TEST_DOCUMENTS");
-  if (model == nullptr || documents == nullptr) GTEST_SKIP() << "no challenge data given";
-  const Tokenizer tokenizer(model);
-  DocumentReader reader(documents);
-  std::string text;
-  while (reader.next(text)) {
-    const std::string normalised = tokenizer.decode(tokenizer.encode(text));
-    ASSERT_EQ(sum_bytes(tokenizer, text), static_cast<int64_t>(normalised.size())) << text;
-  }
-}
-
-TEST(ChallengeTokenizer, EncodesLongRealTextAsItWouldWhole) {
-  const char* model = std::getenv("PG_TEST_TOKENIZER");
-  const char* documents = std::getenv("PG_TEST_DOCUMENTS");
-  if (model == nullptr || documents == nullptr) GTEST_SKIP() << "no challenge data given";
-  const Tokenizer tokenizer(model);
-  DocumentReader reader(documents);
-  std::string text, document;
-  while (text.size() < 1'400'000 && reader.next(document)) text += document + "\n";
-  EXPECT_TRUE(tokenizer.encode(text) == encode_by_sentencepiece(model, text));
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "src/base/error.h"
+#include "src/data/corpus/tokenizer_training.h"
 #include "src/device/registry/make_device.h"
 #include "src/files/write_file.h"
 #include "tests/eval/eval_fixture.h"

@@ -167,7 +167,7 @@ TokenizeSummary tokenize_corpus(const TokenizeOptions& options) {
   DocumentReader reader(options.input);
   std::vector<SplitWriter> writers = make_writers(options, tokenizer, reader);
   const LeftOut empty = encode_documents(
-      reader, tokenizer, options.val_every,
+      reader, TextCodec(tokenizer), options.val_every,
       [&](const EncodedDocument& document, const std::string& place) {
         if (!options.force) check_bytes(document, place);
         writers[document.is_val ? 1 : 0].add(document);

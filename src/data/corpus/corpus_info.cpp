@@ -18,12 +18,12 @@ using Visit = std::function<void(const EncodedDocument&)>;
 
 // Documents of shards, decoded. Their text is the normalised one, so only ids, bytes and shingles
 // mean something.
-void visit_shards(const std::string& shards, const Tokenizer& tokenizer, const Visit& visit,
+void visit_shards(const std::string& shards, const TextCodec& codec, const Visit& visit,
                   const CorpusProgressFn& progress, std::vector<std::string>& notes) {
-  for (std::string& fault : find_shard_faults(shards, tokenizer.sha256())) {
+  for (std::string& fault : find_shard_faults(shards, codec.tokenizer().sha256())) {
     notes.push_back(std::move(fault));
   }
-  const TokenStream stream = TokenStream::open(shards, tokenizer.vocab_size());
+  const TokenStream stream = TokenStream::open(shards, codec.tokenizer().vocab_size());
   for (std::string& fault : find_content_faults(stream)) notes.push_back(std::move(fault));
   constexpr int64_t kReadTokens = int64_t{1} << 20;
   std::vector<int32_t> piece;
@@ -31,7 +31,7 @@ void visit_shards(const std::string& shards, const Tokenizer& tokenizer, const V
   int64_t documents = 0, text_bytes = 0;
   const auto finish_document = [&] {
     if (document.ids.empty()) return;
-    account_document(tokenizer, document);
+    account_document(codec, document);
     ++documents;
     text_bytes += static_cast<int64_t>(document.text.size());
     visit(document);
@@ -52,15 +52,15 @@ void visit_shards(const std::string& shards, const Tokenizer& tokenizer, const V
   finish_document();
 }
 
-void visit_corpus(const std::string& corpus, const Tokenizer& tokenizer, const Visit& visit,
+void visit_corpus(const std::string& corpus, const TextCodec& codec, const Visit& visit,
                   const CorpusProgressFn& progress, std::vector<std::string>& notes) {
   if (corpus.ends_with(".bin")) {
-    visit_shards(corpus, tokenizer, visit, progress, notes);
+    visit_shards(corpus, codec, visit, progress, notes);
     return;
   }
   DocumentReader reader(corpus);
   const LeftOut empty = encode_documents(
-      reader, tokenizer, /*val_every=*/0,
+      reader, codec, /*val_every=*/0,
       [&](const EncodedDocument& document, const std::string&) { visit(document); }, progress);
   std::vector<LeftOut> left_out = reader.left_out();
   if (empty.count > 0) left_out.push_back(empty);
@@ -84,13 +84,14 @@ CorpusInfo corpus_info(const CorpusInfoOptions& options) {
   std::string train = options.train, val = options.val;
   resolve_folder(train, val);
   const Tokenizer tokenizer(options.tokenizer);
+  const TextCodec codec(tokenizer);
   CorpusInfo info;
   info.train.split = "train";
   info.val.split = "val";
   std::vector<uint64_t> shingles;
   if (!val.empty()) {
     visit_corpus(
-        val, tokenizer,
+        val, codec,
         [&](const EncodedDocument& document) {
           add_document(document, info.val);
           append_shingles(document.text, shingles);
@@ -100,7 +101,7 @@ CorpusInfo corpus_info(const CorpusInfoOptions& options) {
   ShingleOverlap overlap(std::move(shingles));
   std::vector<uint64_t> seen;
   visit_corpus(
-      train, tokenizer,
+      train, codec,
       [&](const EncodedDocument& document) {
         add_document(document, info.train);
         seen.clear();

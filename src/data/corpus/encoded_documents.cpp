@@ -52,23 +52,23 @@ int64_t sum_target_bytes(const ByteTable& table, std::span<const int32_t> ids) {
   return bytes;
 }
 
-std::string decode_ids(const Tokenizer& tokenizer, std::span<const int32_t> ids) {
-  return tokenizer.decode(ids.subspan(ids.front() == kBosId ? 1 : 0));
+std::string decode_ids(const TextCodec& codec, std::span<const int32_t> ids) {
+  return codec.decode(ids.subspan(ids.front() == kBosId ? 1 : 0));
 }
 
-int64_t count_unknown(const Tokenizer& tokenizer, std::span<const int32_t> ids) {
-  return std::count(ids.begin(), ids.end(), tokenizer.unknown_id());
+int64_t count_unknown(const TextCodec& codec, std::span<const int32_t> ids) {
+  return std::count(ids.begin(), ids.end(), codec.tokenizer().unknown_id());
 }
 
 // The byte table is checked by the text itself. Only where the two differ is the text decoded, a
 // third of the time otherwise, to tell a text that normalisation changed from a wrong table.
-void encode_document(const Tokenizer& tokenizer, int64_t val_every, EncodedDocument& document) {
-  document.ids = tokenizer.encode_document(document.text);
-  document.target_bytes = sum_target_bytes(tokenizer.byte_table(), document.ids);
-  document.unknown_tokens = count_unknown(tokenizer, document.ids);
+void encode_document(const TextCodec& codec, int64_t val_every, EncodedDocument& document) {
+  document.ids = codec.encode_document(document.text);
+  document.target_bytes = sum_target_bytes(codec.tokenizer().byte_table(), document.ids);
+  document.unknown_tokens = count_unknown(codec, document.ids);
   if (document.unknown_tokens > 0 ||
       document.target_bytes != static_cast<int64_t>(document.text.size())) {
-    document.decoded_bytes = static_cast<int64_t>(decode_ids(tokenizer, document.ids).size());
+    document.decoded_bytes = static_cast<int64_t>(decode_ids(codec, document.ids).size());
     document.is_normalised = document.decoded_bytes != static_cast<int64_t>(document.text.size());
     document.has_byte_mismatch =
         document.unknown_tokens > 0 || document.target_bytes != document.decoded_bytes;
@@ -76,14 +76,14 @@ void encode_document(const Tokenizer& tokenizer, int64_t val_every, EncodedDocum
   document.is_val = is_val_text(document.text, val_every);
 }
 
-void encode_item(const DocumentReader& reader, const Tokenizer& tokenizer, int64_t val_every,
+void encode_item(const DocumentReader& reader, const TextCodec& codec, int64_t val_every,
                  BatchItem& item) {
   try {
     item.encoded.text = reader.parse(std::move(item.raw));
     item.is_blank = is_blank(item.encoded.text);
     if (item.is_blank) return;
     try {
-      encode_document(tokenizer, val_every, item.encoded);
+      encode_document(codec, val_every, item.encoded);
     } catch (const Error& error) {  // the tokenizer does not know where its text is from
       throw Error(reader.describe_place(item.raw) + ": " + error.what());
     }
@@ -94,11 +94,11 @@ void encode_item(const DocumentReader& reader, const Tokenizer& tokenizer, int64
 
 }  // namespace
 
-void account_document(const Tokenizer& tokenizer, EncodedDocument& document) {
-  document.text = decode_ids(tokenizer, document.ids);
-  document.target_bytes = sum_target_bytes(tokenizer.byte_table(), document.ids);
+void account_document(const TextCodec& codec, EncodedDocument& document) {
+  document.text = decode_ids(codec, document.ids);
+  document.target_bytes = sum_target_bytes(codec.tokenizer().byte_table(), document.ids);
   document.decoded_bytes = static_cast<int64_t>(document.text.size());
-  document.unknown_tokens = count_unknown(tokenizer, document.ids);
+  document.unknown_tokens = count_unknown(codec, document.ids);
   document.has_byte_mismatch =
       document.unknown_tokens > 0 || document.target_bytes != document.decoded_bytes;
 }
@@ -112,7 +112,7 @@ void add_document(const EncodedDocument& document, SplitSummary& summary) {
   summary.byte_mismatch_documents += document.has_byte_mismatch ? 1 : 0;
 }
 
-LeftOut encode_documents(DocumentReader& reader, const Tokenizer& tokenizer, int64_t val_every,
+LeftOut encode_documents(DocumentReader& reader, const TextCodec& codec, int64_t val_every,
                          const DocumentVisitor& visit, const CorpusProgressFn& progress,
                          int64_t batch_bytes) {
   LeftOut empty = {.kind = "empty documents", .first = {}};
@@ -121,7 +121,7 @@ LeftOut encode_documents(DocumentReader& reader, const Tokenizer& tokenizer, int
     std::vector<BatchItem> batch = read_batch(reader, batch_bytes);
     if (batch.empty()) break;
     parallel_chunks(static_cast<int64_t>(batch.size()), [&](int64_t i) {
-      encode_item(reader, tokenizer, val_every, batch[static_cast<size_t>(i)]);
+      encode_item(reader, codec, val_every, batch[static_cast<size_t>(i)]);
     });
     for (const BatchItem& item : batch) {
       if (item.error) std::rethrow_exception(item.error);

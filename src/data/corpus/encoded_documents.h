@@ -8,7 +8,7 @@
 
 #include "src/data/corpus/corpus.h"
 #include "src/data/corpus/documents.h"
-#include "src/data/tokenizer.h"
+#include "src/data/corpus/text_codec.h"
 
 namespace pg {
 
@@ -30,12 +30,12 @@ using DocumentVisitor =
 
 // Calls visit for every document that is not blank, in order, on the calling thread; gives the
 // blank ones. val_every 0: none is val. Throws what DocumentReader throws.
-LeftOut encode_documents(DocumentReader& reader, const Tokenizer& tokenizer, int64_t val_every,
+LeftOut encode_documents(DocumentReader& reader, const TextCodec& codec, int64_t val_every,
                          const DocumentVisitor& visit, const CorpusProgressFn& progress,
                          int64_t batch_bytes = kBatchBytes);
 
 // Fills text and target_bytes of a document whose ids came from a shard.
-void account_document(const Tokenizer& tokenizer, EncodedDocument& document);
+void account_document(const TextCodec& codec, EncodedDocument& document);
 
 // Counts one document into the figures of its split.
 void add_document(const EncodedDocument& document, SplitSummary& summary);

@@ -1,6 +1,8 @@
 // Training a SentencePiece model. It is deterministic only when SentencePiece gets its sentences in
 // a fixed order and draws no sample of its own (its shuffle is seeded by the machine), so sampling
 // happens here, by document number.
+#include "src/data/corpus/tokenizer_training.h"
+
 #include <fmt/format.h>
 #include <sentencepiece_processor.h>
 #include <sentencepiece_trainer.h>
@@ -10,7 +12,6 @@
 
 #include "src/base/error.h"
 #include "src/data/corpus/documents.h"
-#include "src/data/tokenizer.h"
 #include "src/files/write_file.h"
 
 namespace pg {

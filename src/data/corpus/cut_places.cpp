@@ -1,11 +1,9 @@
-#include "src/data/cut_places.h"
+#include "src/data/corpus/cut_places.h"
 
 #include <string>
 
 namespace pg {
 namespace {
-
-constexpr std::string_view kSpacePiece = "\u2581";
 
 bool is_inside_character(char c) { return (static_cast<uint8_t>(c) & 0xc0) == 0x80; }
 
@@ -37,7 +35,7 @@ CutPlaces::CutPlaces(std::span<const Piece> pieces, OwnSpace own_space) : own_sp
 
 bool CutPlaces::is_safe(std::string_view text, size_t at) const {
   // A part's outer spaces may be dropped at the end that is not encoded with its neighbour
-  // (Tokenizer::encode).
+  // (TextCodec::encode).
   const char outer = own_space_ == OwnSpace::kBehind ? text[at] : text[at - 1];
   return outer != ' ' && !is_inside_character(text[at]) &&
          !joined_.test(pair_index(text[at - 1], text[at]));
