@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "src/base/bytes.h"
-#include "src/data/file_kind.h"
+#include "src/text/file_kind.h"
 
 namespace pg {
 

@@ -16,6 +16,7 @@
 #include "harness/record/progress_line.h"
 #include "quant/method/seal.h"
 #include "src/base/bytes.h"
+#include "src/data/corpus/open_data.h"
 #include "src/data/corpus/shard_checks.h"
 #include "src/data/corpus/text_codec.h"
 #include "src/files/write_file.h"
@@ -140,7 +141,7 @@ ProbeResult search_train(const AuditWords& words, const Recipe& recipe, const To
             {}};
   }
   refuse_faults(find_shard_faults(shards, tokenizer.sha256()), recipe.data.force);
-  return probe_overlap(TokenStream::open(shards, tokenizer.vocab_size()), val,
+  return probe_overlap(open_shard_files(shards, tokenizer.vocab_size()), val,
                        tokenizer.byte_table());
 }
 

@@ -14,6 +14,7 @@
 #include "harness/record/progress_line.h"
 #include "src/base/bytes.h"
 #include "src/base/error.h"
+#include "src/data/corpus/open_data.h"
 #include "src/device/registry/make_device.h"
 #include "src/files/write_file.h"
 #include "src/text/text_escape.h"
@@ -76,7 +77,7 @@ int decode_file(const DecodeWords& words, Clock& clock) {
   const CodingKey& key = coded.value().key;
   const UnpackedModel model = unpack_file(words.artifact);
   check_same(key.artifact_sha256, model.artifact_sha256(), "artifact");
-  const Tokenizer tokenizer(words.tokenizer);
+  const Tokenizer tokenizer = open_tokenizer_file(words.tokenizer);
   check_same(key.tokenizer_sha256, tokenizer.sha256(), "tokenizer");
   const auto device = make_device(words.device);
   NetworkScorer scorer(model, make_coding_config(key), *device);

@@ -11,6 +11,7 @@
 #include "quant/method/seal.h"
 #include "src/base/error.h"
 #include "src/data/batches.h"
+#include "src/data/corpus/open_data.h"
 #include "src/data/corpus/shard_checks.h"
 #include "src/device/registry/make_device.h"
 #include "src/files/write_file.h"
@@ -63,7 +64,7 @@ int pack_weights(const PackWords& words, Clock& clock) {
     }
     const auto tokens = open_recipe_path(recipe.data.train_shards, [&](const std::string& shards) {
       refuse_faults(find_shard_faults(shards, weights.tokenizer_sha256), recipe.data.force);
-      return TokenStream::open(shards, recipe.model.vocab_size);
+      return open_shard_files(shards, recipe.model.vocab_size);
     });
     const Batches batches(tokens, recipe.data.loader, static_cast<uint64_t>(recipe.train.seed),
                           recipe.train.seq_len);

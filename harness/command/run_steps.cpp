@@ -11,6 +11,7 @@
 #include "quant/method/seal.h"
 #include "src/base/error.h"
 #include "src/base/threads.h"
+#include "src/data/corpus/open_data.h"
 #include "src/model/model.h"
 #include "src/text/text_escape.h"
 #include "src/text/text_format.h"
@@ -29,8 +30,7 @@ Tokenizer open_tokenizer(const Recipe& recipe) {
     throw Error(fmt::format("run: no {} given; set it in the recipe or with --set {}=...", missing,
                             missing));
   }
-  Tokenizer tokenizer =
-      open_recipe_path(data.tokenizer, [](const std::string& path) { return Tokenizer(path); });
+  Tokenizer tokenizer = open_recipe_path(data.tokenizer, open_tokenizer_file);
   if (tokenizer.vocab_size() != recipe.model.vocab_size) {
     throw Error(
         fmt::format("model.vocab_size is not the tokenizer's: \"{}\"; set it to {} or give "
@@ -42,7 +42,7 @@ Tokenizer open_tokenizer(const Recipe& recipe) {
 
 TokenStream open_shards(const std::string& shards, const Recipe& recipe) {
   return open_recipe_path(shards, [&](const std::string& path) {
-    return TokenStream::open(path, recipe.model.vocab_size);
+    return open_shard_files(path, recipe.model.vocab_size);
   });
 }
 

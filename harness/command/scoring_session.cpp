@@ -8,6 +8,7 @@
 #include "harness/command/data_checks.h"
 #include "harness/command/recipe_path.h"
 #include "src/base/error.h"
+#include "src/data/corpus/open_data.h"
 #include "src/device/registry/make_device.h"
 
 namespace pg {
@@ -54,10 +55,9 @@ std::vector<Option> list_scoring_options(ScoringWords& words, const std::vector<
 
 OpenedModel open_model(const std::filesystem::path& artifact,
                        const std::filesystem::path& tokenizer, const std::string& device) {
-  OpenedModel opened = {
-      unpack_file(artifact),
-      open_recipe_path(tokenizer.string(), [](const std::string& path) { return Tokenizer(path); }),
-      make_device(device)};
+  OpenedModel opened = {unpack_file(artifact),
+                        open_recipe_path(tokenizer.string(), open_tokenizer_file),
+                        make_device(device)};
   check_tokenizer(opened.model, opened.tokenizer);
   return opened;
 }
@@ -77,7 +77,7 @@ ScoringSession open_scoring_session(const ScoringWords& words, SessionText text,
     check_scored_files(recipe.data, tokenizer);
     const int64_t vocab_size = model.config().vocab_size;
     val = open_recipe_path(recipe.data.val_shards, [&](const std::string& shards) {
-      return TokenStream::open(shards, vocab_size);
+      return open_shard_files(shards, vocab_size);
     });
     check_scored_tokens(recipe.data, tokenizer, *val);
   }

@@ -8,9 +8,9 @@
 #include "harness/exchange/safetensors.h"
 #include "harness/recipe/recipe_value.h"
 #include "src/base/error.h"
-#include "src/data/file_kind.h"
 #include "src/files/write_file.h"
 #include "src/model/model.h"
+#include "src/text/file_kind.h"
 #include "src/text/text_escape.h"
 
 namespace pg {

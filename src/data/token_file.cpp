@@ -22,7 +22,6 @@
 #include "src/base/error.h"
 #include "src/base/rng.h"
 #include "src/base/threads.h"
-#include "src/data/file_kind.h"
 
 namespace pg {
 namespace {
@@ -210,24 +209,20 @@ std::vector<std::filesystem::path> list_shard_files(std::string_view shards) {
 }
 
 Result<int64_t> parse_shard_header(std::span<const uint8_t> header, uint64_t file_bytes) {
-  const auto describe = [&](const std::string& otherwise) {
-    const std::string_view foreign = describe_foreign_file(header);
-    return Failure{foreign.empty() ? otherwise : fmt::format("it is {}", foreign)};
-  };
   if (header.size() < kShardHeaderBytes || file_bytes < kShardHeaderBytes) {
-    return describe(
+    return Failure{
         fmt::format("it has {} bytes, its header alone takes {}; fetch or write it again",
-                    file_bytes, kShardHeaderBytes));
+                    file_bytes, kShardHeaderBytes)};
   }
   ByteReader reader(header);
   const auto magic = static_cast<int32_t>(reader.u32());
   const auto version = static_cast<int32_t>(reader.u32());
   const auto tokens = static_cast<int32_t>(reader.u32());
   if (magic != kShardMagic) {
-    return describe(
+    return Failure{
         fmt::format("its first word is \"{}\", not the magic number {}; it is no token "
                     "shard, check the glob",
-                    magic, kShardMagic));
+                    magic, kShardMagic)};
   }
   if (version != kShardVersion) {
     return Failure{

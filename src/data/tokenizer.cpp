@@ -9,7 +9,6 @@
 #include "src/base/bytes.h"
 #include "src/base/check.h"
 #include "src/base/error.h"
-#include "src/data/file_kind.h"
 
 namespace pg {
 namespace {
@@ -79,12 +78,10 @@ Tokenizer::Tokenizer(const std::filesystem::path& model_file)
     : model_(std::make_unique<sp::SentencePieceProcessor>()) {
   const Bytes bytes = read_file(model_file, kMaxModelBytes);
   sha256_ = pg::sha256(bytes);
-  const std::string_view foreign = describe_foreign_file(bytes);
   const std::string_view proto(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  if (bytes.empty() || !foreign.empty() || !model_->LoadFromSerializedProto(proto).ok()) {
-    throw Error(fmt::format(
-        "no SentencePiece model: \"{}\"{}", model_file.string(),
-        foreign.empty() ? std::string("; give a .model file") : fmt::format(" is {}", foreign)));
+  if (bytes.empty() || !model_->LoadFromSerializedProto(proto).ok()) {
+    throw Error(
+        fmt::format("no SentencePiece model: \"{}\"; give a .model file", model_file.string()));
   }
   const std::vector<Piece> pieces = list_pieces();
   if (static_cast<int64_t>(pieces.size()) > kMaxVocab) {

@@ -123,18 +123,6 @@ TEST(TokenFile, IdsBeyondTheVocabularyAreRefusedWhereverTheyStand) {
   }
 }
 
-TEST(TokenFile, FilesThatWentWrongOnTheWayAreNamed) {
-  const auto open_text = [](std::string_view text) {
-    const auto bytes = as_bytes(text);
-    return open_error({bytes.begin(), bytes.end()});
-  };
-  EXPECT_TRUE(
-      says(open_text("version https://git-lfs.github.com/spec/v1\noid sha256:1\n"),
-           "it is a Git LFS pointer, which only names the file; fetch it with \"git lfs pull\""));
-  EXPECT_TRUE(says(open_text("<!DOCTYPE html>" + std::string(2000, ' ')), "a web page"));
-  EXPECT_TRUE(says(open_text("\x1f\x8b" + std::string(2000, ' ')), "compressed with gzip"));
-}
-
 // What a mapped file would have answered with SIGBUS.
 TEST(TokenFile, ShardThatIsCutShortInUseIsAnError) {
   const DataFolder folder;

@@ -115,19 +115,6 @@ TEST_F(TokenizerTest, FailedTrainingLeavesNoModel) {
   EXPECT_FALSE(std::filesystem::exists(model));
 }
 
-TEST_F(TokenizerTest, FilesThatWentWrongOnTheWayAreNamed) {
-  const std::vector<std::pair<const char*, const char*>> files = {
-      {"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "git lfs pull"},
-      {"\n<!DOCTYPE html><html>", "a web page"},
-      {"Entry not found", "a server's error message"},
-      {"\x1f\x8b\x08", "compressed with gzip"},
-  };
-  for (const auto& file : files) {
-    folder_->write("bad.model", file.first);
-    EXPECT_TRUE(says(catch_error([] { Tokenizer(*folder_ / "bad.model"); }), file.second));
-  }
-}
-
 TEST_F(TokenizerTest, FewerPiecesThanAskedForAreSaid) {
   const std::filesystem::path corpus = folder_->write("few.txt", "a tiny text. a tiny text.");
   const std::vector<std::string> notes = train_tokenizer(corpus, 4096, *folder_ / "few.model");

@@ -10,6 +10,7 @@
 #include "src/base/bytes.h"
 #include "src/base/error.h"
 #include "src/data/corpus/encoded_documents.h"
+#include "src/data/corpus/open_data.h"
 #include "src/data/corpus/write_shard.h"
 #include "src/data/token_file.h"
 
@@ -163,7 +164,7 @@ std::vector<SplitWriter> make_writers(const TokenizeOptions& options, const Toke
 
 TokenizeSummary tokenize_corpus(const TokenizeOptions& options) {
   check_options(options);
-  const Tokenizer tokenizer(options.tokenizer);
+  const Tokenizer tokenizer = open_tokenizer_file(options.tokenizer);
   DocumentReader reader(options.input);
   std::vector<SplitWriter> writers = make_writers(options, tokenizer, reader);
   const LeftOut empty = encode_documents(

@@ -7,6 +7,7 @@
 #include "src/base/error.h"
 #include "src/data/corpus/corpus.h"
 #include "src/data/corpus/encoded_documents.h"
+#include "src/data/corpus/open_data.h"
 #include "src/data/corpus/shard_checks.h"
 #include "src/data/corpus/shingles.h"
 #include "src/data/token_file.h"
@@ -23,7 +24,7 @@ void visit_shards(const std::string& shards, const TextCodec& codec, const Visit
   for (std::string& fault : find_shard_faults(shards, codec.tokenizer().sha256())) {
     notes.push_back(std::move(fault));
   }
-  const TokenStream stream = TokenStream::open(shards, codec.tokenizer().vocab_size());
+  const TokenStream stream = open_shard_files(shards, codec.tokenizer().vocab_size());
   for (std::string& fault : find_content_faults(stream)) notes.push_back(std::move(fault));
   constexpr int64_t kReadTokens = int64_t{1} << 20;
   std::vector<int32_t> piece;
@@ -83,7 +84,7 @@ void resolve_folder(std::string& train, std::string& val) {
 CorpusInfo corpus_info(const CorpusInfoOptions& options) {
   std::string train = options.train, val = options.val;
   resolve_folder(train, val);
-  const Tokenizer tokenizer(options.tokenizer);
+  const Tokenizer tokenizer = open_tokenizer_file(options.tokenizer);
   const TextCodec codec(tokenizer);
   CorpusInfo info;
   info.train.split = "train";

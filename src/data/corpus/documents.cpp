@@ -10,7 +10,7 @@
 #include "src/base/bytes.h"
 #include "src/base/error.h"
 #include "src/base/hash.h"
-#include "src/data/file_kind.h"
+#include "src/text/file_kind.h"
 #include "src/text/json_object.h"
 #include "src/text/utf8.h"
 
@@ -31,14 +31,8 @@ std::span<const uint8_t> head_of(const std::vector<char>& buffer) {
 }
 
 [[noreturn]] void fail_unknown(const std::filesystem::path& input) {
-  std::vector<char> head(kHeadBytes);
-  if (std::error_code ignored; std::filesystem::is_regular_file(input, ignored)) {
-    std::ifstream file(input, std::ios::binary);
-    file.read(head.data(), static_cast<std::streamsize>(head.size()));
-    head.resize(static_cast<size_t>(file.gcount()));
-    if (const std::string_view foreign = describe_foreign_file(head_of(head)); !foreign.empty()) {
-      throw Error(fmt::format("unknown kind of corpus: \"{}\" is {}", input.string(), foreign));
-    }
+  if (const std::string_view foreign = describe_foreign_file_at(input); !foreign.empty()) {
+    throw Error(fmt::format("unknown kind of corpus: \"{}\" is {}", input.string(), foreign));
   }
   throw Error(
       fmt::format("unknown kind of corpus: \"{}\"; give a folder of .txt files, a .txt file or a "

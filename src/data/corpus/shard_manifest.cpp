@@ -7,8 +7,8 @@
 #include "src/base/bytes.h"
 #include "src/base/error.h"
 #include "src/data/corpus/corpus_files.h"
-#include "src/data/file_kind.h"
 #include "src/files/write_file.h"
+#include "src/text/file_kind.h"
 #include "src/text/json_object.h"
 
 namespace pg {

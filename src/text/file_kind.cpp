@@ -1,7 +1,8 @@
-#include "src/data/file_kind.h"
+#include "src/text/file_kind.h"
 
 #include <algorithm>
 #include <array>
+#include <fstream>
 #include <string>
 
 namespace pg {
@@ -77,6 +78,16 @@ std::string_view describe_head(std::span<const uint8_t> head, bool may_be_text) 
 
 std::string_view describe_foreign_file(std::span<const uint8_t> head) {
   return describe_head(head, /*may_be_text=*/false);
+}
+
+std::string_view describe_foreign_file_at(const std::filesystem::path& path) {
+  // Looking into a pipe would wait for it.
+  if (std::error_code ignored; !std::filesystem::is_regular_file(path, ignored)) return {};
+  std::array<char, kHeadBytes> head;
+  std::ifstream file(path, std::ios::binary);
+  file.read(head.data(), head.size());
+  const auto bytes = static_cast<size_t>(file.gcount());
+  return describe_foreign_file({reinterpret_cast<const uint8_t*>(head.data()), bytes});
 }
 
 std::string_view describe_foreign_text(std::span<const uint8_t> head) {
