@@ -8,7 +8,7 @@
 namespace pg {
 namespace {
 
-using std::string_view_literals::operator""sv;
+using namespace std::string_view_literals;
 
 struct KnownHead {
   std::string_view start;
