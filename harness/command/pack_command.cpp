@@ -10,12 +10,12 @@
 #include "harness/record/progress_line.h"
 #include "quant/method/seal.h"
 #include "src/base/error.h"
-#include "src/data/batches.h"
 #include "src/data/corpus/open_data.h"
 #include "src/data/corpus/shard_checks.h"
 #include "src/device/registry/make_device.h"
 #include "src/files/write_file.h"
 #include "src/text/text_escape.h"
+#include "src/train/batches.h"
 
 namespace pg {
 namespace {

@@ -6,8 +6,8 @@
 #include "harness/recipe/recipe.h"
 #include "quant/method/calibration.h"
 #include "quant/method/quantize.h"
-#include "src/data/batches.h"
 #include "src/device/device.h"
+#include "src/train/batches.h"
 
 namespace pg {
 

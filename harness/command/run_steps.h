@@ -9,11 +9,11 @@
 #include "harness/record/run_folder.h"
 #include "harness/record/run_log.h"
 #include "quant/method/pack_estimate.h"
-#include "src/data/batches.h"
 #include "src/data/corpus/shard_checks.h"
 #include "src/data/token_file.h"
 #include "src/data/tokenizer.h"
 #include "src/device/device.h"
+#include "src/train/batches.h"
 #include "src/train/trainer.h"
 
 namespace pg {

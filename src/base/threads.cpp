@@ -46,10 +46,19 @@ int granted_cores() {
 }
 
 int default_thread_count() {
-  if (const char* text = std::getenv("OMP_NUM_THREADS")) {
-    if (const int n = std::atoi(text); n > 0) return std::min(n, kMaxThreads);
-  }
-  return std::min(granted_cores(), kMaxThreads);
+  const int cores = granted_cores();
+  const char* text = std::getenv("OMP_NUM_THREADS");
+  const int wanted = text != nullptr ? std::atoi(text) : 0;
+  if (wanted <= 0) return std::min(cores, kMaxThreads);
+  // Threads that wait for a loop's end spin: of many to a core each takes the others' time.
+  constexpr int kMostToACore = 4;
+  const int most = std::min(kMostToACore * cores, kMaxThreads);
+  if (wanted <= most) return wanted;
+  std::fprintf(stderr,
+               "warning: OMP_NUM_THREADS is %d, for %d cores: %d threads are used, more would only "
+               "slow each other down\n",
+               wanted, cores, most);
+  return most;
 }
 
 // One loop at a time. `ticket_` holds (loop number << 32 | next chunk), so a claim by

@@ -14,9 +14,9 @@
 
 namespace pg {
 
-// Threads that parallel_chunks uses, the caller included: OMP_NUM_THREADS when set, else the cores
-// this process may use, but no more than its container's quota (cpu_quota.h). Fewer, with a warning
-// on stderr, where the system refuses to start them.
+// Threads that parallel_chunks uses, the caller included: OMP_NUM_THREADS when set, but at most four
+// to a core; else the cores this process may use, but no more than its container's quota
+// (cpu_quota.h). Fewer, with a warning on stderr, where the system refuses to start them.
 int thread_count();
 // Waits for a running loop. Not from inside a loop's body.
 void set_thread_count(int count);

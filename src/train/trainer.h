@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "src/base/clock.h"
-#include "src/data/batches.h"
 #include "src/device/device.h"
 #include "src/model/model_config.h"
 #include "src/plan/weights.h"
+#include "src/train/batches.h"
 #include "src/train/train_config.h"
 
 namespace pg {

@@ -232,6 +232,11 @@ class Places(ProcessTest):
 
 @unittest.skipIf(SHIM is None, "needs the library of fault_shim.cpp")
 class Threads(ProcessTest):
+    def test_many_threads_to_a_core_are_not_started(self):
+        done = self.job.run(*SHORT, self.out(), "--seed", small_job.SEED, environment={"OMP_NUM_THREADS": "100000"})
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.stderr.count("more would only slow each other down"), 1, done.stderr)
+
     def test_fewer_threads_give_the_same_bytes(self):
         whole = (self.job.folder / "record" / "final_model.int6.bin").read_bytes()
         for first in range(1, 8):

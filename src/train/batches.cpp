@@ -1,7 +1,7 @@
 // Orders are computed, not stored: an index goes through an epoch's phase, start, stride or
 // permutation, all drawn from a counter-based generator. So a resumed run needs one number, ranks
 // need no agreement, and 10^10 windows need no memory.
-#include "src/data/batches.h"
+#include "src/train/batches.h"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-#include "src/data/batches.h"
+#include "src/train/batches.h"
 
 #include <gtest/gtest.h>
 
