@@ -26,12 +26,6 @@ void check_byte_table(const ByteTable& bytes, int64_t vocab_size) {
            "the columns of a byte table differ in length");
 }
 
-std::vector<int32_t> read_stream(const TokenStream& stream) {
-  std::vector<int32_t> tokens(static_cast<size_t>(stream.size()));
-  stream.read(0, tokens);
-  return tokens;
-}
-
 // What `progress` is told of the totals so far.
 std::function<void(const LedgerTotals&)> report_to(const EvalProgressFn& progress,
                                                    const TokenStream& val, Clock& clock,
@@ -70,7 +64,7 @@ Score evaluate(const UnpackedModel& model, const ByteTable& bytes, const TokenSt
   check_byte_table(bytes, model.config().vocab_size);
   const auto scorer = make_scorer(model, config, device, val.size());
   const LedgerTotals totals =
-      sum_costs(*scorer, bytes, read_stream(val),
+      sum_costs(*scorer, bytes, val.read_all(),
                 report_to(progress, val, clock, start_s, config.eval.wallclock_s));
   Score score;
   score.loss_nats_ = totals.loss_nats();
@@ -94,7 +88,7 @@ DiagnosticLoss diagnose_loss(const ModelConfig& model, const std::vector<HostTen
   NetworkScorer scorer =
       NetworkScorer::for_diagnosis(model, tensors, fit_batch(config, val.size()), device);
   const LedgerTotals totals =
-      sum_costs(scorer, bytes, read_stream(val), report_to(progress, val, clock, start_s, 0));
+      sum_costs(scorer, bytes, val.read_all(), report_to(progress, val, clock, start_s, 0));
   return {.diagnostic_loss_nats = totals.loss_nats(),
           .diagnostic_bits_per_byte = totals.bits_per_byte(),
           .tokens = totals.tokens,

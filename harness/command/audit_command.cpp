@@ -72,6 +72,8 @@ int64_t count_decoded_bytes(const TextCodec& codec, std::span<const int32_t> str
     }
     if (i < stream.size() && stream[i] != kBosId) document.push_back(stream[i]);
   }
+  // The first token is no target: in the middle of a document its text is not charged.
+  if (!stream.empty() && stream[0] != kBosId) bytes -= codec.decode(stream.first(1)).size();
   return static_cast<int64_t>(bytes);
 }
 

@@ -151,6 +151,22 @@ std::string wrap_help(const std::string& help) {
   return text;
 }
 
+// The words of the command line, last first, as CLI11 takes them. "--option=" would take the next
+// word for its value.
+std::vector<std::string> list_words(int argc, const char* const* argv) {
+  std::vector<std::string> words;
+  for (int i = argc - 1; i > 0; --i) {
+    const std::string word = argv[i];
+    if (word.starts_with("--") && word.find('=') == word.size() - 1) {
+      words.emplace_back();
+      words.push_back(word.substr(0, word.size() - 1));
+    } else {
+      words.push_back(word);
+    }
+  }
+  return words;
+}
+
 // Of a command that does not exist there is no help.
 int print_help(const CLI::App& app) {
   const GivenCommand given = find_given_command(app);
@@ -178,7 +194,7 @@ int run_command_line(int argc, const char* const* argv, Clock& clock, const RunF
   app.get_formatter()->column_width(kNameColumns);
   for (const Command& command : commands) add_command(app, command, chosen);
   try {
-    app.parse(argc, argv);
+    app.parse(list_words(argc, argv));
   } catch (const CLI::CallForHelp&) {
     return print_help(app);
   } catch (const CLI::CallForVersion&) {

@@ -37,6 +37,7 @@ TokenFaults check_run_tokens(const DataConfig& data, const Tokenizer& tokenizer,
   DataFaults faults = find_content_faults(train);
   append(faults, find_content_faults(val));
   append(faults, find_byte_faults(val, tokenizer));
+  append(faults, find_tokenizer_faults(val, tokenizer));
   DataFaults overlap = find_overlap_faults(train, val);
   const bool is_val_in_train = !overlap.empty();
   append(faults, std::move(overlap));
@@ -51,6 +52,7 @@ void check_scored_tokens(const DataConfig& data, const Tokenizer& tokenizer,
                          const TokenStream& val) {
   DataFaults faults = find_content_faults(val);
   append(faults, find_byte_faults(val, tokenizer));
+  append(faults, find_tokenizer_faults(val, tokenizer));
   warn_of(refuse_faults(std::move(faults), data.force));
 }
 

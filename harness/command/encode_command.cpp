@@ -10,7 +10,9 @@
 #include "harness/command/scoring_session.h"
 #include "harness/record/progress_line.h"
 #include "src/base/bytes.h"
+#include "src/base/error.h"
 #include "src/files/write_file.h"
+#include "src/text/text_escape.h"
 #include "src/text/text_format.h"
 
 namespace pg {
@@ -37,23 +39,24 @@ std::vector<Option> list_options(EncodeWords& w) {
        {.name = "--out", .value = &w.out, .help = "file to write", .is_required = true}});
 }
 
-std::vector<int32_t> read_shards(const TokenStream& stream) {
-  std::vector<int32_t> tokens(static_cast<size_t>(stream.size()));
-  stream.read(0, tokens);
-  return tokens;
-}
-
 struct Document {
   std::vector<int32_t> tokens;
-  Bytes correction;  // empty: the tokens give the text back, or are all that is wanted
+  Bytes correction;       // empty: the tokens give the text back, or are all that is wanted
+  size_t text_bytes = 0;  // of the file; 0: of none
 };
 
 Document read_document(const EncodeWords& words, const Tokenizer& tokenizer,
                        ProgressLine& progress) {
   const std::string text = read_text_file(words.text);
   const TextCodec codec(tokenizer);
-  Document document = {.tokens = codec.encode_document(text), .correction = {}};
+  Document document = {
+      .tokens = codec.encode_document(text), .correction = {}, .text_bytes = text.size()};
   const std::string back = decode_documents(codec, document.tokens);
+  if (document.tokens.size() < 2) {
+    throw Error(
+        fmt::format("encode: the tokenizer keeps nothing of \"{}\", {} bytes: nothing to code",
+                    escape_terminal(words.text.string()), text.size()));
+  }
   if (back == text) return document;
   if (words.is_normalised) {
     progress.warn(fmt::format("what will be decoded is the text as normalised: {} bytes of {}",
@@ -75,8 +78,8 @@ int encode_file(const EncodeWords& words, Clock& clock) {
       "encode: no text or tokenizer; give --tokenizer and --text or --data");
   const auto& [model, tokenizer, device, recipe, shards] = session;
   ProgressLine progress = ProgressLine::for_stream(stderr);
-  const auto [tokens, correction] =
-      shards ? Document{read_shards(*shards), {}} : read_document(words, tokenizer, progress);
+  const auto [tokens, correction, text_bytes] =
+      shards ? Document{shards->read_all(), {}, 0} : read_document(words, tokenizer, progress);
   const CodingKey key = {.artifact_sha256 = model.artifact_sha256(),
                          .tokenizer_sha256 = tokenizer.sha256(),
                          .context = recipe.eval.context,
@@ -93,10 +96,12 @@ int encode_file(const EncodeWords& words, Clock& clock) {
   const LedgerTotals& totals = encoded.totals;
   const double payload_bits = 8.0 * static_cast<double>(encoded.payload_bytes);
   fmt::print(
-      "coded_bytes:{} payload_bytes:{} correction_bytes:{} text_bytes:{} tokens:{} val_bpb:{:.8f} "
+      "coded_bytes:{} payload_bytes:{} correction_bytes:{} text_bytes:{} scored_bytes:{} tokens:{} "
+      "val_bpb:{:.8f} "
       "metered_bits:{:.1f} "
       "payload_over_metered:{:+.4f}% encode_time:{:.0f}ms\n",
-      encoded.file.size(), encoded.payload_bytes, correction.size(), totals.bytes, totals.tokens,
+      encoded.file.size(), encoded.payload_bytes, correction.size(),
+      text_bytes > 0 ? static_cast<int64_t>(text_bytes) : totals.bytes, totals.bytes, totals.tokens,
       totals.bits_per_byte(), totals.bits, 100 * (payload_bits / totals.bits - 1),
       (clock.now_s() - start_s) * 1e3);
   return 0;

@@ -54,6 +54,7 @@ void say_requested() {
     if (::sigwait(&signals, &number) != 0) continue;
     if (!is_graceful) die_of(number);
     if (number == SIGHUP) continue;
+    if (number == SIGXCPU && requested != 0) continue;  // comes again every second
     if (requested.exchange(number) != 0) {
       await_file_writes();
       ::_exit(kExitOfSignal + number);
@@ -68,7 +69,7 @@ void watch_signals() {
   std::signal(SIGXFSZ, SIG_IGN);
   sigset_t signals;
   ::sigemptyset(&signals);
-  for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGXCPU, SIGUSR1}) {
     // The kernel keeps a blocked signal also where it is ignored: sigwait would give it.
     if (!is_ignored(number)) ::sigaddset(&signals, number);
   }

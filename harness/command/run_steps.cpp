@@ -100,6 +100,7 @@ RunFacts collect_facts(const Recipe& recipe, const RunText& text, const Device& 
   facts.val_fingerprint = text.val_tokens.fingerprint();
   facts.data_faults = text.faults;
   facts.is_val_in_train = text.is_val_in_train;
+  facts.is_val_part = is_part_of_manifest(text.val_tokens);
   facts.tokenizer_sha256 = hex(text.tokenizer.sha256());
   facts.program = describe_program();
   facts.hardware = describe_hardware();
@@ -153,6 +154,12 @@ TrainResult train_weights(const Recipe& recipe, const RunText& text, const RunFo
   };
   const TrainResult trained = train(setup);
   check_trained(trained, recipe.train);
+  if (const auto changed = text.train_tokens.find_changed(); !changed.empty()) {
+    log.add_data_fault(fmt::format(
+        "a training shard was written to while it was trained on: \"{}\"; what was read is not "
+        "what the record's fingerprint says",
+        changed.string()));
+  }
   return trained;
 }
 

@@ -1,8 +1,12 @@
 // `train_gpt tokenize`: text to token shards.
 #include <fmt/format.h>
 
+#include <filesystem>
+#include <system_error>
+
 #include "harness/command/commands.h"
 #include "harness/command/corpus_report.h"
+#include "harness/record/folder_lock.h"
 #include "src/data/corpus/corpus.h"
 #include "src/text/text_escape.h"
 
@@ -46,6 +50,9 @@ std::vector<Option> list_options(TokenizeOptions& o) {
 
 int tokenize_text(const TokenizeOptions& words, Clock&) {
   ProgressLine progress = ProgressLine::for_stream(stderr);
+  std::error_code ignored;  // said by the lock
+  std::filesystem::create_directories(words.output_folder, ignored);
+  const auto lock = lock_folder(words.output_folder, escape_terminal(words.output_folder.string()));
   TokenizeOptions options = words;
   options.progress = show_corpus_progress(progress);
   const TokenizeSummary summary = tokenize_corpus(options);

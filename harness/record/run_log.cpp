@@ -92,6 +92,11 @@ void RunLog::warn(const std::string& message) {
   progress_.warn(escape_terminal(message));
 }
 
+void RunLog::add_data_fault(const std::string& fault) {
+  result_.facts.data_faults.push_back(fault);
+  warn(fault);
+}
+
 // Tools skip to the second line of equal signs; above it stand what the run is and what it ran on.
 void RunLog::write_head(const RunFacts& facts, const std::vector<RecipeOverride>& overrides) {
   result_.facts = facts;
@@ -118,6 +123,11 @@ void RunLog::write_head(const RunFacts& facts, const std::vector<RecipeOverride>
                               escape_terminal(result_.recipe.data.val_shards),
                               facts.val_tokens - 1));
   for (const std::string& fault : facts.data_faults) warn(fault);
+  if (facts.is_val_part) {
+    warn(
+        "the validation shards are a part of those that their manifest lists: the score is of that "
+        "part");
+  }
   write_line(fmt::format("model_params:{}", facts.params));
   log_.write_line(fmt::format("XSA:last_{}", model.xsa_last_n));
   write_line(fmt::format("world_size:1 grad_accum_steps:{}", grad_accum_steps));

@@ -54,6 +54,8 @@ class RunLog final : public TrainObserver {
   const RunResult& finish(const Sha256& artifact_sha256, const std::string& date);
 
   void warn(const std::string& message);
+  // Of data that turned out to be at fault during the run; the record states it.
+  void add_data_fault(const std::string& fault);
   void show_work(const std::string& work) { progress_.show(work, false); }
   void show_progress(const EvalProgress& progress) { scoring_progress_.show(progress); }
 

@@ -20,6 +20,7 @@ struct RunFacts {
   uint64_t train_fingerprint = 0, val_fingerprint = 0;
   std::vector<std::string> data_faults;  // that data.force passed over
   bool is_val_in_train = false;          // one of them
+  bool is_val_part = false;              // the manifest of the validation shards lists more
   std::string tokenizer_sha256;
   std::string program;   // compiler and build
   std::string hardware;  // processor, memory

@@ -191,6 +191,19 @@ std::vector<PieceResult> make_pieces(int64_t tokens) {
   return std::vector<PieceResult>(static_cast<size_t>((tokens + kScanTokens - 1) / kScanTokens));
 }
 
+[[noreturn]] void fail_changed(const std::filesystem::path& path) {
+  throw Error(fmt::format(
+      "token shard has changed while it was in use: \"{}\"; start again with shards that nobody "
+      "writes to",
+      path.string()));
+}
+
+int64_t time_of_last_write(int fd) {
+  struct stat info = {};
+  if (::fstat(fd, &info) != 0) return 0;
+  return int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec;
+}
+
 }  // namespace
 
 std::vector<std::filesystem::path> list_shard_files(std::string_view shards) {
@@ -265,9 +278,11 @@ TokenStream TokenStream::open(std::string_view shards, int64_t vocab_size) {
   }
   for (const std::filesystem::path& path : stream.paths_) {
     OpenedShard shard = open_shard(path);
-    stream.shards_.push_back({std::move(shard.file), stream.size_, shard.tokens, 0});
+    const int64_t written_ns = time_of_last_write(shard.file.get());
+    stream.shards_.push_back({std::move(shard.file), stream.size_, shard.tokens, 0, written_ns});
     stream.size_ += shard.tokens;
   }
+  stream.vocab_size_ = vocab_size;
   stream.check_ids(vocab_size);
   return stream;
 }
@@ -333,13 +348,35 @@ void TokenStream::read(int64_t begin, std::span<int32_t> out) const {
     }
     const auto bytes = std::span(buffer).first(static_cast<size_t>(2 * part));
     read_ids(shard, from, bytes);
+    uint16_t max_id = 0;
     for (int64_t i = 0; i < part; ++i) {
       uint16_t id;
       std::memcpy(&id, bytes.data() + 2 * i, sizeof id);
+      max_id = std::max(max_id, id);
       out[static_cast<size_t>(done + i)] = id;
     }
+    if (max_id >= vocab_size_) fail_changed(paths_[shard]);  // a gather would read beyond its table
     done += part;
   }
+}
+
+std::vector<int32_t> TokenStream::read_all() const {
+  std::vector<int32_t> ids(static_cast<size_t>(size_));
+  read(0, ids);
+  const std::vector<uint16_t> narrow(ids.begin(), ids.end());
+  for (size_t i = 0; i < shards_.size(); ++i) {
+    const auto content = std::span(narrow).subspan(static_cast<size_t>(shards_[i].first_token),
+                                                   static_cast<size_t>(shards_[i].tokens));
+    if (fingerprint_shard(content) != shards_[i].fingerprint) fail_changed(paths_[i]);
+  }
+  return ids;
+}
+
+std::filesystem::path TokenStream::find_changed() const {
+  for (size_t i = 0; i < shards_.size(); ++i) {
+    if (time_of_last_write(shards_[i].file.get()) != shards_[i].written_ns) return paths_[i];
+  }
+  return {};
 }
 
 }  // namespace pg

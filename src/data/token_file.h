@@ -40,8 +40,12 @@ class TokenStream {
 
   int64_t size() const { return size_; }
   // ids[begin, begin + out.size()); the range must lie inside the stream. Throws Error when a file
-  // cannot be read or has become shorter. From any thread.
+  // cannot be read, has become shorter or holds ids that it did not hold. From any thread.
   void read(int64_t begin, std::span<int32_t> out) const;
+  // All of it, as it was when it was opened: throws Error when a file's content has changed.
+  std::vector<int32_t> read_all() const;
+  // A file that was written to since it was opened; empty when none was.
+  std::filesystem::path find_changed() const;
   // Fingerprint of count and content, for records and for resumed runs to notice other data.
   uint64_t fingerprint() const { return fingerprint_; }
   const std::vector<std::filesystem::path>& paths() const { return paths_; }
@@ -56,6 +60,7 @@ class TokenStream {
     int64_t first_token = 0;  // position in the stream
     int64_t tokens = 0;
     uint64_t fingerprint = 0;
+    int64_t written_ns = 0;  // time of the last write to it
   };
   // Fills the fingerprints; throws Error when an id is not below vocab_size.
   void check_ids(int64_t vocab_size);
@@ -64,7 +69,7 @@ class TokenStream {
 
   std::vector<Shard> shards_;
   std::vector<std::filesystem::path> paths_;
-  int64_t size_ = 0;
+  int64_t size_ = 0, vocab_size_ = 0;
   uint64_t fingerprint_ = 0;
 };
 

@@ -113,7 +113,12 @@ class Trainer {
       return step(elapsed_s);
     } catch (const std::exception& error) {
       if (is_state_whole_) save_checkpoint(end_of_last_step_s_);
-      if (dynamic_cast<const std::bad_alloc*>(&error) == nullptr) throw;
+      if (dynamic_cast<const std::bad_alloc*>(&error) == nullptr) {
+        const bool is_kept = is_state_whole_ && !s_.checkpoint_file.empty() && steps_ > 0;
+        throw Error(
+            fmt::format("{}{}", error.what(),
+                        is_kept ? fmt::format("; step {} is kept in the checkpoint", steps_) : ""));
+      }
       throw Error(
           fmt::format("out of memory in step {}; lower train.micro_batch_tokens, use a smaller "
                       "model or free some memory; the run goes on when it is started again",

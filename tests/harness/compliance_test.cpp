@@ -81,6 +81,13 @@ TEST(Compliance, TargetsScoredTwiceAreNoSinglePass) {
   EXPECT_NE(json.find("\"full_validation_targets\":false"), std::string::npos) << json;
 }
 
+TEST(Compliance, SomeOfTheManifestsShardsAreNotAllTargets) {
+  RunResult result = make_legal_result();
+  result.facts.is_val_part = true;
+  const std::string json = list(result, {});
+  EXPECT_NE(json.find("\"full_validation_targets\":false"), std::string::npos) << json;
+}
+
 TEST(Compliance, ValidationTextInTrainingIsALeak) {
   RunResult result = make_legal_result();
   result.facts.train_fingerprint = result.facts.val_fingerprint;

@@ -45,7 +45,8 @@ class FolderWalk {
     }
     const bool is_folder = S_ISDIR(info.st_mode);
     if (!is_folder && lower_extension(path) != ".txt") {
-      leave_out("files that are no .txt", path);
+      // Hidden ones are not the corpus's: an editor's, or the lock of the run that reads it.
+      if (!path.filename().string().starts_with('.')) leave_out("files that are no .txt", path);
     } else if (!is_folder && !S_ISREG(info.st_mode)) {
       leave_out("pipes, sockets and devices", path);
     } else if (!seen_.emplace(info.st_dev, info.st_ino).second) {

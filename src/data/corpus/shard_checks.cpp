@@ -8,6 +8,7 @@
 
 #include "src/base/error.h"
 #include "src/data/corpus/shard_manifest.h"
+#include "src/data/corpus/text_codec.h"
 #include "src/text/text_format.h"
 
 namespace pg {
@@ -178,6 +179,43 @@ DataFaults find_byte_faults(const TokenStream& val, const Tokenizer& tokenizer) 
         format_thousands(bytes), groups.begin()->first.string(), format_thousands(listed)));
   }
   return faults;
+}
+
+DataFaults find_tokenizer_faults(const TokenStream& val, const Tokenizer& tokenizer) {
+  size_t covered = 0;
+  for (const auto& [path, named] : group_by_manifest(val.paths())) covered += named.size();
+  if (covered == val.paths().size()) return {};
+  // Of the first documents; a text that normalisation changed comes back in the form that was
+  // encoded, so that a right tokenizer makes nearly all of them again, and a wrong one few.
+  constexpr int64_t kSearchedTokens = int64_t{1} << 16;
+  constexpr int64_t kMostTokens = 2048, kMostDocuments = 64, kFewestDocuments = 4;
+  std::vector<int32_t> ids(static_cast<size_t>(std::min(kSearchedTokens, val.size())));
+  val.read(0, ids);
+  const TextCodec codec(tokenizer);
+  int64_t tried = 0, same = 0;
+  auto begin = std::find(ids.begin(), ids.end(), kBosId);
+  while (begin != ids.end() && tried < kMostDocuments) {
+    const auto end = std::find(begin + 1, ids.end(), kBosId);
+    if (end == ids.end()) break;  // it may go on
+    if (end - begin > 1 && end - begin <= kMostTokens) {
+      const std::span<const int32_t> document(begin + 1, end);
+      ++tried;
+      same += std::ranges::equal(codec.encode(codec.decode(document)), document) ? 1 : 0;
+    }
+    begin = end;
+  }
+  if (tried < kFewestDocuments || 2 * same >= tried) return {};
+  return {fmt::format(
+      "tokenizer does not match the shards: of {} documents of \"{}\" it makes {} again from their "
+      "own text; use the tokenizer that made the shards",
+      tried, val.paths().front().string(), same)};
+}
+
+bool is_part_of_manifest(const TokenStream& stream) {
+  const auto groups = group_by_manifest(stream.paths());
+  return std::any_of(groups.begin(), groups.end(), [](const auto& group) {
+    return !is_whole(read_manifest(group.first), group.second);
+  });
 }
 
 DataFaults refuse_faults(DataFaults faults, bool force) {

@@ -34,6 +34,13 @@ DataFaults find_byte_faults(const TokenStream& val, const Tokenizer& tokenizer);
 // Of more than 33 million training tokens an even sample is searched.
 DataFaults find_overlap_faults(const TokenStream& train, const TokenStream& val);
 
+// Of shards without a manifest: documents that the tokenizer does not make again of their own text
+// are of another tokenizer.
+DataFaults find_tokenizer_faults(const TokenStream& val, const Tokenizer& tokenizer);
+
+// Whether a manifest lists shards that the stream does not hold.
+bool is_part_of_manifest(const TokenStream& stream);
+
 // Throws the first fault as an Error that says what lets a run go on; gives them all when `force`.
 DataFaults refuse_faults(DataFaults faults, bool force);
 

@@ -121,6 +121,13 @@ std::vector<std::string> train_tokenizer(const std::filesystem::path& corpus, in
   const sp::util::Status trained =
       sp::SentencePieceTrainer::Train(make_training_options(vocab_size), &lines, &proto);
   if (lines.error()) std::rethrow_exception(lines.error());
+  if (!trained.ok() && trained.ToString().find("required_chars") != std::string::npos) {
+    throw Error(
+        fmt::format("cannot train a tokenizer with vocabulary size \"{}\": the text's characters, "
+                    "the 256 bytes "
+                    "and the ids 0 to 3 are more than that; give a larger size",
+                    vocab_size));
+  }
   if (!trained.ok()) {
     throw Error(fmt::format(
         "cannot train a tokenizer with vocabulary size \"{}\": {}; give more text or another "
