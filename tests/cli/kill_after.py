@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Runs a command and kills it (SIGKILL) at a counted moment of its own work, so that no clock decides what a test sees.
 
-  kill_after.py FOLDER FILE (begun|written) COUNT [--said LOG TEXT] -- COMMAND...
+  kill_after.py FOLDER FILE (begun|written) COUNT [--signal NAME CODE] [--said LOG TEXT] -- COMMAND...
 
 FILE is one that the command replaces again and again in FOLDER by writing FILE.tmp and renaming it. `begun 3` kills while
 the third is being written, `written 3` once the third is in place. With --said counting starts when LOG, a file in FOLDER,
-contains TEXT. Exit code 0 if the command was killed, 1 if it ended before. The kernel counts (inotify): nothing is missed
+contains TEXT. With --signal another one is sent, and the command has to end with CODE by itself; what it says is let through.
+Exit code 0 if the command was killed, 1 if it ended before. The kernel counts (inotify): nothing is missed
 however fast the files follow each other.
 """
 import ctypes
@@ -46,11 +47,15 @@ def has_said(said, folder):
 def main():
     split = sys.argv.index("--")
     folder, name, moment, count, *rest = sys.argv[1:split]
+    number, wanted_code = signal.SIGKILL, -signal.SIGKILL
+    if rest and rest[0] == "--signal":
+        number, wanted_code, rest = signal.Signals[rest[1]], int(rest[2]), rest[3:]
     folder, count, said = pathlib.Path(folder), int(count), rest[1:]
     wanted = {"begun": (IN_CREATE, name + ".tmp"), "written": (IN_MOVED_TO, name)}[moment]
     folder.mkdir(parents=True, exist_ok=True)
     events = watch(folder)
-    process = subprocess.Popen(sys.argv[split + 1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    stderr = subprocess.DEVNULL if number == signal.SIGKILL else None
+    process = subprocess.Popen(sys.argv[split + 1:], stdout=subprocess.DEVNULL, stderr=stderr)
     end = os.pidfd_open(process.pid)
     poll = select.poll()
     poll.register(events, select.POLLIN)
@@ -63,9 +68,9 @@ def main():
         for mask, file in read_events(events):
             if mask & wanted[0] and file == wanted[1] and (seen > 0 or not said or has_said(said, folder)):
                 seen += 1
-    process.kill()
+    process.send_signal(number if seen >= count else signal.SIGKILL)
     code = process.wait()
-    if seen < count or code != -signal.SIGKILL:
+    if seen < count or code != wanted_code:
         sys.exit(f"kill_after: exit code {code} after {seen} of {count} times that \"{name}\" was {moment}")
 
 
