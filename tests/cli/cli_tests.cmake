@@ -3,7 +3,7 @@
 find_package(Python3 REQUIRED COMPONENTS Interpreter)  # python3
 
 file(GLOB cli_cases CONFIGURE_DEPENDS LIST_DIRECTORIES true ${CMAKE_CURRENT_SOURCE_DIR}/cli/cases/*)
-set(slow_cli_cases full_run interrupt_and_resume)
+set(slow_cli_cases full_run interrupt_and_resume removed_folder torn_logs unwritable_record)
 foreach(case ${cli_cases})
   get_filename_component(name ${case} NAME)
   add_test(NAME Cli.${name} COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/cli/run_cli_tests.py
