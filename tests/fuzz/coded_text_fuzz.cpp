@@ -1,10 +1,14 @@
 // Fuzzes the decoder of coded texts with a scorer of a few lines. Each input is tried as a file,
-// and as tokens that are encoded and must come back.
+// as tokens that are encoded and must come back, as a text's correction, and as a text that one must
+// give back.
 #include <cstdint>
 #include <cstdlib>
 #include <span>
+#include <string>
+#include <string_view>
 
 #include "eval/code/decode_tier.h"
+#include "eval/code/text_correction.h"
 #include "tests/eval/toy_scorer.h"
 
 namespace {
@@ -37,11 +41,20 @@ void try_round_trip(std::span<const uint8_t> input) {
   if (!decoded.ok() || decoded.value() != tokens) std::abort();
 }
 
+void try_correction(std::span<const uint8_t> input) {
+  const std::string_view text(reinterpret_cast<const char*>(input.data()), input.size());
+  (void)pg::apply_correction(input, "what a tokenizer gives back");
+  const std::string_view back = text.substr(0, text.size() / 2);
+  const pg::Result<std::string> got = pg::apply_correction(pg::make_correction(text, back), back);
+  if (!got.ok() || got.value() != text) std::abort();
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::span<const uint8_t> input(data, size);
   (void)decode(input);
   try_round_trip(input);
+  try_correction(input);
   return 0;
 }
