@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <filesystem>
 
 #include "src/data/corpus/documents.h"
 #include "tests/data/data_fixture.h"
@@ -117,15 +118,28 @@ TEST_F(TextCodecTest, TextWithoutAPlaceToCutIsRefused) {
   EXPECT_TRUE(says(catch_error([&] { codec.encode(text); }), "text too long for the tokenizer"));
 }
 
-// PG_TEST_TOKENIZER and PG_TEST_DOCUMENTS: a SentencePiece model and documents of the challenge,
-// where there are some.
-TEST(ChallengeTokenizer, ChargesEveryByteOfRealDocuments) {
-  const char* model = std::getenv("PG_TEST_TOKENIZER");
-  const char* documents = std::getenv("PG_TEST_DOCUMENTS");
-  if (model == nullptr || documents == nullptr) GTEST_SKIP() << "no challenge data given";
-  const Tokenizer tokenizer(model);
+// The challenge's tokenizer on real documents, where there are some (PG_SHARED_DATA).
+class ChallengeTokenizer : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!std::filesystem::exists(model_) || !std::filesystem::exists(documents_)) {
+      GTEST_SKIP() << "no \"" << model_.string() << "\" and \"" << documents_.string()
+                   << "\"; name the folder that holds them in PG_SHARED_DATA";
+    }
+  }
+  static std::filesystem::path shared_folder() {
+    const char* const given = std::getenv("PG_SHARED_DATA");
+    return given != nullptr ? given : PG_SHARED_DATA;
+  }
+
+  const std::filesystem::path model_ = shared_folder() / "tokenizers/fineweb_1024_bpe.model";
+  const std::filesystem::path documents_ = shared_folder() / "web/dev_open.val.jsonl";
+};
+
+TEST_F(ChallengeTokenizer, ChargesEveryByteOfRealDocuments) {
+  const Tokenizer tokenizer(model_);
   const TextCodec codec(tokenizer);
-  DocumentReader reader(documents);
+  DocumentReader reader(documents_);
   std::string text;
   while (reader.next(text)) {
     const std::string normalised = codec.decode(codec.encode(text));
@@ -133,16 +147,13 @@ TEST(ChallengeTokenizer, ChargesEveryByteOfRealDocuments) {
   }
 }
 
-TEST(ChallengeTokenizer, EncodesLongRealTextAsItWouldWhole) {
-  const char* model = std::getenv("PG_TEST_TOKENIZER");
-  const char* documents = std::getenv("PG_TEST_DOCUMENTS");
-  if (model == nullptr || documents == nullptr) GTEST_SKIP() << "no challenge data given";
-  const Tokenizer tokenizer(model);
+TEST_F(ChallengeTokenizer, EncodesLongRealTextAsItWouldWhole) {
+  const Tokenizer tokenizer(model_);
   const TextCodec codec(tokenizer);
-  DocumentReader reader(documents);
+  DocumentReader reader(shared_folder() / "web/dev_open.train.jsonl");
   std::string text, document;
   while (text.size() < 1'400'000 && reader.next(document)) text += document + "\n";
-  EXPECT_TRUE(codec.encode(text) == encode_by_sentencepiece(model, text));
+  EXPECT_TRUE(codec.encode(text) == encode_by_sentencepiece(model_, text));
 }
 
 }  // namespace

@@ -84,6 +84,15 @@ class Signals(ProcessTest):
             process.stderr.close()
             self.assertEqual(small_job.list_stray(self.job.folder / out), [])
 
+    def test_what_limits_and_schedulers_send_ends_a_run_with_its_record(self):
+        for number in (signal.SIGXCPU, signal.SIGUSR1):
+            out = f"{self.out()}_{number}"
+            process = self.job.start(*LONG, out)
+            self.wait_for_steps(process, out)
+            process.send_signal(number)
+            self.assertEqual(process.wait(60), 0)
+            self.assertTrue(self.has_record(out))
+
     def test_a_terminal_that_goes_does_not_end_a_run(self):
         process = self.job.start(*LONG, self.out())
         self.wait_for_steps(process, self.out())
