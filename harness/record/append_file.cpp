@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <utility>
 
-#include "src/files/write_file.h"
+#include "src/base/system_error.h"
 
 namespace pg {
 namespace {
@@ -58,7 +58,7 @@ int64_t AppendFile::size_bytes() const {
 void AppendFile::fail(int error) {
   file_.reset();
   if (report_) {
-    report_("cannot write the log \"" + path_ + "\": " + describe_write_error(error) +
+    report_("cannot write the log \"" + path_ + "\": " + describe_system_error(error) +
             "; the run goes on without it");
   }
 }

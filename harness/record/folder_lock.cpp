@@ -13,12 +13,12 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
-#include <cstring>
 #include <ctime>
 #include <fstream>
 #include <sstream>
 
 #include "src/base/error.h"
+#include "src/base/system_error.h"
 #include "src/text/text_escape.h"
 
 namespace pg {
@@ -88,8 +88,8 @@ bool is_file_of(int fd, const fs::path& file) {
 int open_lock(const fs::path& file, const std::string& shown) {
   const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
   if (fd >= 0) return fd;
-  throw Error(fmt::format("cannot write in the output folder \"{}\": {}; choose another with --out",
-                          shown, std::strerror(errno)));
+  throw Error(fmt::format("cannot write in the output folder \"{}\": {}", shown,
+                          describe_system_error(errno, "choose another with --out")));
 }
 
 // False: try again. Throws Error when another run holds it.

@@ -6,22 +6,17 @@
 
 #include <bit>
 #include <cerrno>
-#include <cstring>
 
 #include "src/base/error.h"
 #include "src/base/file_descriptor.h"
+#include "src/base/system_error.h"
 
 namespace pg {
-namespace {
-
-std::string reason() { return std::strerror(errno); }
-
-}  // namespace
 
 Bytes read_file(const std::filesystem::path& path, uint64_t max_bytes) {
   const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file.valid()) {
-    throw Error("cannot open \"" + path.string() + "\": " + reason() + "; check the path");
+    throw Error("cannot open \"" + path.string() + "\": " + describe_system_error(errno));
   }
   struct stat info = {};
   if (::fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode)) {
@@ -38,7 +33,10 @@ Bytes read_file(const std::filesystem::path& path, uint64_t max_bytes) {
   while (done < size) {
     const ssize_t n = ::read(file.get(), bytes.data() + done, size - done);
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) throw Error("cannot read \"" + path.string() + "\": " + reason());
+    if (n < 0) {
+      throw Error("cannot read \"" + path.string() +
+                  "\": " + describe_system_error(errno, "check the disk"));
+    }
     if (n == 0) break;
     done += static_cast<uint64_t>(n);
   }

@@ -21,6 +21,7 @@
 #include "src/base/check.h"
 #include "src/base/error.h"
 #include "src/base/rng.h"
+#include "src/base/system_error.h"
 #include "src/base/threads.h"
 
 namespace pg {
@@ -133,8 +134,8 @@ int read_at(int file, int64_t offset, std::span<uint8_t> out) {
                     "file back and start again",
                     path.string()));
   }
-  throw Error(fmt::format("cannot read token shard: \"{}\" ({}); check the disk", path.string(),
-                          std::strerror(error)));
+  throw Error(fmt::format("cannot read token shard: \"{}\": {}", path.string(),
+                          describe_system_error(error, "check the disk")));
 }
 
 // More shards than this process may have files open: the limit that a shell sets is mostly lower
@@ -158,9 +159,8 @@ struct OpenedShard {
 OpenedShard open_shard(const std::filesystem::path& path) {
   FileDescriptor file(open_file(path));
   if (!file.valid()) {
-    throw Error(fmt::format(
-        "cannot open token shard: \"{}\" ({}); {}", path.string(), std::strerror(errno),
-        errno == EMFILE ? "raise \"ulimit -n\"" : "check the path and its permissions"));
+    throw Error(fmt::format("cannot open token shard: \"{}\": {}", path.string(),
+                            describe_system_error(errno)));
   }
   struct stat info = {};
   if (::fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode)) {

@@ -20,6 +20,7 @@
 #include "src/base/bytes.h"
 #include "src/base/error.h"
 #include "src/base/file_descriptor.h"
+#include "src/base/system_error.h"
 
 namespace pg {
 namespace {
@@ -35,7 +36,7 @@ std::mutex& writing() {
 }
 
 [[noreturn]] void fail(const char* what, const fs::path& path, int error) {
-  throw Error(std::string(what) + " \"" + path.string() + "\": " + describe_write_error(error));
+  throw Error(std::string(what) + " \"" + path.string() + "\": " + describe_system_error(error));
 }
 
 // The descriptor of this process that a link in /proc/self/fd stands for (/dev/stdout is a link to
@@ -171,34 +172,6 @@ void create_folder_of(const fs::path& path) {
 }
 
 }  // namespace
-
-std::string describe_write_error(int error) {
-  const auto advice = [error] {
-    switch (error) {
-      case ENOSPC:
-        return "free some space or choose another place";
-      case EDQUOT:
-        return "the quota is used up: free some space or choose another place";
-      case EFBIG:
-        return "the limit on file sizes is reached: raise it (ulimit -f)";
-      case EMFILE:
-      case ENFILE:
-        return "raise the limit on open files (ulimit -n)";
-      case EBUSY:
-        return "something is mounted there: choose another place";
-      case EROFS:
-        return "choose a place that can be written to";
-      case EACCES:
-      case EPERM:
-        return "check the permissions or choose another place";
-      case EIO:
-        return "the disk or its connection fails: choose another place";
-      default:
-        return "check the path";
-    }
-  };
-  return std::generic_category().message(error) + "; " + advice();
-}
 
 void write_file_atomic(const fs::path& path, std::span<const uint8_t> bytes) {
   const Destination to = follow_links(path);

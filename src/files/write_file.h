@@ -16,9 +16,6 @@ namespace pg {
 void write_file_atomic(const std::filesystem::path& path, std::span<const uint8_t> bytes);
 void write_file_atomic(const std::filesystem::path& path, std::string_view text);
 
-// "No space left on device; free some space ...": errno of a write that failed, and what to do.
-std::string describe_write_error(int error);
-
 // For who ends the process without unwinding it: returns when no file is half written, or after two
 // seconds. From then on a write_file_atomic waits for ever.
 void await_file_writes();

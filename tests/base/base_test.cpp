@@ -180,6 +180,24 @@ TEST_F(FileTest, AFullDiskKeepsTheOldFile) {
   EXPECT_FALSE(std::filesystem::exists(folder_ / "state.bin.tmp"));
 }
 
+// The path is right: to check it would be the wrong advice.
+TEST_F(FileTest, TooManyOpenFilesAreNoMatterOfThePath) {
+  write_file_atomic(folder_ / "there", "text");
+  rlimit old = {};
+  getrlimit(RLIMIT_NOFILE, &old);
+  const rlimit none = {3, old.rlim_max};
+  std::string message;
+  setrlimit(RLIMIT_NOFILE, &none);
+  try {
+    read_file(folder_ / "there");
+  } catch (const Error& error) {
+    message = error.what();
+  }
+  setrlimit(RLIMIT_NOFILE, &old);
+  EXPECT_NE(message.find("ulimit -n"), std::string::npos) << message;
+  EXPECT_EQ(message.find("check the path"), std::string::npos) << message;
+}
+
 TEST_F(FileTest, MissingAndOversizedFilesAreErrors) {
   EXPECT_THROW(read_file(folder_ / "none"), Error);
   EXPECT_THROW(read_file(std::filesystem::temp_directory_path()), Error);

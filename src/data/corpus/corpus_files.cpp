@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "src/base/error.h"
+#include "src/base/system_error.h"
 
 namespace pg {
 namespace {
@@ -111,8 +112,8 @@ std::vector<std::filesystem::path> list_folder(const std::filesystem::path& fold
     entries.push_back(at->path());
   }
   if (error) {
-    throw Error(fmt::format("cannot read folder: \"{}\" ({}); check its permissions",
-                            folder.string(), error.message()));
+    throw Error(fmt::format("cannot read folder \"{}\": {}", folder.string(),
+                            describe_system_error(error.value())));
   }
   std::sort(entries.begin(), entries.end(),
             [](const auto& a, const auto& b) { return a.native() < b.native(); });

@@ -10,6 +10,7 @@
 #include "src/base/bytes.h"
 #include "src/base/error.h"
 #include "src/base/hash.h"
+#include "src/base/system_error.h"
 #include "src/text/file_kind.h"
 #include "src/text/json_object.h"
 #include "src/text/utf8.h"
@@ -38,6 +39,12 @@ std::span<const uint8_t> head_of(const std::vector<char>& buffer) {
       fmt::format("unknown kind of corpus: \"{}\"; give a folder of .txt files, a .txt file or a "
                   ".jsonl file",
                   input.string()));
+}
+
+// Of a stream, which leaves the reason in errno.
+[[noreturn]] void fail_to_read(const std::filesystem::path& path, int error) {
+  throw Error(fmt::format("cannot read corpus file \"{}\": {}", path.string(),
+                          describe_system_error(error, "check the disk and permissions")));
 }
 
 }  // namespace
@@ -157,8 +164,7 @@ std::string DocumentReader::identify() const {
       file.seekg(from);
       file.read(part.data(), static_cast<std::streamsize>(part.size()));
       if (!file.is_open() || file.bad()) {
-        throw Error(fmt::format("cannot read corpus file: \"{}\"; check the disk and permissions",
-                                path.string()));
+        fail_to_read(path, errno);
       }
       text += hex(
           sha256(as_bytes(std::string_view(part).substr(0, static_cast<size_t>(file.gcount())))));
@@ -174,10 +180,7 @@ bool DocumentReader::open_next() {
   line_number_ = 0;
   buffer_.clear();
   buffer_at_ = 0;
-  if (!file_.is_open()) {
-    throw Error(
-        fmt::format("cannot read corpus file: \"{}\"; check its permissions", path.string()));
-  }
+  if (!file_.is_open()) fail_to_read(path, errno);
   fill_buffer();
   if (const std::string_view foreign = describe_foreign_text(head_of(buffer_)); !foreign.empty()) {
     throw Error(fmt::format("no text in corpus file: \"{}\" is {}", path.string(), foreign));
