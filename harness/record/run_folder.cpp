@@ -12,6 +12,7 @@
 #include "harness/recipe/recipe_identity.h"
 #include "harness/record/log_rewind.h"
 #include "harness/record/run_files.h"
+#include "harness/record/run_room.h"
 #include "src/base/bytes.h"
 #include "src/base/error.h"
 #include "src/base/hash.h"
@@ -214,6 +215,7 @@ void RunFolder::write(const fs::path& file, std::string_view text) const {
 RunFolder open_run_folder(const fs::path& path, const Recipe& recipe, bool fresh) {
   RunFolder folder = {
       .path = make_absolute(path), .shown = path.string(), .seed = recipe.train.seed};
+  check_file_limit(recipe);
   create_folder(folder);
   folder.lock = lock_folder(folder.path, folder.shown);
   const RunFiles files(folder.path);
@@ -233,6 +235,8 @@ RunFolder open_run_folder(const fs::path& path, const Recipe& recipe, bool fresh
   for (const fs::path& log : {folder.log(), folder.events(), folder.tape()}) {
     list_growing_file(folder.path, log.filename().string());
   }
+  const std::string lack_of_room = find_lack_of_room(folder.path, recipe);
+  if (!lack_of_room.empty()) folder.remarks.push_back(lack_of_room);
   return folder;
 }
 

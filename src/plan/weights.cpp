@@ -83,14 +83,19 @@ void initialise_param(const ParamSpec& spec, uint64_t seed, std::vector<float>& 
 
 }  // namespace
 
+int64_t count_flat_elements(const std::vector<ParamSpec>& specs) {
+  int64_t elements = 0;
+  for (const ParamSpec& spec : specs) elements += align(spec.elements());
+  return elements;
+}
+
 Weights::Weights(Device& device, std::vector<ParamSpec> specs, bool with_gradients)
-    : device_(&device) {
+    : device_(&device), flat_elements_(count_flat_elements(specs)) {
   // Where the compute type holds every f32, the masters themselves are read.
   const DType compute_type = device.compute_dtype();
   const bool needs_copies = dtype_bytes(compute_type) < sizeof(float);
   int64_t compute_elements = 0;
   for (const ParamSpec& spec : specs) {
-    flat_elements_ += align(spec.elements());
     elements_ += spec.elements();
     if (with_gradients && spec.trainable) gradient_elements_ += align(spec.elements());
     if (spec.has_compute_copy) compute_elements += align(spec.elements());

@@ -79,6 +79,9 @@ struct HostTensor {
   std::vector<float> values;  // [rows, cols]
 };
 
+// What Weights::flat_elements() of these is.
+int64_t count_flat_elements(const std::vector<ParamSpec>& specs);
+
 class Weights {
  public:
   // Without gradients a Weights serves inference only. All values start at zero. Adapters stand

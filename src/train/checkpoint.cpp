@@ -8,6 +8,7 @@
 #include "src/base/error.h"
 #include "src/base/hash.h"
 #include "src/files/write_file.h"
+#include "src/train/schedule.h"
 
 namespace pg {
 namespace {
@@ -38,6 +39,14 @@ std::vector<T> read_array(ByteReader& in) {
 }
 
 }  // namespace
+
+int64_t most_checkpoint_bytes(int64_t flat_elements, bool average) {
+  constexpr size_t kHead = 2 * sizeof(uint32_t) + 5 * sizeof(uint64_t);
+  constexpr size_t kArrays = 4 * sizeof(uint64_t) + StopPredictor::kWindow * sizeof(double);
+  // Masters, the optimizer's two moments and the average.
+  return flat_elements * static_cast<int64_t>(sizeof(float)) * (average ? 4 : 3) +
+         static_cast<int64_t>(kHead + kArrays + sizeof(Sha256));
+}
 
 void write_checkpoint(const std::filesystem::path& file, const Checkpoint& c) {
   ByteWriter out;

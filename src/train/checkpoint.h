@@ -21,6 +21,9 @@ struct Checkpoint {
   std::vector<double> step_times_s;  // the stop predictor's recent steps
 };
 
+// Of the file, with all the step times that are kept. `average`: with Averager's state.
+int64_t most_checkpoint_bytes(int64_t flat_elements, bool average);
+
 // Throws Error when it cannot be written; the previous checkpoint then still stands.
 void write_checkpoint(const std::filesystem::path& file, const Checkpoint& checkpoint);
 // Empty when there is no file. Throws Error when it is damaged or of another identity, saying what

@@ -8,6 +8,7 @@ Without SHIM, the library of fault_shim.cpp, tests that need it are skipped.
 import os
 import pathlib
 import random
+import re
 import resource
 import signal
 import stat
@@ -200,6 +201,21 @@ class Outlets(ProcessTest):
         self.assertEqual(process.returncode, 1)
         self.assertIn("ulimit -f", said)
         self.assertEqual(small_job.list_stray(self.job.folder), [])
+
+    def test_a_limit_below_the_checkpoint_is_refused_before_training(self):
+        def start(out, bytes_allowed):
+            process = self.job.start(*SHORT, out, stderr=subprocess.PIPE, preexec_fn=lambda: resource.setrlimit(
+                resource.RLIMIT_FSIZE, (bytes_allowed, resource.RLIM_INFINITY)))
+            return process.communicate()[1].decode(), process.returncode
+        said, code = start(self.out(), 2000)
+        self.assertEqual(code, 1)
+        self.assertIn("ulimit -f unlimited", said)
+        self.assertFalse((self.job.folder / self.out()).exists())
+        needed = int(re.search("the checkpoint takes ([0-9,]+)", said)[1].replace(",", ""))
+        self.assertEqual(start(self.out(), needed - 1)[1], 1)
+        said, code = start(self.out(), needed)
+        self.assertEqual((code, self.has_record(self.out())), (0, True), said)
+        self.assertNotIn("cannot", said)
 
 
 class Places(ProcessTest):

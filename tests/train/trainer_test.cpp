@@ -14,6 +14,7 @@
 #include "src/base/hash.h"
 #include "src/base/threads.h"
 #include "src/files/write_file.h"
+#include "src/model/model.h"
 #include "src/train/checkpoint.h"
 #include "tests/train/trainer_fixture.h"
 
@@ -71,6 +72,19 @@ TEST_F(TrainerTest, AResumedRunEndsWithTheSameWeights) {
   EXPECT_TRUE(recorder_.has_note("resume:checkpoint step:5"));
   EXPECT_EQ(rest.steps, whole.steps);
   expect_same(whole.exported, rest.exported);
+}
+
+TEST_F(TrainerTest, TheSizeOfACheckpointIsKnownBefore) {
+  setup_.checkpoint_file = folder_ / "checkpoint.bin";
+  setup_.train.max_steps = 20;  // more than the step times that are kept
+  for (const Average average : {Average::kNone, Average::kEma}) {
+    std::filesystem::remove(setup_.checkpoint_file);
+    setup_.train.average = average;
+    train(setup_);
+    EXPECT_EQ(static_cast<int64_t>(std::filesystem::file_size(setup_.checkpoint_file)),
+              most_checkpoint_bytes(count_flat_elements(list_params(setup_.model)),
+                                    average != Average::kNone));
+  }
 }
 
 // The end of training is a checkpoint too: when packing fails, nothing is trained again.
