@@ -18,6 +18,7 @@
 #include "src/base/error.h"
 #include "src/base/rng.h"
 #include "src/model/model.h"
+#include "src/text/file_kind.h"
 #include "src/text/text_escape.h"
 #include "src/text/text_format.h"
 
@@ -238,6 +239,10 @@ int run_bench_pack(const BenchPackOptions& options) {
     const Bytes file = read_file(path);
     const Result<QuantModel> parsed = parse_artifact(file);
     if (!parsed.ok()) {
+      const std::string_view foreign = describe_foreign_file(file);
+      if (!foreign.empty()) {
+        throw Error(fmt::format("not a valid artifact: \"{}\" is {}", path.string(), foreign));
+      }
       throw Error(
           fmt::format("not a valid artifact: \"{}\" ({}); give a file that train_gpt run wrote",
                       path.string(), parsed.error()));

@@ -16,10 +16,12 @@
 #include "harness/record/progress_line.h"
 #include "quant/method/seal.h"
 #include "src/base/bytes.h"
+#include "src/base/error.h"
 #include "src/data/corpus/open_data.h"
 #include "src/data/corpus/shard_checks.h"
 #include "src/data/corpus/text_codec.h"
 #include "src/files/write_file.h"
+#include "src/text/file_kind.h"
 #include "src/text/json_object.h"
 #include "src/text/text_escape.h"
 
@@ -92,6 +94,17 @@ double find_number(const std::vector<JsonNumber>& numbers, std::string_view key)
   return -1;
 }
 
+// Of the record beside an artifact; empty when there is none.
+std::string read_record_file(const std::filesystem::path& file) {
+  if (std::error_code ignored; !std::filesystem::exists(file, ignored)) return {};
+  std::string text = read_text_file(file);
+  const std::string_view foreign = describe_foreign_file(as_bytes(text));
+  if (!foreign.empty()) {
+    throw Error(fmt::format("not a record's file: \"{}\" is {}", file.string(), foreign));
+  }
+  return text;
+}
+
 // Times as the record beside the artifact states them, where there is one.
 AuditBudget collect_budget(const AuditWords& words, const Recipe& recipe) {
   AuditBudget budget;
@@ -102,13 +115,11 @@ AuditBudget collect_budget(const AuditWords& words, const Recipe& recipe) {
   budget.eval_cap_s = recipe.eval.wallclock_s > 0 ? recipe.eval.wallclock_s : 600;
   const auto folder = words.scoring.artifact.parent_path();
   if (std::vector<JsonNumber> numbers;
-      std::filesystem::exists(folder / "submission.json") &&
-      read_json_numbers(read_text_file(folder / "submission.json"), numbers)) {
+      read_json_numbers(read_record_file(folder / "submission.json"), numbers)) {
     budget.train_s = find_number(numbers, "wallclock_seconds");
     budget.eval_s = find_number(numbers, "eval_time_s");
   }
-  if (!std::filesystem::exists(folder / "tape.jsonl")) return budget;
-  std::istringstream lines(read_text_file(folder / "tape.jsonl"));
+  std::istringstream lines(read_record_file(folder / "tape.jsonl"));
   for (std::string line; std::getline(lines, line);) {
     std::vector<JsonNumber> numbers;
     if (!read_json_numbers(line, numbers)) continue;

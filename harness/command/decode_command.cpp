@@ -17,6 +17,7 @@
 #include "src/data/corpus/open_data.h"
 #include "src/device/registry/make_device.h"
 #include "src/files/write_file.h"
+#include "src/text/file_kind.h"
 #include "src/text/text_escape.h"
 #include "src/text/text_format.h"
 
@@ -72,7 +73,10 @@ int decode_file(const DecodeWords& words, Clock& clock) {
   const Bytes file = read_file(words.file);
   const Result<CodedText> coded = parse_coded_text(file);
   if (!coded.ok()) {
-    throw Error(fmt::format("\"{}\": {}", escape_terminal(words.file.string()), coded.error()));
+    const std::string_view foreign = describe_foreign_file(file);
+    throw Error(fmt::format(
+        "\"{}\": {}", escape_terminal(words.file.string()),
+        foreign.empty() ? coded.error() : fmt::format("not a coded text: it is {}", foreign)));
   }
   const CodingKey& key = coded.value().key;
   const UnpackedModel model = unpack_file(words.artifact);

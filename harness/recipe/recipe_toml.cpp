@@ -3,7 +3,9 @@
 #include <toml++/toml.h>
 
 #include "harness/recipe/recipe_value.h"
+#include "src/base/bytes.h"
 #include "src/base/error.h"
+#include "src/text/file_kind.h"
 #include "src/text/nearest_name.h"
 #include "src/text/text_escape.h"
 
@@ -50,6 +52,8 @@ void apply_toml(Recipe& recipe, std::string_view text, std::string_view label) {
   try {
     file = toml::parse(text, label);
   } catch (const toml::parse_error& error) {
+    const std::string_view foreign = describe_foreign_file(as_bytes(text));
+    if (!foreign.empty()) throw Error(fmt::format("no recipe: \"{}\" is {}", label, foreign));
     throw Error(fmt::format("{}not valid TOML: {}; mend this line",
                             place_of(label, error.source().begin).prefix,
                             escape_terminal(error.description())));
