@@ -6,8 +6,10 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
 #include <cstdio>
 #include <cstdlib>
+#include <limits>
 #include <type_traits>
 
 #include "harness/command/commands.h"
@@ -44,6 +46,40 @@ constexpr bool kIsVector = false;
 template <class T>
 constexpr bool kIsVector<std::vector<T>> = true;
 
+template <class T>
+struct ElementOf {
+  using Type = T;
+};
+template <class T>
+struct ElementOf<std::vector<T>> {
+  using Type = T;
+};
+
+// CLI11 turns -1 into 18446744073709551615 and a number too large into the largest.
+template <class Integer>
+std::string check_integer(const std::string& word) {
+  Integer value = 0;
+  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
+  if (error == std::errc() && end == word.data() + word.size()) return {};
+  return fmt::format("no whole number from {} to {}: \"{}\"", std::numeric_limits<Integer>::min(),
+                     std::numeric_limits<Integer>::max(), word);
+}
+
+std::string check_not_empty(const std::string& word) {
+  return word.empty() ? "is empty, where a value must stand" : "";
+}
+
+// Adds the check that values of type T need before they are converted.
+template <class T>
+void add_check(CLI::Option& added, const Option& option) {
+  using Element = typename ElementOf<T>::Type;
+  if constexpr (std::is_same_v<Element, int64_t> || std::is_same_v<Element, uint64_t>) {
+    added.check(CLI::Validator(check_integer<Element>, ""));
+  } else if constexpr (!std::is_arithmetic_v<Element>) {
+    if (!option.may_be_empty) added.check(CLI::Validator(check_not_empty, ""));
+  }
+}
+
 void add_option(CLI::App& app, const Option& option) {
   const bool has_dashes = std::string_view(option.name).starts_with("--");
   CLI::Option* added = std::visit(
@@ -53,6 +89,7 @@ void add_option(CLI::App& app, const Option& option) {
         } else {
           CLI::Option* o = app.add_option(option.name, *value, option.help);
           // Not the words behind its value as well, which belong to the command.
+          add_check<T>(*o, option);
           if (kIsVector<T> && has_dashes) o->take_all()->expected(1)->allow_extra_args(false);
           return o;
         }
@@ -106,10 +143,21 @@ bool has_commands(const CLI::App* app) {
   return !app->get_subcommands([](const CLI::App*) { return true; }).empty();
 }
 
+// The words that belong nowhere. "--" is not one, it only says that no option follows.
+std::vector<std::string> list_extras(const CLI::App& app) {
+  std::vector<std::string> extras = app.remaining(/*recurse=*/true);
+  std::erase(extras, "--");
+  return extras;
+}
+
 std::string describe_extra(const GivenCommand& given, const std::string& extra) {
   std::vector<std::string> known;
   for (const CLI::Option* option : given.app->get_options()) {
     for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
+  }
+  // An option that is known is only left over behind the end of options.
+  if (std::find(known.begin(), known.end(), extra) != known.end()) {
+    return fmt::format("extra argument: \"{}\"; options stand before \"--\"", extra);
   }
   for (const CLI::App* sub : given.app->get_subcommands([](const CLI::App*) { return true; })) {
     known.push_back(sub->get_name());
@@ -127,7 +175,7 @@ std::string describe_extra(const GivenCommand& given, const std::string& extra) 
 // one.
 std::string describe_error(const CLI::App& app, const CLI::ParseError& error) {
   const GivenCommand given = find_given_command(app);
-  const std::vector<std::string> extras = app.remaining(/*recurse=*/true);
+  const std::vector<std::string> extras = list_extras(app);
   std::string message;
   if (!extras.empty()) {
     message = describe_extra(given, extras.front());
@@ -170,7 +218,7 @@ std::vector<std::string> list_words(int argc, const char* const* argv) {
 // Of a command that does not exist there is no help.
 int print_help(const CLI::App& app) {
   const GivenCommand given = find_given_command(app);
-  const std::vector<std::string> extras = app.remaining(/*recurse=*/true);
+  const std::vector<std::string> extras = list_extras(app);
   if (has_commands(given.app) && !extras.empty()) {
     std::fputs(fmt::format("train_gpt: {}\n", describe_extra(given, extras.front())).c_str(),
                stderr);

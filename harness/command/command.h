@@ -31,6 +31,7 @@ struct Option {
   bool shows_default = false;
   std::optional<OptionRange> range = {};
   const char* excludes = nullptr;  // name of an option before this one
+  bool may_be_empty = false;       // of a text: a variable that is not set must not pass for none
 };
 
 struct Command {

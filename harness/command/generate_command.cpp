@@ -28,7 +28,7 @@ std::vector<Option> list_options(GenerateWords& w) {
        .value = &w.tokenizer,
        .help = "SentencePiece .model file",
        .is_required = true},
-      {.name = "--prompt", .value = &w.prompt, .help = "text to continue"},
+      {.name = "--prompt", .value = &w.prompt, .help = "text to continue", .may_be_empty = true},
       {.name = "--tokens",
        .value = &w.options.tokens,
        .help = "tokens to generate",
