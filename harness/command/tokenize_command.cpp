@@ -7,7 +7,9 @@
 #include "harness/command/commands.h"
 #include "harness/command/corpus_report.h"
 #include "harness/record/folder_lock.h"
+#include "src/base/error.h"
 #include "src/data/corpus/corpus.h"
+#include "src/data/token_file.h"
 #include "src/text/text_escape.h"
 
 namespace pg {
@@ -40,7 +42,7 @@ std::vector<Option> list_options(TokenizeOptions& o) {
        .help = "split that takes all documents with --val-every 0; default train"},
       {.name = "--shard-tokens",
        .value = &o.shard_tokens,
-       .help = "tokens of a shard at most",
+       .help = "tokens of a shard at most; at least 512, with which its header is half of it",
        .shows_default = true},
       {.name = "--force",
        .value = &o.force,
@@ -48,7 +50,16 @@ std::vector<Option> list_options(TokenizeOptions& o) {
   };
 }
 
+// A shard's header of 1,024 bytes takes as much as 512 tokens.
+constexpr int64_t kFewestShardTokens = kShardHeaderBytes / 2;
+
 int tokenize_text(const TokenizeOptions& words, Clock&) {
+  if (words.shard_tokens < kFewestShardTokens) {
+    throw Error(fmt::format(
+        "shards too small: --shard-tokens \"{}\"; give {} or more, below which a shard's header "
+        "takes more bytes than its tokens",
+        words.shard_tokens, kFewestShardTokens));
+  }
   ProgressLine progress = ProgressLine::for_stream(stderr);
   std::error_code ignored;  // said by the lock
   std::filesystem::create_directories(words.output_folder, ignored);
