@@ -193,6 +193,40 @@ TEST_F(CorpusTest, EarlierShardsOfTheSameNameAreReplaced) {
   EXPECT_FALSE(std::filesystem::exists(folder_ / "shards/corpus_train_000001.bin"));
 }
 
+// Whatever ends it: the earlier corpus goes when the new one is whole.
+TEST_F(CorpusTest, AFailureLeavesTheEarlierCorpus) {
+  TokenizeOptions options = make_options(folder_.write("a.jsonl", make_jsonl(1, 40)));
+  options.shard_tokens = 200;
+  tokenize_corpus(options);
+  const auto before = read_folder(folder_ / "shards");
+  options.input = folder_.write("b.jsonl", make_jsonl(2, 40) + "{broken\n");
+  options.force = true;
+  options.batch_bytes = 500;
+  int64_t new_files = 0;
+  options.progress = [&](const CorpusProgress&) {
+    new_files = std::ssize(read_folder(folder_ / "shards")) - std::ssize(before);
+    EXPECT_EQ(read_shards("corpus_train_*.bin").empty(), false);
+  };
+  EXPECT_TRUE(says(catch_error([&] { tokenize_corpus(options); }), "line 41"));
+  EXPECT_GT(new_files, 2);
+  EXPECT_EQ(read_folder(folder_ / "shards"), before);
+}
+
+TEST_F(CorpusTest, WhatAKilledRunLeftIsRemoved) {
+  write_shard(folder_ / "shards/corpus_train_000007.bin.new", make_ids(5, 5));
+  tokenize_corpus(make_options(folder_.write("a.jsonl", make_jsonl(1, 40))));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "shards/corpus_train_000007.bin.new"));
+}
+
+TEST_F(CorpusTest, AnAbsurdNumberOfShardsIsRefusedAtOnce) {
+  TokenizeOptions options = make_options(folder_.write("a.jsonl", ""));
+  std::filesystem::resize_file(options.input, 2'000'000);  // of which nothing is read
+  options.shard_tokens = 1;
+  EXPECT_TRUE(
+      says(catch_error([&] { tokenize_corpus(options); }), "too many shards: \"1\" tokens"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "shards"));
+}
+
 TEST_F(CorpusTest, ShardsOfAnotherTextAreReplacedOnlyByForce) {
   TokenizeOptions options = make_options(folder_.write("a.jsonl", make_jsonl(1, 40)));
   tokenize_corpus(options);
@@ -275,9 +309,13 @@ TEST_F(CorpusTest, UnfinishedRunIsNoticedAndCanBeRepeated) {
   TokenizeOptions options = make_options(folder_.write("c.jsonl", good + "{broken\n"));
   options.shard_tokens = 200;
   EXPECT_TRUE(says(catch_error([&] { tokenize_corpus(options); }), "line 51"));
+  EXPECT_TRUE(read_folder(folder_ / "shards").empty());
+  // As a kill leaves them while the new shards take their places.
   const std::string shards = (folder_ / "shards").string();
-  write_shard(folder_ / "shards/corpus_train_000000.bin",
-              make_ids(5, 5));  // as a cut-off run leaves them
+  write_shard(folder_ / "shards/corpus_train_000000.bin", make_ids(5, 5));
+  ShardManifest manifest;
+  manifest.tokenizer_sha256 = "a";
+  write_manifest(folder_ / "shards/corpus_train_manifest.json", manifest);
   EXPECT_TRUE(says(catch_error([&] { check_tokenizer_of_shards(shards, Sha256{}); }),
                    "shards are incomplete"));
   folder_.write("c.jsonl", good);

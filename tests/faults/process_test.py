@@ -125,6 +125,27 @@ class Signals(ProcessTest):
             process.stdout.close()
 
 
+class KilledTokenizing(ProcessTest):
+    def test_the_earlier_corpus_stands_until_the_new_one_is_whole(self):
+        folder = self.job.folder / self.out()
+        words = ("--tokenizer", "m.model", "--out", self.out(), "--shard-tokens", "512", "--force")
+        self.assertEqual(self.job.run("tokenize", "text.jsonl", *words).returncode, 0)
+        before = {path.name: path.read_bytes() for path in folder.glob("*_*")}
+        with open(self.job.folder / "long.jsonl", "w") as text:
+            for i in range(200):
+                text.write((self.job.folder / "text.jsonl").read_text().replace("Story", f"Tale {i} of"))
+        process = self.job.start("tokenize", "long.jsonl", *words)
+        wait_until(lambda: len(list(folder.glob("*.new"))) > 3, process)
+        process.kill()
+        process.wait()
+        for name, content in before.items():
+            self.assertEqual((folder / name).read_bytes(), content)
+        done = self.job.run("corpus", "info", str(folder / "corpus_train_*.bin"), "--tokenizer", "m.model")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(self.job.run("tokenize", "text.jsonl", *words).returncode, 0)
+        self.assertEqual({path.name: path.read_bytes() for path in folder.glob("*_*")}, before)
+
+
 class Outlets(ProcessTest):
     def test_a_run_outlives_who_reads_its_words(self):
         reader, writer = os.pipe()

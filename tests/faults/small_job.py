@@ -59,4 +59,4 @@ class SmallJob:
 
 def list_stray(folder):
     """Files that no finished command leaves behind."""
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*.tmp"))
+    return sorted(str(path.relative_to(folder)) for pattern in ("*.tmp", "*.new") for path in folder.rglob(pattern))

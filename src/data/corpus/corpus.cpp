@@ -1,6 +1,6 @@
-// Tokenising. The manifest is written twice: before the first shard, marked unfinished, and after
-// the last. So a run that was cut off is noticed, and the next one knows that the shards of that
-// name are its own to replace.
+// Tokenising. New shards are written under other names, which no glob for shards matches, and take
+// their places when all are there: whatever ends the process before, the earlier corpus stands. For
+// that moment the manifests are marked unfinished, so that a mixture of both is noticed.
 #include "src/data/corpus/corpus.h"
 
 #include <fmt/format.h>
@@ -9,6 +9,7 @@
 
 #include "src/base/bytes.h"
 #include "src/base/error.h"
+#include "src/base/system_error.h"
 #include "src/data/corpus/encoded_documents.h"
 #include "src/data/corpus/open_data.h"
 #include "src/data/corpus/write_shard.h"
@@ -18,6 +19,17 @@ namespace pg {
 namespace {
 
 constexpr int64_t kMaxShardTokens = INT32_MAX;  // the header counts in an int32
+// A run holds every shard open, and a system allows so many files at best.
+constexpr int64_t kMostShards = 100'000;
+constexpr int64_t kMostTokenBytes = 16;  // of text in the mean, for any tokenizer
+constexpr const char* kNewShard = ".new";
+
+[[noreturn]] void fail_too_many_shards(int64_t shard_tokens) {
+  throw Error(fmt::format(
+      "too many shards: \"{}\" tokens each make more than {} files, and a run holds all "
+      "of them open; give a larger --shard-tokens",
+      shard_tokens, kMostShards));
+}
 
 // Collects the documents of one split and writes a shard whenever one is full; a document may
 // straddle two.
@@ -27,7 +39,7 @@ class SplitWriter {
               const std::string& source_sha256)
       : folder_(options.output_folder),
         prefix_(fmt::format("{}_{}", options.name, split)),
-        shard_tokens_(static_cast<size_t>(options.shard_tokens)) {
+        shard_tokens_(options.shard_tokens) {
     manifest_.tokenizer_sha256 = hex(tokenizer.sha256());
     manifest_.vocab_size = tokenizer.vocab_size();
     manifest_.source_sha256 = source_sha256;
@@ -56,15 +68,18 @@ class SplitWriter {
     }
   }
 
-  void begin() {
-    const std::vector<std::filesystem::path> earlier = list_shards(folder_, prefix_);
-    write_manifest_file();
-    for (const std::filesystem::path& shard : earlier) {
-      std::error_code error;
-      if (std::filesystem::remove(shard, error); error) {
-        throw Error(fmt::format("cannot remove earlier shard: \"{}\" ({}); check its permissions",
-                                shard.string(), error.message()));
-      }
+  // What a run that was cut off left.
+  void remove_new_shards() const {
+    for (const std::filesystem::path& shard : list_shards(folder_, prefix_, kNewShard)) {
+      remove_shard(shard);
+    }
+  }
+
+  // After a failure, which is what shall be said.
+  void discard() const {
+    std::error_code ignored;
+    for (const std::filesystem::path& shard : shards_) {
+      std::filesystem::remove(name_new(shard), ignored);
     }
   }
 
@@ -72,36 +87,59 @@ class SplitWriter {
     add_document(document, manifest_.summary);
     for (const int32_t id : document.ids) {
       ids_.push_back(static_cast<uint16_t>(id));
-      if (ids_.size() == shard_tokens_) write_next_shard();
+      if (std::ssize(ids_) == shard_tokens_) write_next_shard();
     }
   }
 
-  void finish() {
+  void write_last_shard() {
     if (!ids_.empty()) write_next_shard();
-    manifest_.complete = true;
-    write_manifest_file();
+  }
+
+  void write_manifest_file(bool is_complete) {
+    manifest_.complete = is_complete;
+    write_manifest(make_manifest_path(folder_, prefix_), manifest_);
+  }
+
+  void move_into_place() const {
+    for (const std::filesystem::path& shard : list_shards(folder_, prefix_)) {
+      if (std::find(shards_.begin(), shards_.end(), shard) == shards_.end()) remove_shard(shard);
+    }
+    for (const std::filesystem::path& shard : shards_) {
+      std::error_code error;
+      std::filesystem::rename(name_new(shard), shard, error);
+      if (error) {
+        throw Error(fmt::format("cannot rename to \"{}\": {}", shard.string(),
+                                describe_system_error(error.value())));
+      }
+    }
   }
 
   const SplitSummary& summary() const { return manifest_.summary; }
   const std::vector<std::filesystem::path>& shards() const { return shards_; }
 
  private:
+  static std::filesystem::path name_new(std::filesystem::path shard) { return shard += kNewShard; }
+
+  static void remove_shard(const std::filesystem::path& shard) {
+    std::error_code error;
+    if (std::filesystem::remove(shard, error); !error) return;
+    throw Error(fmt::format("cannot remove earlier shard \"{}\": {}", shard.string(),
+                            describe_system_error(error.value())));
+  }
+
   void write_next_shard() {
+    if (static_cast<int64_t>(shards_.size()) == kMostShards) fail_too_many_shards(shard_tokens_);
     shards_.push_back(make_shard_path(folder_, prefix_, shards_.size()));
-    write_shard(shards_.back(), ids_);
+    write_shard(name_new(shards_.back()), ids_);
     manifest_.shards.push_back(shards_.back().filename().string());
     manifest_.shard_tokens.push_back(static_cast<int64_t>(ids_.size()));
     manifest_.fingerprints.push_back(format_fingerprint(fingerprint_shard(ids_)));
     ids_.clear();
   }
 
-  void write_manifest_file() const {
-    write_manifest(make_manifest_path(folder_, prefix_), manifest_);
-  }
-
   std::filesystem::path folder_;
   std::string prefix_;
-  size_t shard_tokens_;
+  int64_t shard_tokens_;
   ShardManifest manifest_;
   std::vector<uint16_t> ids_;
   std::vector<std::filesystem::path> shards_;
@@ -156,7 +194,10 @@ std::vector<SplitWriter> make_writers(const TokenizeOptions& options, const Toke
   }
   // All before the first removes a file.
   for (const SplitWriter& writer : writers) writer.check_earlier_run(options.force);
-  for (SplitWriter& writer : writers) writer.begin();
+  for (const SplitWriter& writer : writers) writer.remove_new_shards();
+  if (reader.input_bytes() / kMostTokenBytes / options.shard_tokens > kMostShards) {
+    fail_too_many_shards(options.shard_tokens);
+  }
   return writers;
 }
 
@@ -167,20 +208,28 @@ TokenizeSummary tokenize_corpus(const TokenizeOptions& options) {
   const Tokenizer tokenizer = open_tokenizer_file(options.tokenizer);
   DocumentReader reader(options.input);
   std::vector<SplitWriter> writers = make_writers(options, tokenizer, reader);
-  const LeftOut empty = encode_documents(
-      reader, TextCodec(tokenizer), options.val_every,
-      [&](const EncodedDocument& document, const std::string& place) {
-        if (!options.force) check_bytes(document, place);
-        writers[document.is_val ? 1 : 0].add(document);
-      },
-      options.progress, options.batch_bytes);
   TokenizeSummary summary;
-  std::vector<LeftOut> left_out = reader.left_out();
-  if (empty.count > 0) left_out.push_back(empty);
-  summary.empty_documents = empty.count;
-  summary.left_out = describe_left_out(left_out);
+  try {
+    const LeftOut empty = encode_documents(
+        reader, TextCodec(tokenizer), options.val_every,
+        [&](const EncodedDocument& document, const std::string& place) {
+          if (!options.force) check_bytes(document, place);
+          writers[document.is_val ? 1 : 0].add(document);
+        },
+        options.progress, options.batch_bytes);
+    std::vector<LeftOut> left_out = reader.left_out();
+    if (empty.count > 0) left_out.push_back(empty);
+    summary.empty_documents = empty.count;
+    summary.left_out = describe_left_out(left_out);
+    for (SplitWriter& writer : writers) writer.write_last_shard();
+    for (SplitWriter& writer : writers) writer.write_manifest_file(/*is_complete=*/false);
+    for (SplitWriter& writer : writers) writer.move_into_place();
+  } catch (...) {
+    for (const SplitWriter& writer : writers) writer.discard();
+    throw;
+  }
   for (SplitWriter& writer : writers) {
-    writer.finish();
+    writer.write_manifest_file(/*is_complete=*/true);
     summary.splits.push_back(writer.summary());
     summary.shards.insert(summary.shards.end(), writer.shards().begin(), writer.shards().end());
   }

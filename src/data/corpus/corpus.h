@@ -49,8 +49,8 @@ struct TokenizeSummary {
 };
 
 // Writes <output_folder>/<name>_<split>_%06d.bin and the manifests; the same input gives the same
-// bytes for any number of threads. Shards of an earlier run on the same text are replaced. Throws
-// Error; unless `force` also where shards of another text are in the way, and for a document whose
+// bytes for any number of threads. Shards of an earlier run on the same text are replaced when all
+// new ones are there, which takes the room of both. Throws Error; unless `force` also where shards of another text are in the way, and for a document whose
 // tokens are charged with other bytes than it has.
 TokenizeSummary tokenize_corpus(const TokenizeOptions& options);
 

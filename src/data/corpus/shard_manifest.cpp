@@ -119,11 +119,14 @@ std::string parse_shard_prefix(const std::filesystem::path& path) {
 }
 
 std::vector<std::filesystem::path> list_shards(const std::filesystem::path& folder,
-                                               std::string_view prefix) {
+                                               std::string_view prefix, std::string_view suffix) {
   std::vector<std::filesystem::path> shards;
   if (std::error_code ignored; !std::filesystem::is_directory(folder, ignored)) return shards;
   for (const std::filesystem::path& entry : list_folder(folder)) {
-    if (parse_shard_prefix(entry) == prefix) shards.push_back(entry);
+    std::string name = entry.filename().string();
+    if (!name.ends_with(suffix)) continue;
+    name.resize(name.size() - suffix.size());
+    if (parse_shard_prefix(name) == prefix) shards.push_back(entry);
   }
   return shards;
 }

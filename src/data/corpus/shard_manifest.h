@@ -46,9 +46,11 @@ std::filesystem::path make_shard_path(const std::filesystem::path& folder, std::
                                       size_t number);
 // "<prefix>" of a shard named "<prefix>_000000.bin"; empty for other files.
 std::string parse_shard_prefix(const std::filesystem::path& path);
-// The shards of that prefix in a folder, in order; none where there is no folder.
+// The shards of that prefix in a folder, in order, or the files named like them with `suffix` behind;
+// none where there is no folder.
 std::vector<std::filesystem::path> list_shards(const std::filesystem::path& folder,
-                                               std::string_view prefix);
+                                               std::string_view prefix,
+                                               std::string_view suffix = {});
 std::string format_fingerprint(uint64_t fingerprint);
 
 }  // namespace pg
