@@ -49,7 +49,8 @@ class Case:
 
 CASES = [
     Case("run", ["run", "recipe.toml", "--seed", small_job.SEED, "--out", "OUT", "--set", "train.max_steps=4", "--set",
-                 "train.checkpoint_every_s=1e-9", "--set", "train.val_every=2"], ["final_model.int6.bin"]),
+                 "train.checkpoint_every_s=1e-9", "--set", "train.val_every=2", "--set", "quant.calibration_tokens=1024"],
+         ["final_model.int6.bin"]),
     Case("tokenize", ["tokenize", "text.jsonl", "--tokenizer", "m.model", "--out", "OUT", "--val-every", "10"],
          ["*.bin", "*.json"]),
     Case("pack", ["pack", "record/final_model.safetensors", "OUT/packed.bin", "--recipe", "record/recipe.toml"], ["packed.bin"]),

@@ -113,10 +113,19 @@ class OverlapSearch {
     std::vector<uint64_t> runs;
     const int64_t places = val.size() - kRunTokens;
     const int64_t taken = std::min(kSampledRuns, places);
-    std::vector<int32_t> ids(static_cast<size_t>(kRunTokens) + 1);
+    // A piece at a time: in a short text the samples overlap, and a read each is thousands.
+    std::vector<int32_t> piece;
+    int64_t piece_start = 0;
     for (int64_t i = 0; i < taken; ++i) {
-      val.read(i * places / taken, ids);
-      append_runs(ids, kRunTokens, runs);
+      const int64_t start = i * places / taken, end = start + kRunTokens + 1;
+      if (end > piece_start + std::ssize(piece)) {
+        piece_start = start;
+        piece.resize(static_cast<size_t>(std::min(kPieceTokens, val.size() - start)));
+        val.read(piece_start, piece);
+      }
+      append_runs(std::span(piece).subspan(static_cast<size_t>(start - piece_start),
+                                           static_cast<size_t>(kRunTokens) + 1),
+                  kRunTokens, runs);
     }
     return runs;
   }
