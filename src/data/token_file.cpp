@@ -23,6 +23,7 @@
 #include "src/base/rng.h"
 #include "src/base/system_error.h"
 #include "src/base/threads.h"
+#include "src/data/tokenizer.h"
 
 namespace pg {
 namespace {
@@ -78,11 +79,14 @@ class TokenScan {
       std::memcpy(tail.data(), bytes.data() + done, bytes.size() - done);
       absorb(tail.data());
     }
+    uint32_t documents = 0;
     for (size_t at = 0; at < bytes.size(); at += sizeof(uint16_t)) {
       uint16_t id;
       std::memcpy(&id, bytes.data() + at, sizeof id);
       max_id_ = std::max(max_id_, id);
+      documents += id == kBosId ? 1 : 0;
     }
+    documents_ += documents;
   }
   uint64_t hash() const {
     uint64_t hash = 0;
@@ -90,6 +94,7 @@ class TokenScan {
     return hash;
   }
   uint16_t max_id() const { return max_id_; }
+  int64_t documents() const { return documents_; }
 
  private:
   void absorb(const uint8_t* block) {
@@ -104,6 +109,7 @@ class TokenScan {
 
   std::array<uint64_t, kLanes> lanes_ = {};
   uint16_t max_id_ = 0;
+  int64_t documents_ = 0;
 };
 static_assert(kReadBytes % TokenScan::kBlockBytes == 0 && kScanTokens * 2 % kReadBytes == 0);
 
@@ -112,6 +118,7 @@ constexpr int kShortRead = -1;
 struct PieceResult {
   uint64_t hash = 0;
   uint16_t max_id = 0;
+  int64_t documents = 0;
   int error = 0;  // as read_at gives it
 };
 
@@ -279,7 +286,10 @@ TokenStream TokenStream::open(std::string_view shards, int64_t vocab_size) {
   for (const std::filesystem::path& path : stream.paths_) {
     OpenedShard shard = open_shard(path);
     const int64_t written_ns = time_of_last_write(shard.file.get());
-    stream.shards_.push_back({std::move(shard.file), stream.size_, shard.tokens, 0, written_ns});
+    stream.shards_.push_back({.file = std::move(shard.file),
+                              .first_token = stream.size_,
+                              .tokens = shard.tokens,
+                              .written_ns = written_ns});
     stream.size_ += shard.tokens;
   }
   stream.vocab_size_ = vocab_size;
@@ -304,6 +314,7 @@ void TokenStream::check_ids(int64_t vocab_size) {
       }
       piece.hash = scan.hash();
       piece.max_id = scan.max_id();
+      piece.documents = scan.documents();
     });
     shard.fingerprint = fold_pieces(shard.tokens, pieces);
     fingerprint_ = mix64(fingerprint_ ^ static_cast<uint64_t>(shard.tokens));
@@ -312,6 +323,7 @@ void TokenStream::check_ids(int64_t vocab_size) {
       if (piece.error != 0) fail_reading(paths_[i], piece.error);
       fingerprint_ = mix64(fingerprint_ ^ piece.hash);
       max_id = std::max(max_id, piece.max_id);
+      shard.documents += piece.documents;
     }
     if (shard.tokens > 0 && max_id >= vocab_size) {
       throw Error(

@@ -52,6 +52,8 @@ class TokenStream {
   // Of the shard of that number.
   uint64_t shard_fingerprint(size_t shard) const { return shards_[shard].fingerprint; }
   int64_t shard_tokens(size_t shard) const { return shards_[shard].tokens; }
+  // Documents that begin in it.
+  int64_t shard_documents(size_t shard) const { return shards_[shard].documents; }
 
  private:
   TokenStream() = default;
@@ -60,9 +62,10 @@ class TokenStream {
     int64_t first_token = 0;  // position in the stream
     int64_t tokens = 0;
     uint64_t fingerprint = 0;
+    int64_t documents = 0;   // BOS tokens
     int64_t written_ns = 0;  // time of the last write to it
   };
-  // Fills the fingerprints; throws Error when an id is not below vocab_size.
+  // Fills the fingerprints and counts documents; throws Error when an id is not below vocab_size.
   void check_ids(int64_t vocab_size);
   // Reads the bytes of ids [first, first + bytes / 2) of a shard.
   void read_ids(size_t shard, int64_t first, std::span<uint8_t> bytes) const;

@@ -101,6 +101,24 @@ TEST_F(ShardChecksTest, ShardOfOtherContentIsNamed) {
   EXPECT_TRUE(says(byte_faults[1], "the tokens stand for "));
 }
 
+TEST_F(ShardChecksTest, DocumentsAreCounted) {
+  const std::string shards = tokenize("a", make_jsonl(1, 60));
+  const std::filesystem::path path = folder_ / "shards/a_train_manifest.json";
+  ShardManifest manifest = read_manifest(path);
+  const int64_t documents = manifest.summary.documents;
+  const TokenStream stream = open(shards);
+  int64_t counted = 0;
+  for (size_t i = 0; i < stream.paths().size(); ++i) counted += stream.shard_documents(i);
+  EXPECT_EQ(counted, documents);
+  EXPECT_EQ(find_content_faults(open(shards)), DataFaults{});
+  ++manifest.summary.documents;
+  write_manifest(path, manifest);
+  const DataFaults faults = find_content_faults(open(shards));
+  ASSERT_EQ(faults.size(), 1u);
+  EXPECT_TRUE(says(faults[0], "they hold " + std::to_string(documents) + " documents, \""));
+  EXPECT_EQ(find_content_faults(open(shard("a", 0).string())), DataFaults{});  // a part of them
+}
+
 TEST_F(ShardChecksTest, ShardThatTheManifestDoesNotListIsNamed) {
   const std::string shards = tokenize("a", make_jsonl(1, 60));
   write_shard(folder_ / "shards/a_train_000099.bin", make_ids(30, 200));

@@ -122,6 +122,31 @@ DataFaults find_shard_faults(std::string_view shards, const Sha256& tokenizer_sh
   return faults;
 }
 
+namespace {
+
+// Whole manifests whose number of documents is not that of their shards.
+DataFaults find_count_faults(const TokenStream& stream) {
+  DataFaults faults;
+  std::map<std::filesystem::path, int64_t> documents;
+  for (size_t i = 0; i < stream.paths().size(); ++i) {
+    documents[stream.paths()[i]] = stream.shard_documents(i);
+  }
+  for (const auto& [path, named] : group_by_manifest(stream.paths())) {
+    const ShardManifest manifest = read_manifest(path);
+    int64_t found = 0;
+    for (const std::filesystem::path& shard : named) found += documents[shard];
+    if (is_whole(manifest, named) && found != manifest.summary.documents) {
+      faults.push_back(fmt::format(
+          "shards are not the manifest's: they hold {} documents, \"{}\" says {}; tokenize the "
+          "corpus again, or fetch the shards and their manifest from one place",
+          format_thousands(found), path.string(), format_thousands(manifest.summary.documents)));
+    }
+  }
+  return faults;
+}
+
+}  // namespace
+
 DataFaults find_content_faults(const TokenStream& stream) {
   DataFaults faults;
   std::map<std::filesystem::path, std::string> fingerprints;
@@ -142,7 +167,7 @@ DataFaults find_content_faults(const TokenStream& stream) {
         "tokenize the corpus again, or fetch the shards and their manifest from one place",
         stream.paths()[i].string()));
   }
-  return faults;
+  return faults.empty() ? find_count_faults(stream) : faults;
 }
 
 DataFaults find_byte_faults(const TokenStream& val, const Tokenizer& tokenizer) {

@@ -23,7 +23,7 @@ using DataFaults = std::vector<std::string>;
 // manifest names another tokenizer or an unfinished run, which no run can go on with.
 DataFaults find_shard_faults(std::string_view shards, const Sha256& tokenizer_sha256);
 
-// From the tokens: shards whose content is not what the manifest says.
+// From the tokens: shards whose content, or number of documents, is not what the manifest says.
 DataFaults find_content_faults(const TokenStream& stream);
 
 // Of a text that is scored: a sum of bytes that is not the manifest's, and unknown tokens, which
