@@ -276,6 +276,19 @@ class Places(ProcessTest):
         self.assertTrue(stat.S_ISCHR(path.stat().st_mode))
 
 
+class ThreadCount(ProcessTest):
+    def test_a_variable_that_is_no_number_is_named(self):
+        for text in ("abc", "0", "-2", "2x"):
+            done = self.job.run("tokenize", "text.jsonl", "--tokenizer", "m.model", "--out", self.out(),
+                                environment={"OMP_NUM_THREADS": text})
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(done.stderr.count(f'OMP_NUM_THREADS is "{text}", no number of threads: '), 1, done.stderr)
+        for text in ("", "1", " 2", "2,1"):
+            done = self.job.run("tokenize", "text.jsonl", "--tokenizer", "m.model", "--out", self.out(),
+                                environment={"OMP_NUM_THREADS": text})
+            self.assertEqual((done.returncode, done.stderr.count("no number of threads")), (0, 0), done.stderr)
+
+
 @unittest.skipIf(SHIM is None, "needs the library of fault_shim.cpp")
 class Threads(ProcessTest):
     def test_many_threads_to_a_core_are_not_started(self):
