@@ -64,7 +64,7 @@ std::string find_out_of_range(const CodingKey& key, int64_t tokens) {
     return fmt::format("stride {}; it is 1 to the context of {}", key.stride, key.context);
   }
   const int64_t most = std::min(kMostStreamTokens, kMostWindows * key.stride);
-  if (tokens < 2 || tokens > most) return fmt::format("{} tokens; 2 to {}", tokens, most);
+  if (tokens < 1 || tokens > most) return fmt::format("{} tokens; 1 to {}", tokens, most);
   return "";
 }
 
@@ -107,8 +107,10 @@ EncodedText encode_text(Scorer& scorer, std::span<const int32_t> stream, const B
     encoder.encode(table.share(token));
     if (progress && target % kProgressTokens == 0) progress(target + 1, text.tokens);
   };
-  result.totals = Ledger(stream, bytes).score(scorer, hooks);
-  const Bytes payload = encoder.finish();
+  // Of a text that the tokenizer keeps nothing of there is its BOS alone, and nothing to score.
+  const bool has_targets = stream.size() > 1;
+  if (has_targets) result.totals = Ledger(stream, bytes).score(scorer, hooks);
+  const Bytes payload = has_targets ? encoder.finish() : Bytes();
   text.payload = payload;
   ByteWriter writer;
   write_header(writer, text);
@@ -169,6 +171,7 @@ class TextDecoder {
   Result<std::vector<int32_t>> decode() {
     std::vector<int32_t> tokens;
     tokens.push_back(text_->first_token);
+    if (text_->tokens == 1) return check_whole(std::move(tokens), !text_->payload.empty());
     for (const Chunk& chunk : scorer_->plan_order(text_->tokens)) {
       PG_CHECK(chunk.first == static_cast<int64_t>(tokens.size()) && chunk.end() <= text_->tokens,
                "an order of every target once");
@@ -187,14 +190,18 @@ class TextDecoder {
       }
       scorer_->close_chunk(ScoredChunk(chunk, tokens));
     }
-    if (!coder_.is_at_end()) return damaged("bytes are left behind its last token");
+    return check_whole(std::move(tokens), !coder_.is_at_end());
+  }
+
+ private:
+  Result<std::vector<int32_t>> check_whole(std::vector<int32_t> tokens, bool has_more) const {
+    if (has_more) return damaged("bytes are left behind its last token");
     if (hash_tokens(tokens) != text_->tokens_sha256) {
       return damaged("the decoded tokens are not those that were encoded");
     }
     return tokens;
   }
 
- private:
   // Whether the first target's frequencies are the encoder's.
   bool decode_token(int64_t target, std::vector<int32_t>& tokens) {
     scorer_->predict(target, distribution_);

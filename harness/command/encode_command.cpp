@@ -52,11 +52,6 @@ Document read_document(const EncodeWords& words, const Tokenizer& tokenizer,
   Document document = {
       .tokens = codec.encode_document(text), .correction = {}, .text_bytes = text.size()};
   const std::string back = decode_documents(codec, document.tokens);
-  if (document.tokens.size() < 2) {
-    throw Error(
-        fmt::format("encode: the tokenizer keeps nothing of \"{}\", {} bytes: nothing to code",
-                    escape_terminal(words.text.string()), text.size()));
-  }
   if (back == text) return document;
   if (words.is_normalised) {
     progress.warn(fmt::format("what will be decoded is the text as normalised: {} bytes of {}",
@@ -95,6 +90,7 @@ int encode_file(const EncodeWords& words, Clock& clock) {
   write_file_atomic(words.out, encoded.file);
   const LedgerTotals& totals = encoded.totals;
   const double payload_bits = 8.0 * static_cast<double>(encoded.payload_bytes);
+  const double payload_excess = totals.bits > 0 ? payload_bits / totals.bits - 1 : 0;
   fmt::print(
       "coded_bytes:{} payload_bytes:{} correction_bytes:{} text_bytes:{} scored_bytes:{} tokens:{} "
       "val_bpb:{:.8f} "
@@ -102,8 +98,7 @@ int encode_file(const EncodeWords& words, Clock& clock) {
       "payload_over_metered:{:+.4f}% encode_time:{:.0f}ms\n",
       encoded.file.size(), encoded.payload_bytes, correction.size(),
       text_bytes > 0 ? static_cast<int64_t>(text_bytes) : totals.bytes, totals.bytes, totals.tokens,
-      totals.bits_per_byte(), totals.bits, 100 * (payload_bits / totals.bits - 1),
-      (clock.now_s() - start_s) * 1e3);
+      totals.bits_per_byte(), totals.bits, 100 * payload_excess, (clock.now_s() - start_s) * 1e3);
   return 0;
 }
 

@@ -165,8 +165,22 @@ TEST(DecodeTier, CarriesACorrectionBehindThePayload) {
   EXPECT_FALSE(parse_coded_text(std::span(encoded.file).first(encoded.file.size() - 1)).ok());
 }
 
-TEST(DecodeTier, AStreamOfOneTokenHasNothingToCode) {
-  EXPECT_THROW(encode_with_toy(std::vector<int32_t>{kBosId}), Error);
+// What a tokenizer makes of a text that it keeps nothing of.
+TEST(DecodeTier, AStreamOfOneTokenIsAHeaderAlone) {
+  const std::vector<int32_t> text = {kBosId};
+  const Bytes correction = {7, 8, 9};
+  ToyScorer scorer(kTestVocab);
+  const EncodedText encoded = encode_text(scorer, text, make_test_bytes(), kKey, {}, correction);
+  EXPECT_EQ(encoded.payload_bytes, 0);
+  EXPECT_EQ(encoded.totals.tokens, 0);
+  EXPECT_EQ(decode_with_toy(encoded.file).value(), text);
+  Bytes damaged = encoded.file;
+  damaged[81] ^= 1;  // the first token
+  EXPECT_FALSE(decode_with_toy(damaged).ok());
+  CodedText longer = parse_coded_text(encoded.file).value();
+  longer.payload = correction;
+  EXPECT_FALSE(decode_text(scorer, longer, kTestVocab).ok());
+  EXPECT_THROW(encode_with_toy(std::vector<int32_t>{}), Error);
 }
 
 }  // namespace
