@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "harness/recipe/recipe_identity.h"
+#include "harness/record/eval_estimate.h"
 #include "harness/record/log_rewind.h"
 #include "harness/record/machine.h"
 #include "src/text/text_escape.h"
@@ -200,6 +202,21 @@ void RunLog::warn_over_cap(const StepReport& report) {
       report.step, advice));
 }
 
+// Once, from the fastest of a few steps: the first ones are slower.
+void RunLog::forecast_eval(const StepReport& report) {
+  constexpr int64_t kTimedSteps = 4;
+  if (timed_steps_ == kTimedSteps) return;
+  fastest_step_s_ = timed_steps_ == 0 ? report.step_s : std::min(fastest_step_s_, report.step_s);
+  if (++timed_steps_ < kTimedSteps) return;
+  const ScoringForecast forecast =
+      forecast_scoring(result_.recipe, result_.facts.val_tokens - 1, fastest_step_s_);
+  if (forecast.is_warning) {
+    warn(forecast.text);
+  } else if (!forecast.text.empty()) {
+    write_line(forecast.text);
+  }
+}
+
 void RunLog::on_step(const StepReport& report) {
   double& first_step_s = result_.times.first_step_s;
   if (first_step_s == 0) {
@@ -213,6 +230,7 @@ void RunLog::on_step(const StepReport& report) {
   }
   progress_.show(format_progress(report, result_.recipe.train.max_steps), report.log);
   warn_over_cap(report);
+  forecast_eval(report);
   JsonObject event;
   event.add("event", "step").add("step", report.step).add("loss_nats", report.loss_nats);
   event.add("grad_norm", report.grad_norm).add("lr_multiplier", report.lr_multiplier);

@@ -66,6 +66,7 @@ class RunLog final : public TrainObserver {
   void write_place(JsonObject event) { write_event(event.add("log_bytes", log_.size_bytes())); }
   void write_history();
   void warn_over_cap(const StepReport& report);
+  void forecast_eval(const StepReport& report);
   std::string step_prefix(int64_t step) const;
   std::string time_suffix(int64_t step, double train_s) const;
 
@@ -77,6 +78,8 @@ class RunLog final : public TrainObserver {
   double process_start_s_;
   double lap_start_s_ = 0;
   std::vector<std::string> gaps_;  // in the logs of a resumed run's earlier parts
+  int64_t timed_steps_ = 0;
+  double fastest_step_s_ = 0;
   bool has_warned_over_cap_ = false, has_failed_checkpoint_ = false;
   ProgressLine progress_;
   ScoringProgress scoring_progress_{progress_};
