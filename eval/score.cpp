@@ -63,9 +63,14 @@ Score evaluate(const UnpackedModel& model, const ByteTable& bytes, const TokenSt
   const double start_s = clock.now_s();
   check_byte_table(bytes, model.config().vocab_size);
   const auto scorer = make_scorer(model, config, device, val.size());
-  const LedgerTotals totals =
-      sum_costs(*scorer, bytes, val.read_all(),
-                report_to(progress, val, clock, start_s, config.eval.wallclock_s));
+  const auto report = report_to(progress, val, clock, start_s, config.eval.wallclock_s);
+  LedgerTotals seen;  // as last reported: while a chunk is learnt from they stand still
+  std::function<void(const LedgerTotals&)> keep_and_report;
+  if (report) {
+    scorer->watch_learning([&] { report(seen); });
+    keep_and_report = [&](const LedgerTotals& totals) { report(seen = totals); };
+  }
+  const LedgerTotals totals = sum_costs(*scorer, bytes, val.read_all(), keep_and_report);
   Score score;
   score.loss_nats_ = totals.loss_nats();
   score.bits_per_byte_ = totals.bits_per_byte();

@@ -88,6 +88,7 @@ void LoraLearner::learn(const ScoredChunk& scored, Weights& /*weights*/) {
     const TrainingWindow window = next_window(tokens, first, end);
     rows_->compute_gradient(tokens, {&window, 1}, config_.clip_norm);
     apply_step();
+    report_step();
     first = window.end;
   }
 }

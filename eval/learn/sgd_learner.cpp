@@ -42,6 +42,7 @@ void SgdLearner::learn_chunk(const ScoredChunk& scored) {
   const double lr = config_.lr * cosine_multiplier(chunks_done_++, chunks_);
   for (int64_t epoch = 0; epoch < config_.epochs; ++epoch) {
     trainer_->train_pass(scored.tokens(), scored.chunk().first, scored.chunk().end(), lr);
+    report_step();
   }
 }
 
@@ -62,6 +63,7 @@ void SgdLearner::learn_phase(const ScoredChunk& scored) {
       trainer_->train_pass(
           scored.tokens(), first, std::min(first + chunk, end),
           config_.lr * cosine_multiplier(epoch * chunks + c, config_.epochs * chunks));
+      report_step();
     }
   }
 }

@@ -2,6 +2,8 @@
 // two chunks, from tokens that are scored already (law L4: only the ledger makes a ScoredChunk).
 #pragma once
 #include <cstdint>
+#include <functional>
+#include <utility>
 #include <vector>
 
 #include "eval/score/scorer.h"
@@ -33,6 +35,18 @@ class Learner {
   // Of everything mutable that a later score depends on: the weights it has changed, its
   // optimizer's state, its counters.
   virtual uint64_t state_hash() const = 0;
+
+  // `on_step` is called after each step within learn(), which may take minutes; an exception out of
+  // it ends the learning.
+  void watch(std::function<void()> on_step) { on_step_ = std::move(on_step); }
+
+ protected:
+  void report_step() const {
+    if (on_step_) on_step_();
+  }
+
+ private:
+  std::function<void()> on_step_;
 };
 
 }  // namespace pg

@@ -2,9 +2,11 @@
 // them and a learner may train the weights on what is scored; with neither it is the plain score.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "eval/score/eval_config.h"
@@ -38,6 +40,11 @@ class NetworkScorer final : public Scorer {
   void perceive(int64_t target, int32_t token) override;
   void close_chunk(const ScoredChunk& scored) override;
   uint64_t state_hash() const override;
+
+  // See Learner::watch; nothing without a learner.
+  void watch_learning(std::function<void()> on_step) {
+    if (learner_) learner_->watch(std::move(on_step));
+  }
 
   // What it computes with, for comparing with the artifact.
   std::vector<HostTensor> download_weights() const { return weights_.download(); }
