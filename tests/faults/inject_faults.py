@@ -53,7 +53,8 @@ CASES = [
          ["final_model.int6.bin"]),
     Case("tokenize", ["tokenize", "text.jsonl", "--tokenizer", "m.model", "--out", "OUT", "--val-every", "10"],
          ["*.bin", "*.json"]),
-    Case("pack", ["pack", "record/final_model.safetensors", "OUT/packed.bin", "--recipe", "record/recipe.toml"], ["packed.bin"]),
+    Case("pack", ["pack", "record/final_model.safetensors", "OUT/packed.bin", "--recipe", "record/recipe.toml", "--set",
+                  "quant.calibration_tokens=1024"], ["packed.bin"]),
     Case("encode", ["encode", "record/final_model.int6.bin", "--recipe", "record/recipe.toml", "--text", "text.txt", "--out",
                     "OUT/coded.pgt"], ["coded.pgt"]),
 ]
