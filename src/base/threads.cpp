@@ -27,6 +27,8 @@ namespace {
 
 thread_local int t_index = 0;
 thread_local bool t_in_loop = false;
+// Where OwnThreads keeps this thread's pool; null for the process's.
+thread_local std::unique_ptr<ThreadPool>* t_own = nullptr;
 
 // A step is some hundred loops with gaps of microseconds: a worker that looks on for this many
 // turns (about 50 us) meets the next loop awake, and sleeps when the gap is a long one.
@@ -87,16 +89,23 @@ int default_thread_count() {
   return most;
 }
 
+}  // namespace
+
 // One loop at a time. `ticket_` holds (loop number << 32 | next chunk), so a claim by
 // compare-and-swap fails when the loop it was meant for is over. Between loops the ticket is
 // closed, so that nobody claims while the loop's description changes.
 class ThreadPool {
  public:
-  // Has fewer threads than asked for where the system refuses some.
-  explicit ThreadPool(int threads) {
+  // Has fewer threads than asked for where the system refuses some. `owner`: t_own of the workers.
+  ThreadPool(int threads, std::unique_ptr<ThreadPool>* owner) {
     workers_.reserve(static_cast<size_t>(threads));
     try {
-      for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
+      for (int i = 1; i < threads; ++i) {
+        workers_.emplace_back([this, owner, i] {
+          t_own = owner;
+          work(i);
+        });
+      }
     } catch (const std::exception& error) {
       refusal_ = error.what();
     }
@@ -190,15 +199,17 @@ class ThreadPool {
   std::vector<std::thread> workers_;
 };
 
+namespace {
+
 // What refused a thread - address space, a limit on processes - is what memory and the threads of
 // others need too: at least half of what was possible is left to them.
-std::unique_ptr<ThreadPool> make_pool(int threads) {
-  auto pool = std::make_unique<ThreadPool>(threads);
+std::unique_ptr<ThreadPool> make_pool(int threads, std::unique_ptr<ThreadPool>* owner) {
+  auto pool = std::make_unique<ThreadPool>(threads, owner);
   if (pool->refusal().empty()) return pool;
   const std::string refusal = pool->refusal();
   const int possible = pool->threads();
   pool.reset();
-  pool = std::make_unique<ThreadPool>(std::max(std::min(possible / 2, granted_cores()), 1));
+  pool = std::make_unique<ThreadPool>(std::max(std::min(possible / 2, granted_cores()), 1), owner);
   std::fprintf(stderr,
                "warning: %d threads instead of %d, the system refused more (%s); see ulimit -u and "
                "ulimit -v, or set OMP_NUM_THREADS\n",
@@ -206,9 +217,11 @@ std::unique_ptr<ThreadPool> make_pool(int threads) {
   return pool;
 }
 
-// The one process-wide object: cores are a process-wide resource, and every loop shares them.
+// The one process-wide object: cores are a process-wide resource, and every loop of a thread
+// without threads of its own shares them.
 std::unique_ptr<ThreadPool>& pool() {
-  static std::unique_ptr<ThreadPool> instance = make_pool(default_thread_count());
+  if (t_own != nullptr) return *t_own;
+  static std::unique_ptr<ThreadPool> instance = make_pool(default_thread_count(), nullptr);
   return instance;
 }
 
@@ -220,8 +233,16 @@ void set_thread_count(int count) {
   PG_CHECK(count >= 1 && !t_in_loop, "thread count must be positive and set outside loops");
   if (count == pool()->threads()) return;
   pool().reset();
-  pool() = make_pool(count);
+  pool() = make_pool(count, t_own);
 }
+
+OwnThreads::OwnThreads(int count) : outer_(t_own) {
+  PG_CHECK(count >= 1 && !t_in_loop, "own threads are at least one, and made outside loops");
+  pool_ = make_pool(count, &pool_);
+  t_own = &pool_;
+}
+
+OwnThreads::~OwnThreads() { t_own = outer_; }
 
 int thread_index() { return t_index; }
 

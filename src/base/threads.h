@@ -11,14 +11,18 @@
 // begun.
 #pragma once
 #include <cstdint>
+#include <memory>
 
 namespace pg {
+
+class ThreadPool;
 
 // Threads that parallel_chunks uses, the caller included: OMP_NUM_THREADS when set, but at most four
 // to a core; else the cores this process may use, but no more than its container's quota
 // (cpu_quota.h). Fewer, with a warning on stderr, where the system refuses to start them.
 int thread_count();
-// Waits for a running loop. Not from inside a loop's body.
+// Of this thread's own threads (OwnThreads) where it has some. Waits for a running loop. Not from
+// inside a loop's body.
 void set_thread_count(int count);
 // This thread's number within the loop it runs in, 0 <= index < thread_count(); 0 outside loops.
 int thread_index();
@@ -28,6 +32,21 @@ int thread_index();
 // uses thread_index().
 void run_own_loops_serially();
 
+// While it lives, the loops that this thread starts run on `count` threads of its own, itself
+// included, and thread_count() and thread_index() speak of those: for ranks of one process, which
+// would otherwise take the process's threads from each other. Ends on the thread that made it, the
+// latest made first. A thread that this one starts does not inherit it.
+class OwnThreads {
+ public:
+  explicit OwnThreads(int count);
+  ~OwnThreads();
+  OwnThreads(const OwnThreads&) = delete;
+
+ private:
+  std::unique_ptr<ThreadPool> pool_;
+  std::unique_ptr<ThreadPool>* outer_;
+};
+
 namespace internal {
 using ChunkBody = void (*)(const void* context, int64_t chunk);
 void run_chunks(int64_t chunks, ChunkBody body, const void* context);
@@ -35,7 +54,8 @@ void run_chunks(int64_t chunks, ChunkBody body, const void* context);
 
 // Runs body(chunk) for chunk in [0, chunks), in any order, on all threads. What a body throws
 // (memory may run out on any thread) reaches the caller, who cannot know which chunks were done.
-// A call from inside a body, or while another thread of the program runs a loop, runs serially.
+// A call from inside a body, or while another thread that shares these threads runs a loop, runs
+// serially.
 template <class Body>
 void parallel_chunks(int64_t chunks, const Body& body) {
   internal::run_chunks(

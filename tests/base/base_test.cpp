@@ -4,10 +4,12 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <bit>
 #include <cmath>
 #include <csignal>
 #include <filesystem>
+#include <thread>
 
 #include "kernels/bf16.h"
 #include "src/base/bytes.h"
@@ -145,6 +147,47 @@ TEST(Threads, WhatABodyThrowsReachesTheCallerAndLoopsGoOn) {
     for (const int n : hits) ASSERT_EQ(n, 1);
   }
   set_thread_count(before);
+}
+
+TEST(Threads, OwnThreadsAreThisThreadsAlone) {
+  const int before = thread_count();
+  {
+    const OwnThreads three(3);
+    EXPECT_EQ(thread_count(), 3);
+    int others = 0;
+    std::thread([&] { others = thread_count(); }).join();
+    EXPECT_EQ(others, before);
+    {
+      const OwnThreads two(2);
+      std::atomic<int> in_loop = 0;
+      parallel_chunks(2, [&](int64_t) {  // ends only when both are in it
+        EXPECT_EQ(thread_count(), 2);
+        EXPECT_LT(thread_index(), 2);
+        ++in_loop;
+        while (in_loop < 2) std::this_thread::yield();
+      });
+      set_thread_count(4);
+      EXPECT_EQ(thread_count(), 4);
+    }
+    EXPECT_EQ(thread_count(), 3);
+  }
+  EXPECT_EQ(thread_count(), before);
+}
+
+// With the process's threads alone, the second thread's loop would be serial and never end.
+TEST(Threads, LoopsOfTwoThreadsWithTheirOwnRunAtOnce) {
+  std::atomic<int> in_loop = 0;
+  const auto run_loop = [&] {
+    const OwnThreads two(2);
+    parallel_chunks(2, [&](int64_t) {
+      ++in_loop;
+      while (in_loop < 4) std::this_thread::yield();
+    });
+  };
+  std::thread other(run_loop);
+  run_loop();
+  other.join();
+  EXPECT_EQ(in_loop, 4);
 }
 
 class FileTest : public testing::Test {
