@@ -31,6 +31,8 @@ class Device {
   virtual void release(void* memory) = 0;
   virtual void upload(void* device_to, const void* host_from, size_t bytes) = 0;
   virtual void download(void* host_to, const void* device_from, size_t bytes) = 0;
+  // Within the device, in order with its other work; the two do not overlap.
+  virtual void copy(void* device_to, const void* device_from, size_t bytes) = 0;
   // Returns when all work given to the device so far is done.
   virtual void synchronize() = 0;
   // Measures for about 0.1 s.

@@ -35,4 +35,8 @@ void HostDevice::download(void* host_to, const void* device_from, size_t bytes) 
   std::memcpy(host_to, device_from, bytes);
 }
 
+void HostDevice::copy(void* device_to, const void* device_from, size_t bytes) {
+  std::memcpy(device_to, device_from, bytes);
+}
+
 }  // namespace pg

@@ -17,6 +17,7 @@ class HostDevice : public Device {
   void release(void* memory) override;
   void upload(void* device_to, const void* host_from, size_t bytes) override;
   void download(void* host_to, const void* device_from, size_t bytes) override;
+  void copy(void* device_to, const void* device_from, size_t bytes) override;
   void synchronize() override {}  // an op returns when it is done
 
  private:

@@ -30,6 +30,7 @@ ROOMS = {
     "src/device/reference": ["src/base", "src/device", "kernels/bf16.h"],
     "src/device/simt": ["src/base", "src/device", "src/device/reference", "kernels/..."],
     "src/device/cuda": ["src/base", "src/device", "kernels/..."],
+    "src/device/comm": ["src/base", "src/device"],
     "src/device/registry": ["src/base", "src/device/..."],
     "src/plan": ["src/base", "src/device"],
     "src/plan/gradient": ["src/base", "src/device", "src/plan"],

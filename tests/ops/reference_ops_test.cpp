@@ -6,6 +6,8 @@
 
 #include <cmath>
 #include <limits>
+#include <memory>
+#include <string>
 
 #include "src/base/error.h"
 #include "src/device/reference/reference_values.h"
@@ -187,6 +189,19 @@ TEST(MakeDevice, GivesEachDeviceItsName) {
   }
   EXPECT_EQ(make_device("reference:f64")->compute_dtype(), DType::kF64);
   EXPECT_EQ(make_device("cpu:bf16")->compute_dtype(), DType::kBF16);
+}
+
+TEST(MakeDevice, GivesDevicesThatCopyWithinThemselves) {
+  for (const char* name : {"cpu", "reference", "simt"}) {
+    const std::unique_ptr<Device> device = make_device(name);
+    const DeviceBuffer from(*device, 5), to(*device, 5);
+    const std::string text = "abcde";
+    device->upload(from.data(), text.data(), text.size());
+    device->copy(to.data(), from.data(), 4);
+    std::string back(5, '?');
+    device->download(back.data(), to.data(), back.size());
+    EXPECT_EQ(back, std::string("abcd\0", 5)) << name;
+  }
 }
 
 }  // namespace
