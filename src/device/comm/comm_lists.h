@@ -11,7 +11,8 @@
 
 namespace pg {
 
-enum class CommKind : uint8_t { kExchange, kAllGather, kReduceScatter, kBarrier };
+// kEnd: the rank does nothing any more.
+enum class CommKind : uint8_t { kExchange, kAllGather, kReduceScatter, kBarrier, kEnd };
 
 // One operation as a rank sees it, for messages: every rank counts its operations alike.
 struct CommOperation {
@@ -21,12 +22,21 @@ struct CommOperation {
 
 // "all_gather 17"
 inline std::string describe_operation(CommOperation operation) {
-  constexpr const char* kNames[] = {"exchange", "all_gather", "reduce_scatter", "barrier"};
+  constexpr const char* kNames[] = {"exchange", "all_gather", "reduce_scatter", "barrier", "end"};
   return std::string(kNames[static_cast<size_t>(operation.kind)]) + " " +
          std::to_string(operation.id);
 }
 
 inline std::string describe_rank(int rank) { return "rank " + std::to_string(rank); }
+
+// Two ranks that do different things as their operation of that number.
+inline Error make_kind_error(CommOperation mine, int rank, CommKind theirs, int peer) {
+  if (theirs == CommKind::kEnd) {
+    return Error(describe_operation(mine) + ": " + describe_rank(peer) + " has left without it");
+  }
+  return Error(describe_rank(rank) + " does " + describe_operation(mine) + " where " +
+               describe_rank(peer) + " does " + describe_operation({theirs, mine.id}));
+}
 
 // Every rank that stands in a list must exist.
 inline void check_piece_ranks(CommOperation operation, std::span<const CommPiece> pieces, int rank,

@@ -253,8 +253,7 @@ class ThreadComm final : public Comm {
     const bool is_gone = group_->state(peer).is_gone.load();
     if (group_->slot(peer, what.id).posted.load(std::memory_order_acquire) == what.id) return true;
     if (is_gone && !group_->has_failed()) {
-      throw Error(describe_operation(what) + ": " + describe_rank(peer) + " of " +
-                  std::to_string(ranks()) + " has left without it");
+      throw make_kind_error(what, rank_, CommKind::kEnd, peer);
     }
     return false;
   }
@@ -262,8 +261,7 @@ class ThreadComm final : public Comm {
   void take(const Operation& own, int peer) {
     const Slot& theirs = group_->slot(peer, own.what.id);
     if (theirs.kind != own.what.kind) {
-      throw Error(describe_rank(rank_) + " does " + describe_operation(own.what) + " where " +
-                  describe_rank(peer) + " does " + describe_operation({theirs.kind, own.what.id}));
+      throw make_kind_error(own.what, rank_, theirs.kind, peer);
     }
     if (own.what.kind == CommKind::kExchange) {
       move_pieces(own.what, peer, theirs.pieces, own.receives);
