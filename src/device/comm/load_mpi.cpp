@@ -8,27 +8,41 @@
 #include "src/base/error.h"
 
 namespace pg {
+namespace {
 
-std::unique_ptr<Comm> make_mpi_comm() {
+using Maker = Comm* (*)();
+
+struct Loaded {
+  Maker make = nullptr;
+  std::string refusal;  // why there is none
+};
+
+Loaded load_module() {
   std::error_code unknown;  // leaves the path empty: the loader then looks where it always does
   const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", unknown);
-  return make_mpi_comm((program.parent_path() / "comm_mpi.so").string());
+  const std::string path = (program.parent_path() / "comm_mpi.so").string();
+  // Global: OpenMPI loads parts of its own that look for its symbols. Never unloaded.
+  Loaded loaded;
+  if (void* const module = ::dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL)) {
+    loaded.make = reinterpret_cast<Maker>(::dlsym(module, "pg_make_mpi_comm"));
+  }
+  if (loaded.make == nullptr) {
+    const char* const reason = ::dlerror();
+    loaded.refusal = std::string("no MPI: \"") + (reason != nullptr ? reason : "") +
+                     "\"; install libopenmpi-dev and openmpi-bin and build again, or start one "
+                     "process with --ranks N";
+  }
+  return loaded;
 }
 
-std::unique_ptr<Comm> make_mpi_comm(const std::string& module_path) {
-  const auto refuse = [] {
-    const char* const reason = ::dlerror();
-    return Error(std::string("no MPI here: \"") + (reason != nullptr ? reason : "") +
-                 "\"; install libopenmpi-dev and openmpi-bin and build again, or start one process "
-                 "with --ranks N");
-  };
-  // Global: OpenMPI loads parts of its own that look for its symbols. Never unloaded.
-  void* const module = ::dlopen(module_path.c_str(), RTLD_NOW | RTLD_GLOBAL);
-  if (module == nullptr) throw refuse();
-  using Maker = Comm* (*)();
-  const auto make = reinterpret_cast<Maker>(::dlsym(module, "pg_make_mpi_comm"));
-  if (make == nullptr) throw refuse();
-  return std::unique_ptr<Comm>(make());
+}  // namespace
+
+std::unique_ptr<Comm> make_mpi_comm() {
+  const Loaded loaded = load_module();
+  if (loaded.make == nullptr) throw Error("there is " + loaded.refusal);
+  return std::unique_ptr<Comm>(loaded.make());
 }
+
+std::string why_no_mpi() { return load_module().refusal; }
 
 }  // namespace pg

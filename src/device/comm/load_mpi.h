@@ -14,7 +14,7 @@ namespace pg {
 // where there is no MPI.
 std::unique_ptr<Comm> make_mpi_comm();
 
-// The same from this module: for a test of one that is missing.
-std::unique_ptr<Comm> make_mpi_comm(const std::string& module_path);
+// Why make_mpi_comm() would find no MPI, or empty.
+std::string why_no_mpi();
 
 }  // namespace pg

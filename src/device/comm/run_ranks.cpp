@@ -49,6 +49,10 @@ void run_rank(std::unique_ptr<Comm> comm, int threads, const std::function<void(
 
 }  // namespace
 
+int divide_threads(int threads, int ranks, int place) {
+  return std::max(threads / ranks + (place < threads % ranks ? 1 : 0), 1);
+}
+
 void run_ranks(int ranks, const std::function<void(Comm&)>& body) {
   if (ranks == 1) {
     body(*make_single_comm());
@@ -56,9 +60,7 @@ void run_ranks(int ranks, const std::function<void(Comm&)>& body) {
   }
   std::vector<std::unique_ptr<Comm>> comms = make_thread_comms(ranks);
   const int threads = thread_count();
-  const auto threads_of = [&](int rank) {
-    return std::max(threads / ranks + (rank < threads % ranks ? 1 : 0), 1);
-  };
+  const auto threads_of = [&](int rank) { return divide_threads(threads, ranks, rank); };
   FirstFailure failure;
   std::vector<std::thread> others;
   others.reserve(static_cast<size_t>(ranks));

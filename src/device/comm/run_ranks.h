@@ -17,6 +17,9 @@ namespace pg {
 // its buffers.
 void run_ranks(int ranks, const std::function<void(Comm&)>& body);
 
+// How many of `threads` the rank `place` of `ranks` that share them uses.
+int divide_threads(int threads, int ranks, int place);
+
 // Runs body(); what it throws is told to the other ranks and goes on.
 template <class Body>
 void fail_on_throw(Comm& comm, const Body& body) {

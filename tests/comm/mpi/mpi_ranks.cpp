@@ -1,4 +1,5 @@
 // One rank of a job that mpirun started, for mpi_test.py:
+//   mpi_ranks launch     serves what the launcher's variables say, and tells its threads
 //   mpi_ranks check      does what every Comm must do
 //   mpi_ranks wait       rank 2 sleeps, the others wait for it
 //   mpi_ranks fail       rank 1 fails while the others wait
@@ -15,6 +16,8 @@
 #include <thread>
 
 #include "src/base/error.h"
+#include "src/base/threads.h"
+#include "src/device/comm/launch.h"
 #include "src/device/comm/load_mpi.h"
 #include "tests/comm/comm_checks.h"
 
@@ -63,8 +66,27 @@ void run_rank(Comm& comm, std::string_view what) {
   }
 }
 
+void launch() {
+  const RankPlan plan = plan_ranks(detect_launch(), 0);
+  if (!plan.note.empty()) std::fprintf(stderr, "%s\n", plan.note.c_str());
+  const int threads = thread_count();
+  run_on_ranks(plan, [&](Comm& comm) {
+    const std::string line = std::string(comm.name()) + " rank " + std::to_string(comm.rank()) +
+                             " of " + std::to_string(comm.ranks()) + " threads " +
+                             std::to_string(thread_count()) + " of " + std::to_string(threads) +
+                             "\n";
+    std::fputs(line.c_str(), stdout);
+    std::fflush(stdout);
+    comm.barrier();
+  });
+}
+
 int run(std::string_view what) {
   try {
+    if (what == "launch") {
+      launch();
+      return 0;
+    }
     const std::unique_ptr<Comm> comm = make_mpi_comm();
     run_rank(*comm, what);
     return 0;

@@ -18,8 +18,14 @@ END_WITHIN_S = 30
 
 def start(ranks_program, ranks, what):
     environment = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
+    environment.pop("OMP_NUM_THREADS", None)
     command = ["mpirun", "-np", str(ranks), "--oversubscribe", "--bind-to", "none", ranks_program, what]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def run_alone(program, what, variables):
+    """Without mpirun; `variables` are a launcher's."""
+    return subprocess.run([program, what], capture_output=True, text=True, env=dict(os.environ, **variables), timeout=END_WITHIN_S)
 
 
 def finish(job, within_s):
@@ -73,24 +79,48 @@ def check_failures(ranks_program):
 
 
 def check_without_module(ranks_program):
-    """The program alone, without its module: one line that says what to do."""
+    """The program alone, without its module, as rank 0 and 1 of a launcher: one line that says what to do."""
     with tempfile.TemporaryDirectory() as folder:
         alone = pathlib.Path(folder) / "mpi_ranks"
         shutil.copy(ranks_program, alone)
-        done = subprocess.run([alone, "check"], capture_output=True, text=True)
-        expect(done.returncode == 1 and re.fullmatch(
-            r'error: no MPI here: "[^\n]*comm_mpi.so: cannot open[^\n]*"; install libopenmpi-dev and openmpi-bin and build '
-            r'again, or start one process with --ranks N\n', done.stderr), "no module, one line", done.stderr)
+        message = (r'there is no MPI: "[^\n]*comm_mpi.so: cannot open[^\n]*"; install libopenmpi-dev and openmpi-bin and build '
+                   r'again, or start one process with --ranks N\n')
+        done = run_alone(alone, "check", {})
+        expect(done.returncode == 1 and re.fullmatch("error: " + message, done.stderr), "no module, one line", done.stderr)
+        for rank, code, wanted in ((0, 1, "error: mpirun started 2 processes, but " + message), (1, 0, "")):
+            done = run_alone(alone, "launch", {"OMPI_COMM_WORLD_RANK": str(rank), "OMPI_COMM_WORLD_SIZE": "2"})
+            expect(done.returncode == code and re.fullmatch(wanted, done.stderr), f"no module, rank {rank}", done.stderr)
+
+
+def check_torchrun(ranks_program):
+    """Rank 0's process serves all ranks, the other one leaves."""
+    variables = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
+    first = run_alone(ranks_program, "launch", dict(variables, RANK="0", LOCAL_RANK="0"))
+    expect(first.returncode == 0 and len(re.findall(r"^threads rank [01] of 2 threads", first.stdout, re.M)) == 2
+           and "serves all 2 ranks" in first.stderr, "torchrun's first process", first.stdout, first.stderr)
+    other = run_alone(ranks_program, "launch", dict(variables, RANK="1", LOCAL_RANK="1"))
+    expect(other.returncode == 0 and other.stdout == "" and "rank 1 of 2 leaves" in other.stderr,
+           "torchrun's other process", other.stdout, other.stderr)
+
+
+def check_launch(ranks_program):
+    """mpirun's ranks, unbound, divide the cores among themselves."""
+    code, out, err = finish(start(ranks_program, 3, "launch"), END_WITHIN_S)
+    lines = re.findall(r"^mpi rank \d of 3 threads (\d+) of (\d+)$", out, re.M)
+    expect(code == 0 and len(lines) == 3, "mpirun's processes are the ranks", out, err)
+    expect(sum(int(own) for own, _ in lines) == max(3, int(lines[0][1])), "which divide the cores", out)
 
 
 def main():
     ranks_program = sys.argv[1]
     check_without_module(ranks_program)
+    check_torchrun(ranks_program)
     module = pathlib.Path(ranks_program).parent / "comm_mpi.so"
     if not module.exists() or not shutil.which("mpirun"):
         print("skipped: " + ("no mpirun; install openmpi-bin" if module.exists() else f"{module} was not built"))
         sys.exit(77)
     check_values(ranks_program)
+    check_launch(ranks_program)
     check_kill(ranks_program)
     check_failures(ranks_program)
 
