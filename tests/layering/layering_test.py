@@ -32,6 +32,7 @@ ROOMS = {
     "src/device/cuda": ["src/base", "src/device", "kernels/..."],
     "src/device/comm": ["src/base", "src/device"],
     "src/device/comm/mpi": ["src/base", "src/device", "src/device/comm"],
+    "src/device/comm/nccl": ["src/base", "src/device", "src/device/comm"],
     "src/device/registry": ["src/base", "src/device/..."],
     "src/plan": ["src/base", "src/device"],
     "src/plan/gradient": ["src/base", "src/device", "src/plan"],
