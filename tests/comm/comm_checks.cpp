@@ -116,6 +116,7 @@ void check_random_gathers(Comm& comm, uint64_t seed, int rounds) {
 }
 
 void check_random_sums(Comm& comm, uint64_t seed, int rounds) {
+  const int shares = comm.ranks() * (comm.ranks() + 1) / 2;  // 1 + 2 + ... + R
   const auto value = [](int rank, uint64_t piece, size_t i) {
     return static_cast<float>(mix64(piece * 131 + i) % 1000) * static_cast<float>(rank + 1);
   };
@@ -132,10 +133,9 @@ void check_random_sums(Comm& comm, uint64_t seed, int rounds) {
       pieces.push_back({owner, buffers.back().data(), buffers.back().size() * sizeof(float)});
     }
     comm.wait(comm.reduce_scatter(pieces));
-    const auto shares = static_cast<float>(comm.ranks() * (comm.ranks() + 1) / 2);
     for (size_t j = 0; j < pieces.size(); ++j) {
       for (size_t i = 0; pieces[j].rank == comm.rank() && i < buffers[j].size(); ++i) {
-        require(buffers[j][i] == value(0, j, i) * shares,
+        require(buffers[j][i] == value(0, j, i) * static_cast<float>(shares),
                 "reduce_scatter of round " + std::to_string(round));
       }
     }

@@ -210,18 +210,23 @@ TEST(Failure, ARankThatLeavesItsOperationsUnwaitedForIsToldOf) {
 }
 
 // A rank's buffers go when it fails; nobody may be copying from them then. The sanitizers see it
-// where somebody is.
+// where somebody is: many small pieces, and failures at many moments.
 TEST(Failure, BuffersMayGoOnceFailHasReturned) {
-  for (int round = 0; round < 200; ++round) {
+  constexpr int kRounds = 300, kPieces = 400;
+  for (int round = 0; round < kRounds; ++round) {
     const std::string failure = failure_of(4, [&](Comm& comm) {
-      std::vector<std::vector<uint8_t>> buffers(4, std::vector<uint8_t>(200000));
+      std::vector<std::vector<uint8_t>> buffers(kPieces, std::vector<uint8_t>(500));
       std::vector<CommPiece> pieces;
-      for (int rank = 0; rank < 4; ++rank) {
-        pieces.push_back({rank, buffers[static_cast<size_t>(rank)].data(), 200000});
+      for (std::vector<uint8_t>& buffer : buffers) {
+        pieces.push_back({static_cast<int>(pieces.size() % 4), buffer.data(), buffer.size()});
       }
+      comm.barrier();
       fail_on_throw(comm, [&] {
         const CommTicket ticket = comm.all_gather(pieces);
-        if (comm.rank() == round % 4) throw std::runtime_error("now");
+        if (comm.rank() == round % 4) {
+          for (int i = 0; i < round / 8; ++i) std::this_thread::yield();
+          throw std::runtime_error("now");
+        }
         comm.wait(ticket);
       });
     });
