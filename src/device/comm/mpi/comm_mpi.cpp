@@ -1,7 +1,7 @@
 // Comm over MPI: the module comm_mpi.so, which load_mpi.cpp opens. Pieces travel as they are. Beside
 // them each rank sends every other one a note of what it does to it, so that ranks that disagree end
-// with a message and not in a wait without end. What is waited for is asked after, with pauses that
-// grow: MPI's own waits would keep a core busy.
+// with a message and not in a wait without end. What is waited for is asked after, at last with
+// pauses: MPI's own waits would keep a core busy.
 #include <mpi.h>
 
 #include <algorithm>
@@ -270,15 +270,21 @@ class MpiComm final : public Comm {
   }
 
   static void finish(std::vector<MPI_Request>& requests) {
-    constexpr int kYieldTurns = 2000;  // about a millisecond
+    // A rank that has waited so long waits for another's work, not for bytes under way: those need
+    // to be asked after often, because MPI moves them only then.
+    constexpr auto kBusyTime = std::chrono::milliseconds(200);
     constexpr auto kPause = std::chrono::microseconds(50);
-    int are_done = 0;
-    for (int turn = 0;; ++turn) {
+    const auto began = std::chrono::steady_clock::now();
+    for (int are_done = 0;;) {
       check_mpi(MPI_Testall(static_cast<int>(requests.size()), requests.data(), &are_done,
                             MPI_STATUSES_IGNORE),
                 "MPI_Testall");
       if (are_done != 0) return;
-      turn < kYieldTurns ? std::this_thread::yield() : std::this_thread::sleep_for(kPause);
+      if (std::chrono::steady_clock::now() - began < kBusyTime) {
+        std::this_thread::yield();
+      } else {
+        std::this_thread::sleep_for(kPause);
+      }
     }
   }
 
