@@ -5,7 +5,7 @@
 #include <span>
 #include <string>
 
-#include "src/device/comm.h"
+#include "src/device/comm/comm.h"
 
 namespace pg {
 

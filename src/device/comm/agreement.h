@@ -4,7 +4,7 @@
 #include <string>
 #include <utility>
 
-#include "src/device/comm.h"
+#include "src/device/comm/comm.h"
 
 namespace pg {
 

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "src/base/error.h"
-#include "src/device/comm.h"
+#include "src/device/comm/comm.h"
 
 namespace pg {
 

@@ -2,7 +2,7 @@
 #pragma once
 #include <memory>
 
-#include "src/device/comm.h"
+#include "src/device/comm/comm.h"
 
 namespace pg {
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "src/base/error.h"
-#include "src/device/comm.h"
+#include "src/device/comm/comm.h"
 
 namespace pg {
 

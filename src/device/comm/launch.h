@@ -14,7 +14,7 @@
 #include <string>
 #include <string_view>
 
-#include "src/device/comm.h"
+#include "src/device/comm/comm.h"
 
 namespace pg {
 

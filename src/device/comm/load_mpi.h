@@ -4,7 +4,7 @@
 #include <memory>
 #include <string>
 
-#include "src/device/comm.h"
+#include "src/device/comm/comm.h"
 
 namespace pg {
 

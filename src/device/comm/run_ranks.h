@@ -3,7 +3,7 @@
 #include <exception>
 #include <functional>
 
-#include "src/device/comm.h"
+#include "src/device/comm/comm.h"
 
 namespace pg {
 

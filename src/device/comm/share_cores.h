@@ -1,6 +1,6 @@
 // Ranks that are processes of one machine: how many threads each uses.
 #pragma once
-#include "src/device/comm.h"
+#include "src/device/comm/comm.h"
 
 namespace pg {
 
