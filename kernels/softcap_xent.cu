@@ -77,15 +77,16 @@ template <class T, int kRowThreads, bool kVector>
 __global__ void __launch_bounds__(kBlockThreads)
     softcap_xent_backward_kernel(Dest<T> dlogits, const float* __restrict__ logits,
                                  const float* __restrict__ lse, const int32_t* __restrict__ targets,
-                                 const float* __restrict__ weights, float cap, float inverse_cap,
-                                 float dloss, int64_t rows, int vocab, int n) {
+                                 const float* __restrict__ weights,
+                                 const float* __restrict__ dloss, float cap, float inverse_cap,
+                                 int64_t rows, int vocab, int n) {
   constexpr int kPack = kPackOf<T>;  // 16 bytes of dlogits; of bf16, that is 32 bytes of logits
   const int64_t row = row_of_thread<kRowThreads>();
   if (row >= rows) return;
   const float* z_row = logits + row * vocab;
   T* dz_row = dlogits.data + row * vocab;
   const int32_t* row_targets = targets + row * n;
-  const float row_lse = lse[row];
+  const float row_lse = lse[row], loss_scale = *dloss;
 
   float weight = 0.0f;
   for (int j = 0; j < n; ++j) weight += row_targets[j] >= 0 ? weights[j] : 0.0f;
@@ -107,7 +108,7 @@ __global__ void __launch_bounds__(kBlockThreads)
       for (int i = 0; i < kPack; ++i) gradient[i] -= place == i ? weights[j] : 0.0f;
     }
     PG_UNROLL
-    for (int i = 0; i < kPack; ++i) gradient[i] *= dloss * slope[i];
+    for (int i = 0; i < kPack; ++i) gradient[i] *= loss_scale * slope[i];
     store_pack<kVector>(dz_row, gradient, first, vocab, dlogits.accumulate);
   }
 }
@@ -128,23 +129,23 @@ void softcap_xent(Dest<float> loss, Dest<float> lse, const float* logits, const 
 
 template <class T>
 void softcap_xent_backward(Dest<T> dlogits, const float* logits, const float* lse,
-                           const int32_t* targets, const float* weights, float cap, float dloss,
+                           const int32_t* targets, const float* weights, const float* dloss, float cap,
                            int64_t rows, int64_t vocab, int64_t n, Stream stream) {
   if (rows == 0 || dlogits.data == nullptr) return;
   const bool vector = has_vector_rows<kPackOf<T>>(logits, vocab) &&
                       has_vector_rows<kPackOf<T>>(dlogits.data, vocab);
   with_row_variant(vocab <= kMaxWarpVocab, vector, [&]<int kRowThreads, bool kVector>() {
     launch(&softcap_xent_backward_kernel<T, kRowThreads, kVector>, grid_of_rows<kRowThreads>(rows),
-           dim3(kBlockThreads), 0, stream, dlogits, logits, lse, targets, weights, cap, 1.0f / cap,
-           dloss, rows, static_cast<int>(vocab), static_cast<int>(n));
+           dim3(kBlockThreads), 0, stream, dlogits, logits, lse, targets, weights, dloss, cap,
+           1.0f / cap, rows, static_cast<int>(vocab), static_cast<int>(n));
   });
 }
 
 template void softcap_xent_backward<float>(Dest<float>, const float*, const float*, const int32_t*,
-                                           const float*, float, float, int64_t, int64_t, int64_t,
-                                           Stream);
+                                           const float*, const float*, float, int64_t, int64_t,
+                                           int64_t, Stream);
 template void softcap_xent_backward<bf16>(Dest<bf16>, const float*, const float*, const int32_t*,
-                                          const float*, float, float, int64_t, int64_t, int64_t,
-                                          Stream);
+                                          const float*, const float*, float, int64_t, int64_t,
+                                          int64_t, Stream);
 
 }  // namespace pg::kernels

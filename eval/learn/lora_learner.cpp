@@ -59,6 +59,7 @@ void LoraLearner::start(Weights& weights) {
   const auto count = static_cast<size_t>(weights.gradient_elements());
   first_ = DeviceBuffer(weights.device(), count * sizeof(float));
   second_ = DeviceBuffer(weights.device(), count * sizeof(float));
+  scalars_ = DeviceBuffer(weights.device(), sizeof steps_of_factor_);
   zeros_.assign(count, 0.0f);
   start_.assign(count, 0.0f);
   for (const ParamSpec& spec : adapters_) {
@@ -130,11 +131,11 @@ void LoraLearner::reset() {
 void LoraLearner::apply_step() {
   ++steps_;
   const double factor = config_.lora_alpha / static_cast<double>(config_.lora_rank);
-  for (int i = 0; i < weights_->count(); ++i) {
-    const ParamSpec& spec = weights_->spec(i);
-    if (!spec.trainable) continue;
-    const double s = is_b(spec) ? factor : 1.0;
-    const AdamWStep step = {.lr = static_cast<float>(s * config_.lora_lr),
+  Device& device = weights_->device();
+  for (const ParamRange& range : weights_->layout().trained_ranges()) {
+    const size_t place = range.factor == AdapterFactor::kB ? 1 : 0;
+    const double s = place == 1 ? factor : 1.0;
+    steps_of_factor_[place] = {.lr = static_cast<float>(s * config_.lora_lr),
                             .beta1 = 0.0f,
                             .beta2 = static_cast<float>(config_.lora_beta2),
                             .epsilon = static_cast<float>(kEpsilon / s),
@@ -142,11 +143,16 @@ void LoraLearner::apply_step() {
                             .bias1 = 1.0f,
                             .bias2 = static_cast<float>(
                                 1.0 - std::pow(config_.lora_beta2, static_cast<double>(steps_)))};
-    const int64_t offset = weights_->gradient(i) - weights_->gradients();
-    weights_->device().ops().adamw(
-        {weights_->master(i), DType::kF32}, {first_.as<float>() + offset, DType::kF32},
-        {second_.as<float>() + offset, DType::kF32}, {weights_->gradient(i), DType::kF32},
-        rows_->clip_coefficient(), step, spec.elements());
+  }
+  device.upload(scalars_.data(), steps_of_factor_.data(), sizeof steps_of_factor_);
+  for (const ParamRange& range : weights_->layout().trained_ranges()) {
+    const int64_t place = range.factor == AdapterFactor::kB ? kAdamWScalars : 0;
+    const int64_t offset = range.gradient_offset;
+    device.ops().adamw({weights_->masters() + range.offset, DType::kF32},
+                       {first_.as<float>() + offset, DType::kF32},
+                       {second_.as<float>() + offset, DType::kF32},
+                       {weights_->gradients() + offset, DType::kF32}, rows_->clip_coefficient(),
+                       {scalars_.as<float>() + place, DType::kF32}, range.elements);
   }
   weights_->refresh_compute();
 }

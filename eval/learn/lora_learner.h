@@ -8,6 +8,7 @@
 // learnt from. Targets behind a BOS in the same chunk were scored with the adapters of the document
 // before, which knew nothing but the text before them.
 #pragma once
+#include <array>
 #include <memory>
 #include <vector>
 
@@ -45,6 +46,8 @@ class LoraLearner final : public Learner {
   Weights* weights_ = nullptr;
   std::unique_ptr<TrainingRows> rows_;
   DeviceBuffer first_, second_;  // [gradient_elements] f32: AdamW's moments
+  std::array<AdamWStep, 2> steps_of_factor_;  // of A and of B
+  DeviceBuffer scalars_;                      // those on the device
   std::vector<float> start_;     // [gradient_elements] the adapters' first values
   std::vector<float> zeros_;     // [gradient_elements]
   int64_t steps_ = 0;            // since the last reset

@@ -9,8 +9,7 @@
 namespace pg {
 namespace {
 
-// Rows of the flat gradient as muon_momentum sees them; parameters are padded to this many
-// elements.
+// Rows of flat memory as the optimizer's ops see them; ranges are padded to this many elements.
 constexpr int64_t kFlatRow = 32;
 
 }  // namespace
@@ -24,7 +23,7 @@ SgdTrainer::SgdTrainer(const ModelConfig& model, const TttConfig& config, int64_
   windows_.reserve(static_cast<size_t>(rows_.rows()));
   const size_t bytes = static_cast<size_t>(weights.gradient_elements()) * sizeof(float);
   momentum_ = DeviceBuffer(weights.device(), bytes);
-  update_ = DeviceBuffer(weights.device(), bytes);
+  scalars_ = DeviceBuffer(weights.device(), host_scalars_.size() * sizeof(float));
 }
 
 void SgdTrainer::train_pass(std::span<const int32_t> tokens, int64_t first, int64_t end,
@@ -43,17 +42,21 @@ void SgdTrainer::train_pass(std::span<const int32_t> tokens, int64_t first, int6
 
 // m = mu m + g', p = p - lr m. muon_momentum() gives this m; its own result, Nesterov's, is unused.
 void SgdTrainer::apply_step(double lr) {
-  Ops& ops = weights_->device().ops();
-  ops.muon_momentum({update_.data(), DType::kF32}, {momentum_.data(), DType::kF32},
-                    {weights_->gradients(), DType::kF32}, rows_.clip_coefficient(),
-                    static_cast<float>(config_.momentum), /*row_norm=*/false,
-                    weights_->gradient_elements() / kFlatRow, kFlatRow);
-  for (int i = 0; i < weights_->count(); ++i) {
-    if (!weights_->spec(i).trainable) continue;
-    const int64_t offset = weights_->gradient(i) - weights_->gradients();
-    ops.apply_update({weights_->master(i), DType::kF32},
-                     {momentum_.as<float>() + offset, DType::kF32}, /*decay=*/1.0f,
-                     static_cast<float>(lr), weights_->spec(i).elements());
+  Device& device = weights_->device();
+  host_scalars_ = {static_cast<float>(config_.momentum), /*decay*/ 1.0f, static_cast<float>(lr)};
+  device.upload(scalars_.data(), host_scalars_.data(), host_scalars_.size() * sizeof(float));
+  const In momentum{scalars_.data(), DType::kF32};
+  const In decay_step{scalars_.as<float>() + 1, DType::kF32};
+  const auto flat = [](int64_t elements) {
+    return MatrixBatch{1, elements / kFlatRow, kFlatRow, elements};
+  };
+  device.ops().muon_momentum({}, {momentum_.data(), DType::kF32},
+                             {weights_->gradients(), DType::kF32}, rows_.clip_coefficient(),
+                             momentum, /*row_norm=*/false, flat(weights_->gradient_elements()));
+  for (const ParamRange& range : weights_->layout().trained_ranges()) {
+    device.ops().apply_update({weights_->masters() + range.offset, DType::kF32},
+                              {momentum_.as<float>() + range.gradient_offset, DType::kF32},
+                              decay_step, flat(range.elements));
   }
   weights_->refresh_compute();
 }

@@ -1,6 +1,7 @@
 // SGD with momentum on whole weights at test time. It trains on whatever text it is given: for a
 // score only sgd_learner.h may give it some, and only what is scored already.
 #pragma once
+#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -28,7 +29,9 @@ class SgdTrainer {
   Weights* weights_;
   TrainingRows rows_;
   std::vector<TrainingWindow> windows_;
-  DeviceBuffer momentum_, update_;  // [gradient_elements] f32
+  DeviceBuffer momentum_;  // [gradient_elements] f32
+  std::array<float, 3> host_scalars_ = {};
+  DeviceBuffer scalars_;  // [3] f32: momentum, decay, step
 };
 
 // From 1 at step 0 to 0 at the last of `steps`.

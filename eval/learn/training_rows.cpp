@@ -15,6 +15,8 @@ TrainingRows::TrainingRows(const ModelConfig& model, Weights& weights, int64_t r
       plan_(model, weights, rows, context, PlanMode::kTrain),
       ids_(static_cast<size_t>(rows * context)),
       next_ids_(static_cast<size_t>(rows * context)),
+      sums_(weights.device(),
+            static_cast<size_t>(count_sum_pieces(weights.gradient_elements())) * sizeof(double)),
       squares_(weights.device(), sizeof(double)),
       coefficient_(weights.device(), sizeof(float)) {
   PG_CHECK(weights.gradient_elements() > 0, "nothing to train: the weights have no gradients");
@@ -41,11 +43,15 @@ void TrainingRows::compute_gradient(std::span<const int32_t> tokens,
   PG_CHECK(counted > 0, "a training batch without targets");
   plan_.load(ids_, next_ids_);
   // The plan divides by all rows, skipped ones included.
-  plan_.run(/*accumulate=*/false,
-            static_cast<float>(rows() * context) / static_cast<float>(counted));
+  plan_.set_loss_scale(static_cast<float>(rows() * context) / static_cast<float>(counted));
+  plan_.run();
+  weights_->finish_gradients();
   Ops& ops = weights_->device().ops();
-  ops.sum_squares({squares_.data(), DType::kF64}, {weights_->gradients(), DType::kF32},
-                  weights_->gradient_elements());
+  const int64_t elements = weights_->gradient_elements();
+  ops.sum_squares({sums_.data(), DType::kF64}, {weights_->gradients(), DType::kF32},
+                  {1, 1, elements, elements}, 0);
+  ops.sum_pieces({squares_.data(), DType::kF64}, {sums_.data(), DType::kF64},
+                 count_sum_pieces(elements));
   ops.clip_coefficient({coefficient_.data(), DType::kF32}, {squares_.data(), DType::kF64},
                        static_cast<float>(max_norm));
 }

@@ -34,6 +34,7 @@ class TrainingRows {
   ModelPlan plan_;
   std::vector<int32_t> ids_;       // [rows, context]
   std::vector<int32_t> next_ids_;  // [rows, context] what each predicts; -1: not counted
+  DeviceBuffer sums_;              // [count_sum_pieces(gradient_elements)] f64
   DeviceBuffer squares_;           // [1] f64
   DeviceBuffer coefficient_;       // [1] f32
 };

@@ -65,9 +65,10 @@ class TrainLoop {
   void step() {
     const int64_t micro_batches = shape_.batch_tokens / shape_.micro_batch_tokens;
     for (int64_t m = 0; m < micro_batches; ++m) {
-      plan_.run(m > 0, 1.0f / static_cast<float>(micro_batches));
-      plan_.mean_loss();
+      plan_.run(m > 0);
     }
+    weights_.finish_gradients();
+    plan_.mean_loss();
     optimizer_.step(steps_++, 1.0);
   }
   double step_flops() const {
@@ -75,6 +76,18 @@ class TrainLoop {
     return plan_.flops() * static_cast<double>(micro_batches);
   }
   void profile(std::vector<OpProfile>& profile) { plan_.plan().run_profiled(profile); }
+  // What a step gives the device, whatever the machine: calls, and how often the activations of a
+  // layer pass through memory beside products and attention.
+  void print_plan() const {
+    const int64_t elements = shape_.micro_batch_tokens * shape_.model.dim;
+    const double passes =
+        plan_.plan().memory_bound_bytes() /
+        static_cast<double>(elements * static_cast<int64_t>(sizeof(bf16)) * shape_.model.layers);
+    fmt::print(
+        "  plan: {} calls a micro-batch, {:.1f} passes over [B*T, D] bf16 a layer beside products "
+        "and attention (front end and loss included); optimizer: {} calls a step\n",
+        plan_.plan().call_count(), passes, optimizer_.ops_per_step());
+  }
 
  private:
   Shape shape_;
@@ -130,6 +143,7 @@ int run_bench_train(const BenchTrainOptions& options) {
       std::vector<OpProfile> profile;
       for (int64_t i = 0; i < options.steps; ++i) loop.profile(profile);
       print_profile(profile, peak);
+      loop.print_plan();
     }
     std::fflush(stdout);
   }

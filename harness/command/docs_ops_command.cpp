@@ -28,6 +28,8 @@ const char* reason_text(NoGradient reason) {
       return "is one";
     case NoGradient::kIntegers:
       return "none: integers";
+    case NoGradient::kReported:
+      return "none: reported";
     case NoGradient::kOptimizer:
       return "none: optimizer";
     case NoGradient::kOutsidePlans:

@@ -83,6 +83,11 @@ void visit_train_fields(Config& c, Visit&& visit) {
       .help = "steps between validation passes; 0 means only at the end"});
   shown("checkpoint_every_s", c.checkpoint_every_s, {.min = 0, .max = 1e7, .unit = "s",
       .help = "seconds between checkpoints; 0 means none"});
+  training("gradient_leaves", c.gradient_leaves, {.min = 1, .max = 1 << 16,
+      .help = "sums that a step's gradient is put together from: a power of two that divides the "
+      "micro-batches; as many ranks as divide it give the same bytes"});
+  training("sums", c.sums, {.help = "ordered: the same bytes for any number of ranks; fast: the "
+      "ranks' parts are added in the order of the transport"});
 }
 
 template <class Config, class Visit>

@@ -116,6 +116,8 @@ constexpr auto kBaseline = std::to_array<BaselineValue>({
     {"mix.tilt_beta", "2.625"},
     {"mix.tilt_threshold", "0.8"},
     {"mix.tilt_min_count", "1"},
+    {"train.gradient_leaves", "1"},
+    {"train.sums", "\"ordered\""},
 });
 // clang-format on
 

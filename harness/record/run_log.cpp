@@ -105,7 +105,7 @@ void RunLog::write_head(const RunFacts& facts, const std::vector<RecipeOverride>
   const TrainConfig& train = result_.recipe.train;
   const ModelConfig& model = result_.recipe.model;
   const std::string rule(100, '=');
-  const int64_t grad_accum_steps = train.batch_tokens / train.micro_batch_tokens;
+  const int64_t grad_accum_steps = train.batch_tokens / train.micro_batch_tokens / facts.ranks;
   log_.write_line(write_recipe(result_.recipe));
   log_.write_line(rule);
   log_.write_line("Running train_gpt " + facts.program);
@@ -132,7 +132,7 @@ void RunLog::write_head(const RunFacts& facts, const std::vector<RecipeOverride>
   }
   write_line(fmt::format("model_params:{}", facts.params));
   log_.write_line(fmt::format("XSA:last_{}", model.xsa_last_n));
-  write_line(fmt::format("world_size:1 grad_accum_steps:{}", grad_accum_steps));
+  write_line(fmt::format("world_size:{} grad_accum_steps:{}", facts.ranks, grad_accum_steps));
   log_.write_line(
       fmt::format("attention_mode:gqa num_heads:{} num_kv_heads:{}", model.heads, model.kv_heads));
   log_.write_line(fmt::format("tie_embeddings:{} embed_lr:{} matrix_lr:{} scalar_lr:{}",
@@ -149,7 +149,8 @@ void RunLog::write_head(const RunFacts& facts, const std::vector<RecipeOverride>
     event.add("event", "start")
         .add("resumed", folder_.is_resumed)
         .add("recipe_sha256", hash_recipe(result_.recipe));
-    event.add("seed", train.seed).add("threads", facts.threads).add("ranks", int64_t{1});
+    event.add("seed", train.seed).add("threads", facts.threads).add("ranks", facts.ranks);
+    event.add("gradient_leaves", train.gradient_leaves).add("sums", choice_name(train.sums));
     event.add("train_fingerprint", fmt::format("{:016x}", facts.train_fingerprint));
     event.add("val_fingerprint", fmt::format("{:016x}", facts.val_fingerprint));
     event.add("tokenizer_sha256", facts.tokenizer_sha256);
@@ -243,6 +244,7 @@ void RunLog::on_step(const StepReport& report) {
                        .add("step", report.step)
                        .add("train_s", report.train_s)
                        .add("step_s", report.step_s)
+                       .add("decided_s", report.decided_s)
                        .add("lr_multiplier", report.lr_multiplier)
                        .add("next_window", report.step * windows_per_step)
                        .line());

@@ -25,7 +25,7 @@ struct RunFacts {
   std::string program;   // compiler and build
   std::string hardware;  // processor, memory
   std::string device;    // name, threads, measured peak
-  int64_t threads = 1;
+  int64_t threads = 1, ranks = 1;
 };
 
 // A score as logs and records state it. Outside tests only a Score becomes one: a number that came

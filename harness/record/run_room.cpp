@@ -9,16 +9,16 @@
 #include "harness/record/run_folder.h"
 #include "src/base/error.h"
 #include "src/model/model.h"
-#include "src/plan/weights.h"
+#include "src/plan/weight_layout.h"
 #include "src/text/text_format.h"
 #include "src/train/checkpoint.h"
 
 namespace pg {
 namespace {
 
-int64_t checkpoint_bytes(const Recipe& recipe) {
-  return most_checkpoint_bytes(count_flat_elements(list_params(recipe.model)),
-                               recipe.train.average != Average::kNone);
+int64_t checkpoint_bytes_of(const Recipe& recipe) {
+  const int64_t elements = WeightLayout(list_params(recipe.model)).elements();
+  return checkpoint_bytes(checkpoint_sizes(elements, recipe.train.average != Average::kNone));
 }
 
 int64_t file_bytes(const std::filesystem::path& file) {
@@ -31,7 +31,7 @@ int64_t file_bytes(const std::filesystem::path& file) {
 
 void check_file_limit(const Recipe& recipe) {
   struct rlimit limit = {};
-  const int64_t needed = checkpoint_bytes(recipe);
+  const int64_t needed = checkpoint_bytes_of(recipe);
   if (::getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
       limit.rlim_cur >= static_cast<rlim_t>(needed)) {
     return;
@@ -48,7 +48,7 @@ std::string find_lack_of_room(const std::filesystem::path& folder, const Recipe&
   const std::filesystem::space_info space = std::filesystem::space(folder, error);
   const RunFolder files = {.path = folder};
   const int64_t weights = count_params(recipe.model) * static_cast<int64_t>(sizeof(float));
-  const int64_t needed = 2 * checkpoint_bytes(recipe) + weights - file_bytes(files.checkpoint()) -
+  const int64_t needed = 2 * checkpoint_bytes_of(recipe) + weights - file_bytes(files.checkpoint()) -
                          file_bytes(files.weights());
   if (error || needed <= 0 || space.available >= static_cast<uintmax_t>(needed)) return {};
   return fmt::format(

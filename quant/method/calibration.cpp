@@ -12,13 +12,28 @@
 namespace pg {
 namespace {
 
-std::vector<float> read_mean(Plan& plan, Tensor sum, int64_t tokens) {
-  std::vector<float> values(static_cast<size_t>(plan.elements(sum)));
-  plan.read(sum, 0, values);
+std::vector<float> read_mean(Plan& plan, Tensor sum, int64_t first, int64_t count, int64_t tokens) {
+  std::vector<float> values(static_cast<size_t>(count));
+  plan.read(sum, first, values);
   for (float& value : values) {
     value = static_cast<float>(static_cast<double>(value) / static_cast<double>(tokens));
   }
   return values;
+}
+
+// The mean of dy^2 with respect to the rows of the weight itself: where they are scaled, the plan's dy
+// is that of the scaled rows' output.
+std::vector<float> read_row_weights(Plan& plan, const WeightUse& use, const Weights& weights,
+                                    const std::vector<HostTensor>& host_weights, int64_t tokens) {
+  const ParamSpec& spec = weights.spec(use.weight);
+  std::vector<float> means = read_mean(plan, use.squares, use.first_square, spec.rows, tokens);
+  if (!spec.has_row_scale()) return means;
+  const auto scale = static_cast<size_t>(weights.find(spec.row_scale));
+  for (size_t row = 0; row < means.size(); ++row) {
+    const float s = host_weights[scale].values[row];
+    means[row] *= s * s;
+  }
+  return means;
 }
 
 // How often each row of each gathered table was read.
@@ -79,7 +94,7 @@ Calibration calibrate(const ModelConfig& config, const std::vector<HostTensor>& 
 
   RowCounts row_counts(plan, weights);
   // The plan's loss is the mean of a batch; this scale makes dy the gradient of the sum.
-  const auto loss_scale = static_cast<float>(batch * seq_len);
+  plan.set_loss_scale(static_cast<float>(batch * seq_len));
   for (size_t i = 0; i < batches.size(); ++i) {
     const auto is_id = [&](int32_t id) { return id >= 0 && id < config.vocab_size; };
     PG_CHECK(std::all_of(batches[i].ids.begin(), batches[i].ids.end(), is_id) &&
@@ -87,7 +102,7 @@ Calibration calibrate(const ModelConfig& config, const std::vector<HostTensor>& 
              "a calibration token lies outside of the vocabulary");
     plan.write_ids(forward.ids, batches[i].ids);
     plan.write_ids(forward.targets, batches[i].targets);
-    plan.run(/*accumulate=*/i > 0, loss_scale);
+    plan.run(/*accumulate=*/i > 0);
     row_counts.add_last_run();
     if (progress) progress(fmt::format("calibrate: {} of {} batches", i + 1, batches.size()));
   }
@@ -100,9 +115,10 @@ Calibration calibrate(const ModelConfig& config, const std::vector<HostTensor>& 
       for (size_t i = 0; i < plan.weight_uses().size(); ++i) {
         const WeightUse& use = plan.weight_uses()[i];
         if (use.weight != weight || static_cast<bool>(use.table_ids) != is_table) continue;
-        sensitivity.terms.push_back({read_mean(plan, use.gram, result.tokens),
-                                     is_table ? row_counts.shares(i, result.tokens)
-                                              : read_mean(plan, use.squares, result.tokens)});
+        sensitivity.terms.push_back(
+            {read_mean(plan, use.gram, 0, plan.elements(use.gram), result.tokens),
+             is_table ? row_counts.shares(i, result.tokens)
+                      : read_row_weights(plan, use, weights, host_weights, result.tokens)});
       }
     }
     if (!sensitivity.terms.empty()) result.tensors.push_back(std::move(sensitivity));

@@ -33,6 +33,13 @@ class Device {
   virtual void download(void* host_to, const void* device_from, size_t bytes) = 0;
   // Within the device, in order with its other work; the two do not overlap.
   virtual void copy(void* device_to, const void* device_from, size_t bytes) = 0;
+  // download() without waiting: the host memory holds the values when the event of a later record()
+  // is done, and stays where it is until then.
+  virtual void start_download(void* host_to, const void* device_from, size_t bytes) = 0;
+  // An event: done when all work given to the device so far is. wait() returns when it is done.
+  virtual uint64_t record() = 0;
+  virtual bool is_done(uint64_t event) = 0;
+  virtual void wait(uint64_t event) = 0;
   // Returns when all work given to the device so far is done.
   virtual void synchronize() = 0;
   // Measures for about 0.1 s.

@@ -26,6 +26,8 @@ enum class OpId : uint8_t {
   kSmearBackward,
   kRmsnorm,
   kRmsnormBackward,
+  kMixRmsnorm,
+  kMixRmsnormBackward,
   kQkNormRope,
   kQkNormRopeBackward,
   kAttention,
@@ -37,7 +39,10 @@ enum class OpId : uint8_t {
   kCast,
   kSum,
   kSumSquares,
+  kSumPieces,
   kClipCoefficient,
+  kScaleRows,
+  kScaleRowsBackward,
   kAdamw,
   kMuonMomentum,
   kNewtonSchulz,
@@ -59,6 +64,7 @@ enum class Tolerance : uint8_t {
 enum class NoGradient : uint8_t {
   kIsRule,        // computes a gradient itself
   kIntegers,      // its outputs are integers
+  kReported,      // its output is read by people, not by the loss
   kOptimizer,     // works on parameters, gradients and averages when the backward pass is done
   kOutsidePlans,  // no plan records it
 };
@@ -89,7 +95,7 @@ static_assert(!std::is_default_constructible_v<OpInfo>,
               "an op must name its gradient rule or say why it needs none");
 
 inline constexpr auto kOps = std::to_array<OpInfo>({
-    {OpId::kLinear, "linear", OpId::kLinearDx, Tolerance::kSum, "y = x wT"},
+    {OpId::kLinear, "linear", OpId::kLinearDx, Tolerance::kSum, "y = addend + x wT"},
     {OpId::kLinearDx, "linear_dx", NoGradient::kIsRule, Tolerance::kSum, "dx = dy w"},
     {OpId::kLinearDw, "linear_dw", NoGradient::kIsRule, Tolerance::kSum, "dw = dyT x"},
     {OpId::kEmbed, "embed", OpId::kEmbedBackward, Tolerance::kExact, "y = table[ids]"},
@@ -116,6 +122,10 @@ inline constexpr auto kOps = std::to_array<OpInfo>({
      "y = s x / sqrt(mean(x^2) + eps)"},
     {OpId::kRmsnormBackward, "rmsnorm_backward", NoGradient::kIsRule, Tolerance::kSum,
      "dx = s r (dy - x r^2 mean(dy x))"},
+    {OpId::kMixRmsnorm, "mix_rmsnorm", OpId::kMixRmsnormBackward, Tolerance::kElementwise,
+     "y = a x + b z, n = s y / sqrt(mean(y^2) + eps)"},
+    {OpId::kMixRmsnormBackward, "mix_rmsnorm_backward", NoGradient::kIsRule, Tolerance::kSum,
+     "g = dy + rmsnorm_backward(dn), dx = a g, da = sum(g x)"},
     {OpId::kQkNormRope, "qk_norm_rope", OpId::kQkNormRopeBackward, Tolerance::kElementwise,
      "y = gain rope(rms(x))"},
     {OpId::kQkNormRopeBackward, "qk_norm_rope_backward", NoGradient::kIsRule, Tolerance::kSum,
@@ -132,10 +142,16 @@ inline constexpr auto kOps = std::to_array<OpInfo>({
     {OpId::kSoftcapXentBackward, "softcap_xent_backward", NoGradient::kIsRule, Tolerance::kSoftmax,
      "dz = (W p - sum_i w_i 1[y_i]) (1 - (c/cap)^2)"},
     {OpId::kCast, "cast", NoGradient::kOutsidePlans, Tolerance::kExact, "y = x in y's type"},
-    {OpId::kSum, "sum", NoGradient::kOutsidePlans, Tolerance::kSum, "scale sum(x)"},
-    {OpId::kSumSquares, "sum_squares", NoGradient::kOptimizer, Tolerance::kSum, "sum(x^2)"},
+    {OpId::kSum, "sum", NoGradient::kReported, Tolerance::kSum, "scale sum(x)"},
+    {OpId::kSumSquares, "sum_squares", NoGradient::kOptimizer, Tolerance::kSum,
+     "sum(x^2) of each 16384 elements"},
+    {OpId::kSumPieces, "sum_pieces", NoGradient::kOptimizer, Tolerance::kSum, "sum(pieces)"},
     {OpId::kClipCoefficient, "clip_coefficient", NoGradient::kOptimizer, Tolerance::kElementwise,
      "min(1, max_norm / |g|)"},
+    {OpId::kScaleRows, "scale_rows", OpId::kScaleRowsBackward, Tolerance::kElementwise,
+     "y[r, :] = s[r] x[r, :]"},
+    {OpId::kScaleRowsBackward, "scale_rows_backward", NoGradient::kIsRule, Tolerance::kSum,
+     "ds[r] = sum(dy x), dx[r, :] = s[r] dy[r, :]"},
     {OpId::kAdamw, "adamw", NoGradient::kOptimizer, Tolerance::kElementwise,
      "p = p (1 - lr wd) - lr (m/bias1) / (sqrt(v/bias2) + eps)"},
     {OpId::kMuonMomentum, "muon_momentum", NoGradient::kOptimizer, Tolerance::kElementwise,
@@ -149,6 +165,12 @@ inline constexpr auto kOps = std::to_array<OpInfo>({
 });
 
 constexpr const OpInfo& op_info(OpId id) { return kOps[static_cast<size_t>(id)]; }
+
+// Whether arithmetic bounds an op; memory bounds the others.
+constexpr bool is_bound_by_arithmetic(OpId id) {
+  return id == OpId::kLinear || id == OpId::kLinearDx || id == OpId::kLinearDw ||
+         id == OpId::kAttention || id == OpId::kAttentionBackward;
+}
 
 // A rule bears the name of its op and a suffix, and only rules do: so none can be claimed or left
 // out by oversight.

@@ -10,7 +10,9 @@
 // equal for any number of threads.
 //
 // Outputs: overwritten, or added to when Out::accumulate is set. An empty Out is not computed.
-// Inputs and outputs do not alias unless the comment allows it. Letters: B batch, T tokens, N = B*T
+// Inputs and outputs do not alias unless the comment allows it. An operand that is marked "view" may
+// be columns of a wider tensor (tensor_view.h); all others are dense. What changes from step to step
+// - rates, decays, scales - is read from device memory, so that a recorded step can be replayed. Letters: B batch, T tokens, N = B*T
 // rows, D model, H heads, K kv heads, S head size, V vocabulary.
 #pragma once
 #include <array>
@@ -34,10 +36,24 @@ struct AttentionShape {
   int64_t rows() const { return batch * tokens; }
 };
 
+// `count` matrices [rows, cols] that lie `stride` elements apart: one matrix of each block.
+struct MatrixBatch {
+  int64_t count = 1, rows = 0, cols = 0, stride = 0;
+  int64_t size() const { return rows * cols; }  // of one matrix
+};
+
+// Elements whose squares are one sum: see sum_squares.
+inline constexpr int64_t kSumPiece = 16384;
+constexpr int64_t count_sum_pieces(int64_t elements) {
+  return (elements + kSumPiece - 1) / kSumPiece;
+}
+
+// The numbers of an AdamW step, as they lie in device memory.
 struct AdamWStep {
   float lr = 0, beta1 = 0, beta2 = 0, epsilon = 0, weight_decay = 0;
   float bias1 = 1, bias2 = 1;  // 1 - beta^step
 };
+inline constexpr int64_t kAdamWScalars = sizeof(AdamWStep) / sizeof(float);
 
 // x <- a x + (b A + c A A) x with A = x xT, once per row.
 using NewtonSchulzCoefficients = std::array<float, 3>;
@@ -47,11 +63,12 @@ class Ops {
   virtual ~Ops() = default;
 
   // ---- linear maps ----
-  // y[rows, out] = x[rows, in] w[out, in]T. y is an activation or f32.
-  virtual void linear(Out y, In x, In w, int64_t rows, int64_t in, int64_t out) = 0;
-  // dx[rows, in] = dy[rows, out] w[out, in].
+  // y[rows, out] = addend[rows, out] + x[rows, in] w[out, in]T, rounded once; an empty addend counts
+  // as 0. y is an activation or f32, view; the addend has y's type.
+  virtual void linear(Out y, In x, In w, In addend, int64_t rows, int64_t in, int64_t out) = 0;
+  // dx[rows, in] = dy[rows, out] w[out, in]. dy view.
   virtual void linear_dx(Out dx, In dy, In w, int64_t rows, int64_t in, int64_t out) = 0;
-  // dw[out, in] f32 = dy[rows, out]T x[rows, in].
+  // dw[out, in] f32 = dy[rows, out]T x[rows, in]. dy view.
   virtual void linear_dw(Out dw, In dy, In x, int64_t rows, int64_t in, int64_t out) = 0;
 
   // ---- embeddings ----
@@ -67,11 +84,11 @@ class Ops {
   virtual void bigram_hash(Out hashed, In ids, int64_t rows, int64_t tokens, int64_t buckets) = 0;
 
   // ---- elementwise ----
-  // y[count] = x + s1 s2 z; s1, s2 f32 [1]; an empty s2 counts as 1.
-  virtual void add_scaled(Out y, In x, In z, In s1, In s2, int64_t count) = 0;
-  // dx = dy, dz = s1 s2 dy, ds1 = s2 sum(dy z), ds2 = s1 sum(dy z); ds f32 [1].
+  // y[rows, dim] = x + s1 s2 z; s1, s2 f32 [1]; an empty s2 counts as 1. x view.
+  virtual void add_scaled(Out y, In x, In z, In s1, In s2, int64_t rows, int64_t dim) = 0;
+  // dx = dy, dz = s1 s2 dy, ds1 = s2 sum(dy z), ds2 = s1 sum(dy z); ds f32 [1]. dx view.
   virtual void add_scaled_backward(Out dx, Out dz, Out ds1, Out ds2, In dy, In z, In s1, In s2,
-                                   int64_t count) = 0;
+                                   int64_t rows, int64_t dim) = 0;
   // y[rows, dim] = a * x + b * z with per-channel a, b f32 [dim]; an empty a or b counts as ones.
   virtual void mix(Out y, In x, In a, In z, In b, int64_t rows, int64_t dim) = 0;
   // dx = a dy, dz = b dy, da = sum over rows of dy x, db = of dy z; da, db f32 [dim].
@@ -95,25 +112,32 @@ class Ops {
   // dx = scale r (dy - x r^2 mean(dy x)).
   virtual void rmsnorm_backward(Out dx, In dy, In x, In rstd, float scale, int64_t rows,
                                 int64_t dim) = 0;
+  // y = mix(x, a, z, b) rounded to its type, n = rmsnorm(y), in one pass; rstd that of y.
+  virtual void mix_rmsnorm(Out y, Out n, Out rstd, In x, In a, In z, In b, float scale, float eps,
+                           int64_t rows, int64_t dim) = 0;
+  // With g = dy + rmsnorm_backward(dn), an empty dy counts as 0: dx = a g, dz = b g, da = sum over
+  // rows of g x, db = of g z. y is computed anew from x and z.
+  virtual void mix_rmsnorm_backward(Out dx, Out dz, Out da, Out db, In dy, In dn, In x, In a, In z,
+                                    In b, In rstd, float scale, int64_t rows, int64_t dim) = 0;
 
   // ---- attention ----
   // Per head: n = x r (RMSNorm over S, eps), RoPE on the first R dims, times gain[head] (f32; empty
   // counts as 1). Half-split RoPE with h = R/2:
   //   out_i = n_i c + n_{i+h} s, out_{i+h} = n_{i+h} c - n_i s, (c, s) = table[t, i, 0..1].
-  // table f32 [T, R/2, 2]; x, y [N, heads*S]; rstd f32 [N, heads].
+  // table f32 [T, R/2, 2]; x view, y [N, heads*S]; rstd f32 [N, heads].
   virtual void qk_norm_rope(Out y, Out rstd, In x, In gain, In table, float eps,
                             const HeadShape& shape) = 0;
-  // dgain f32 [heads].
+  // dgain f32 [heads]; dx, x view.
   virtual void qk_norm_rope_backward(Out dx, Out dgain, In dy, In x, In rstd, In gain, In table,
                                      const HeadShape& shape) = 0;
   // y[N, H*S] = softmax_causal(scale q kT) v; lse f32 [B, H, T] = log sum exp of the scaled scores.
-  // q [N, H*S], k, v [N, K*S]. Never builds a T x T tensor.
+  // q [N, H*S], k, v [N, K*S], v view. Never builds a T x T tensor.
   virtual void attention(Out y, Out lse, In q, In k, In v, const AttentionShape& shape) = 0;
-  // FlashAttention-2's backward (Dao 2023): recomputes the scores from lse.
+  // FlashAttention-2's backward (Dao 2023): recomputes the scores from lse. dv, v view.
   virtual void attention_backward(Out dq, Out dk, Out dv, In dy, In y, In lse, In q, In k, In v,
                                   const AttentionShape& shape) = 0;
   // Exclusive self-attention: y_h = x_h - (x_h . u) u with u = v_t / max(|v_t|, 1e-12), v of the kv
-  // head of h. x, y [N, H*S], v [N, K*S].
+  // head of h. x, y [N, H*S], v, dv [N, K*S] view.
   virtual void xsa(Out y, In x, In v, const AttentionShape& shape) = 0;
   virtual void xsa_backward(Out dx, Out dv, In dy, In x, In v, const AttentionShape& shape) = 0;
 
@@ -124,41 +148,54 @@ class Ops {
   // -log p(target) in nats.
   virtual void softcap_xent(Out loss, Out lse, In logits, In targets, In weights, float cap,
                             int64_t rows, int64_t vocab, int64_t n) = 0;
-  // dz = dloss ((sum_i w_i) p - sum_i w_i onehot(y_i)) (1 - (c/cap)^2), dloss one constant for all
-  // rows. dlogits [rows, vocab] has the activation type.
+  // dz = dloss ((sum_i w_i) p - sum_i w_i onehot(y_i)) (1 - (c/cap)^2), dloss f32 [1], the same for
+  // all rows. dlogits [rows, vocab] has the activation type.
   virtual void softcap_xent_backward(Out dlogits, In logits, In lse, In targets, In weights,
-                                     float cap, float dloss, int64_t rows, int64_t vocab,
+                                     In dloss, float cap, int64_t rows, int64_t vocab,
                                      int64_t n) = 0;
 
   // ---- reductions and casts ----
   // y[count] = x, converted to y's type.
   virtual void cast(Out y, In x, int64_t count) = 0;
-  // sum[1] f32 = scale * sum of x[count] f32, accumulated in f64.
-  virtual void sum(Out sum, In x, float scale, int64_t count) = 0;
-  // sum[1] f64 = sum of x[count]^2, x f32, accumulated in f64.
-  virtual void sum_squares(Out sum, In x, int64_t count) = 0;
+  // sum[1] f64 = scale * sum of x[count] f32, accumulated in f64.
+  virtual void sum(Out sum, In x, double scale, int64_t count) = 0;
+  // Per matrix of x f32, sums f64 [count, count_sum_pieces(size)]: of the squares of each kSumPiece
+  // elements, in f64; sums_stride from matrix to matrix. So a sum does not depend on which matrices
+  // are in a batch. Never accumulates.
+  virtual void sum_squares(Out sums, In x, const MatrixBatch& shape, int64_t sums_stride) = 0;
+  // sum[1] f64 of pieces[count] f64, as a tree: neighbours, then neighbours of those, ...
+  virtual void sum_pieces(Out sum, In pieces, int64_t count) = 0;
   // coefficient[1] f32 = min(1, max_norm / (sqrt(squares[1] f64) + 1e-6)); 1 when max_norm is 0.
   virtual void clip_coefficient(Out coefficient, In squares, float max_norm) = 0;
+
+  // ---- weights ----
+  // Per matrix: y[r, :] = s[r] x[r, :]; x, s f32, y the compute type. The compute copies of matrices
+  // whose output is scaled per channel. s [count, rows], `s_stride` elements from matrix to matrix.
+  virtual void scale_rows(Out y, In x, In s, const MatrixBatch& shape, int64_t s_stride) = 0;
+  // From dy in `dx`, in place: ds[r] = sum over columns of dy x, dx[r, :] = s[r] dy[r, :]; all f32.
+  // Never accumulates.
+  virtual void scale_rows_backward(Out dx, Out ds, In x, In s, const MatrixBatch& shape,
+                                   int64_t s_stride) = 0;
 
   // ---- optimizers ----
   // All f32, in place. g' = g coefficient[1].
   // m = b1 m + (1-b1) g'; v = b2 v + (1-b2) g'^2;
   // p = p (1 - lr wd) - lr (m/bias1) / (sqrt(v/bias2) + eps) (Loshchilov, Hutter 2019).
-  virtual void adamw(Out p, Out m, Out v, In g, In coefficient, const AdamWStep& step,
-                     int64_t count) = 0;
-  // m = mu m + g'; u[rows, cols] = g' + mu m (Nesterov). With row_norm each row of u is divided by
-  // max(|row|_2, 1e-7). m, u, g f32.
-  virtual void muon_momentum(Out u, Out m, In g, In coefficient, float mu, bool row_norm,
-                             int64_t rows, int64_t cols) = 0;
-  // In place on u[rows, cols] f32: u /= |u|_F + 1e-7, then one iteration per coefficient triple, on
-  // the smaller side. Products in the device's compute type, accumulated in f32 (Jordan et al.
+  // step: an AdamWStep, f32 [kAdamWScalars].
+  virtual void adamw(Out p, Out m, Out v, In g, In coefficient, In step, int64_t count) = 0;
+  // m = mu m + g'; u = g' + mu m (Nesterov), mu f32 [1]. With row_norm each row of u is divided by
+  // max(|row|_2, 1e-7). m, u, g f32. An empty u is not computed.
+  virtual void muon_momentum(Out u, Out m, In g, In coefficient, In mu, bool row_norm,
+                             const MatrixBatch& shape) = 0;
+  // In place on each matrix of u f32: u /= |u|_F + 1e-7, then one iteration per coefficient triple,
+  // on the smaller side. Products in the device's compute type, accumulated in f32 (Jordan et al.
   // 2024, Muon).
-  virtual void newton_schulz(Out u, std::span<const NewtonSchulzCoefficients> steps, int64_t rows,
-                             int64_t cols) = 0;
-  // p[count] = p decay - step u, f32.
-  virtual void apply_update(Out p, In u, float decay, float step, int64_t count) = 0;
-  // average[count] = decay average + (1 - decay) x, f32.
-  virtual void lerp(Out average, In x, float decay, int64_t count) = 0;
+  virtual void newton_schulz(Out u, std::span<const NewtonSchulzCoefficients> steps,
+                             const MatrixBatch& shape) = 0;
+  // p = p decay - step u, f32; decay_step f32 [2].
+  virtual void apply_update(Out p, In u, In decay_step, const MatrixBatch& shape) = 0;
+  // average[count] = decay average + (1 - decay) x, f32; decay f32 [1].
+  virtual void lerp(Out average, In x, In decay, int64_t count) = 0;
 };
 
 }  // namespace pg

@@ -1,5 +1,8 @@
 // Raw tensors as the ops see them: a pointer and its element type. Shapes stand in each op's
 // comment.
+//
+// A view is a block of columns of a wider tensor: its rows lie `stride` elements apart. Only operands
+// that an op's comment marks may be views; of the others the stride is 0, which stands for dense.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -57,6 +60,7 @@ struct DTypeOf<int32_t> {
 struct In {
   const void* data = nullptr;
   DType dtype = DType::kF32;
+  int64_t stride = 0;
 
   explicit operator bool() const { return data != nullptr; }
   template <class T>
@@ -72,6 +76,7 @@ struct Out {
   void* data = nullptr;
   DType dtype = DType::kF32;
   bool accumulate = false;
+  int64_t stride = 0;
 
   explicit operator bool() const { return data != nullptr; }
   template <class T>
@@ -80,5 +85,11 @@ struct Out {
     return static_cast<T*>(data);
   }
 };
+
+// Elements from row to row of a tensor that is `cols` wide.
+template <class Tensor>
+int64_t row_stride(const Tensor& t, int64_t cols) {
+  return t.stride == 0 ? cols : t.stride;
+}
 
 }  // namespace pg

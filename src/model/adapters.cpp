@@ -51,7 +51,8 @@ void add_pair(const ParamSpec& adapted, const std::string& name, int64_t rank,
                    .cols = rank,
                    .group = ParamGroup::kAdapter,
                    .has_compute_copy = true,
-                   .place = place});
+                   .place = place,
+                   .row_scale = adapted.row_scale});
 }
 
 }  // namespace

@@ -78,6 +78,7 @@ class Forward {
     const float one = 1.0f;
     const Tensor weights = p.constant("target_weights", 1, 1, {&one, 1});
     f.loss = p.softcap_xent(f.logits, f.targets, weights, static_cast<float>(c.logit_softcap)).loss;
+    f.mean_loss = p.mean(f.loss);
     return f;
   }
 
@@ -100,12 +101,16 @@ class Forward {
 
   // x wT, plus (x aT) bT where the weights hold an adapter of this matrix: see adapters.h.
   Tensor linear(Tensor x, ParamRole role, int64_t layer, bool f32_output = false) {
-    const Tensor w = weight(role, layer);
+    return adapt(p.linear(x, weight(role, layer), f32_output), x, role, layer);
+  }
+  // addend + linear(x).
+  Tensor linear_add(Tensor addend, Tensor x, ParamRole role, int64_t layer) {
+    return adapt(p.linear_add(addend, x, weight(role, layer)), x, role, layer);
+  }
+  Tensor adapt(Tensor y, Tensor x, ParamRole role, int64_t layer) {
     const ParamPlace a = {role, layer, AdapterFactor::kA}, b = {role, layer, AdapterFactor::kB};
-    if (!p.has_weight(a)) return p.linear(x, w, f32_output);
-    const Tensor u = p.linear(x, p.weight(a));  // [N, rank]
-    const Tensor y = p.linear(x, w, f32_output);
-    return p.add_linear(y, u, p.weight(b));
+    if (!p.has_weight(a)) return y;
+    return p.add_linear(y, p.linear(x, p.weight(a)), p.weight(b));  // [N, rank] in between
   }
 
   // Token embedding + scaled BigramHash, RMSNorm, SmearGate.
@@ -127,19 +132,30 @@ class Forward {
     return p.linear(rows, weight(kValueProjection));        // [N, K*S]
   }
 
-  // x [N, D] -> [N, D]; x0 is the embedding after its norm. The last block may give fewer rows.
+  // x [N, D] -> [N, D]; x0 is the embedding after its norm. The last block may give fewer rows. The
+  // scales of the two branches are part of the compute copies of out and down.
   Tensor block(Tensor x, Tensor x0, int64_t l) {
     const float norm_scale =
         c.ln_scale ? static_cast<float>(1.0 / std::sqrt(static_cast<double>(l + 1))) : 1.0f;
-    if (c.resid_mix) x = p.mix(x, weight(kMixX, l), x0, weight(kMixX0, l));
-    Tensor y = attention(p.rmsnorm(x, norm_scale), l);  // [N, H*S]
+    Tensor n;
+    if (c.resid_mix) {
+      const MixNormTensors mixed =
+          p.mix_rmsnorm(x, weight(kMixX, l), x0, weight(kMixX0, l), norm_scale);
+      x = mixed.y;
+      n = mixed.n;
+    } else {
+      n = p.rmsnorm(x, norm_scale);
+    }
+    Tensor y = attention(n, l);  // [N, H*S]
     if (last_rows_ && l == c.layers - 1) {
       // embed() gathers rows of any table; from here on N is batch * last_positions.
       x = p.embed(last_rows_, x);
       y = p.embed(last_rows_, y);
     }
-    x = p.mix(x, {}, linear(y, kOut, l), weight(kAttentionScale, l));
-    return p.mix(x, {}, mlp(p.rmsnorm(x, norm_scale), l), weight(kMlpScale, l));
+    x = linear_add(x, y, kOut, l);
+    const Tensor hidden = p.leaky_relu2(linear(p.rmsnorm(x, norm_scale), kUp, l),
+                                        static_cast<float>(c.leaky_slope));  // [N, F]
+    return linear_add(x, hidden, kDown, l);
   }
 
   // n [N, D] -> [N, H*S], before the output projection.
@@ -150,22 +166,20 @@ class Forward {
         batch_,       seq_len_,
         c.heads,      c.kv_heads,
         c.head_dim(), static_cast<float>(1.0 / std::sqrt(static_cast<double>(c.head_dim())))};
-    Tensor v = linear(n, kV, l);  // [N, K*S]
+    const int64_t q_dim = c.dim, kv_dim = c.kv_heads * c.head_dim();
+    const ParamPlace places[] = {{kQ, l}, {kK, l}, {kV, l}};
+    const Tensor qkv = p.linear(n, p.joined_weight(places));  // [N, (H + 2K) S]
+    const Tensor q_raw = adapt(p.columns(qkv, 0, q_dim), n, kQ, l);
+    const Tensor k_raw = adapt(p.columns(qkv, q_dim, kv_dim), n, kK, l);
+    Tensor v = adapt(p.columns(qkv, q_dim + kv_dim, kv_dim), n, kV, l);  // [N, K*S]
     if (uses_value_embedding(c, l)) {
       v = p.add_scaled(v, value_embedding_, weight(kValueScale), weight(kBlockValueScale, l));
     }
-    const Tensor q = p.qk_norm_rope(linear(n, kQ, l), weight(kQGain, l), rope_, q_heads);
-    const Tensor k = p.qk_norm_rope(linear(n, kK, l), {}, rope_, k_heads);
+    const Tensor q = p.qk_norm_rope(q_raw, weight(kQGain, l), rope_, q_heads);
+    const Tensor k = p.qk_norm_rope(k_raw, {}, rope_, k_heads);
     Tensor y = p.attention(q, k, v, shape);  // [N, H*S]
     if (uses_xsa(c, l)) y = p.xsa(y, v, shape);
     return y;
-  }
-
-  // n [N, D] -> [N, D].
-  Tensor mlp(Tensor n, int64_t l) {
-    const Tensor hidden =
-        p.leaky_relu2(linear(n, kUp, l), static_cast<float>(c.leaky_slope));  // [N, F]
-    return linear(hidden, kDown, l);
   }
 
   Plan& p;

@@ -21,6 +21,7 @@ struct ForwardTensors {
   Tensor targets;  // [batch*P, 1] int32, input; absent without a loss
   Tensor logits;   // [batch*P, vocab] f32, before the softcap
   Tensor loss;     // [batch*P, 1] f32, nats; absent without a loss
+  Tensor mean_loss;  // [1] f64 of loss; with `accumulate`, of the runs so far, added up
 };
 
 ForwardTensors record_forward(Plan& plan, const ModelConfig& config, int64_t batch, int64_t seq_len,

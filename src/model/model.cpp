@@ -11,8 +11,6 @@ namespace pg {
 
 struct ModelPlan::Handles {
   ForwardTensors forward;
-  std::vector<float>
-      losses;  // host copy of the token losses, kept so that a step allocates nothing
 };
 
 ModelPlan::ModelPlan(const ModelConfig& config, Weights& weights, int64_t batch, int64_t seq_len,
@@ -30,7 +28,6 @@ ModelPlan::ModelPlan(const ModelConfig& config, Weights& weights, int64_t batch,
                      {.with_loss = mode != PlanMode::kLogits, .last_positions = last_positions});
   if (mode != PlanMode::kTrain) plan_->keep(handles_->forward.logits);
   plan_->finish(mode == PlanMode::kTrain ? handles_->forward.loss : Tensor{});
-  handles_->losses.resize(static_cast<size_t>(batch * seq_len));
 }
 
 ModelPlan::~ModelPlan() = default;
@@ -41,13 +38,19 @@ void ModelPlan::load(std::span<const int32_t> ids, std::span<const int32_t> targ
   if (handles_->forward.targets) plan_->write_ids(handles_->forward.targets, targets);
 }
 
-void ModelPlan::run(bool accumulate, float loss_scale) { plan_->run(accumulate, loss_scale); }
+void ModelPlan::run(bool accumulate) { plan_->run(accumulate); }
+void ModelPlan::set_loss_scale(float scale) { plan_->set_loss_scale(scale); }
 
 double ModelPlan::mean_loss() {
-  read_token_losses(handles_->losses);
-  double sum = 0;
-  for (const float loss : handles_->losses) sum += static_cast<double>(loss);
-  return sum / static_cast<double>(handles_->losses.size());
+  Device& device = plan_->device();
+  device.synchronize();
+  double mean = 0;
+  device.download(&mean, device_mean_loss(), sizeof mean);
+  return mean;
+}
+
+const double* ModelPlan::device_mean_loss() const {
+  return plan_->device_mean(handles_->forward.mean_loss);
 }
 
 void ModelPlan::read_token_losses(std::span<float> losses) {

@@ -55,12 +55,16 @@ class ModelPlan {
   // Sets ids and targets, both [batch, seq_len]; ids and targets must lie below vocab_size. In
   // kLogits there are no targets.
   void load(std::span<const int32_t> ids, std::span<const int32_t> targets);
-  // In kTrain the gradients in Weights are overwritten, or added to when `accumulate`; the loss's
-  // gradient is scaled by loss_scale (1 / micro-batches).
-  void run(bool accumulate = false, float loss_scale = 1.0f);
+  // In kTrain the gradients in Weights are overwritten, or added to when `accumulate`; they are
+  // those of what plans read until Weights::finish_gradients().
+  void run(bool accumulate = false);
+  // Scales the loss's gradient in the runs to come (1 / micro-batches); 1 at first.
+  void set_loss_scale(float scale);
 
-  // Mean loss of the last run in nats per token. Waits for the device.
+  // Mean loss in nats per token of the last run, with `accumulate` the sum of those so far. Waits
+  // for the device.
   double mean_loss();
+  const double* device_mean_loss() const;  // where it lies
   // -log p(target) in nats of every position, [batch, seq_len]. Waits for the device.
   void read_token_losses(std::span<float> losses);
   // Logits before the softcap of positions [first_row, first_row + n), [n, vocab], of those that
@@ -75,6 +79,7 @@ class ModelPlan {
   double flops() const;  // of one run
   int64_t arena_bytes() const;
   Plan& plan() { return *plan_; }
+  const Plan& plan() const { return *plan_; }
 
  private:
   ModelConfig config_;

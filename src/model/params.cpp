@@ -26,8 +26,10 @@ class ParamList {
   void matrix(ParamRole role, const char* name, int64_t rows, int64_t cols) {
     add(role, name, rows, cols, ParamGroup::kMatrix, ParamInit::kOrthogonal, 1.0);
   }
-  void zero_matrix(ParamRole role, const char* name, int64_t rows, int64_t cols) {
+  // Zero at first; each row, an output channel, is scaled by the block's vector of role `scale`.
+  void zero_matrix(ParamRole role, const char* name, int64_t rows, int64_t cols, ParamRole scale) {
     add(role, name, rows, cols, ParamGroup::kMatrix, ParamInit::kConstant, 0.0);
+    specs_.back().row_scale = {.role = scale, .layer = layer_};
   }
   void vector(ParamRole role, const char* name, int64_t cols, double value) {
     add(role, name, 1, cols, ParamGroup::kScalar, ParamInit::kConstant, value);
@@ -79,10 +81,10 @@ std::vector<ParamSpec> list_params(const ModelConfig& c) {
     list.matrix(kV, "attn.v", kv_dim, c.dim);
     list.vector(kQGain, "attn.q_gain", c.heads, c.qk_gain_init);
     if (uses_value_embedding(c, l)) list.vector(kBlockValueScale, "value_embed.scale", 1, 1.0);
-    list.zero_matrix(kOut, "attn.out", c.dim, c.dim);
+    list.zero_matrix(kOut, "attn.out", c.dim, c.dim, kAttentionScale);
     list.vector(kAttentionScale, "attn_scale", c.dim, 1.0);
     list.matrix(kUp, "mlp.up", c.mlp_hidden, c.dim);
-    list.zero_matrix(kDown, "mlp.down", c.dim, c.mlp_hidden);
+    list.zero_matrix(kDown, "mlp.down", c.dim, c.mlp_hidden, kMlpScale);
     list.vector(kMlpScale, "mlp_scale", c.dim, 1.0);
   }
   for (int64_t i = 0; i < skip_count(c); ++i) {

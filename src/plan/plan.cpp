@@ -71,33 +71,67 @@ Tensor Plan::constant(std::string name, int64_t rows, int64_t cols, std::span<co
   return add_tensor(std::move(t));
 }
 
-Tensor Plan::weight(const ParamPlace& place) {
-  const int index = weights_->find(place);
+Tensor Plan::weight(const ParamPlace& place) { return joined_weight({&place, 1}); }
+
+Tensor Plan::joined_weight(std::span<const ParamPlace> places) {
+  std::vector<int> indices;
+  int64_t rows = 0;
+  for (const ParamPlace& place : places) {
+    indices.push_back(weights_->find(place));
+    rows += weights_->spec(indices.back()).rows;
+  }
   for (size_t i = 0; i < tensors_.size(); ++i) {
-    if (tensors_[i].weight == index && tensors_[i].place == Place::kWeight) {
+    if (tensors_[i].weights == indices && tensors_[i].place == Place::kWeight) {
       return {static_cast<int>(i)};
     }
   }
-  const ParamSpec& spec = weights_->spec(index);
+  PG_CHECK(weights_->are_joined(indices), "parameters that are one matrix lie joined");
+  const int first = indices.front();
+  const ParamSpec& spec = weights_->spec(first);
   TensorInfo gradient;
   gradient.name = spec.name + ".grad";
-  gradient.rows = spec.rows;
+  gradient.rows = rows;
   gradient.cols = spec.cols;
   gradient.place = Place::kWeightGradient;
-  gradient.weight = index;
-  gradient.data = weights_->gradient(index);
-  const In compute = weights_->compute(index);
+  gradient.weights = indices;
+  gradient.data = weights_->gradient(first);
+  const In compute = weights_->compute(first);
   TensorInfo t;
   t.name = spec.name;
-  t.rows = spec.rows;
+  t.rows = rows;
   t.cols = spec.cols;
   t.dtype = compute.dtype;
   t.place = Place::kWeight;
-  t.weight = index;
+  t.weights = std::move(indices);
   t.data = const_cast<void*>(compute.data);  // plans only read weights
   t.needs_gradient = gradient.data != nullptr;
   t.gradient = t.needs_gradient ? add_tensor(std::move(gradient)).id : -1;
   return add_tensor(std::move(t));
+}
+
+Tensor Plan::columns(Tensor x, int64_t first, int64_t count) {
+  PG_CHECK(!is_view(x) && info(x).place == Place::kArena && first >= 0 && count > 0 &&
+               first + count <= info(x).cols,
+           "a view is of columns of a tensor of the arena");
+  PG_CHECK(first == info(x).view_columns, "views cover their tensor from the left");
+  info(x).view_columns += count;
+  TensorInfo t;
+  t.name = info(x).name + ".columns";
+  t.rows = info(x).rows;
+  t.cols = count;
+  t.dtype = info(x).dtype;
+  t.base = x.id;
+  t.first_column = first;
+  t.needs_gradient = info(x).needs_gradient;
+  return add_tensor(std::move(t));
+}
+
+const Plan::TensorInfo& Plan::owner(int id) const {
+  const TensorInfo& t = tensors_[static_cast<size_t>(id)];
+  return t.base < 0 ? t : tensors_[static_cast<size_t>(t.base)];
+}
+Plan::TensorInfo& Plan::owner(int id) {
+  return const_cast<TensorInfo&>(static_cast<const Plan*>(this)->owner(id));
 }
 
 Tensor Plan::make_activation(const char* op, int64_t rows, int64_t cols) {
@@ -125,10 +159,10 @@ void Plan::record(OpId op, double flops, std::vector<Tensor> reads, std::vector<
   call.flops = flops;
   const int index = static_cast<int>(calls_.size());
   const auto touch = [&](int id) {
-    TensorInfo& t = tensors_[static_cast<size_t>(id)];
-    if (t.first_call < 0) t.first_call = index;
-    t.last_call = index;
-    call.bytes += static_cast<double>(t.bytes());
+    TensorInfo& memory = owner(id);
+    if (memory.first_call < 0) memory.first_call = index;
+    memory.last_call = index;
+    call.bytes += static_cast<double>(tensors_[static_cast<size_t>(id)].bytes());
   };
   for (const Tensor t : reads) {
     if (!t) continue;
@@ -142,7 +176,10 @@ void Plan::record(OpId op, double flops, std::vector<Tensor> reads, std::vector<
     if (call.label.empty()) call.label = tensors_[static_cast<size_t>(ref.id)].name;
   }
   check_call(call);
-  for (const int id : call.writes) tensors_[static_cast<size_t>(id)].last_write = index;
+  for (const int id : call.writes) {
+    tensors_[static_cast<size_t>(id)].last_write = index;
+    owner(id).last_write = index;
+  }
   calls_.push_back(std::move(call));
 }
 
@@ -152,13 +189,19 @@ std::string Plan::describe_call(const OpCall& call) {
 
 void Plan::check_call(const OpCall& call) const {
   const auto name = [&](int id) { return "\"" + tensors_[static_cast<size_t>(id)].name + "\""; };
+  const auto overlap = [&](int id, int other) {
+    const int base = tensors_[static_cast<size_t>(id)].base;
+    const int other_base = tensors_[static_cast<size_t>(other)].base;
+    return id == other || base == other || other_base == id;  // views of one tensor never overlap
+  };
   for (size_t i = 0; i < call.writes.size(); ++i) {
     const int id = call.writes[i];
-    PG_CHECK(std::find(call.reads.begin(), call.reads.end(), id) == call.reads.end(),
+    const auto is_same = [&](int other) { return overlap(id, other); };
+    PG_CHECK(std::none_of(call.reads.begin(), call.reads.end(), is_same),
              (describe_call(call) + " writes " + name(id) + ", which it reads").c_str());
-    PG_CHECK(std::find(call.writes.begin(), call.writes.begin() + static_cast<int64_t>(i), id) ==
-                 call.writes.begin() + static_cast<int64_t>(i),
-             (describe_call(call) + " writes " + name(id) + " twice").c_str());
+    PG_CHECK(
+        std::none_of(call.writes.begin(), call.writes.begin() + static_cast<int64_t>(i), is_same),
+        (describe_call(call) + " writes " + name(id) + " twice").c_str());
     PG_CHECK(
         !tensors_[static_cast<size_t>(id)].needs_gradient || op_info(call.op).gradient.exists(),
         (describe_call(call) + " needs a gradient, for which there is no rule").c_str());
@@ -189,6 +232,13 @@ void Plan::add_rule(Tensor output, std::function<void()> rule) {
 // complete, and so must the others.
 void Plan::begin_rule(Tensor output) {
   TensorInfo& y = info(output);
+  bool is_covered = y.view_columns == 0 || y.view_columns == y.cols;
+  for (const TensorInfo& t : tensors_) {
+    is_covered &= t.base != output.id || t.gradient_written;
+  }
+  PG_CHECK(
+      is_covered,
+      ("the gradient of \"" + y.name + "\" has holes: its views do not give all of it").c_str());
   if (!y.rule_has_begun) y.gradient_call = tensors_[static_cast<size_t>(y.gradient)].last_write;
   y.rule_has_begun = true;
   rule_output_ = output;
@@ -196,37 +246,55 @@ void Plan::begin_rule(Tensor output) {
 
 In Plan::in(Tensor t) const {
   if (!t) return {};
-  return {info(t).data, info(t).dtype};
+  return {info(t).data, info(t).dtype, stride(t.id)};
+}
+
+int64_t Plan::stride(int id) const {
+  return tensors_[static_cast<size_t>(id)].base < 0 ? 0 : owner(id).cols;
 }
 
 Out Plan::out(const OutRef& ref, const RunArgs& args) const {
   if (ref.id < 0) return {};
   const TensorInfo& t = tensors_[static_cast<size_t>(ref.id)];
-  return {t.data, t.dtype, ref.adds || (ref.adds_across_runs && args.accumulate)};
+  return {t.data, t.dtype, ref.adds || (ref.adds_across_runs && args.accumulate), stride(ref.id)};
 }
 
 Plan::OutRef Plan::contribute(Tensor t) {
   if (!t || !info(t).needs_gradient) return {};
   PG_CHECK(!info(t).rule_has_begun,
            ("the gradient of \"" + info(t).name + "\" has been used already").c_str());
-  if (info(t).gradient < 0) {
-    TensorInfo gradient;
-    gradient.name = info(t).name + ".grad";
-    gradient.rows = info(t).rows;
-    gradient.cols = info(t).cols;
-    gradient.dtype = activation();
-    const int id = add_tensor(std::move(gradient)).id;
-    info(t).gradient = id;
-  }
-  OutRef ref{info(t).gradient, info(t).gradient_written, info(t).place == Place::kWeight};
+  PG_CHECK(info(t).view_columns == 0,
+           ("the gradient of \"" + info(t).name + "\" comes through its views").c_str());
+  if (info(t).gradient < 0) info(t).gradient = add_gradient_of(t).id;
+  const OutRef ref{info(t).gradient, info(t).gradient_written, info(t).place == Place::kWeight};
   info(t).gradient_written = true;
   return ref;
+}
+
+Tensor Plan::add_gradient_of(Tensor t) {
+  TensorInfo gradient;
+  gradient.name = info(t).name + ".grad";
+  gradient.rows = info(t).rows;
+  gradient.cols = info(t).cols;
+  gradient.dtype = activation();
+  if (is_view(t)) {
+    const Tensor base{info(t).base};
+    if (info(base).gradient < 0) {
+      const Tensor whole = add_gradient_of(base);
+      info(base).gradient = whole.id;
+      info(base).gradient_written = true;  // by its views, all of them: see begin_rule
+    }
+    gradient.base = info(base).gradient;
+    gradient.first_column = info(t).first_column;
+  }
+  return add_tensor(std::move(gradient));
 }
 
 bool Plan::pass_gradient(Tensor y, Tensor x) {
   if (gradients_ == Gradients::kCopied) return false;
   if (!info(x).needs_gradient || info(x).gradient >= 0 || info(x).place != Place::kArena)
     return false;
+  if (is_view(x) || is_view(y) || info(x).view_columns > 0) return false;
   info(x).gradient = info(y).gradient;
   info(x).gradient_written = true;
   return true;
@@ -240,6 +308,9 @@ void Plan::finish(Tensor loss) {
     // The rule of softcap_xent needs no incoming gradient: d(mean)/d(row) is one constant.
     info(loss).gradient = loss.id;
     info(loss).gradient_written = true;
+    loss_rows_ = info(loss).rows;
+    loss_gradient_ = make_scalar("loss_gradient");
+    upload_loss_gradient();
     for (size_t i = rules_.size(); i-- > 0;) rules_[i]();
   }
   rules_.clear();
@@ -247,17 +318,34 @@ void Plan::finish(Tensor loss) {
   place_tensors();
 }
 
-void Plan::run(bool accumulate, float loss_scale) {
+Tensor Plan::make_scalar(std::string name) {
+  const float zero = 0.0f;
+  return constant(std::move(name), 1, 1, {&zero, 1});
+}
+
+void Plan::set_loss_scale(float scale) {
+  if (scale == loss_scale_) return;
+  loss_scale_ = scale;
+  upload_loss_gradient();
+}
+
+void Plan::upload_loss_gradient() {
+  if (!loss_gradient_) return;
+  const float value = loss_scale_ / static_cast<float>(loss_rows_);
+  weights_->device().upload(info(loss_gradient_).data, &value, sizeof value);
+}
+
+void Plan::run(bool accumulate) {
   PG_CHECK(finished_, "run() before finish()");
-  last_run_ = {accumulate, loss_scale};
+  last_run_ = {accumulate};
   Ops& ops = weights_->device().ops();
   for (const OpCall& call : calls_) call.run(ops, last_run_);
 }
 
-void Plan::run_profiled(std::vector<OpProfile>& profile, bool accumulate, float loss_scale) {
+void Plan::run_profiled(std::vector<OpProfile>& profile, bool accumulate) {
   PG_CHECK(finished_, "run() before finish()");
   profile.resize(kOps.size());
-  last_run_ = {accumulate, loss_scale};
+  last_run_ = {accumulate};
   Device& device = weights_->device();
   for (const OpCall& call : calls_) {
     const auto start = std::chrono::steady_clock::now();
@@ -274,21 +362,32 @@ void Plan::run_profiled(std::vector<OpProfile>& profile, bool accumulate, float 
 std::string Plan::find_non_finite() {
   Device& device = weights_->device();
   std::vector<float> values;
-  const auto is_finite = [&](const TensorInfo& t) {
+  const auto is_finite = [&](int id) {
+    const TensorInfo& t = tensors_[static_cast<size_t>(id)];
+    const TensorInfo& whole = owner(id);
     if (t.dtype == DType::kI32) return true;
-    values.resize(static_cast<size_t>(t.elements()));
-    download_floats(device, t.data, t.dtype, values);
-    return std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
+    values.resize(static_cast<size_t>(whole.elements()));
+    download_floats(device, whole.data, whole.dtype, values);
+    for (int64_t row = 0; row < t.rows; ++row) {  // of a view, its own columns
+      const auto begin = values.begin() + row * whole.cols + t.first_column;
+      if (!std::all_of(begin, begin + t.cols, [](float v) { return std::isfinite(v); })) {
+        return false;
+      }
+    }
+    return true;
   };
-  for (const TensorInfo& t : tensors_) {
-    if (t.place == Place::kWeight && !is_finite(t)) return t.name;
+  for (size_t i = 0; i < tensors_.size(); ++i) {
+    if (tensors_[i].place == Place::kWeight && !is_finite(static_cast<int>(i))) {
+      return tensors_[i].name;
+    }
   }
   for (const OpCall& call : calls_) {
     call.run(device.ops(), last_run_);
     device.synchronize();
     for (const int id : call.writes) {
-      const TensorInfo& t = tensors_[static_cast<size_t>(id)];
-      if (!is_finite(t)) return t.name + " (written by " + std::string(op_info(call.op).name) + ")";
+      if (is_finite(id)) continue;
+      return tensors_[static_cast<size_t>(id)].name + " (written by " +
+             std::string(op_info(call.op).name) + ")";
     }
   }
   return "";
@@ -322,6 +421,19 @@ void Plan::read_ids(Tensor t, std::span<int32_t> out) {
            "only kept ids can be read, and only whole");
   weights_->device().synchronize();
   weights_->device().download(out.data(), tensor.data, out.size_bytes());
+}
+
+const double* Plan::device_mean(Tensor t) const {
+  PG_CHECK(info(t).dtype == DType::kF64, "a mean is f64");
+  return static_cast<const double*>(info(t).data);
+}
+
+double Plan::memory_bound_bytes() const {
+  double total = 0;
+  for (const OpCall& call : calls_) {
+    if (!is_bound_by_arithmetic(call.op)) total += call.bytes;
+  }
+  return total;
 }
 
 double Plan::flops() const {

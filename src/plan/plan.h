@@ -35,13 +35,18 @@ struct LossTensors {
   Tensor lse;   // [rows, 1] f32
 };
 
+struct MixNormTensors {
+  Tensor y, n;  // the mix, and its RMSNorm: [rows, dim]
+};
+
 // One use of a weight by linear or embed, with the sums that collect_grams() asks for. The sums run
 // over the rows of every run since the last one without `accumulate`.
 struct WeightUse {
   int weight = -1;   // index in Weights
   Tensor gram;       // [cols, cols] f32: xT x of a linear map's input, dyT dy of a gather's output
-  Tensor squares;    // [1, out] f32: dy^2 summed over rows; linear only
+  Tensor squares;    // f32: dy^2 summed over rows, the weight's from first_square on; linear only
   Tensor table_ids;  // [rows] int32: the table's rows that the last run read; embed only
+  int64_t first_square = 0;
 };
 
 // Time, work and calls of one op within a plan.
@@ -66,12 +71,19 @@ class Plan {
   Tensor input_ids(std::string name, int64_t rows, int64_t cols);  // int32; fill with write_ids
   Tensor constant(std::string name, int64_t rows, int64_t cols, std::span<const float> values);
   Tensor weight(const ParamPlace& place);
+  // Parameters that lie joined in memory as one matrix, [sum of rows, cols].
+  Tensor joined_weight(std::span<const ParamPlace> places);
   bool has_weight(const ParamPlace& place) const { return weights_->has(place); }
+
+  // Columns [first, first + count) of x, without a copy. Once there is a view of a tensor, its
+  // gradient comes through its views alone, which must cover it.
+  Tensor columns(Tensor x, int64_t first, int64_t count);
 
   // ---- ops: the formulas stand in device/ops.h ----
   Tensor linear(Tensor x, Tensor w,
-                bool f32_output = false);  // [rows, in] x [out, in] -> [rows, out]
-  // y += u wT in place, u [rows, rank], w [out, rank]; gives y, which is the call before's output.
+                bool f32_output = false);                // [rows, in] x [out, in] -> [rows, out]
+  Tensor linear_add(Tensor addend, Tensor x, Tensor w);  // addend [rows, out] + linear(x, w)
+  // y += u wT in place, u [rows, rank], w [out, rank]; gives y, which nothing has read yet.
   Tensor add_linear(Tensor y, Tensor u, Tensor w);
   Tensor embed(Tensor ids, Tensor table);  // [rows] x [vocab, dim] -> [rows, dim]
   Tensor bigram_hash(Tensor ids, int64_t tokens, int64_t buckets);
@@ -80,11 +92,14 @@ class Plan {
   Tensor leaky_relu2(Tensor x, float slope);
   Tensor smear(Tensor x, Tensor gate, int64_t tokens);
   Tensor rmsnorm(Tensor x, float scale);
+  MixNormTensors mix_rmsnorm(Tensor x, Tensor a, Tensor z, Tensor b, float scale);
   Tensor qk_norm_rope(Tensor x, Tensor gain, Tensor table, const HeadShape& shape);
   Tensor attention(Tensor q, Tensor k, Tensor v, const AttentionShape& shape);
   Tensor xsa(Tensor x, Tensor v, const AttentionShape& shape);
   // weights: constant [1, n]; targets [rows, n].
   LossTensors softcap_xent(Tensor logits, Tensor targets, Tensor weights, float cap);
+  // The mean of x, f64 [1] on the device; with `accumulate`, of the runs so far, added up.
+  Tensor mean(Tensor x);
 
   // From here on every linear and embed of a weight also records the sums of a WeightUse; those
   // over dy need a loss. Changes no other number. For calibration, not for training.
@@ -98,11 +113,12 @@ class Plan {
   void finish(Tensor loss = {});
 
   // ---- replay ----
-  // accumulate: weight gradients are added to; loss_scale multiplies the loss's gradient.
-  void run(bool accumulate = false, float loss_scale = 1.0f);
+  // accumulate: weight gradients and means are added to.
+  void run(bool accumulate = false);
+  // Multiplies the loss's gradient in the runs to come; 1 at first. Costs an upload when it changes.
+  void set_loss_scale(float scale);
   // run() with a clock around each call; adds to profile[op].
-  void run_profiled(std::vector<OpProfile>& profile, bool accumulate = false,
-                    float loss_scale = 1.0f);
+  void run_profiled(std::vector<OpProfile>& profile, bool accumulate = false);
   // Repeats the last run call by call and names the first tensor with a NaN or infinity; empty when
   // all are finite.
   std::string find_non_finite();
@@ -112,12 +128,16 @@ class Plan {
   // it in f64; waits for the device.
   void read(Tensor t, int64_t first_element, std::span<float> out);
   void read_ids(Tensor t, std::span<int32_t> out);  // of the last run; waits for the device
+  const double* device_mean(Tensor t) const;        // where a mean() lies
   int64_t elements(Tensor t) const { return info(t).elements(); }
 
+  Device& device() const { return weights_->device(); }
   int64_t arena_bytes() const { return static_cast<int64_t>(arena_.bytes()); }
   int64_t separate_bytes() const { return separate_bytes_; }  // what kSeparate would take
   int64_t call_count() const { return static_cast<int64_t>(calls_.size()); }
   double flops() const;
+  // Read and written in a run by the ops that memory bounds.
+  double memory_bound_bytes() const;
 
  protected:  // what the ops above are written in; a test writes a faulty one
   enum class Place : uint8_t { kArena, kOwned, kWeight, kWeightGradient };
@@ -126,7 +146,10 @@ class Plan {
     int64_t rows = 0, cols = 0;
     DType dtype = DType::kF32;
     Place place = Place::kArena;
-    int weight = -1;
+    std::vector<int> weights;  // of a weight or its gradient: several where they are joined
+    int base = -1;             // of a view: the tensor whose columns it is
+    int64_t first_column = 0;
+    int64_t view_columns = 0;  // of a tensor with views: how many they cover
     bool needs_gradient = false;
     int gradient = -1;  // id of the gradient tensor
     bool gradient_written = false;
@@ -141,7 +164,6 @@ class Plan {
   };
   struct RunArgs {
     bool accumulate = false;
-    float loss_scale = 1.0f;
   };
   // What a call writes: resolved while recording, read while running.
   struct OutRef {
@@ -160,6 +182,10 @@ class Plan {
   TensorInfo& info(Tensor t) { return tensors_[static_cast<size_t>(t.id)]; }
   const TensorInfo& info(Tensor t) const { return tensors_[static_cast<size_t>(t.id)]; }
   DType activation() const { return weights_->device().compute_dtype(); }
+  bool is_view(Tensor t) const { return info(t).base >= 0; }
+  // The tensor that owns the memory: the base of a view, else itself.
+  TensorInfo& owner(int id);
+  const TensorInfo& owner(int id) const;
   Tensor add_tensor(TensorInfo tensor);
   Tensor make_activation(const char* op, int64_t rows, int64_t cols);
   Tensor make_f32(const char* op, int64_t rows, int64_t cols);
@@ -167,6 +193,8 @@ class Plan {
               std::function<void(Ops&, const RunArgs&)> run);
   void add_rule(Tensor output, std::function<void()> rule);
 
+  Tensor make_scalar(std::string name);  // f32 [1], zero
+  int64_t stride(int id) const;          // of a view; 0: dense
   In in(Tensor t) const;
   Out out(const OutRef& ref, const RunArgs& args) const;
   OutRef write_to(Tensor t) const { return {t.id, false, false}; }
@@ -179,15 +207,21 @@ class Plan {
   bool pass_gradient(Tensor y, Tensor x);
 
  private:
+  Tensor add_gradient_of(Tensor t);
   // Aborts, naming the calls, when `call` would compute with a spoiled buffer.
   void check_call(const OpCall& call) const;
   static std::string describe_call(const OpCall& call);
   void begin_rule(Tensor output);
+  void upload_loss_gradient();
   void place_tensors();
+  // plan_rules.cpp
+  Tensor record_linear(Tensor addend, Tensor x, Tensor w, bool f32_output);
+  void record_linear_gradients(Tensor dy, Tensor x, Tensor w);
   // plan_grams.cpp
-  OutRef make_sum(std::string name, int64_t rows, int64_t cols);
-  int add_weight_use(Tensor w, Tensor gram, Tensor table_ids);
-  WeightUse& weight_use(int use) { return weight_uses_[static_cast<size_t>(use)]; }
+  OutRef make_sum(std::string name, int64_t rows, int64_t cols, DType dtype = DType::kF32);
+  void add_weight_uses(Tensor w, Tensor gram, Tensor table_ids);
+  // Sets the sums of the uses from `first_use` on that belong to w.
+  void set_squares(size_t first_use, Tensor w, Tensor squares);
   Tensor record_input_gram(Tensor x);  // once for all linear maps of x
   Tensor record_gram(Tensor x);
   Tensor record_column_squares(Tensor x);
@@ -203,6 +237,9 @@ class Plan {
   std::vector<std::pair<int, Tensor>> input_grams_;  // id of a linear map's input, its gram
   DeviceBuffer arena_;
   RunArgs last_run_;
+  Tensor loss_gradient_;  // [1] f32: loss_scale over the loss's rows
+  int64_t loss_rows_ = 0;
+  float loss_scale_ = 1.0f;
   int64_t separate_bytes_ = 0;
   Tensor rule_output_;  // whose rule is being recorded
   bool finished_ = false, collects_grams_ = false;

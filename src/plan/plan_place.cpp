@@ -33,7 +33,7 @@ void Plan::place_tensors() {
   std::vector<size_t> order;
   for (size_t i = 0; i < tensors_.size(); ++i) {
     TensorInfo& t = tensors_[i];
-    if (t.place != Place::kArena || t.first_call < 0) continue;
+    if (t.place != Place::kArena || t.base >= 0 || t.first_call < 0) continue;
     if (t.kept) t.last_call = static_cast<int>(calls_.size());
     order.push_back(i);
   }
@@ -62,6 +62,14 @@ void Plan::place_tensors() {
   }
   arena_ = DeviceBuffer(weights_->device(), static_cast<size_t>(arena_bytes));
   for (const size_t i : order) tensors_[i].data = arena_.as<uint8_t>() + offsets[i];
+  for (TensorInfo& t : tensors_) {
+    if (t.base < 0) continue;
+    void* const base = tensors_[static_cast<size_t>(t.base)].data;
+    if (base != nullptr) {
+      t.data = static_cast<uint8_t*>(base) +
+               static_cast<size_t>(t.first_column) * dtype_bytes(t.dtype);
+    }
+  }
 }
 
 }  // namespace pg

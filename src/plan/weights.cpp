@@ -11,14 +11,6 @@
 namespace pg {
 namespace {
 
-// Parameters start at multiples of this many elements, so that every one is 64-byte aligned in any
-// type.
-constexpr int64_t kAlignElements = 32;
-
-int64_t align(int64_t elements) {
-  return (elements + kAlignElements - 1) / kAlignElements * kAlignElements;
-}
-
 // n orthonormal vectors of length m >= n, row by row: modified Gram-Schmidt on Gaussian rows. Its R
 // has a positive diagonal, so the result is distributed as a random orthogonal matrix (Mezzadri
 // 2007).
@@ -83,48 +75,87 @@ void initialise_param(const ParamSpec& spec, uint64_t seed, std::vector<float>& 
 
 }  // namespace
 
-int64_t count_flat_elements(const std::vector<ParamSpec>& specs) {
-  int64_t elements = 0;
-  for (const ParamSpec& spec : specs) elements += align(spec.elements());
-  return elements;
+Weights::Weights(Device& device, std::vector<ParamSpec> specs, bool with_gradients)
+    : device_(&device), specs_(std::move(specs)), layout_(specs_), params_(specs_.size()) {
+  masters_ = DeviceBuffer(device, static_cast<size_t>(layout_.elements()) * sizeof(float));
+  if (with_gradients && layout_.gradient_elements() > 0) {
+    gradients_ =
+        DeviceBuffer(device, static_cast<size_t>(layout_.gradient_elements()) * sizeof(float));
+  }
+  for (int i = 0; i < count(); ++i) {
+    Param& param = params_[static_cast<size_t>(i)];
+    param.master = masters() + layout_.offset(i);
+    if (with_gradients && spec(i).trainable) {
+      param.gradient = gradients() + layout_.gradient_offset(i);
+    }
+    elements_ += spec(i).elements();
+  }
+  place_copies();
 }
 
-Weights::Weights(Device& device, std::vector<ParamSpec> specs, bool with_gradients)
-    : device_(&device), flat_elements_(count_flat_elements(specs)) {
-  // Where the compute type holds every f32, the masters themselves are read.
-  const DType compute_type = device.compute_dtype();
-  const bool needs_copies = dtype_bytes(compute_type) < sizeof(float);
-  int64_t compute_elements = 0;
-  for (const ParamSpec& spec : specs) {
-    elements_ += spec.elements();
-    if (with_gradients && spec.trainable) gradient_elements_ += align(spec.elements());
-    if (spec.has_compute_copy) compute_elements += align(spec.elements());
-  }
-  masters_ = DeviceBuffer(device, static_cast<size_t>(flat_elements_) * sizeof(float));
-  if (with_gradients) {
-    gradients_ = DeviceBuffer(device, static_cast<size_t>(gradient_elements_) * sizeof(float));
-  }
-  if (needs_copies) {
-    compute_ =
-        DeviceBuffer(device, static_cast<size_t>(compute_elements) * dtype_bytes(compute_type));
-  }
-  int64_t flat = 0, flat_gradient = 0;
-  size_t compute_at = 0;
-  for (ParamSpec& spec : specs) {
-    Param param;
-    param.master = masters() + flat;
-    flat += align(spec.elements());
-    if (with_gradients && spec.trainable) {
-      param.gradient = gradients() + flat_gradient;
-      flat_gradient += align(spec.elements());
+// Copies lie in the order of the masters; those of neighbours have the masters' gap between them, so
+// that one op makes them and joined parameters stay joined.
+void Weights::place_copies() {
+  const bool is_narrower = device_->compute_dtype() != DType::kF32;
+  std::vector<int64_t> offsets(specs_.size(), -1);
+  int64_t end = 0, master_end = -1;  // of the last copy; -1: what lies before has none
+  for (const int i : layout_.order()) {
+    const bool is_scaled = spec(i).has_row_scale();
+    if (!spec(i).has_compute_copy || !(is_narrower || is_scaled)) {
+      master_end = -1;
+      continue;
     }
-    if (spec.has_compute_copy && needs_copies) {
-      param.compute = compute_.as<uint8_t>() + compute_at;
-      compute_at += static_cast<size_t>(align(spec.elements())) * dtype_bytes(compute_type);
+    const int64_t master = layout_.offset(i), elements = spec(i).elements();
+    const int64_t begin = master_end < 0 ? WeightLayout::align(end) : end + master - master_end;
+    offsets[static_cast<size_t>(i)] = begin;
+    if (!is_scaled) {
+      Cast* const last = casts_.empty() ? nullptr : &casts_.back();
+      if (last != nullptr && master - last->master_offset == begin - last->compute_offset &&
+          last->master_offset + last->elements == master_end) {
+        last->elements = master + elements - last->master_offset;
+      } else {
+        casts_.push_back({master, begin, elements});
+      }
     }
-    param.spec = std::move(spec);
-    params_.push_back(std::move(param));
+    end = begin + elements;
+    master_end = master + elements;
   }
+  if (end == 0) return;
+  compute_ =
+      DeviceBuffer(*device_, static_cast<size_t>(end) * dtype_bytes(device_->compute_dtype()));
+  for (int i = 0; i < count(); ++i) {
+    const int64_t offset = offsets[static_cast<size_t>(i)];
+    if (offset >= 0) params_[static_cast<size_t>(i)].compute = compute_at(offset);
+  }
+  std::vector<int> scaled_params, trained_params;
+  for (const int i : layout_.order()) {
+    if (!spec(i).has_row_scale()) continue;
+    scaled_params.push_back(i);
+    if (spec(i).trainable) trained_params.push_back(i);
+  }
+  for (const ParamBatch& batch : layout_.batches(specs_, scaled_params)) {
+    scaled_.push_back(describe_scaled(batch));
+    scaled_.back().compute_offset = offsets[static_cast<size_t>(batch.params.front())];
+  }
+  for (const ParamBatch& batch : layout_.batches(specs_, trained_params)) {
+    trained_scaled_.push_back(describe_scaled(batch));
+  }
+}
+
+Weights::ScaledRows Weights::describe_scaled(const ParamBatch& batch) const {
+  const auto scale_of = [&](size_t i) { return find(spec(batch.params[i]).row_scale); };
+  ScaledRows scaled{batch, 0, layout_.offset(scale_of(0)), batch.shape.rows};
+  for (size_t i = 1; i < batch.params.size(); ++i) {
+    const int64_t stride = layout_.offset(scale_of(i)) - layout_.offset(scale_of(i - 1));
+    PG_CHECK(i == 1 || stride == scaled.scale_stride, "scales lie as far apart as their matrices");
+    scaled.scale_stride = stride;
+  }
+  return scaled;
+}
+
+void* Weights::compute_at(int64_t offset) const {
+  return compute_.as<uint8_t>() +
+         static_cast<size_t>(offset) * dtype_bytes(device_->compute_dtype());
 }
 
 int Weights::search(const ParamPlace& place) const {
@@ -147,6 +178,17 @@ int Weights::find(std::string_view name) const {
   fail_check("a parameter of this name", std::string(name).c_str(), __FILE__, __LINE__);
 }
 
+bool Weights::are_joined(std::span<const int> indices) const {
+  for (size_t i = 1; i < indices.size(); ++i) {
+    const int before = indices[i - 1], next = indices[i];
+    const int64_t elements = spec(before).elements();
+    if (at(next).master != at(before).master + elements) return false;
+    if ((at(next).gradient == nullptr) != (at(before).gradient == nullptr)) return false;
+    if ((at(next).compute == nullptr) != (at(before).compute == nullptr)) return false;
+  }
+  return true;
+}
+
 In Weights::compute(int index) const {
   const Param& param = at(index);
   if (param.compute != nullptr) return {param.compute, device_->compute_dtype()};
@@ -165,29 +207,49 @@ void Weights::initialise(int index, uint64_t seed) {
 }
 
 void Weights::refresh_compute() {
-  for (const Param& param : params_) {
-    if (param.compute == nullptr) continue;
-    device_->ops().cast({param.compute, device_->compute_dtype()}, {param.master, DType::kF32},
-                        param.spec.elements());
+  Ops& ops = device_->ops();
+  const DType type = device_->compute_dtype();
+  for (const Cast& copy : casts_) {
+    ops.cast({compute_at(copy.compute_offset), type}, {masters() + copy.master_offset, DType::kF32},
+             copy.elements);
+  }
+  for (const ScaledRows& scaled : scaled_) {
+    ops.scale_rows({compute_at(scaled.compute_offset), type},
+                   {masters() + scaled.batch.offset, DType::kF32},
+                   {masters() + scaled.scale_offset, DType::kF32}, scaled.batch.shape,
+                   scaled.scale_stride);
+  }
+}
+
+void Weights::finish_gradients() {
+  for (const ScaledRows& scaled : trained_scaled_) {
+    const int first = scaled.batch.params.front();
+    const int scale = find(spec(first).row_scale);
+    Out scale_gradient;
+    if (spec(scale).trainable) scale_gradient = {at(scale).gradient, DType::kF32};
+    device_->ops().scale_rows_backward({at(first).gradient, DType::kF32}, scale_gradient,
+                                       {at(first).master, DType::kF32},
+                                       {at(scale).master, DType::kF32}, scaled.batch.shape,
+                                       scaled.scale_stride);
   }
 }
 
 std::vector<HostTensor> Weights::download() const {
   device_->synchronize();
   std::vector<HostTensor> tensors;
-  for (const Param& param : params_) {
+  for (int i = 0; i < count(); ++i) {
     HostTensor& tensor = tensors.emplace_back();
-    tensor.spec = param.spec;
-    tensor.values.resize(static_cast<size_t>(param.spec.elements()));
-    device_->download(tensor.values.data(), param.master, tensor.values.size() * sizeof(float));
+    tensor.spec = spec(i);
+    tensor.values.resize(static_cast<size_t>(spec(i).elements()));
+    device_->download(tensor.values.data(), master(i), tensor.values.size() * sizeof(float));
   }
   return tensors;
 }
 
 void Weights::upload(const std::vector<HostTensor>& tensors) {
   const auto own =
-      static_cast<size_t>(std::count_if(params_.begin(), params_.end(), [](const Param& param) {
-        return param.spec.group != ParamGroup::kAdapter;
+      static_cast<size_t>(std::count_if(specs_.begin(), specs_.end(), [](const ParamSpec& spec) {
+        return spec.group != ParamGroup::kAdapter;
       }));
   if (tensors.size() != own && tensors.size() != params_.size()) {
     throw Error("weights do not fit the model: " + std::to_string(tensors.size()) +
@@ -195,7 +257,7 @@ void Weights::upload(const std::vector<HostTensor>& tensors) {
   }
   for (size_t i = 0; i < tensors.size(); ++i) {
     const ParamSpec& have = tensors[i].spec;
-    const ParamSpec& want = params_[i].spec;
+    const ParamSpec& want = specs_[i];
     if (have.name != want.name || have.rows != want.rows || have.cols != want.cols ||
         static_cast<int64_t>(tensors[i].values.size()) != want.elements()) {
       throw Error("weights do not fit the model: tensor \"" + have.name + "\" where \"" +

@@ -1,76 +1,18 @@
-// The parameters of a model on a device: fp32 masters, fp32 gradients, and copies in the compute
-// type, where that is narrower, which the matmuls and gathers of a plan read. Plans of any shape
-// share one Weights.
+// The parameters of a model on a device: fp32 masters, fp32 gradients, and the copies that the
+// matmuls and gathers of a plan read: in the compute type, rows scaled where a parameter says so.
+// Plans of any shape share one Weights. Where in memory they lie says weight_layout.h.
 #pragma once
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "src/device/device.h"
+#include "src/plan/param_spec.h"
+#include "src/plan/weight_layout.h"
 
 namespace pg {
-
-// Which optimizer group a parameter belongs to; the quantiser chooses its bits by it too.
-enum class ParamGroup : uint8_t {
-  kMatrix,     // Muon; quantised to matrix_bits
-  kEmbedding,  // AdamW at embed_lr; quantised to embed_bits
-  kScalar,     // AdamW at scalar_lr: vectors, gains, small projections
-  kAdapter,    // of test-time training; never in an artifact
-};
-
-// What a parameter is in the model. An adapter has the role of the matrix that it adapts.
-enum class ParamRole : uint8_t {
-  kNone,
-  kTokenEmbedding,  // also the output head, which is tied to it
-  kBigramTable,
-  kBigramProjection,
-  kBigramScale,
-  kSmearGate,
-  kValueTable,
-  kValueProjection,
-  kValueScale,
-  // of a block
-  kMixX,
-  kMixX0,
-  kQ,
-  kK,
-  kV,
-  kQGain,
-  kBlockValueScale,
-  kOut,
-  kAttentionScale,
-  kUp,
-  kDown,
-  kMlpScale,
-  // of a block that takes a skip
-  kSkip,
-};
-
-// Which factor of a low-rank adapter a parameter is, if it is one: src/model/adapters.h.
-enum class AdapterFactor : uint8_t { kNone, kA, kB };
-
-// Where a parameter stands; no two parameters of a model have the same place.
-struct ParamPlace {
-  ParamRole role = ParamRole::kNone;
-  int64_t layer = -1;  // -1: of no block
-  AdapterFactor factor = AdapterFactor::kNone;
-  bool operator==(const ParamPlace&) const = default;
-};
-
-enum class ParamInit : uint8_t { kConstant, kNormal, kOrthogonal, kUniform };
-
-struct ParamSpec {
-  std::string name;  // "blocks.3.attn.q"
-  int64_t rows = 1, cols = 1;
-  ParamGroup group = ParamGroup::kScalar;
-  ParamInit init = ParamInit::kConstant;
-  float init_value = 0;  // the constant, the standard deviation, the gain, or the largest value
-  bool has_compute_copy = false;  // read by linear or embed, which take the compute type
-  bool trainable = true;          // false: no plan computes its gradient, which takes no memory
-  ParamPlace place = {};
-  int64_t elements() const { return rows * cols; }
-};
 
 // A named fp32 matrix on the host: what training hands to the quantiser and the unpacker to a
 // scorer.
@@ -78,9 +20,6 @@ struct HostTensor {
   ParamSpec spec;
   std::vector<float> values;  // [rows, cols]
 };
-
-// What Weights::flat_elements() of these is.
-int64_t count_flat_elements(const std::vector<ParamSpec>& specs);
 
 class Weights {
  public:
@@ -93,7 +32,7 @@ class Weights {
   int find(std::string_view name) const;
   int find(const ParamPlace& place) const;
   bool has(const ParamPlace& place) const { return search(place) >= 0; }
-  const ParamSpec& spec(int index) const { return at(index).spec; }
+  const ParamSpec& spec(int index) const { return specs_[static_cast<size_t>(index)]; }
   int64_t elements() const { return elements_; }
 
   float* master(int index) const { return at(index).master; }  // [rows, cols] f32
@@ -102,14 +41,19 @@ class Weights {
   }  // [rows, cols] f32; null without gradients and when frozen
   // What a plan reads: the compute copy when the parameter has one, else the master.
   In compute(int index) const;
+  // Whether the parameters lie behind each other without a gap, copies and gradients too, so that
+  // they are one matrix to a product.
+  bool are_joined(std::span<const int> indices) const;
 
-  // All masters (gradients) as one flat range in parameter order, padded with zeros between
+  // All masters (gradients) as one flat range in the order of memory, padded with zeros between
   // parameters.
   float* masters() const { return masters_.as<float>(); }
   float* gradients() const { return gradients_.as<float>(); }
-  int64_t flat_elements() const { return flat_elements_; }
+  const WeightLayout& layout() const { return layout_; }
+  const std::vector<ParamSpec>& specs() const { return specs_; }
+  int64_t flat_elements() const { return layout_.elements(); }
   // Of gradients(): fewer than the masters when parameters are frozen.
-  int64_t gradient_elements() const { return gradient_elements_; }
+  int64_t gradient_elements() const { return layout_.gradient_elements(); }
 
   // Sets every master from its spec and the seed: the same values for any device and order of
   // creation.
@@ -117,6 +61,13 @@ class Weights {
   void initialise(int index, uint64_t seed);  // one parameter; the same value as among all
   // Copies masters into the compute copies; call after every change of the masters.
   void refresh_compute();
+  // Plans leave the gradients of what they read. This makes those of the masters from them, once,
+  // when all has been added: those of scaled rows, and of the scales themselves.
+  void finish_gradients();
+  // Ops that the two take together.
+  int64_t refresh_ops() const {
+    return static_cast<int64_t>(casts_.size() + scaled_.size() + trained_scaled_.size());
+  }
 
   std::vector<HostTensor> download() const;
   // Sets masters and compute copies from host values; the names and shapes must match the model's
@@ -127,18 +78,33 @@ class Weights {
 
  private:
   struct Param {
-    ParamSpec spec;
     float* master = nullptr;
     float* gradient = nullptr;
     void* compute = nullptr;
   };
+  // Compute copies that one op makes: casts, or matrices whose rows are scaled.
+  struct Cast {
+    int64_t master_offset = 0, compute_offset = 0, elements = 0;
+  };
+  struct ScaledRows {
+    ParamBatch batch;
+    int64_t compute_offset = 0;
+    int64_t scale_offset = 0, scale_stride = 0;  // of the scales, in the masters
+  };
   const Param& at(int index) const { return params_[static_cast<size_t>(index)]; }
   int search(const ParamPlace& place) const;  // -1: absent
+  void place_copies();
+  ScaledRows describe_scaled(const ParamBatch& batch) const;
+  void* compute_at(int64_t offset) const;
 
   Device* device_;
+  std::vector<ParamSpec> specs_;
+  WeightLayout layout_;
   std::vector<Param> params_;
+  std::vector<Cast> casts_;
+  std::vector<ScaledRows> scaled_, trained_scaled_;
   DeviceBuffer masters_, gradients_, compute_;
-  int64_t elements_ = 0, flat_elements_ = 0, gradient_elements_ = 0;
+  int64_t elements_ = 0;
 };
 
 }  // namespace pg

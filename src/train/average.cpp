@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "src/base/check.h"
-
 namespace pg {
 
 Averager::Averager(Weights& weights, const TrainConfig& config)
@@ -12,6 +10,7 @@ Averager::Averager(Weights& weights, const TrainConfig& config)
   Device& device = weights.device();
   const size_t flat = static_cast<size_t>(weights.flat_elements());
   average_ = DeviceBuffer(device, flat * sizeof(float));
+  decay_ = DeviceBuffer(device, sizeof(float));
   device.ops().cast({average_.data(), DType::kF32}, {weights.masters(), DType::kF32},
                     weights.flat_elements());
 }
@@ -27,8 +26,11 @@ bool Averager::update(int64_t steps_done, double lr_multiplier) {
     decay = static_cast<double>(snapshots_) / static_cast<double>(snapshots_ + 1);
     if (due) ++snapshots_;
   }
-  weights_->device().ops().lerp({average_.data(), DType::kF32}, {weights_->masters(), DType::kF32},
-                                static_cast<float>(decay), weights_->flat_elements());
+  Device& device = weights_->device();
+  const auto decay_f32 = static_cast<float>(decay);
+  device.upload(decay_.data(), &decay_f32, sizeof decay_f32);
+  device.ops().lerp({average_.data(), DType::kF32}, {weights_->masters(), DType::kF32},
+                    {decay_.data(), DType::kF32}, weights_->flat_elements());
   return config_.average == Average::kSwa && snapshots_ == 1 && decay == 0.0;
 }
 
@@ -56,22 +58,6 @@ void Averager::download(std::vector<HostTensor>& tensors) const {
     const float* from = is_kept() ? average_.as<float>() + offset : weights_->master(i);
     device.download(tensor.values.data(), from, tensor.values.size() * sizeof(float));
   }
-}
-
-std::vector<float> Averager::download_state() const {
-  if (!is_kept()) return {};
-  std::vector<float> state(static_cast<size_t>(weights_->flat_elements()));
-  weights_->device().synchronize();
-  weights_->device().download(state.data(), average_.data(), state.size() * sizeof(float));
-  return state;
-}
-
-void Averager::upload_state(const std::vector<float>& state, int64_t snapshots) {
-  snapshots_ = snapshots;
-  if (!is_kept()) return;
-  PG_CHECK(static_cast<int64_t>(state.size()) == weights_->flat_elements(),
-           "average of another model");
-  weights_->device().upload(average_.data(), state.data(), state.size() * sizeof(float));
 }
 
 }  // namespace pg

@@ -26,16 +26,17 @@ class Averager {
   void download(std::vector<HostTensor>& tensors) const;
 
   int64_t snapshots() const { return snapshots_; }
-  // State for a resumed run: the flat f32 average; empty for none.
-  std::vector<float> download_state() const;
-  void upload_state(const std::vector<float>& state, int64_t snapshots);
+  // State for a resumed run: the flat f32 average on the device, and the snapshots; none is kept
+  // without averaging.
+  float* state() const { return average_.as<float>(); }
+  bool is_kept() const { return average_.data() != nullptr; }
+  void set_snapshots(int64_t snapshots) { snapshots_ = snapshots; }
 
  private:
-  bool is_kept() const { return average_.data() != nullptr; }
-
   Weights* weights_;
   TrainConfig config_;
   DeviceBuffer average_;  // [flat_elements] f32
+  DeviceBuffer decay_;    // [1] f32
   int64_t snapshots_ = 0;
 };
 

@@ -1,14 +1,15 @@
 #include "src/train/checkpoint.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <fstream>
 
 #include "src/base/bytes.h"
+#include "src/base/check.h"
 #include "src/base/error.h"
 #include "src/base/hash.h"
 #include "src/files/write_file.h"
-#include "src/train/schedule.h"
 
 namespace pg {
 namespace {
@@ -17,52 +18,77 @@ static_assert(std::endian::native == std::endian::little,
               "flat arrays are stored as they lie in memory");
 
 constexpr uint32_t kMagic = 0x4b434750;  // "PGCK"
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;  // 2: arrays in the order of memory (weight_layout.h)
 
-template <class T>
-void write_array(ByteWriter& out, const std::vector<T>& values) {
-  out.u64(values.size());
-  out.bytes({reinterpret_cast<const uint8_t*>(values.data()), values.size() * sizeof(T)});
-}
+constexpr size_t kHashBytes = sizeof(Sha256);
 
-template <class T>
-std::vector<T> read_array(ByteReader& in) {
+std::vector<float> read_floats(ByteReader& in) {
   const uint64_t count = in.u64();
-  if (count > in.remaining() / sizeof(T)) {
+  if (count > in.remaining() / sizeof(float)) {
     in.bytes(in.remaining() + 1);  // fails the reader
     return {};
   }
-  const auto bytes = in.bytes(count * sizeof(T));
-  std::vector<T> values(count);
+  const auto bytes = in.bytes(count * sizeof(float));
+  std::vector<float> values(count);
   if (count > 0) std::memcpy(values.data(), bytes.data(), bytes.size());
   return values;
 }
 
-}  // namespace
-
-int64_t most_checkpoint_bytes(int64_t flat_elements, bool average) {
-  constexpr size_t kHead = 2 * sizeof(uint32_t) + 5 * sizeof(uint64_t);
-  constexpr size_t kArrays = 4 * sizeof(uint64_t) + StopPredictor::kWindow * sizeof(double);
-  // Masters, the optimizer's two moments and the average.
-  return flat_elements * static_cast<int64_t>(sizeof(float)) * (average ? 4 : 3) +
-         static_cast<int64_t>(kHead + kArrays + sizeof(Sha256));
-}
-
-void write_checkpoint(const std::filesystem::path& file, const Checkpoint& c) {
-  ByteWriter out;
+void write_head(ByteWriter& out, const CheckpointHead& head) {
+  PG_CHECK(head.step_times_s.size() <= kStepTimes, "the image has room for so many step times");
   out.u32(kMagic);
   out.u32(kVersion);
-  out.u64(c.identity);
-  out.u64(static_cast<uint64_t>(c.steps));
-  out.f64(c.train_s);
-  out.f64(c.last_loss_nats);
-  out.u64(static_cast<uint64_t>(c.swa_snapshots));
-  write_array(out, c.masters);
-  write_array(out, c.optimizer);
-  write_array(out, c.average);
-  write_array(out, c.step_times_s);
-  out.bytes(sha256(out.buffer()));
-  write_file_atomic(file, out.buffer());
+  out.u64(head.identity);
+  out.u64(static_cast<uint64_t>(head.steps));
+  out.f64(head.train_s);
+  out.f64(head.last_loss_nats);
+  out.u64(static_cast<uint64_t>(head.swa_snapshots));
+  out.u64(head.step_times_s.size());
+  for (size_t i = 0; i < kStepTimes; ++i) {
+    out.f64(i < head.step_times_s.size() ? head.step_times_s[i] : 0.0);
+  }
+}
+
+size_t head_bytes() {
+  ByteWriter head;
+  write_head(head, {});
+  return head.buffer().size();
+}
+
+}  // namespace
+
+CheckpointSizes checkpoint_sizes(int64_t flat_elements, bool keeps_average) {
+  const auto flat = static_cast<size_t>(flat_elements);
+  return {flat, flat, flat, keeps_average ? flat : 0};
+}
+
+int64_t checkpoint_bytes(const CheckpointSizes& sizes) {
+  size_t bytes = head_bytes() + kHashBytes;
+  for (const size_t size : sizes) bytes += sizeof(uint64_t) + size * sizeof(float);
+  return static_cast<int64_t>(bytes);
+}
+
+CheckpointImage::CheckpointImage(const CheckpointSizes& sizes)
+    : sizes_(sizes), bytes_(static_cast<size_t>(checkpoint_bytes(sizes))) {
+  size_t end = head_bytes();
+  for (size_t i = 0; i < kCheckpointArrays; ++i) {
+    begins_[i] = end + sizeof(uint64_t);
+    end = begins_[i] + sizes[i] * sizeof(float);
+    const uint64_t count = sizes[i];
+    std::memcpy(bytes_.data() + begins_[i] - sizeof count, &count, sizeof count);
+  }
+}
+
+void CheckpointImage::set_head(const CheckpointHead& head) {
+  ByteWriter out;
+  write_head(out, head);
+  std::copy(out.buffer().begin(), out.buffer().end(), bytes_.begin());
+}
+
+void CheckpointImage::write(const std::filesystem::path& file) {
+  const Sha256 hash = sha256(std::span(bytes_).first(bytes_.size() - kHashBytes));
+  std::copy(hash.begin(), hash.end(), bytes_.end() - static_cast<int64_t>(kHashBytes));
+  write_file_atomic(file, bytes_);
 }
 
 std::optional<Checkpoint> read_checkpoint(const std::filesystem::path& file, uint64_t identity) {
@@ -70,7 +96,6 @@ std::optional<Checkpoint> read_checkpoint(const std::filesystem::path& file, uin
   const Bytes bytes = read_file(file);
   const std::string where = "checkpoint \"" + file.string() + "\"";
   const std::string remedy = "; delete it to start from the beginning";
-  constexpr size_t kHashBytes = sizeof(Sha256);
   if (bytes.size() < kHashBytes) throw Error(where + " is truncated" + remedy);
   const auto body = std::span(bytes).first(bytes.size() - kHashBytes);
   const Sha256 hash = sha256(body);
@@ -82,25 +107,28 @@ std::optional<Checkpoint> read_checkpoint(const std::filesystem::path& file, uin
     throw Error(where + " is of another program or version" + remedy);
   }
   Checkpoint c;
-  c.identity = in.u64();
-  if (c.identity != identity) {
+  CheckpointHead& head = c.head;
+  head.identity = in.u64();
+  if (head.identity != identity) {
     throw Error(where + " is of another recipe, seed or data set" + remedy +
                 ", or give another output folder");
   }
-  c.steps = static_cast<int64_t>(in.u64());
-  c.train_s = in.f64();
-  c.last_loss_nats = in.f64();
-  c.swa_snapshots = static_cast<int64_t>(in.u64());
-  c.masters = read_array<float>(in);
-  c.optimizer = read_array<float>(in);
-  c.average = read_array<float>(in);
-  c.step_times_s = read_array<double>(in);
+  head.steps = static_cast<int64_t>(in.u64());
+  head.train_s = in.f64();
+  head.last_loss_nats = in.f64();
+  head.swa_snapshots = static_cast<int64_t>(in.u64());
+  const uint64_t step_times = in.u64();
+  for (size_t i = 0; i < kStepTimes; ++i) {
+    const double seconds = in.f64();
+    if (i < step_times) head.step_times_s.push_back(seconds);
+  }
+  for (std::vector<float>& array : c.arrays) array = read_floats(in);
   if (!in.ok() || in.remaining() != 0) throw Error(where + " is damaged" + remedy);
   return c;
 }
 
 std::optional<int64_t> peek_checkpoint_steps(const std::filesystem::path& file) {
-  Bytes head(2 * sizeof(uint32_t) + 2 * sizeof(uint64_t));  // as write_checkpoint begins
+  Bytes head(2 * sizeof(uint32_t) + 2 * sizeof(uint64_t));  // as write_head begins
   std::ifstream stream(file, std::ios::binary);
   stream.read(reinterpret_cast<char*>(head.data()), static_cast<std::streamsize>(head.size()));
   if (!stream) return std::nullopt;

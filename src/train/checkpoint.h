@@ -1,31 +1,65 @@
 // A training state on disk, written whole or not at all. Layout (little endian): magic, version,
 // identity, counters, four flat f32 arrays with their lengths, SHA-256 of all before it.
 #pragma once
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <vector>
+
+#include "src/base/bytes.h"
 
 namespace pg {
 
-struct Checkpoint {
+struct CheckpointHead {
   // Of everything that must be the same to go on: the keys that affect training, and the data.
   uint64_t identity = 0;
   int64_t steps = 0;
   double train_s = 0;
   double last_loss_nats = 0;
   int64_t swa_snapshots = 0;
-  std::vector<float> masters;        // flat, in Weights order
-  std::vector<float> optimizer;      // Optimizer::download_state
-  std::vector<float> average;        // Averager::download_state
-  std::vector<double> step_times_s;  // the stop predictor's recent steps
+  std::vector<double> step_times_s;  // the stop predictor's recent steps, at most kStepTimes
+};
+inline constexpr size_t kStepTimes = 16;
+
+// The arrays, in the order of memory (weight_layout.h).
+enum class CheckpointArray : uint8_t { kMasters, kFirstMoments, kSecondMoments, kAverage };
+inline constexpr size_t kCheckpointArrays = 4;
+
+struct Checkpoint {
+  CheckpointHead head;
+  std::array<std::vector<float>, kCheckpointArrays> arrays;
+  const std::vector<float>& array(CheckpointArray which) const {
+    return arrays[static_cast<size_t>(which)];
+  }
 };
 
-// Of the file, with all the step times that are kept. `average`: with Averager's state.
-int64_t most_checkpoint_bytes(int64_t flat_elements, bool average);
+// Elements of each array.
+using CheckpointSizes = std::array<size_t, kCheckpointArrays>;
+CheckpointSizes checkpoint_sizes(int64_t flat_elements, bool keeps_average);
+int64_t checkpoint_bytes(const CheckpointSizes& sizes);  // of the file
 
-// Throws Error when it cannot be written; the previous checkpoint then still stands.
-void write_checkpoint(const std::filesystem::path& file, const Checkpoint& checkpoint);
+// A checkpoint as its file will be: the arrays are copied straight to their places, so that training
+// waits for one copy, and the rest can be done beside it.
+class CheckpointImage {
+ public:
+  explicit CheckpointImage(const CheckpointSizes& sizes);
+
+  void set_head(const CheckpointHead& head);
+  uint8_t* array(CheckpointArray which) { return bytes_.data() + begins_[index(which)]; }
+  size_t array_bytes(CheckpointArray which) const { return sizes_[index(which)] * sizeof(float); }
+  // Throws Error when it cannot be written; the previous checkpoint then still stands.
+  void write(const std::filesystem::path& file);
+
+ private:
+  static size_t index(CheckpointArray which) { return static_cast<size_t>(which); }
+
+  CheckpointSizes sizes_;
+  std::array<size_t, kCheckpointArrays> begins_ = {};
+  Bytes bytes_;
+};
+
 // Empty when there is no file. Throws Error when it is damaged or of another identity, saying what
 // to do.
 std::optional<Checkpoint> read_checkpoint(const std::filesystem::path& file, uint64_t identity);

@@ -1,6 +1,8 @@
 #include "src/train/optimizer.h"
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cmath>
 #include <span>
 
@@ -29,83 +31,131 @@ constexpr NewtonSchulzCoefficients kPolarExpress[5] = {
 In read(const float* p) { return {p, DType::kF32}; }
 Out write(float* p) { return {p, DType::kF32}; }
 
+// Places in the block of scalars: two AdamW steps, the momentum, then (decay, step) of each of the
+// rank's batches of matrices.
+constexpr size_t kEmbeddingStep = 0;
+constexpr size_t kSmallStep = kEmbeddingStep + kAdamWScalars;
+constexpr size_t kMomentum = kSmallStep + kAdamWScalars;
+constexpr size_t kMuonSteps = kMomentum + 1;
+
+AdamWStep make_adamw_step(const OptimizerConfig& config, double lr, int64_t steps_done) {
+  const double step = static_cast<double>(steps_done + 1);
+  return {static_cast<float>(lr),
+          static_cast<float>(config.adam_beta1),
+          static_cast<float>(config.adam_beta2),
+          static_cast<float>(config.adam_epsilon),
+          static_cast<float>(config.adam_weight_decay),
+          static_cast<float>(1.0 - std::pow(config.adam_beta1, step)),
+          static_cast<float>(1.0 - std::pow(config.adam_beta2, step))};
+}
+
+void put(std::vector<float>& scalars, size_t place, const AdamWStep& step) {
+  const auto values = std::bit_cast<std::array<float, kAdamWScalars>>(step);
+  std::copy(values.begin(), values.end(), scalars.begin() + static_cast<int64_t>(place));
+}
+
 }  // namespace
 
-Optimizer::Optimizer(Weights& weights, const OptimizerConfig& config)
-    : weights_(&weights), config_(config) {
+Optimizer::Optimizer(Weights& weights, const OptimizerConfig& config, int rank, int ranks)
+    : weights_(&weights), config_(config), rank_(rank), work_(divide_work(weights, ranks)) {
   PG_CHECK(weights.gradients() != nullptr, "an optimizer needs gradients");
-  PG_CHECK(weights.gradient_elements() == weights.flat_elements(),
-           "the optimizer trains every parameter; frozen ones are for test-time training");
   Device& device = weights.device();
   const size_t flat_bytes = static_cast<size_t>(weights.flat_elements()) * sizeof(float);
   first_ = DeviceBuffer(device, flat_bytes);
   second_ = DeviceBuffer(device, flat_bytes);
   int64_t largest = 1;
-  for (int i = 0; i < weights.count(); ++i) {
-    if (weights.spec(i).group == ParamGroup::kMatrix) {
-      largest = std::max(largest, weights.spec(i).elements());
-    }
+  for (const MuonWork& work : own_work().muon) {
+    largest = std::max(largest, work.shape.count * work.shape.stride);
   }
   update_ = DeviceBuffer(device, static_cast<size_t>(largest) * sizeof(float));
+  sums_ = DeviceBuffer(device, static_cast<size_t>(work_.sums) * sizeof(double));
   squares_ = DeviceBuffer(device, sizeof(double));
   coefficient_ = DeviceBuffer(device, sizeof(float));
+  host_scalars_.resize(kMuonSteps + 2 * own_work().muon.size());
+  scalars_ = DeviceBuffer(device, host_scalars_.size() * sizeof(float));
 }
 
 void Optimizer::step(int64_t steps_done, double lr_multiplier) {
-  Ops& ops = weights_->device().ops();
-  // Padding between parameters is zero, so the flat range has the norm of all gradients.
-  ops.sum_squares({squares_.data(), DType::kF64}, read(weights_->gradients()),
-                  weights_->flat_elements());
-  ops.clip_coefficient(write(coefficient_.as<float>()), {squares_.data(), DType::kF64},
-                       static_cast<float>(config_.grad_clip_norm));
-  const double momentum = muon_momentum(config_, steps_done);
-  for (int i = 0; i < weights_->count(); ++i) {
-    const int64_t offset = weights_->gradient(i) - weights_->gradients();
-    if (weights_->spec(i).group == ParamGroup::kMatrix) {
-      step_muon(i, offset, lr_multiplier, momentum);
-    } else {
-      step_adamw(i, offset, steps_done, lr_multiplier);
-    }
-  }
+  sum_squares();
+  begin_step(steps_done, lr_multiplier);
+  step_adamw();
+  for (int bank = 0; bank < work_.banks; ++bank) step_muon(bank);
   weights_->refresh_compute();
 }
 
-void Optimizer::step_muon(int index, int64_t offset, double lr_multiplier, double momentum) {
+void Optimizer::sum_squares() {
   Ops& ops = weights_->device().ops();
-  const ParamSpec& spec = weights_->spec(index);
-  const Out update = write(update_.as<float>());
-  ops.muon_momentum(update, write(first_.as<float>() + offset), read(weights_->gradient(index)),
-                    read(coefficient_.as<float>()), static_cast<float>(momentum),
-                    config_.muon_row_norm, spec.rows, spec.cols);
-  const auto& coefficients =
-      config_.newton_schulz == NewtonSchulz::kPolarExpress ? kPolarExpress : kStock;
-  ops.newton_schulz(update,
-                    std::span(coefficients).first(static_cast<size_t>(config_.newton_schulz_steps)),
-                    spec.rows, spec.cols);
-  const double lr = config_.matrix_lr * lr_multiplier;
-  const double shape_scale =
-      std::sqrt(std::max(1.0, static_cast<double>(spec.rows) / static_cast<double>(spec.cols)));
-  ops.apply_update(write(weights_->master(index)), read(update_.as<float>()),
-                   static_cast<float>(1.0 - lr * config_.muon_weight_decay),
-                   static_cast<float>(lr * shape_scale), spec.elements());
+  const auto sum = [&](int64_t offset, const MatrixBatch& shape, int64_t first_sum,
+                       int64_t sums_stride) {
+    ops.sum_squares({square_sums() + first_sum, DType::kF64}, read(weights_->gradients() + offset),
+                    shape, sums_stride);
+  };
+  for (const AdamWWork& work : own_work().adamw) {
+    sum(work.offset, {1, 1, work.elements, work.elements}, work.first_sum, 0);
+  }
+  for (const MuonWork& work : own_work().muon) {
+    sum(work.offset, work.shape, work.first_sum, work.sums_stride);
+  }
 }
 
-void Optimizer::step_adamw(int index, int64_t offset, int64_t steps_done, double lr_multiplier) {
-  const ParamSpec& spec = weights_->spec(index);
-  const double base_lr =
-      spec.group == ParamGroup::kEmbedding ? config_.embed_lr : config_.scalar_lr;
-  const double step = static_cast<double>(steps_done + 1);
-  const AdamWStep adamw{static_cast<float>(base_lr * lr_multiplier),
-                        static_cast<float>(config_.adam_beta1),
-                        static_cast<float>(config_.adam_beta2),
-                        static_cast<float>(config_.adam_epsilon),
-                        static_cast<float>(config_.adam_weight_decay),
-                        static_cast<float>(1.0 - std::pow(config_.adam_beta1, step)),
-                        static_cast<float>(1.0 - std::pow(config_.adam_beta2, step))};
-  weights_->device().ops().adamw(write(weights_->master(index)), write(first_.as<float>() + offset),
-                                 write(second_.as<float>() + offset),
-                                 read(weights_->gradient(index)), read(coefficient_.as<float>()),
-                                 adamw, spec.elements());
+void Optimizer::begin_step(int64_t steps_done, double lr_multiplier) {
+  put(host_scalars_, kEmbeddingStep,
+      make_adamw_step(config_, config_.embed_lr * lr_multiplier, steps_done));
+  put(host_scalars_, kSmallStep,
+      make_adamw_step(config_, config_.scalar_lr * lr_multiplier, steps_done));
+  host_scalars_[kMomentum] = static_cast<float>(muon_momentum(config_, steps_done));
+  const double lr = config_.matrix_lr * lr_multiplier;
+  for (size_t i = 0; i < own_work().muon.size(); ++i) {
+    const MatrixBatch& shape = own_work().muon[i].shape;
+    const double shape_scale =
+        std::sqrt(std::max(1.0, static_cast<double>(shape.rows) / static_cast<double>(shape.cols)));
+    host_scalars_[kMuonSteps + 2 * i] = static_cast<float>(1.0 - lr * config_.muon_weight_decay);
+    host_scalars_[kMuonSteps + 2 * i + 1] = static_cast<float>(lr * shape_scale);
+  }
+  Device& device = weights_->device();
+  device.upload(scalars_.data(), host_scalars_.data(), host_scalars_.size() * sizeof(float));
+  device.ops().sum_pieces({squares_.data(), DType::kF64}, {sums_.data(), DType::kF64}, work_.sums);
+  device.ops().clip_coefficient(write(coefficient_.as<float>()), {squares_.data(), DType::kF64},
+                                static_cast<float>(config_.grad_clip_norm));
+}
+
+void Optimizer::step_adamw() {
+  for (const AdamWWork& work : own_work().adamw) {
+    weights_->device().ops().adamw(
+        write(weights_->masters() + work.offset), write(first_moments() + work.offset),
+        write(second_moments() + work.offset), read(weights_->gradients() + work.offset),
+        read(coefficient_.as<float>()),
+        scalars_at(work.group == ParamGroup::kEmbedding ? kEmbeddingStep : kSmallStep),
+        work.elements);
+  }
+}
+
+void Optimizer::step_muon(int bank) {
+  Ops& ops = weights_->device().ops();
+  const auto& coefficients =
+      config_.newton_schulz == NewtonSchulz::kPolarExpress ? kPolarExpress : kStock;
+  const auto steps =
+      std::span(coefficients).first(static_cast<size_t>(config_.newton_schulz_steps));
+  const Out update = write(update_.as<float>());
+  for (size_t i = 0; i < own_work().muon.size(); ++i) {
+    const MuonWork& work = own_work().muon[i];
+    if (work.bank != bank) continue;
+    const int64_t offset = work.offset;
+    const MatrixBatch& shape = work.shape;
+    ops.muon_momentum(update, write(first_moments() + offset), read(weights_->gradients() + offset),
+                      read(coefficient_.as<float>()), scalars_at(kMomentum), config_.muon_row_norm,
+                      shape);
+    ops.newton_schulz(update, steps, shape);
+    ops.apply_update(write(weights_->masters() + offset), read(update_.as<float>()),
+                     scalars_at(kMuonSteps + 2 * i), shape);
+  }
+}
+
+int64_t Optimizer::ops_per_step() const {
+  const auto adamw = static_cast<int64_t>(own_work().adamw.size());
+  const auto muon = static_cast<int64_t>(own_work().muon.size());
+  // A sum of squares each; AdamW is one op, Muon three; the norm and the coefficient.
+  return 2 * adamw + 4 * muon + 2 + weights_->refresh_ops();
 }
 
 double Optimizer::grad_norm() const {
@@ -114,23 +164,6 @@ double Optimizer::grad_norm() const {
   double squares = 0;
   device.download(&squares, squares_.data(), sizeof squares);
   return std::sqrt(squares);
-}
-
-std::vector<float> Optimizer::download_state() const {
-  Device& device = weights_->device();
-  device.synchronize();
-  const size_t flat = static_cast<size_t>(weights_->flat_elements());
-  std::vector<float> state(2 * flat);
-  device.download(state.data(), first_.data(), flat * sizeof(float));
-  device.download(state.data() + flat, second_.data(), flat * sizeof(float));
-  return state;
-}
-
-void Optimizer::upload_state(const std::vector<float>& state) {
-  const size_t flat = static_cast<size_t>(weights_->flat_elements());
-  PG_CHECK(state.size() == 2 * flat, "optimizer state of another model");
-  weights_->device().upload(first_.data(), state.data(), flat * sizeof(float));
-  weights_->device().upload(second_.data(), state.data() + flat, flat * sizeof(float));
 }
 
 }  // namespace pg

@@ -1,9 +1,11 @@
 // Muon for the matrices, AdamW for the rest, after clipping the reduced gradient (formulas.md 3).
+// With several ranks each steps what is its own (rank_work.h); one rank owns everything.
 #pragma once
 #include <cstdint>
 #include <vector>
 
 #include "src/plan/weights.h"
+#include "src/train/rank_work.h"
 #include "src/train/train_config.h"
 
 namespace pg {
@@ -11,28 +13,47 @@ namespace pg {
 class Optimizer {
  public:
   // The weights must have gradients and outlive this.
-  Optimizer(Weights& weights, const OptimizerConfig& config);
+  Optimizer(Weights& weights, const OptimizerConfig& config, int rank = 0, int ranks = 1);
 
-  // One step from Weights::gradients(); steps_done counts the steps before this one. Refreshes the
-  // compute copies.
+  // One step of one rank from Weights::gradients(), which are finished and reduced: the parts below
+  // in their order, and the compute copies. steps_done counts the steps before this one.
   void step(int64_t steps_done, double lr_multiplier);
-  // L2 norm of the gradient of the last step, before clipping. Waits for the device.
+
+  // The parts of a step, for ranks that talk in between. Each only gives work to the device.
+  void sum_squares();                                         // of this rank's gradients
+  void begin_step(int64_t steps_done, double lr_multiplier);  // needs the sums of all ranks
+  void step_adamw();
+  void step_muon(int bank);
+
+  const WorkTable& work() const { return work_; }
+  const RankWork& own_work() const { return work_.ranks[static_cast<size_t>(rank_)]; }
+  int64_t ops_per_step() const;  // of this rank, the compute copies included
+  double* square_sums() const { return sums_.as<double>(); }  // [work().sums] f64
+  // The sum of the squares of the gradient of the last step, before clipping; [1] f64.
+  const double* squares() const { return squares_.as<double>(); }
+  // L2 norm of that gradient. Waits for the device.
   double grad_norm() const;
 
-  // Everything a resumed run needs, flat f32: [momentum of every parameter | second moments].
-  std::vector<float> download_state() const;
-  void upload_state(const std::vector<float>& state);
+  // What a resumed run needs: momentum of every parameter, and second moments, [flat_elements] f32
+  // each on the device. A rank keeps those of its own parameters.
+  float* first_moments() const { return first_.as<float>(); }
+  float* second_moments() const { return second_.as<float>(); }
 
  private:
-  void step_muon(int index, int64_t offset, double lr_multiplier, double momentum);
-  void step_adamw(int index, int64_t offset, int64_t steps_done, double lr_multiplier);
+  In scalars_at(size_t place) const { return {scalars_.as<float>() + place, DType::kF32}; }
 
   Weights* weights_;
   OptimizerConfig config_;
+  int rank_;
+  WorkTable work_;
   DeviceBuffer first_, second_;  // [flat_elements] f32: Muon or AdamW momentum; AdamW second moment
-  DeviceBuffer update_;          // [largest matrix] f32
+  DeviceBuffer update_;          // [the largest batch of matrices] f32
+  DeviceBuffer sums_;            // [work.sums] f64
   DeviceBuffer squares_;         // [1] f64
   DeviceBuffer coefficient_;     // [1] f32
+  // What changes from step to step, written once a step: see the places in optimizer.cpp.
+  std::vector<float> host_scalars_;
+  DeviceBuffer scalars_;
 };
 
 }  // namespace pg

@@ -47,8 +47,8 @@ double StopPredictor::predicted_step_s() const {
   return recent_s_.empty() ? 0.0 : kMargin * *std::max_element(recent_s_.begin(), recent_s_.end());
 }
 
-bool StopPredictor::next_step_fits(double elapsed_s, double cap_s) const {
-  return cap_s <= 0 || elapsed_s + predicted_step_s() < cap_s;
+bool StopPredictor::steps_fit(double elapsed_s, int64_t steps, double cap_s) const {
+  return cap_s <= 0 || elapsed_s + static_cast<double>(steps) * predicted_step_s() < cap_s;
 }
 
 }  // namespace pg

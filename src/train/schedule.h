@@ -28,7 +28,8 @@ class StopPredictor {
 
   void add_step(double seconds);
   double predicted_step_s() const;
-  bool next_step_fits(double elapsed_s, double cap_s) const;
+  // Whether so many more steps end before the cap.
+  bool steps_fit(double elapsed_s, int64_t steps, double cap_s) const;
   // The recent steps, oldest first: with add_step, the state of a resumed run.
   std::vector<double> recent_steps_s() const { return recent_s_; }
 

@@ -2,15 +2,14 @@
 // The trainer copies the weights in, and looks for the answer whenever it likes; it never waits for
 // one, and no answer reaches the training.
 #pragma once
-#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "src/plan/weights.h"
+#include "src/train/background_worker.h"
 
 namespace pg {
 
@@ -22,13 +21,12 @@ struct Projection {
 
 class SizeProjector {
  public:
-  // `project` runs on another thread and may throw; it must not use a device.
+  // `project` runs on another thread and may throw; it must not use a device. The projector's end
+  // waits for the job in flight.
   using Project = std::function<int64_t(const std::vector<HostTensor>&)>;
   explicit SizeProjector(Project project);
-  ~SizeProjector();  // waits for the job in flight
-  SizeProjector(const SizeProjector&) = delete;
 
-  bool is_idle() const { return state_.load(std::memory_order_acquire) == State::kIdle; }
+  bool is_idle() const { return worker_.is_idle() && !has_answer_; }
   // Where the next job's weights go; only while idle. Kept between jobs, so that only the first one
   // allocates.
   std::vector<HostTensor>& weights();
@@ -37,16 +35,13 @@ class SizeProjector {
   std::optional<Projection> take();
 
  private:
-  enum class State : uint32_t { kIdle, kRunning, kDone, kQuit };
-  void work();
+  void project();
 
   Project project_;
-  // Whose turn it is: the trainer touches what follows while kIdle or kDone, the thread while
-  // kRunning.
-  std::atomic<State> state_ = State::kIdle;
   std::vector<HostTensor> weights_;
   Projection projection_;
-  std::thread thread_;  // last: it uses all of the above
+  bool has_answer_ = false;  // of the job that is running, or has ended
+  BackgroundWorker worker_;  // last: it uses the above
 };
 
 }  // namespace pg

@@ -14,6 +14,11 @@ enum class Average : uint8_t { kNone, kEma, kSwa };
 template <>
 inline constexpr auto kChoiceNames<Average> = name_choices("none", "ema", "swa");
 
+// How the ranks' parts of the gradient are summed.
+enum class Sums : uint8_t { kOrdered, kFast };
+template <>
+inline constexpr auto kChoiceNames<Sums> = name_choices("ordered", "fast");
+
 struct TrainConfig {
   double wallclock_s = 600.0;
   double reserve_s = 0.0;
@@ -33,6 +38,8 @@ struct TrainConfig {
   int64_t log_every = 10;
   int64_t val_every = 0;
   double checkpoint_every_s = 60.0;
+  int64_t gradient_leaves = 1;
+  Sums sums = Sums::kOrdered;
 };
 
 enum class NewtonSchulz : uint8_t { kStock, kPolarExpress };

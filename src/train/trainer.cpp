@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <bit>
 #include <cmath>
 #include <exception>
 #include <new>
@@ -9,13 +11,13 @@
 #include <system_error>
 #include <utility>
 
+#include "src/base/check.h"
 #include "src/base/error.h"
-#include "src/model/model.h"
-#include "src/train/average.h"
-#include "src/train/checkpoint.h"
-#include "src/train/optimizer.h"
+#include "src/device/comm/comm_single.h"
+#include "src/train/checkpoint_writer.h"
 #include "src/train/schedule.h"
 #include "src/train/size_projector.h"
+#include "src/train/train_step.h"
 
 namespace pg {
 namespace {
@@ -26,71 +28,68 @@ constexpr double kProjectEvery_s = 5.0;
 // The peak is measured anew so often (20 ms a time): what the machine can do at its quietest.
 constexpr double kPeakEvery_s = 60.0;
 
-void check_batch(const TrainConfig& train, int64_t seq_len) {
-  if (train.seq_len != seq_len) throw Error("batches of another seq_len than the recipe's");
-  if (train.micro_batch_tokens % train.seq_len != 0) {
-    throw Error(
-        fmt::format("train.micro_batch_tokens \"{}\" is not a multiple of train.seq_len \"{}\"",
-                    train.micro_batch_tokens, train.seq_len));
-  }
-  if (train.batch_tokens % train.micro_batch_tokens != 0) {
-    throw Error(fmt::format(
-        "train.batch_tokens \"{}\" is not a multiple of train.micro_batch_tokens \"{}\"",
-        train.batch_tokens, train.micro_batch_tokens));
-  }
-}
+// What rank 0 decides before a step, from one look at its clock.
+struct Decision {
+  double elapsed_s = 0;
+  bool is_wallclock_over = false, is_interrupted = false, is_checkpoint_due = false;
+};
+
+class NullObserver final : public TrainObserver {
+ public:
+  void on_step(const StepReport& /*report*/) override {}
+  void on_validation(int64_t, double, double, double) override {}
+  void on_note(const std::string& /*line*/) override {}
+};
 
 class Trainer {
  public:
-  explicit Trainer(const TrainSetup& setup)
+  Trainer(const TrainSetup& setup, Comm& comm)
       : s_(setup),
-        start_s_(setup.clock->now_s()),
-        rows_(setup.train.micro_batch_tokens / setup.train.seq_len),
-        micro_batches_(setup.train.batch_tokens / setup.train.micro_batch_tokens),
-        weights_(*setup.device, list_params(setup.model), /*with_gradients=*/true),
-        plan_(setup.model, weights_, rows_, setup.train.seq_len, PlanMode::kTrain),
-        optimizer_(weights_, setup.optimizer),
-        ids_(static_cast<size_t>(setup.train.micro_batch_tokens)),
-        targets_(ids_.size()) {
-    weights_.initialise(static_cast<uint64_t>(setup.train.seed));
-    averager_.emplace(weights_, setup.train);
-    if (setup.project_bytes) start_projector();
+        comm_(comm),
+        is_first_(comm.rank() == 0),
+        start_s_(is_first_ ? setup.clock->now_s() : 0.0),
+        observer_(is_first_ ? *setup.observer : null_observer_),
+        step_(setup, comm) {
+    if (comm.ranks() > 1) decision_ = DeviceBuffer(*setup.device, kDecisionBytes);
+    if (is_first_ && setup.project_bytes) start_projector();
+    if (is_first_ && !setup.checkpoint_file.empty()) {
+      writer_.emplace(setup.checkpoint_file, sizes());
+    }
+    in_flight_.reserve(TrainStep::kInFlight);
     resume();
+    step_.start_at(steps_);
   }
 
   TrainResult run() {
-    double elapsed_s = now_s();
-    last_checkpoint_s_ = elapsed_s;
-    const double cap_s = effective_cap_s(s_.train);
+    last_checkpoint_s_ = is_first_ ? now_s() : 0.0;
     StopReason reason = StopReason::kMaxSteps;
+    Decision decision = decide();
     while (steps_ < s_.train.max_steps) {
-      if (s_.stop_requested && s_.stop_requested()) {
-        reason = StopReason::kInterrupted;
+      if (decision.is_interrupted || decision.is_wallclock_over) {
+        reason = decision.is_interrupted ? StopReason::kInterrupted : StopReason::kWallclock;
         break;
       }
-      if (!predictor_.next_step_fits(elapsed_s, cap_s)) {
-        reason = StopReason::kWallclock;
-        break;
-      }
-      elapsed_s = try_step(elapsed_s);
+      try_step(decision);
+      decision = decide();
     }
+    collect(/*all=*/true);
     if (reason == StopReason::kWallclock) {
-      s_.observer->on_note(
-          fmt::format("stopping_early: wallclock_cap train_time:{:.0f}ms step:{}/{}",
-                      1000 * elapsed_s, steps_, s_.train.max_steps));
+      observer_.on_note(fmt::format("stopping_early: wallclock_cap train_time:{:.0f}ms step:{}/{}",
+                                    1000 * end_of_last_step_s_, steps_, s_.train.max_steps));
     }
-    save_checkpoint(now_s());  // a failure to pack must not cost the training
+    save_checkpoint();  // a failure to pack must not cost the training
+    finish_checkpoint();
     if (s_.train.average != Average::kNone) {
-      s_.observer->on_note(fmt::format("{}:applying {} weights", choice_name(s_.train.average),
-                                       s_.train.average == Average::kEma ? "EMA" : "SWA"));
+      observer_.on_note(fmt::format("{}:applying {} weights", choice_name(s_.train.average),
+                                    s_.train.average == Average::kEma ? "EMA" : "SWA"));
     }
     return {.steps = steps_,
             .tokens = steps_ * s_.train.batch_tokens,
-            .train_s = elapsed_s,
+            .train_s = steps_ > 0 ? end_of_last_step_s_ : decision.elapsed_s,
             .last_loss_nats = last_loss_,
             .stop_reason = reason,
-            .averaging = averager_->describe(),
-            .exported = averager_->download()};
+            .averaging = step_.averager().describe(),
+            .exported = step_.averager().download()};
   }
 
  private:
@@ -103,18 +102,47 @@ class Trainer {
     try {
       projector_.emplace(s_.project_bytes);
     } catch (const std::system_error& error) {
-      s_.observer->on_note(fmt::format("projection:failed step:0 {}; see ulimit -u", error.what()));
+      observer_.on_note(fmt::format("projection:failed step:0 {}; see ulimit -u", error.what()));
     }
   }
 
+  // The same on every rank.
+  Decision decide() {
+    Decision d;
+    if (is_first_) {
+      d.is_interrupted = s_.stop_requested && s_.stop_requested();
+      d.elapsed_s = now_s();
+      const double cap_s = effective_cap_s(s_.train);
+      const auto under_way = static_cast<int64_t>(in_flight_.size());
+      d.is_wallclock_over = !predictor_.steps_fit(d.elapsed_s, under_way + 1, cap_s);
+      // Not when training is about to end: its end is a checkpoint.
+      d.is_checkpoint_due = writer_ && s_.train.checkpoint_every_s > 0 &&
+                            d.elapsed_s - last_checkpoint_s_ >= s_.train.checkpoint_every_s &&
+                            predictor_.steps_fit(d.elapsed_s, under_way + 2, cap_s);
+    }
+    if (comm_.ranks() == 1) return d;
+    std::array<double, 4> values = {d.elapsed_s, d.is_wallclock_over ? 1.0 : 0.0,
+                                    d.is_interrupted ? 1.0 : 0.0, d.is_checkpoint_due ? 1.0 : 0.0};
+    static_assert(sizeof values == kDecisionBytes);
+    share(values);
+    return {values[0], values[1] != 0, values[2] != 0, values[3] != 0};
+  }
+
+  // Rank 0's values, on every rank.
+  void share(std::array<double, 4>& values) {
+    s_.device->upload(decision_.data(), values.data(), kDecisionBytes);
+    comm_.broadcast(decision_.data(), kDecisionBytes, /*root=*/0);
+    s_.device->synchronize();
+    s_.device->download(values.data(), decision_.data(), kDecisionBytes);
+  }
+
   // A step that cannot be done - text that cannot be read, no memory - costs no earlier one.
-  double try_step(double elapsed_s) {
+  void try_step(const Decision& decision) {
     try {
-      return step(elapsed_s);
+      step(decision);
     } catch (const std::exception& error) {
-      if (is_state_whole_) save_checkpoint(end_of_last_step_s_);
+      const bool is_kept = rescue();
       if (dynamic_cast<const std::bad_alloc*>(&error) == nullptr) {
-        const bool is_kept = is_state_whole_ && !s_.checkpoint_file.empty() && steps_ > 0;
         throw Error(
             fmt::format("{}{}", error.what(),
                         is_kept ? fmt::format("; step {} is kept in the checkpoint", steps_) : ""));
@@ -126,44 +154,67 @@ class Trainer {
     }
   }
 
-  // One optimizer step; gives the elapsed time after it, from which the next decisions are made.
-  double step(double elapsed_s) {
-    const double lr = lr_multiplier(s_.train, steps_, elapsed_s);
-    double loss = 0;
-    const int64_t first_window = steps_ * micro_batches_ * rows_;
-    for (int64_t m = 0; m < micro_batches_; ++m) {
-      s_.batches->read(first_window + m * rows_, rows_, ids_, targets_);
-      plan_.load(ids_, targets_);
-      plan_.run(/*accumulate=*/m > 0, 1.0f / static_cast<float>(micro_batches_));
-      const double micro_loss =
-          plan_.mean_loss();  // reads one number back: the only wait of a micro-batch
-      if (!std::isfinite(micro_loss)) fail_non_finite();
-      loss += micro_loss / static_cast<double>(micro_batches_);
+  // Keeps the last whole step where there is one; ranks that have lost each other keep none.
+  bool rescue() {
+    if (step_.is_updating() || comm_.ranks() > 1 || is_lost_) return false;
+    try {
+      collect(/*all=*/true);
+    } catch (const std::exception&) {
+      return false;
     }
-    is_state_whole_ = false;
-    optimizer_.step(steps_, lr);
-    ++steps_;
-    last_loss_ = loss;
-    const bool has_swa_begun = averager_->update(steps_, lr);
-    const double grad_norm = optimizer_.grad_norm();
-    if (!std::isfinite(grad_norm)) fail_non_finite();
-    is_state_whole_ = true;
-    if (has_swa_begun) s_.observer->on_note(fmt::format("swa:start step:{}", steps_));
-    const double end_s = now_s();
-    end_of_last_step_s_ = end_s;
-    predictor_.add_step(end_s - elapsed_s);
-    report(end_s, end_s - elapsed_s, lr, grad_norm);
-    if (s_.validate && s_.train.val_every > 0 && steps_ % s_.train.val_every == 0) validate(end_s);
-    maybe_checkpoint(end_s);
-    return end_s;  // what came after it counts as part of the next step
+    save_checkpoint();
+    finish_checkpoint();
+    return writer_ && steps_ > 0;
   }
 
-  void report(double end_s, double step_s, double lr, double grad_norm) {
+  void step(const Decision& decision) {
+    const double lr = lr_multiplier(s_.train, steps_, decision.elapsed_s);
+    const TrainStep::Launched launched = step_.launch(lr);
+    ++steps_;
+    in_flight_.push_back({steps_, lr, decision.elapsed_s, launched.event});
+    if (launched.has_swa_begun) observer_.on_note(fmt::format("swa:start step:{}", steps_));
+    collect(/*all=*/false);
+    const bool validates =
+        s_.train.val_every > 0 && steps_ % s_.train.val_every == 0 && is_first_ && s_.validate;
+    if (validates) validate();
+    if (decision.is_checkpoint_due) {
+      save_checkpoint();
+      last_checkpoint_s_ = decision.elapsed_s;
+    }
+  }
+
+  // Takes the numbers of the steps that are done, at the latest when another one has been launched.
+  void collect(bool all) {
+    while (!in_flight_.empty()) {
+      const InFlight done = in_flight_.front();
+      const bool must = all || static_cast<int64_t>(in_flight_.size()) >= TrainStep::kInFlight;
+      if (!must && !s_.device->is_done(done.event)) return;
+      s_.device->wait(done.event);
+      in_flight_.erase(in_flight_.begin());
+      const auto [loss, grad_norm] = step_.numbers(done.step);
+      if (!std::isfinite(loss) || !std::isfinite(grad_norm)) fail_non_finite(done.step);
+      last_loss_ = loss;
+      if (is_first_) report(done, grad_norm);
+    }
+  }
+
+  struct InFlight {
+    int64_t step = 0;
+    double lr_multiplier = 1, decided_s = 0;
+    uint64_t event = 0;
+  };
+
+  void report(const InFlight& done, double grad_norm) {
+    const double end_s = now_s();
+    const double step_s = end_s - std::max(done.decided_s, end_of_last_step_s_);
+    end_of_last_step_s_ = end_s;
+    predictor_.add_step(step_s);
     StepReport r;
-    r.step = steps_;
+    r.step = done.step;
     r.loss_nats = last_loss_;
     r.grad_norm = grad_norm;
-    r.lr_multiplier = lr;
+    r.lr_multiplier = done.lr_multiplier;
+    r.decided_s = done.decided_s;
     r.step_s = step_s;
     r.train_s = end_s;
     r.tokens_per_s = static_cast<double>(s_.train.batch_tokens) / std::max(step_s, 1e-9);
@@ -172,16 +223,19 @@ class Trainer {
         peak_flops_per_s_ = std::max(peak_flops_per_s_, s_.device->measure_matmul());
         last_peak_s_ = end_s;
       }
-      r.speed_of_light = plan_.flops() * static_cast<double>(micro_batches_) /
-                         (std::max(step_s, 1e-9) * peak_flops_per_s_);
+      // This rank's part of the work, on its device.
+      const double flops = step_.plan().flops() * static_cast<double>(step_.micro_batches()) /
+                           static_cast<double>(comm_.ranks());
+      r.speed_of_light = flops / (std::max(step_s, 1e-9) * peak_flops_per_s_);
     }
     const double cap_s = effective_cap_s(s_.train);
     r.time_left_s = cap_s > 0 ? std::max(cap_s - end_s, 0.0) : 0.0;
-    r.log = steps_ <= 10 || steps_ % s_.train.log_every == 0 || steps_ == s_.train.max_steps ||
-            !predictor_.next_step_fits(end_s, cap_s);
+    r.log = done.step <= 10 || done.step % s_.train.log_every == 0 ||
+            done.step == s_.train.max_steps || !predictor_.steps_fit(end_s, 1, cap_s);
     if (projector_) project(end_s);
     r.projected_bytes = projected_bytes_;
-    s_.observer->on_step(r);
+    note_checkpoint_failure();
+    observer_.on_step(r);
   }
 
   // Takes the last answer and asks anew; nothing that is computed here reaches the training.
@@ -189,27 +243,28 @@ class Trainer {
     if (const auto projection = projector_->take()) {
       if (projection->bytes > 0) projected_bytes_ = projection->bytes;
       if (!projection->failure.empty() && !std::exchange(has_failed_projection_, true)) {
-        s_.observer->on_note(
+        observer_.on_note(
             fmt::format("projection:failed step:{} {}", projection->step, projection->failure));
       }
     }
     if (!projector_->is_idle()) return;
     if (last_project_s_ >= 0 && end_s - last_project_s_ < kProjectEvery_s) return;
     last_project_s_ = end_s;
-    averager_->download(projector_->weights());
+    step_.averager().download(projector_->weights());
     projector_->start(steps_);
   }
 
-  void validate(double end_s) {
-    const double begin_s = s_.clock->now_s();
-    const ValidationScore score = s_.validate(weights_.download());
-    s_.observer->on_validation(steps_, end_s, score.loss_nats, score.bits_per_byte);
+  void validate() {
+    collect(/*all=*/true);
+    const double end_s = end_of_last_step_s_, begin_s = s_.clock->now_s();
+    const ValidationScore score = s_.validate(step_.weights().download());
+    observer_.on_validation(steps_, end_s, score.loss_nats, score.bits_per_byte);
     paused_s_ += s_.clock->now_s() - begin_s;
   }
 
-  [[noreturn]] void fail_non_finite() {
-    is_state_whole_ = false;  // the weights themselves may be what is bad
-    const std::string tensor = plan_.find_non_finite();
+  [[noreturn]] void fail_non_finite(int64_t step) {
+    is_lost_ = true;  // the weights themselves may be what is bad
+    const std::string tensor = step_.plan().find_non_finite();
     std::string kept = "no checkpoint was written";
     if (!s_.checkpoint_file.empty() && std::filesystem::exists(s_.checkpoint_file)) {
       kept = fmt::format("the last good checkpoint is \"{}\"", s_.checkpoint_file.string());
@@ -217,91 +272,164 @@ class Trainer {
     throw Error(fmt::format(
         "non-finite loss or gradient in step {}: the first bad tensor is \"{}\"; {}; lower "
         "optimizer.matrix_lr, embed_lr or scalar_lr",
-        steps_ + 1, tensor.empty() ? "the optimizer's update" : tensor, kept));
+        step, tensor.empty() ? "the optimizer's update" : tensor, kept));
   }
 
-  void maybe_checkpoint(double end_s) {
-    if (s_.checkpoint_file.empty() || s_.train.checkpoint_every_s <= 0) return;
-    if (end_s - last_checkpoint_s_ < s_.train.checkpoint_every_s) return;
-    if (!predictor_.next_step_fits(end_s, effective_cap_s(s_.train))) return;  // training is over
-    last_checkpoint_s_ = end_s;
-    save_checkpoint(now_s());
-  }
-
-  // A full disk or too little memory must not end a run whose weights are fine; the previous
-  // checkpoint still stands.
-  void save_checkpoint(double train_s) {
-    if (s_.checkpoint_file.empty() || steps_ == 0) return;
+  // Of a step that is known to be good; every rank calls it.
+  void save_checkpoint() {
+    collect(/*all=*/true);
+    step_.exchange().gather_state();
+    if (!writer_ || steps_ == 0) return;
+    note_checkpoint_failure();
     try {
-      write_checkpoint(s_.checkpoint_file, collect_checkpoint(train_s));
-    } catch (const Error& error) {
-      s_.observer->on_note(fmt::format("checkpoint:failed step:{} {}", steps_, error.what()));
+      writer_->start(steps_, [this](CheckpointImage& image) { fill(image); });
     } catch (const std::bad_alloc&) {
-      s_.observer->on_note(fmt::format("checkpoint:failed step:{} out of memory", steps_));
+      observer_.on_note(fmt::format("checkpoint:failed step:{} out of memory", steps_));
     }
   }
 
-  Checkpoint collect_checkpoint(double train_s) {
-    Checkpoint c;
-    c.identity = s_.identity;
-    c.steps = steps_;
-    c.last_loss_nats = last_loss_;
-    c.swa_snapshots = averager_->snapshots();
-    c.masters.resize(static_cast<size_t>(weights_.flat_elements()));
-    s_.device->download(c.masters.data(), weights_.masters(), c.masters.size() * sizeof(float));
-    c.optimizer = optimizer_.download_state();
-    c.average = averager_->download_state();
-    c.step_times_s = predictor_.recent_steps_s();
-    c.train_s = train_s;
-    return c;
+  void finish_checkpoint() {
+    if (!writer_) return;
+    writer_->wait();
+    note_checkpoint_failure();
   }
 
+  void note_checkpoint_failure() {
+    if (!writer_) return;
+    if (const std::string failure = writer_->take_failure(); !failure.empty()) {
+      observer_.on_note(failure);
+    }
+  }
+
+  void fill(CheckpointImage& image) {
+    image.set_head({.identity = s_.identity,
+                    .steps = steps_,
+                    .train_s = now_s(),
+                    .last_loss_nats = last_loss_,
+                    .swa_snapshots = step_.averager().snapshots(),
+                    .step_times_s = predictor_.recent_steps_s()});
+    for (const auto& [which, values] : list_state()) {
+      s_.device->download(image.array(which), values, image.array_bytes(which));
+    }
+  }
+
+  CheckpointSizes sizes() {
+    return checkpoint_sizes(step_.weights().flat_elements(), step_.averager().is_kept());
+  }
+  // Where a checkpoint's arrays lie on the device; an average that is not kept has no elements.
+  std::array<std::pair<CheckpointArray, float*>, kCheckpointArrays> list_state() {
+    return {{{CheckpointArray::kMasters, step_.weights().masters()},
+             {CheckpointArray::kFirstMoments, step_.optimizer().first_moments()},
+             {CheckpointArray::kSecondMoments, step_.optimizer().second_moments()},
+             {CheckpointArray::kAverage, step_.averager().state()}}};
+  }
+
+  // Rank 0 reads, the others get it from there.
   void resume() {
-    if (s_.checkpoint_file.empty()) return;
-    const auto c = read_checkpoint(s_.checkpoint_file, s_.identity);
-    if (!c) return;
-    const size_t flat = static_cast<size_t>(weights_.flat_elements());
-    if (c->masters.size() != flat || c->optimizer.size() != 2 * flat ||
-        c->average.size() != averager_->download_state().size()) {
-      throw Error(fmt::format("checkpoint \"{}\" holds another model; delete it to start anew",
-                              s_.checkpoint_file.string()));
+    std::array<double, 4> progress = {};  // whether there is one, its steps and snapshots
+    if (is_first_ && !s_.checkpoint_file.empty()) {
+      if (const auto c = read_checkpoint(s_.checkpoint_file, s_.identity)) {
+        load(*c);
+        progress = {1.0, static_cast<double>(steps_), static_cast<double>(c->head.swa_snapshots),
+                    0.0};
+      }
     }
-    s_.device->upload(weights_.masters(), c->masters.data(), flat * sizeof(float));
-    weights_.refresh_compute();
-    optimizer_.upload_state(c->optimizer);
-    averager_->upload_state(c->average, c->swa_snapshots);
-    steps_ = c->steps;
-    earlier_s_ = end_of_last_step_s_ = c->train_s;
-    last_loss_ = c->last_loss_nats;
-    for (const double seconds : c->step_times_s) predictor_.add_step(seconds);
-    s_.observer->on_note(
+    if (comm_.ranks() > 1) share(progress);
+    if (progress[0] == 0) return;
+    steps_ = static_cast<int64_t>(progress[1]);
+    step_.averager().set_snapshots(static_cast<int64_t>(progress[2]));
+    for (const auto& [which, values] : list_state()) {
+      const auto elements = static_cast<int64_t>(sizes()[static_cast<size_t>(which)]);
+      if (elements > 0) step_.exchange().broadcast(values, elements);
+    }
+    step_.weights().refresh_compute();
+    observer_.on_note(
         fmt::format("resume:checkpoint step:{} train_time:{:.0f}ms", steps_, 1000 * earlier_s_));
   }
 
+  void load(const Checkpoint& c) {
+    for (size_t i = 0; i < kCheckpointArrays; ++i) {
+      if (c.arrays[i].size() == sizes()[i]) continue;
+      throw Error(fmt::format("checkpoint \"{}\" holds another model; delete it to start anew",
+                              s_.checkpoint_file.string()));
+    }
+    for (const auto& [which, values] : list_state()) {
+      const std::vector<float>& array = c.array(which);
+      if (!array.empty()) s_.device->upload(values, array.data(), array.size() * sizeof(float));
+    }
+    steps_ = c.head.steps;
+    earlier_s_ = end_of_last_step_s_ = c.head.train_s;
+    last_loss_ = c.head.last_loss_nats;
+    for (const double seconds : c.head.step_times_s) predictor_.add_step(seconds);
+  }
+
+  static constexpr size_t kDecisionBytes = 4 * sizeof(double);
+
   const TrainSetup& s_;
-  double start_s_, paused_s_ = 0, earlier_s_ = 0;
-  int64_t rows_, micro_batches_;
-  Weights weights_;
-  ModelPlan plan_;
-  Optimizer optimizer_;
-  std::optional<Averager> averager_;
+  Comm& comm_;
+  const bool is_first_;  // rank 0
+  const double start_s_;
+  double earlier_s_ = 0, paused_s_ = 0;
+  NullObserver null_observer_;
+  TrainObserver& observer_;
+  TrainStep step_;
+  DeviceBuffer decision_;  // [4] f64, between ranks
   StopPredictor predictor_;
-  std::vector<int32_t> ids_, targets_;  // [rows, seq_len]
-  int64_t steps_ = 0;
-  double end_of_last_step_s_ = 0;
-  bool is_state_whole_ = true;  // the state is that after steps_ steps, and fit to be kept
-  double last_loss_ = 0, last_project_s_ = -1, last_checkpoint_s_ = 0, last_peak_s_ = 0;
+  std::vector<InFlight> in_flight_;  // the oldest first
+  int64_t steps_ = 0;                // launched
+  bool is_lost_ = false;             // a number was not finite
+  double end_of_last_step_s_ = 0, last_loss_ = 0;
+  double last_project_s_ = -1, last_checkpoint_s_ = 0, last_peak_s_ = 0;
   double peak_flops_per_s_ = s_.peak_flops_per_s;  // the best so far
   int64_t projected_bytes_ = 0;
   bool has_failed_projection_ = false;
   std::optional<SizeProjector> projector_;
+  std::optional<CheckpointWriter> writer_;
 };
 
 }  // namespace
 
+void check_batches(const TrainConfig& train, int64_t ranks) {
+  if (train.micro_batch_tokens % train.seq_len != 0) {
+    throw Error(
+        fmt::format("train.micro_batch_tokens \"{}\" is not a multiple of train.seq_len \"{}\"",
+                    train.micro_batch_tokens, train.seq_len));
+  }
+  if (train.batch_tokens % train.micro_batch_tokens != 0) {
+    throw Error(fmt::format(
+        "train.batch_tokens \"{}\" is not a multiple of train.micro_batch_tokens \"{}\"",
+        train.batch_tokens, train.micro_batch_tokens));
+  }
+  const int64_t leaves = train.gradient_leaves;
+  const int64_t micro_batches = train.batch_tokens / train.micro_batch_tokens;
+  if (!std::has_single_bit(static_cast<uint64_t>(leaves)) || micro_batches % leaves != 0) {
+    throw Error(
+        fmt::format("train.gradient_leaves \"{}\" must be a power of two that divides the {} "
+                    "micro-batches of a step (batch_tokens / micro_batch_tokens)",
+                    leaves, micro_batches));
+  }
+  if (leaves % ranks != 0) {
+    throw Error(fmt::format(
+        "{} ranks do not divide train.gradient_leaves \"{}\"; use 1, 2, 4, ... ranks, at most {}, "
+        "or more leaves",
+        ranks, leaves, leaves));
+  }
+}
+
 TrainResult train(const TrainSetup& setup) {
-  check_batch(setup.train, setup.batches->seq_len());
-  return Trainer(setup).run();
+  std::unique_ptr<Comm> single;
+  if (setup.comm == nullptr) single = make_single_comm();
+  Comm& comm = setup.comm == nullptr ? *single : *setup.comm;
+  PG_CHECK(setup.train.seq_len == setup.batches->seq_len(), "batches of the recipe's seq_len");
+  check_batches(setup.train, comm.ranks());
+  std::optional<Trainer> trainer;
+  try {
+    trainer.emplace(setup, comm);
+    return trainer->run();
+  } catch (const std::exception& error) {
+    comm.fail(error.what());  // while the buffers are there that others may be reading
+    throw;
+  }
 }
 
 }  // namespace pg

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "src/base/clock.h"
+#include "src/device/comm/comm.h"
 #include "src/device/device.h"
 #include "src/model/model_config.h"
 #include "src/plan/weights.h"
@@ -22,6 +23,7 @@ struct StepReport {
   double loss_nats = 0;  // mean over the batch
   double grad_norm = 0;  // before clipping
   double lr_multiplier = 1;
+  double decided_s = 0;         // the time that the multiplier was chosen by
   double step_s = 0;            // this step
   double train_s = 0;           // since training began, earlier runs of a resumed training included
   double tokens_per_s = 0;      // of this step
@@ -51,7 +53,9 @@ struct TrainSetup {
   TrainConfig train;
   OptimizerConfig optimizer;
   Device* device = nullptr;
+  Comm* comm = nullptr;  // null: this is the only rank
   const Batches* batches = nullptr;
+  // From here on: of rank 0, whose clock is the only one; the others need none of it.
   Clock* clock = nullptr;
   TrainObserver* observer = nullptr;
   // Where the checkpoint lies; empty: none is written. A checkpoint found there is resumed from
@@ -78,9 +82,15 @@ struct TrainResult {
   std::vector<HostTensor> exported;  // the averaged weights, which are packed
 };
 
-// Throws Error on a recipe that does not fit the model, and on a non-finite loss, naming the
-// tensor; the last good checkpoint stays. Of any other failure in a step or in what is told of it
-// the last whole step is kept in the checkpoint first.
+// Throws Error, naming the keys, where a step cannot be cut into micro-batches and leaves, or these
+// among so many ranks.
+void check_batches(const TrainConfig& train, int64_t ranks);
+
+// Trains on this rank; every rank calls it, with the same model, batches and settings, and gets the
+// same steps and weights. Throws Error on a recipe that does not fit the model or the ranks, and on
+// a non-finite loss, naming the tensor; the last good checkpoint stays. Of any other failure in a
+// step or in what is told of it the last whole step is kept in the checkpoint first, where this is
+// the only rank.
 TrainResult train(const TrainSetup& setup);
 
 }  // namespace pg

@@ -69,7 +69,7 @@ class Bench {
                               "x" + std::to_string(out);
     Ops& ops = device_.ops();
     report("linear" + shape + " -> " + dtype_name(result), flops, [&] {
-      ops.linear({y_result.data(), result}, {x.data(), type}, {w.data(), type}, rows, in, out);
+      ops.linear({y_result.data(), result}, {x.data(), type}, {w.data(), type}, {}, rows, in, out);
     });
     report("linear_dx" + shape, flops, [&] {
       ops.linear_dx({dx.data(), type}, {y.data(), type}, {w.data(), type}, rows, in, out);
@@ -106,6 +106,45 @@ class Bench {
     });
   }
 
+  // The norm of a mix in one pass and in the two that it stands for, as a block begins with it.
+  void bench_mix_rmsnorm(int64_t rows, int64_t dim) {
+    constexpr float kScale = 0.5f, kEps = 1e-6f;
+    const DType type = device_.compute_dtype();
+    const auto stream = [&] { return random(rows * dim, type); };
+    const DeviceBuffer x = stream(), z = stream(), y = stream(), n = stream();
+    const DeviceBuffer dx = stream(), dz = stream(), dy = stream(), dn = stream();
+    const DeviceBuffer a = random(dim, DType::kF32), b = random(dim, DType::kF32);
+    const DeviceBuffer da = random(dim, DType::kF32), db = random(dim, DType::kF32);
+    const DeviceBuffer rstd = random(rows, DType::kF32);
+    const auto in = [&](const DeviceBuffer& t) { return In{t.data(), type}; };
+    const auto out = [&](const DeviceBuffer& t, bool add = false) {
+      return Out{t.data(), type, add};
+    };
+    const In fa{a.data(), DType::kF32}, fb{b.data(), DType::kF32};
+    const Out sum_a{da.data(), DType::kF32, true}, sum_b{db.data(), DType::kF32, true};
+    const auto elements = static_cast<double>(rows * dim);
+    const std::string shape = " " + std::to_string(rows) + "x" + std::to_string(dim);
+    Ops& ops = device_.ops();
+    report("mix, rmsnorm" + shape, 6 * elements, [&] {
+      ops.mix(out(y), in(x), fa, in(z), fb, rows, dim);
+      ops.rmsnorm(out(n), {rstd.data(), DType::kF32}, in(y), kScale, kEps, rows, dim);
+    });
+    report("mix_rmsnorm" + shape, 6 * elements, [&] {
+      ops.mix_rmsnorm(out(y), out(n), {rstd.data(), DType::kF32}, in(x), fa, in(z), fb, kScale,
+                      kEps, rows, dim);
+    });
+    report("rmsnorm_backward, mix_backward" + shape, 12 * elements, [&] {
+      ops.rmsnorm_backward(out(dy, true), in(dn), in(y), {rstd.data(), DType::kF32}, kScale, rows,
+                           dim);
+      ops.mix_backward(out(dx), out(dz, true), sum_a, sum_b, in(dy), in(x), fa, in(z), fb, rows,
+                       dim);
+    });
+    report("mix_rmsnorm_backward" + shape, 12 * elements, [&] {
+      ops.mix_rmsnorm_backward(out(dx), out(dz, true), sum_a, sum_b, in(dy), in(dn), in(x), fa,
+                               in(z), fb, {rstd.data(), DType::kF32}, kScale, rows, dim);
+    });
+  }
+
   void bench_newton_schulz(int64_t rows, int64_t cols) {
     const std::vector<NewtonSchulzCoefficients> steps(5, {3.4445f, -4.7750f, 2.0315f});
     const DeviceBuffer u = random(rows * cols, DType::kF32);
@@ -114,7 +153,7 @@ class Bench {
     const double flops =
         static_cast<double>(steps.size()) * (4.0 * side * side * length + 2.0 * side * side * side);
     report("newton_schulz x5 " + std::to_string(rows) + "x" + std::to_string(cols), flops, [&] {
-      device_.ops().newton_schulz({u.data(), DType::kF32}, steps, rows, cols);
+      device_.ops().newton_schulz({u.data(), DType::kF32}, steps, {1, rows, cols, rows * cols});
     });
   }
 
@@ -201,6 +240,7 @@ void run_all(Device& device, const std::string& filter) {
   attention(16, 256, 4, 2);
   attention(4, 2048, 8, 4);
   attention(1, 4096, 8, 4);
+  bench.bench_mix_rmsnorm(4096, 512);
   for (const auto& [rows, cols] :
        {std::pair{256, 256}, {768, 256}, {512, 512}, {512, 1536}, {1536, 512}, {1024, 1024}}) {
     bench.bench_newton_schulz(rows, cols);

@@ -296,6 +296,7 @@ TEST_F(TestTimeTraining, AnSgdStepIsWhatItsFormulaSays) {
     plan.load(std::span(stream).subspan(static_cast<size_t>(first - 1), static_cast<size_t>(count)),
               std::span(stream).subspan(static_cast<size_t>(first), static_cast<size_t>(count)));
     plan.run();
+    weights.finish_gradients();
     return std::vector<float>(weights.gradients(),
                               weights.gradients() + weights.gradient_elements());
   };

@@ -36,9 +36,11 @@ class TemporaryFolder {
 
 // A checkpoint of so many steps in the folder of a run.
 inline void write_steps(const std::filesystem::path& folder, int64_t steps) {
-  Checkpoint checkpoint;
-  checkpoint.steps = steps;
-  write_checkpoint(folder / RunFolder::kCheckpointName, checkpoint);
+  CheckpointImage checkpoint(CheckpointSizes{});
+  CheckpointHead head;
+  head.steps = steps;
+  checkpoint.set_head(head);
+  checkpoint.write(folder / RunFolder::kCheckpointName);
 }
 
 inline StepReport make_step(int64_t step, double train_s, double loss_nats) {

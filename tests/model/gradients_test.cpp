@@ -41,6 +41,7 @@ Differentiated differentiate(Device& device, const ModelConfig& config, Plan::Me
   plan.write_ids(f.ids, make_ids(kBatch * kTokens, config.vocab_size, 3));
   plan.write_ids(f.targets, make_ids(kBatch * kTokens, config.vocab_size, 4));
   plan.run();
+  weights.finish_gradients();
   Differentiated result{{}, plan.call_count()};
   for (int i = 0; i < weights.count(); ++i) {
     result.gradients.emplace_back(weights.gradient(i),

@@ -134,6 +134,7 @@ TEST(Model, GradientOfEveryParameterMatchesFiniteDifferences) {
   ModelPlan plan(config, weights, kBatch, kTokens, PlanMode::kTrain);
   plan.load(ids, targets);
   plan.run();
+  weights.finish_gradients();
 
   const std::vector<HostTensor> origin = weights.download();
   ModelPlan score(config, weights, kBatch, kTokens, PlanMode::kScore);

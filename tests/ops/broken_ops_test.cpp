@@ -8,6 +8,7 @@
 #include "src/base/threads.h"
 #include "src/device/host_device.h"
 #include "src/device/reference/reference_ops.h"
+#include "src/device/reference/reference_values.h"
 #include "tests/ops/op_runner.h"
 #include "tests/ops/tolerance.h"
 
@@ -47,21 +48,59 @@ bool mentions(const Faults& faults, const std::string& text) {
 }
 
 struct DropsLastTerm : ReferenceOps {
-  void linear(Out y, In x, In w, int64_t rows, int64_t in, int64_t out) override {
+  void linear(Out y, In x, In w, In addend, int64_t rows, int64_t in, int64_t out) override {
     // The strides stay; the last product of every sum is left out.
     std::vector<double> xs(static_cast<size_t>(rows * in)), ws(static_cast<size_t>(out * in));
     cast(out_of(xs), x, rows * in);
     cast(out_of(ws), w, out * in);
     for (int64_t r = 0; r < rows; ++r) xs[static_cast<size_t>(r * in + in - 1)] = 0.0;
-    ReferenceOps::linear(y, in_of(xs), in_of(ws), rows, in, out);
+    ReferenceOps::linear(y, in_of(xs), in_of(ws), addend, rows, in, out);
   }
 };
 
 struct RoundsTwice : ReferenceOps {
-  void linear(Out y, In x, In w, int64_t rows, int64_t in, int64_t out) override {
+  void linear(Out y, In x, In w, In addend, int64_t rows, int64_t in, int64_t out) override {
+    if (addend || y.stride != 0) return ReferenceOps::linear(y, x, w, addend, rows, in, out);
     std::vector<bf16> rounded(static_cast<size_t>(rows * out));
-    ReferenceOps::linear(Out{rounded.data(), DType::kBF16, false}, x, w, rows, in, out);
+    ReferenceOps::linear(Out{rounded.data(), DType::kBF16, false}, x, w, addend, rows, in, out);
     cast(y, In{rounded.data(), DType::kBF16}, rows * out);
+  }
+};
+
+// The addend and the product are each rounded to the type of y.
+struct RoundsTheProductFirst : ReferenceOps {
+  void linear(Out y, In x, In w, In addend, int64_t rows, int64_t in, int64_t out) override {
+    if (addend && y.stride == 0) {
+      cast(y, addend, rows * out);
+      y.accumulate = true;
+      std::vector<double> product(static_cast<size_t>(rows * out));
+      ReferenceOps::linear(out_of(product), x, w, {}, rows, in, out);
+      return cast(y, in_of(reference::rounded_to(y.dtype, product)), rows * out);
+    }
+    ReferenceOps::linear(y, x, w, addend, rows, in, out);
+  }
+};
+
+// Rows of a view taken for dense ones.
+struct IgnoresTheStrideOfAnInput : ReferenceOps {
+  void xsa(Out y, In x, In v, const AttentionShape& shape) override {
+    ReferenceOps::xsa(y, x, In{v.data, v.dtype}, shape);
+  }
+};
+
+struct IgnoresTheStrideOfAnOutput : ReferenceOps {
+  void xsa_backward(Out dx, Out dv, In dy, In x, In v, const AttentionShape& shape) override {
+    dv.stride = 0;
+    ReferenceOps::xsa_backward(dx, dv, dy, x, v, shape);
+  }
+};
+
+struct WritesIntoTheGap : ReferenceOps {
+  void xsa_backward(Out dx, Out dv, In dy, In x, In v, const AttentionShape& shape) override {
+    ReferenceOps::xsa_backward(dx, dv, dy, x, v, shape);
+    if (!dv || dv.stride == 0) return;
+    dv.data = dv.as<bf16>() + shape.kv_heads * shape.head_dim;
+    cast({dv.data, DType::kBF16}, In{v.data, v.dtype}, 1);
   }
 };
 
@@ -92,10 +131,10 @@ struct ConfusesHeads : ReferenceOps {
     const int64_t size = shape.head_dim, q_row = shape.heads * size, kv_row = shape.kv_heads * size;
     Values qs(static_cast<size_t>(shape.rows() * q_row)),
         ks(static_cast<size_t>(shape.rows() * kv_row));
-    Values vs(ks.size()), wide_k(qs.size()), wide_v(qs.size());
+    const Values vs = reference::read_rows(v, shape.rows(), kv_row);
+    Values wide_k(qs.size()), wide_v(qs.size());
     cast(out_of(qs), q, shape.rows() * q_row);
     cast(out_of(ks), k, shape.rows() * kv_row);
-    cast(out_of(vs), v, shape.rows() * kv_row);
     for (int64_t i = 0; i < shape.rows() * q_row; ++i) {
       const int64_t head = i % q_row / size % shape.kv_heads;
       const size_t from = static_cast<size_t>(i / q_row * kv_row + head * size + i % size);
@@ -174,29 +213,30 @@ struct TruncatesInsteadOfRounding : ReferenceOps {
 };
 
 struct SumsInFloat : ReferenceOps {
-  void sum_squares(Out sum, In x, int64_t count) override {
+  void sum(Out sum, In x, double scale, int64_t count) override {
     float total = 0.0f;
-    for (int64_t i = 0; i < count; ++i) total += x.as<float>()[i] * x.as<float>()[i];
-    *sum.as<double>() = (sum.accumulate ? *sum.as<double>() : 0.0) + static_cast<double>(total);
+    for (int64_t i = 0; i < count; ++i) total += x.as<float>()[i];
+    *sum.as<double>() =
+        (sum.accumulate ? *sum.as<double>() : 0.0) + scale * static_cast<double>(total);
   }
 };
 
 struct SkipsAStep : ReferenceOps {
-  void newton_schulz(Out u, std::span<const NewtonSchulzCoefficients> steps, int64_t rows,
-                     int64_t cols) override {
-    ReferenceOps::newton_schulz(u, steps.empty() ? steps : steps.subspan(1), rows, cols);
+  void newton_schulz(Out u, std::span<const NewtonSchulzCoefficients> steps,
+                     const MatrixBatch& shape) override {
+    ReferenceOps::newton_schulz(u, steps.empty() ? steps : steps.subspan(1), shape);
   }
 };
 
 struct DependsOnThreads : ReferenceOps {
-  void lerp(Out average, In x, float decay, int64_t count) override {
+  void lerp(Out average, In x, In decay, int64_t count) override {
     ReferenceOps::lerp(average, x, decay, count);
     if (thread_count() == 3) static_cast<uint8_t*>(average.data)[0] ^= 1;
   }
 };
 
 struct DependsOnHistory : ReferenceOps {
-  void lerp(Out average, In x, float decay, int64_t count) override {
+  void lerp(Out average, In x, In decay, int64_t count) override {
     ReferenceOps::lerp(average, x, decay, count);
     if (++calls % 2 == 0) static_cast<uint8_t*>(average.data)[0] ^= 1;
   }
@@ -230,8 +270,9 @@ TEST(OpRunner, FindsWrongValues) {
 TEST(OpRunner, FindsLostPrecision) {
   // An f32 result that passed through bf16, and a bf16 one that was cut off.
   EXPECT_TRUE(mentions(faults_of<RoundsTwice>(OpId::kLinear), "f32 result"));
+  EXPECT_TRUE(mentions(faults_of<RoundsTheProductFirst>(OpId::kLinear), "addend"));
   EXPECT_TRUE(mentions(faults_of<TruncatesInsteadOfRounding>(OpId::kCast), "from f32"));
-  EXPECT_TRUE(mentions(faults_of<SumsInFloat>(OpId::kSumSquares), "sum["));
+  EXPECT_TRUE(mentions(faults_of<SumsInFloat>(OpId::kSum), "sum["));
 }
 
 TEST(OpRunner, FindsUnwrittenElements) {
@@ -245,6 +286,16 @@ TEST(OpRunner, FindsWritesOutOfBounds) {
   EXPECT_TRUE(mentions(faults_of<ChangesAnInput>(OpId::kSmear), "input x was changed"));
 }
 
+TEST(OpRunner, FindsViewsTakenForDenseTensors) {
+  EXPECT_TRUE(mentions(faults_of<IgnoresTheStrideOfAnInput>(OpId::kXsa), "y["));
+  const Faults output = faults_of<IgnoresTheStrideOfAnOutput>(OpId::kXsaBackward);
+  EXPECT_TRUE(mentions(output, "dv was written out of bounds"));
+  EXPECT_TRUE(mentions(output, "dv["));
+  const Faults gap = faults_of<WritesIntoTheGap>(OpId::kXsaBackward);
+  EXPECT_TRUE(mentions(gap, "dv was written out of bounds"));
+  EXPECT_FALSE(mentions(gap, "dv["));
+}
+
 TEST(OpRunner, FindsWrongAccumulation) {
   EXPECT_TRUE(mentions(faults_of<IgnoresAccumulate>(OpId::kMix), ", accumulate: y["));
   EXPECT_TRUE(mentions(faults_of<AlwaysAccumulates>(OpId::kMix), ", overwrite: y["));
@@ -256,6 +307,28 @@ TEST(OpRunner, FindsResultsThatDependOnThreadsOrHistory) {
   EXPECT_FALSE(mentions(threads, "on 2 threads"));
   const Faults history = faults_of<DependsOnHistory>(OpId::kLerp, Check::kRepeats);
   EXPECT_TRUE(mentions(history, "when run again"));
+}
+
+// dv begins at the wrong element of a view, as a rule would that takes it for dense.
+struct ForgetsTheViewOfV : ReferenceOps {
+  void attention_backward(Out dq, Out dk, Out dv, In dy, In y, In lse, In q, In k, In v,
+                          const AttentionShape& shape) override {
+    ReferenceOps::attention_backward(dq, dk, Out{dv.data, dv.dtype}, dy, y, lse, q, k, v, shape);
+  }
+};
+
+TEST(OpRunner, FindsGradientsThatIgnoreViews) {
+  ForgetsTheViewOfV broken;
+  int checked = 0;
+  for (const OpCase& op_case : all_cases()) {
+    if (op_case.op != OpId::kAttention || !is_gradient_checkable(op_case)) continue;
+    const bool has_view = op_case.shape.find("view v") != std::string::npos;
+    checked += has_view ? 1 : 0;
+    const bool has_many_rows = op_case.shape.find("batch=1 tokens=1 ") == std::string::npos;
+    EXPECT_EQ(mentions(check_gradient(broken, op_case), ": dv["), has_view && has_many_rows)
+        << title(op_case);
+  }
+  EXPECT_GT(checked, 1);
 }
 
 TEST(OpRunner, FindsWrongGradients) {

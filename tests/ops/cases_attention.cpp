@@ -172,6 +172,9 @@ std::vector<OpCase> attention_cases() {
   for (const AttentionShape& s : shapes) {
     cases.push_back(attention_case(s, 1.0));
     cases.push_back(attention_backward_case(s, 1.0));
+    const int64_t cols = s.kv_heads * s.head_dim;
+    cases.push_back(with_views(attention_case(s, 1.0), {{"v", cols}}));
+    cases.push_back(with_views(attention_backward_case(s, 1.0), {{"v", cols}, {"dv", cols}}));
   }
   // Scores of about +-20 (peaked) and +-200 (exp of the unshifted score would overflow).
   for (const double q_scale : {8.0, 80.0}) {
@@ -189,6 +192,9 @@ std::vector<OpCase> attention_cases() {
   for (const AttentionShape& s : xsa_shapes) {
     cases.push_back(xsa_case(s));
     cases.push_back(xsa_backward_case(s));
+    const int64_t cols = s.kv_heads * s.head_dim;
+    cases.push_back(with_views(xsa_case(s), {{"v", cols}}));
+    cases.push_back(with_views(xsa_backward_case(s), {{"v", cols}, {"dv", cols}}));
   }
   cases.push_back(with_zero_values(xsa_case(xsa_shapes[3]), xsa_shapes[3]));
   cases.push_back(with_zero_values(xsa_backward_case(xsa_shapes[3]), xsa_shapes[3]));

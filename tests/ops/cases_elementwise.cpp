@@ -7,26 +7,28 @@
 namespace pg::optest {
 namespace {
 
-OpCase add_scaled_case(int64_t count) {
+OpCase add_scaled_case(int64_t rows, int64_t dim) {
+  const int64_t count = rows * dim;
   return {OpId::kAddScaled,
-          describe({{"count", count}}),
+          describe({{"rows", rows}, {"dim", dim}}),
           {input("x", count, normal()), input("z", count, normal()),
            input_f32("s1", 1, fixed({-1.3})), input_f32("s2", 1, fixed({0.7})),
            // s1 s2, times z, plus x
            output("y", count, units_of_terms("y", 3))},
           [=](Ops& ops, const Args& a) {
-            ops.add_scaled(a.out("y"), a.in("x"), a.in("z"), a.in("s1"), a.in("s2"), count);
+            ops.add_scaled(a.out("y"), a.in("x"), a.in("z"), a.in("s1"), a.in("s2"), rows, dim);
           },
           {{"y"}, {"x", "z", "s1", "s2"}, [=](Ops& ops, const Args& a) {
              ops.add_scaled_backward(a.out("dx"), a.out("dz"), a.out("ds1"), a.out("ds2"),
-                                     a.in("dy"), a.in("z"), a.in("s1"), a.in("s2"), count);
+                                     a.in("dy"), a.in("z"), a.in("s1"), a.in("s2"), rows, dim);
            }}};
 }
 
-OpCase add_scaled_backward_case(int64_t count) {
+OpCase add_scaled_backward_case(int64_t rows, int64_t dim) {
+  const int64_t count = rows * dim;
   const double sum_k = sum_units(count) + 2;  // the product of each term, the scale
   return {OpId::kAddScaledBackward,
-          describe({{"count", count}}),
+          describe({{"rows", rows}, {"dim", dim}}),
           {input("dy", count, normal()), input("z", count, normal()),
            input_f32("s1", 1, fixed({-1.3})), input_f32("s2", 1, fixed({0.7})),
            output("dx", count, exact(count)), output("dz", count, units_of_terms("dz", 2)),
@@ -34,7 +36,7 @@ OpCase add_scaled_backward_case(int64_t count) {
            output_f32("ds2", 1, units_of_terms("ds2", sum_k))},
           [=](Ops& ops, const Args& a) {
             ops.add_scaled_backward(a.out("dx"), a.out("dz"), a.out("ds1"), a.out("ds2"),
-                                    a.in("dy"), a.in("z"), a.in("s1"), a.in("s2"), count);
+                                    a.in("dy"), a.in("z"), a.in("s1"), a.in("s2"), rows, dim);
           }};
 }
 
@@ -172,28 +174,47 @@ OpCase cast_case(int64_t count, Kind from, Kind to) {
       [=](Ops& ops, const Args& a) { ops.cast(a.out("y"), a.in("x"), count); }};
 }
 
-// Sums are accumulated in f64: their error is that of n additions there, and for f32 results two
-// roundings.
-ErrorBound f64_sum_error(const char* output, int64_t count, double result_units) {
+// Sums are accumulated in f64: their error is that of n additions there.
+ErrorBound f64_sum_error(const char* output, int64_t count) {
   return [=](const Problem& p) {
-    return Values{static_cast<double>(count + 1) * kUnitF64 * p.magnitude(output)[0] +
-                  result_units * kUnitF32 * std::abs(p.want(output)[0])};
+    return Values{static_cast<double>(count + 1) * kUnitF64 * p.magnitude(output)[0]};
   };
 }
 
-OpCase sum_case(int64_t count, float scale) {
+OpCase sum_case(int64_t count, double scale) {
   return {OpId::kSum,
           describe({{"count", count}}),
-          {input_f32("x", count, normal()), output_f32("sum", 1, f64_sum_error("sum", count, 2))},
+          {input_f32("x", count, normal()),
+           {"sum", Role::kOut, Kind::kF64, 1, {}, f64_sum_error("sum", count)}},
           [=](Ops& ops, const Args& a) { ops.sum(a.out("sum"), a.in("x"), scale, count); }};
 }
 
-OpCase sum_squares_case(int64_t count) {
+OpCase sum_squares_case(const MatrixBatch& shape, int64_t sums_stride) {
+  const int64_t sums = shape.count * sums_stride;
+  const ErrorBound error = [=](const Problem& p) {
+    Values errors(static_cast<size_t>(sums), 0.0);  // between the matrices' sums nothing changes
+    for (int64_t i = 0; i < sums; ++i) {
+      if (i % sums_stride >= count_sum_pieces(shape.size())) continue;
+      const auto at = static_cast<size_t>(i);
+      errors[at] = static_cast<double>(kSumPiece + 1) * kUnitF64 * p.want("sums")[at];
+    }
+    return errors;
+  };
   return {OpId::kSumSquares,
+          describe({{"count", shape.count}, {"rows", shape.rows}, {"cols", shape.cols}}),
+          {input_f32("x", shape.count * shape.stride, normal()),
+           {"sums", Role::kInOut, Kind::kF64, sums, normal(), error}},
+          [=](Ops& ops, const Args& a) {
+            ops.sum_squares(a.out("sums"), a.in("x"), shape, sums_stride);
+          }};
+}
+
+OpCase sum_pieces_case(int64_t count) {
+  return {OpId::kSumPieces,
           describe({{"count", count}}),
-          {input_f32("x", count, normal()),
-           {"sum", Role::kOut, Kind::kF64, 1, {}, f64_sum_error("sum", count, 0)}},
-          [=](Ops& ops, const Args& a) { ops.sum_squares(a.out("sum"), a.in("x"), count); }};
+          {{"pieces", Role::kIn, Kind::kF64, count, normal(), {}},
+           {"sum", Role::kOut, Kind::kF64, 1, {}, f64_sum_error("sum", count)}},
+          [=](Ops& ops, const Args& a) { ops.sum_pieces(a.out("sum"), a.in("pieces"), count); }};
 }
 
 }  // namespace
@@ -202,17 +223,27 @@ std::vector<OpCase> elementwise_cases() {
   std::vector<OpCase> cases;
   // One, around a vector's width, and more than one chunk of 64 Ki.
   for (const int64_t count : {1, 2, 31, 32, 33, 1000, 66003}) {
-    cases.push_back(add_scaled_case(count));
-    cases.push_back(add_scaled_backward_case(count));
     cases.push_back(leaky_relu2_case(count, 0.5f));
     cases.push_back(leaky_relu2_backward_case(count, 0.5f));
     cases.push_back(cast_case(count, Kind::kF32, Kind::kActivation));
     cases.push_back(cast_case(count, Kind::kActivation, Kind::kF32));
-    cases.push_back(sum_case(count, 1.0f / 3.0f));
-    cases.push_back(sum_squares_case(count));
+    cases.push_back(sum_case(count, 1.0 / 3.0));
+    cases.push_back(sum_squares_case({1, 1, count, count}, count_sum_pieces(count)));
+    cases.push_back(sum_pieces_case(count));
   }
-  cases.push_back(without(add_scaled_case(33), {"s2"}));
-  cases.push_back(without(add_scaled_backward_case(33), {"s2", "ds2"}));
+  cases.push_back(sum_squares_case({3, 5, 7, 41}, 2));
+  cases.push_back(sum_squares_case({2, 130, 256, 130 * 256 + 32}, 5));
+  // One, around a vector's width, and chunks that end within a row.
+  const int64_t scaled[][2] = {{1, 1},  {2, 1},    {1, 31},    {1, 32},   {3, 11},
+                               {1, 33}, {10, 100}, {1, 66003}, {517, 129}};
+  for (const auto& [rows, dim] : scaled) {
+    cases.push_back(add_scaled_case(rows, dim));
+    cases.push_back(add_scaled_backward_case(rows, dim));
+    cases.push_back(with_views(add_scaled_case(rows, dim), {{"x", dim}}));
+    cases.push_back(with_views(add_scaled_backward_case(rows, dim), {{"dx", dim}}));
+  }
+  cases.push_back(without(add_scaled_case(3, 11), {"s2"}));
+  cases.push_back(without(add_scaled_backward_case(3, 11), {"s2", "ds2"}));
   cases.push_back(leaky_relu2_case(100, 0.0f));
   cases.push_back(leaky_relu2_backward_case(100, 0.0f));
 

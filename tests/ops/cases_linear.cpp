@@ -12,16 +12,34 @@ double product_units(int64_t n) { return sum_units(n) + 1.0; }
 OpCase linear_case(int64_t rows, int64_t in, int64_t out, Kind y_kind) {
   Operand y = output("y", rows * out, units_of_terms("y", product_units(in)));
   y.kind = y_kind;
-  return {
-      OpId::kLinear,
-      describe({{"rows", rows}, {"in", in}, {"out", out}}) +
-          (y_kind == Kind::kF32 ? " f32 result" : ""),
-      {input("x", rows * in, normal()), input("w", out * in, normal(0.3)), y},
-      [=](Ops& ops, const Args& a) { ops.linear(a.out("y"), a.in("x"), a.in("w"), rows, in, out); },
-      {{"y"}, {"x", "w"}, [=](Ops& ops, const Args& a) {
-         ops.linear_dx(a.out("dx"), a.in("dy"), a.in("w"), rows, in, out);
-         ops.linear_dw(a.out("dw"), a.in("dy"), a.in("x"), rows, in, out);
-       }}};
+  return {OpId::kLinear,
+          describe({{"rows", rows}, {"in", in}, {"out", out}}) +
+              (y_kind == Kind::kF32 ? " f32 result" : ""),
+          {input("x", rows * in, normal()), input("w", out * in, normal(0.3)), y},
+          [=](Ops& ops, const Args& a) {
+            ops.linear(a.out("y"), a.in("x"), a.in("w"), a.in("addend"), rows, in, out);
+          },
+          {{"y"}, {"x", "w"}, [=](Ops& ops, const Args& a) {
+             ops.linear_dx(a.out("dx"), a.in("dy"), a.in("w"), rows, in, out);
+             ops.linear_dw(a.out("dw"), a.in("dy"), a.in("x"), rows, in, out);
+           }}};
+}
+
+// One more term, which the sum begins with: its error and its gradient are those of any other.
+OpCase with_addend(OpCase op_case, int64_t rows, int64_t in, int64_t out) {
+  Operand& y = op_case.operands.back();
+  Operand addend = input("addend", y.count, normal(3.0));
+  addend.kind = y.kind;
+  y.error = units_of_terms("y", product_units(in + 1));
+  op_case.shape += " addend";
+  op_case.operands.insert(op_case.operands.begin(), addend);
+  op_case.gradient.inputs.push_back("addend");
+  const auto other_gradients = op_case.gradient.call;
+  op_case.gradient.call = [=](Ops& ops, const Args& a) {
+    other_gradients(ops, a);
+    ops.cast(a.out("daddend"), a.in("dy"), rows * out);
+  };
+  return op_case;
 }
 
 OpCase linear_dx_case(int64_t rows, int64_t in, int64_t out) {
@@ -89,10 +107,22 @@ std::vector<OpCase> linear_cases() {
     cases.push_back(linear_case(rows, in, out, Kind::kActivation));
     cases.push_back(linear_dx_case(rows, in, out));
     cases.push_back(linear_dw_case(rows, in, out));
+    cases.push_back(with_addend(linear_case(rows, in, out, Kind::kActivation), rows, in, out));
+    cases.push_back(with_views(linear_case(rows, in, out, Kind::kActivation), {{"y", out}}));
+    cases.push_back(with_views(linear_dx_case(rows, in, out), {{"dy", out}}));
+    cases.push_back(with_views(linear_dw_case(rows, in, out), {{"dy", out}}));
   }
   cases.push_back(linear_case(3, 2, 5, Kind::kF32));
   cases.push_back(linear_case(131, 48, 1000, Kind::kF32));
   cases.push_back(linear_dw_case(2051, 32, 48));
+  cases.push_back(with_views(linear_dw_case(2051, 32, 48), {{"dy", 48}}));
+  cases.push_back(with_addend(linear_case(67, 48, 33, Kind::kF32), 67, 48, 33));
+  cases.push_back(with_views(linear_case(67, 48, 33, Kind::kF32), {{"y", 33}}));
+  for (const int64_t rows : {5, 515}) {
+    OpCase both = with_addend(linear_case(rows, 40, 33, Kind::kActivation), rows, 40, 33);
+    both.gradient = {};  // the addend's would be a dense copy of a view
+    cases.push_back(with_views(both, {{"y", 33}}));
+  }
 
   // The fourth gives every row the same id, the last leaves most of the table untouched.
   const int64_t tables[][3] = {{1, 1, 1},   {2, 5, 3},       {33, 7, 31},

@@ -120,6 +120,7 @@ OpCase softcap_xent_case(const LossShape& s) {
           {input_f32("logits", s.rows * s.vocab, normal(s.logit_scale)),
            {"targets", Role::kIn, Kind::kI32, s.rows * s.n, targets_of(s), {}},
            input_f32("weights", s.n, fixed(weights_of(s.n))),
+           input_f32("dloss", 1, fixed({kConstantCotangent})),  // for the gradient alone
            output_f32("loss", s.rows, [=](const Problem& p) { return loss_errors(p, s); }),
            output_f32("lse", s.rows, [=](const Problem& p) { return lse_errors(p, s); })},
           [=](Ops& ops, const Args& a) {
@@ -130,7 +131,7 @@ OpCase softcap_xent_case(const LossShape& s) {
            {"logits"},
            [=](Ops& ops, const Args& a) {
              ops.softcap_xent_backward(a.out("dlogits"), a.in("logits"), a.in("lse"),
-                                       a.in("targets"), a.in("weights"), s.cap, kConstantCotangent,
+                                       a.in("targets"), a.in("weights"), a.in("dloss"), s.cap,
                                        s.rows, s.vocab, s.n);
            },
            /*is_cotangent_constant=*/true}};
@@ -153,11 +154,12 @@ OpCase softcap_xent_backward_case(const LossShape& s) {
            {"targets", Role::kIn, Kind::kI32, s.rows * s.n, targets_of(s), {}},
            input_f32("weights", s.n, fixed(weights_of(s.n))),
            input_f32("lse", s.rows, derived([=](const Problem& p) { return lse_of(p, s); })),
+           input_f32("dloss", 1, fixed({dloss})),
            output("dlogits", s.rows * s.vocab,
                   [=](const Problem& p) { return dlogits_errors(p, s, dloss); })},
           [=](Ops& ops, const Args& a) {
             ops.softcap_xent_backward(a.out("dlogits"), a.in("logits"), a.in("lse"),
-                                      a.in("targets"), a.in("weights"), s.cap, dloss, s.rows,
+                                      a.in("targets"), a.in("weights"), a.in("dloss"), s.cap, s.rows,
                                       s.vocab, s.n);
           }};
 }

@@ -1,4 +1,4 @@
-// Cases of rmsnorm and of the per-head norm with RoPE and gain.
+// Cases of rmsnorm, alone and with the mix before it, and of the per-head norm with RoPE and gain.
 #include <cmath>
 
 #include "src/device/reference/reference_ops.h"
@@ -76,6 +76,174 @@ OpCase rmsnorm_backward_case(int64_t rows, int64_t dim, float scale) {
       [=](Ops& ops, const Args& a) {
         ops.rmsnorm_backward(a.out("dx"), a.in("dy"), a.in("x"), a.in("rstd"), scale, rows, dim);
       }};
+}
+
+double factor_of(const Problem& p, const char* name, int64_t channel) {
+  return p.has(name) ? p.in(name)[index(channel)] : 1.0;
+}
+
+// |a x| + |b z|
+Values mix_sizes(const Problem& p, int64_t rows, int64_t dim) {
+  Values sizes(index(rows * dim));
+  for (int64_t i = 0; i < rows * dim; ++i) {
+    sizes[index(i)] = std::abs(factor_of(p, "a", i % dim) * p.in("x")[index(i)]) +
+                      std::abs(factor_of(p, "b", i % dim) * p.in("z")[index(i)]);
+  }
+  return sizes;
+}
+
+// y errs by the rounding of a mix, two products and a sum, and by that to its storage, delta in all.
+// With q = r^2 mean(|y| delta), r^-2 shrinks by a factor of at most 1 - 2 q.
+struct MixNormErrors {
+  Values n, rstd;
+};
+MixNormErrors mix_norm_errors(const Problem& p, double scale, int64_t rows, int64_t dim) {
+  MixNormErrors errors{Values(index(rows * dim)), Values(index(rows))};
+  Values delta = units_of(2, mix_sizes(p, rows, dim));
+  for (size_t i = 0; i < delta.size(); ++i) {
+    delta[i] += p.compute_unit * (std::abs(p.want("y")[i]) + delta[i]);
+  }
+  for (int64_t row = 0; row < rows; ++row) {
+    const double r = p.want("rstd")[index(row)];
+    double mean = 0.0;
+    for (int64_t i = row * dim; i < (row + 1) * dim; ++i) {
+      mean += std::abs(p.want("y")[index(i)]) * delta[index(i)] / static_cast<double>(dim);
+    }
+    const double of_r =
+        1.0 / std::sqrt(1.0 - 2.0 * r * r * mean) - 1.0 + kUnitF32 * rstd_units(dim);
+    errors.rstd[index(row)] = r * of_r;
+    for (int64_t i = row * dim; i < (row + 1) * dim; ++i) {
+      errors.n[index(i)] = scale * r *
+                           ((1.0 + of_r) * delta[index(i)] +
+                            std::abs(p.want("y")[index(i)]) * (of_r + 2 * kUnitF32));
+    }
+  }
+  return errors;
+}
+
+OpCase mix_rmsnorm_case(int64_t rows, int64_t dim, float scale) {
+  const auto errors = [=](const Problem& p) { return mix_norm_errors(p, scale, rows, dim); };
+  return {OpId::kMixRmsnorm,
+          describe({{"rows", rows}, {"dim", dim}}),
+          {input("x", rows * dim, normal_with_zero_rows(dim)), input_f32("a", dim, normal()),
+           input("z", rows * dim, normal_with_zero_rows(dim)), input_f32("b", dim, normal()),
+           output("y", rows * dim,
+                  [=](const Problem& p) { return units_of(2, mix_sizes(p, rows, dim)); }),
+           output("n", rows * dim, [=](const Problem& p) { return errors(p).n; }),
+           output_f32("rstd", rows, [=](const Problem& p) { return errors(p).rstd; })},
+          [=](Ops& ops, const Args& a) {
+            ops.mix_rmsnorm(a.out("y"), a.out("n"), a.out("rstd"), a.in("x"), a.in("a"), a.in("z"),
+                            a.in("b"), scale, kEps, rows, dim);
+          }};
+}
+
+OpCase mix_rmsnorm_gradient_case(int64_t rows, int64_t dim, float scale) {
+  OpCase op_case = mix_rmsnorm_case(rows, dim, scale);
+  op_case.shape += " gradient";
+  for (Operand& operand : op_case.operands) {
+    if (operand.role == Role::kIn) operand.fill = normal_away_from_zero();
+  }
+  op_case.gradient = {{"y", "n"}, {"x", "a", "z", "b"}, [=](Ops& ops, const Args& a) {
+                        ops.mix_rmsnorm_backward(a.out("dx"), a.out("dz"), a.out("da"), a.out("db"),
+                                                 a.in("dy"), a.in("dn"), a.in("x"), a.in("a"),
+                                                 a.in("z"), a.in("b"), a.in("rstd"), scale, rows,
+                                                 dim);
+                      }};
+  return op_case;
+}
+
+// Where nothing but the norm reads the mix.
+OpCase without_dy(OpCase op_case) {
+  op_case.shape += " no dy";
+  op_case.gradient.outputs = {"n"};
+  return op_case;
+}
+
+// Sizes of what g = dy + scale r (dn - y r^2 mean(dn y)) adds up, with |a x| + |b z| for y.
+Values mix_gradient_sizes(const Problem& p, double scale, int64_t rows, int64_t dim) {
+  const Values y = mix_sizes(p, rows, dim);
+  Values sizes(y.size());
+  for (int64_t row = 0; row < rows; ++row) {
+    const double r = p.in("rstd")[index(row)];
+    double mean = 0.0;
+    for (int64_t i = row * dim; i < (row + 1) * dim; ++i) {
+      mean += std::abs(p.in("dn")[index(i)]) * y[index(i)] / static_cast<double>(dim);
+    }
+    for (int64_t i = row * dim; i < (row + 1) * dim; ++i) {
+      sizes[index(i)] = scale * r * (std::abs(p.in("dn")[index(i)]) + y[index(i)] * r * r * mean);
+      if (p.has("dy")) sizes[index(i)] += std::abs(p.in("dy")[index(i)]);
+    }
+  }
+  return sizes;
+}
+
+OpCase mix_rmsnorm_backward_case(int64_t rows, int64_t dim, float scale) {
+  // The mean of dim products with a y of two units; then y once more, r^2, three products, two
+  // differences, times scale r.
+  const double g_units = sum_units(dim) + 13;
+  const auto term_error = [=](const char* factor) {
+    return [=](const Problem& p) {
+      Values sizes = mix_gradient_sizes(p, scale, rows, dim);
+      for (int64_t i = 0; i < rows * dim; ++i) sizes[index(i)] *= factor_of(p, factor, i % dim);
+      return units_of(g_units + 1, sizes);
+    };
+  };
+  const auto factor_error = [=](const char* term) {
+    return [=](const Problem& p) {
+      const Values g = mix_gradient_sizes(p, scale, rows, dim);
+      Values sizes(index(dim));
+      for (int64_t i = 0; i < rows * dim; ++i) {
+        sizes[index(i % dim)] += g[index(i)] * std::abs(p.in(term)[index(i)]);
+      }
+      return units_of(g_units + sum_units(rows) + 1, sizes);
+    };
+  };
+  const auto rstd = [=](const Problem& p) {
+    Values y(index(rows * dim)), result(index(rows));
+    const auto factor = [&](const char* name) { return p.has(name) ? in_of(p.in(name)) : In{}; };
+    ReferenceOps().mix_rmsnorm(out_of(y), {}, out_of(result), in_of(p.in("x")), factor("a"),
+                               in_of(p.in("z")), factor("b"), scale, kEps, rows, dim);
+    return result;
+  };
+  return {OpId::kMixRmsnormBackward,
+          describe({{"rows", rows}, {"dim", dim}}),
+          {input("dy", rows * dim, normal()), input("dn", rows * dim, normal()),
+           input("x", rows * dim, normal()), input_f32("a", dim, normal()),
+           input("z", rows * dim, normal()), input_f32("b", dim, normal()),
+           input_f32("rstd", rows, derived(rstd)), output("dx", rows * dim, term_error("a")),
+           output("dz", rows * dim, term_error("b")), output_f32("da", dim, factor_error("x")),
+           output_f32("db", dim, factor_error("z"))},
+          [=](Ops& ops, const Args& a) {
+            ops.mix_rmsnorm_backward(a.out("dx"), a.out("dz"), a.out("da"), a.out("db"), a.in("dy"),
+                                     a.in("dn"), a.in("x"), a.in("a"), a.in("z"), a.in("b"),
+                                     a.in("rstd"), scale, rows, dim);
+          }};
+}
+
+std::vector<OpCase> mix_rmsnorm_cases() {
+  std::vector<OpCase> cases;
+  const int64_t shapes[][2] = {{1, 1},   {2, 2},    {5, 31},   {3, 32},
+                               {31, 33}, {515, 48}, {67, 513}, {130, 1024}};
+  for (const auto& [rows, dim] : shapes) {
+    cases.push_back(mix_rmsnorm_case(rows, dim, 0.5f));
+    cases.push_back(mix_rmsnorm_backward_case(rows, dim, 0.70710678f));
+  }
+  const OpCase forward = mix_rmsnorm_case(35, 65, 0.5f);
+  const OpCase gradient = mix_rmsnorm_gradient_case(3, 7, 0.7f);
+  const OpCase backward = mix_rmsnorm_backward_case(35, 65, 0.5f);
+  for (const OpCase& op_case : {forward, gradient}) {
+    cases.push_back(op_case);
+    cases.push_back(without(op_case, {"a"}));
+    cases.push_back(without(op_case, {"b"}));
+    cases.push_back(without(op_case, {"a", "b"}));
+  }
+  cases.push_back(without_dy(gradient));
+  cases.push_back(backward);
+  cases.push_back(without(backward, {"dy"}));
+  cases.push_back(without(backward, {"a", "da"}));
+  cases.push_back(without(backward, {"b", "db"}));
+  cases.push_back(without(backward, {"dy", "a", "b", "da", "db"}));
+  return cases;
 }
 
 // table[t, i] = (cos, sin)(t base^(-2i/R))
@@ -199,7 +367,7 @@ OpCase qk_norm_rope_backward_case(const HeadShape& s) {
 }  // namespace
 
 std::vector<OpCase> norm_cases() {
-  std::vector<OpCase> cases;
+  std::vector<OpCase> cases = mix_rmsnorm_cases();
   const int64_t shapes[][2] = {{1, 1},  {2, 2},    {5, 31},  {3, 32},    {31, 33},
                                {4, 64}, {515, 48}, {7, 513}, {130, 1024}};
   for (const auto& [rows, dim] : shapes) {
@@ -216,6 +384,9 @@ std::vector<OpCase> norm_cases() {
   for (const HeadShape& s : heads) {
     cases.push_back(qk_norm_rope_case(s));
     cases.push_back(qk_norm_rope_backward_case(s));
+    const int64_t cols = s.heads * s.head_dim;
+    cases.push_back(with_views(qk_norm_rope_case(s), {{"x", cols}}));
+    cases.push_back(with_views(qk_norm_rope_backward_case(s), {{"x", cols}, {"dx", cols}}));
   }
   const HeadShape small = {2, 4, 3, 16, 8};
   cases.push_back(without(qk_norm_rope_case(small), {"gain"}));

@@ -10,6 +10,25 @@ namespace {
 
 constexpr double kClip = 0.37;
 
+// Matrices with `gap` elements of something else behind each.
+MatrixBatch batch_of(int64_t count, int64_t rows, int64_t cols, int64_t gap) {
+  return {count, rows, cols, rows * cols + gap};
+}
+std::string describe_batch(const MatrixBatch& s) {
+  return describe({{"count", s.count}, {"rows", s.rows}, {"cols", s.cols}, {"stride", s.stride}});
+}
+
+// The error of each element that belongs to a matrix (a row's vector); 0 for what lies between.
+ErrorBound within_batch(int64_t count, int64_t size, int64_t stride, const ErrorBound& bound) {
+  return [=](const Problem& p) {
+    Values errors = bound(p);
+    for (int64_t i = 0; i < count * stride; ++i) {
+      if (i % stride >= size) errors[static_cast<size_t>(i)] = 0;
+    }
+    return errors;
+  };
+}
+
 OpCase clip_coefficient_case(double squares, float max_norm) {
   Operand in{"squares", Role::kIn, Kind::kF64, 1, fixed({squares}), {}};
   return {OpId::kClipCoefficient,
@@ -53,10 +72,13 @@ OpCase adamw_case(int64_t count, const AdamWStep& step) {
            in_out("m", count, normal(0.1),
                   [=](const Problem& p) { return units_of(5, m_sizes(p, step.beta1)); }),
            in_out("v", count, squares_of_normal(0.1), units_of_result("v", 6)),
-           input_f32("g", count, normal(0.1)), input_f32("coefficient", 1, fixed({kClip}))},
+           input_f32("g", count, normal(0.1)), input_f32("coefficient", 1, fixed({kClip})),
+           input_f32("step", kAdamWScalars,
+                     fixed({step.lr, step.beta1, step.beta2, step.epsilon, step.weight_decay,
+                            step.bias1, step.bias2}))},
           [=](Ops& ops, const Args& a) {
-            ops.adamw(a.out("p"), a.out("m"), a.out("v"), a.in("g"), a.in("coefficient"), step,
-                      count);
+            ops.adamw(a.out("p"), a.out("m"), a.out("v"), a.in("g"), a.in("coefficient"),
+                      a.in("step"), count);
           }};
 }
 
@@ -86,9 +108,12 @@ Values muon_u_errors(const Problem& p, float mu, bool row_norm, int64_t rows, in
   return errors;
 }
 
-OpCase muon_momentum_case(int64_t rows, int64_t cols, bool row_norm) {
+OpCase muon_momentum_case(const MatrixBatch& shape, bool row_norm) {
   constexpr float kMu = 0.95f;
-  const int64_t count = rows * cols;
+  const int64_t count = shape.count * shape.stride, rows = count / shape.cols, cols = shape.cols;
+  const auto within = [=](const ErrorBound& bound) {
+    return within_batch(shape.count, shape.size(), shape.stride, bound);
+  };
   const auto m_error = [](const Problem& p) {
     Values sizes = p.in("m");
     for (size_t i = 0; i < sizes.size(); ++i) {
@@ -98,34 +123,81 @@ OpCase muon_momentum_case(int64_t rows, int64_t cols, bool row_norm) {
   };
   return {
       OpId::kMuonMomentum,
-      describe({{"rows", rows}, {"cols", cols}}) + (row_norm ? " row norm" : ""),
-      {output_f32("u", count,
-                  [=](const Problem& p) { return muon_u_errors(p, kMu, row_norm, rows, cols); }),
-       in_out("m", count, normal_with_zero_rows(cols), m_error),
+      describe_batch(shape) + (row_norm ? " row norm" : ""),
+      {in_out("u", count, normal(), within([=](const Problem& p) {
+                return muon_u_errors(p, kMu, row_norm, rows, cols);
+              })),
+       in_out("m", count, normal_with_zero_rows(cols), within(m_error)),
        input_f32("g", count, normal_with_zero_rows(cols)),
-       input_f32("coefficient", 1, fixed({kClip}))},
+       input_f32("coefficient", 1, fixed({kClip})), input_f32("mu", 1, fixed({kMu}))},
       [=](Ops& ops, const Args& a) {
-        ops.muon_momentum(a.out("u"), a.out("m"), a.in("g"), a.in("coefficient"), kMu, row_norm,
-                          rows, cols);
+        ops.muon_momentum(a.out("u"), a.out("m"), a.in("g"), a.in("coefficient"), a.in("mu"),
+                          row_norm, shape);
       }};
 }
 
-OpCase newton_schulz_case(int64_t rows, int64_t cols, int steps) {
+OpCase newton_schulz_case(const MatrixBatch& shape, int steps) {
   // Jordan et al. 2024, Muon.
   const std::vector<NewtonSchulzCoefficients> coefficients(
       static_cast<size_t>(steps), NewtonSchulzCoefficients{3.4445f, -4.7750f, 2.0315f});
-  Operand u = in_out("u", rows * cols, normal(3.0), [=](const Problem& p) {
-    return Values{newton_schulz_error(p.in("u"), rows, cols, coefficients, p.compute_unit)};
+  Operand u = in_out("u", shape.count * shape.stride, normal(3.0), [=](const Problem& p) {
+    double squares = 0;  // the batch's error in Frobenius norm; what lies between stays as it is
+    for (int64_t i = 0; i < shape.count; ++i) {
+      const auto begin = p.in("u").begin() + i * shape.stride;
+      squares += std::pow(
+          newton_schulz_error(Values(begin, begin + shape.rows * shape.cols), shape.rows,
+                              shape.cols, coefficients, p.compute_unit),
+          2);
+    }
+    return Values{std::sqrt(squares)};
   });
   u.error_is_of_norm = true;
-  return {
-      OpId::kNewtonSchulz,
-      describe({{"rows", rows}, {"cols", cols}, {"steps", steps}}),
-      {u},
-      [=](Ops& ops, const Args& a) { ops.newton_schulz(a.out("u"), coefficients, rows, cols); }};
+  return {OpId::kNewtonSchulz,
+          describe_batch(shape) + " steps=" + std::to_string(steps),
+          {u},
+          [=](Ops& ops, const Args& a) { ops.newton_schulz(a.out("u"), coefficients, shape); }};
+}
+OpCase newton_schulz_case(int64_t rows, int64_t cols, int steps) {
+  return newton_schulz_case(batch_of(1, rows, cols, 0), steps);
 }
 
-OpCase apply_update_case(int64_t count) {
+OpCase scale_rows_backward_case(const MatrixBatch& shape, int64_t s_stride) {
+  const int64_t size = shape.rows * shape.cols;
+  const auto sum_error = [=](const Problem& p) {
+    return units_of(sum_units(shape.cols) + 1, p.magnitude("ds"));
+  };
+  return {OpId::kScaleRowsBackward,
+          describe_batch(shape) + " s_stride=" + std::to_string(s_stride),
+          {in_out("dx", shape.count * shape.stride, normal(),
+                  within_batch(shape.count, size, shape.stride, units_of_result("dx", 1))),
+           in_out("ds", shape.count * s_stride, normal(),
+                  within_batch(shape.count, shape.rows, s_stride, sum_error)),
+           input_f32("x", shape.count * shape.stride, normal()),
+           input_f32("s", shape.count * s_stride, normal())},
+          [=](Ops& ops, const Args& a) {
+            ops.scale_rows_backward(a.out("dx"), a.out("ds"), a.in("x"), a.in("s"), shape,
+                                    s_stride);
+          }};
+}
+
+OpCase scale_rows_case(const MatrixBatch& shape, int64_t s_stride) {
+  const int64_t elements = shape.count * shape.stride;
+  return {OpId::kScaleRows,
+          describe_batch(shape) + " s_stride=" + std::to_string(s_stride),
+          {input_f32("x", elements, normal()), input_f32("s", shape.count * s_stride, normal()),
+           output("y", elements, units_of_result("y", 1))},
+          [=](Ops& ops, const Args& a) {
+            ops.scale_rows(a.out("y"), a.in("x"), a.in("s"), shape, s_stride);
+          },
+          {{"y"}, {"x", "s"}, [=](Ops& ops, const Args& a) {
+             ops.cast(a.out("dx"), a.in("dy"), elements);  // the rule works in place
+             ops.scale_rows_backward(a.out("dx"), a.out("ds"), a.in("x"), a.in("s"), shape,
+                                     s_stride);
+           }}};
+}
+
+OpCase apply_update_case(const MatrixBatch& shape) {
+  const int64_t count = shape.count * shape.stride;
   constexpr float kDecay = 0.98f, kStep = 0.03f;
   const auto error = [](const Problem& p) {
     Values sizes = p.in("p");
@@ -135,10 +207,12 @@ OpCase apply_update_case(int64_t count) {
     return units_of(2, sizes);
   };
   return {OpId::kApplyUpdate,
-          describe({{"count", count}}),
-          {in_out("p", count, normal(), error), input_f32("u", count, normal())},
+          describe_batch(shape),
+          {in_out("p", count, normal(), within_batch(shape.count, shape.size(), shape.stride, error)),
+           input_f32("u", count, normal()),
+           input_f32("decay_step", 2, fixed({kDecay, kStep}))},
           [=](Ops& ops, const Args& a) {
-            ops.apply_update(a.out("p"), a.in("u"), kDecay, kStep, count);
+            ops.apply_update(a.out("p"), a.in("u"), a.in("decay_step"), shape);
           }};
 }
 
@@ -152,8 +226,11 @@ OpCase lerp_case(int64_t count, float decay) {
   };
   return {OpId::kLerp,
           describe({{"count", count}}) + " decay=" + std::to_string(decay),
-          {in_out("average", count, normal(), error), input_f32("x", count, normal())},
-          [=](Ops& ops, const Args& a) { ops.lerp(a.out("average"), a.in("x"), decay, count); }};
+          {in_out("average", count, normal(), error), input_f32("x", count, normal()),
+           input_f32("decay", 1, fixed({decay}))},
+          [=](Ops& ops, const Args& a) {
+            ops.lerp(a.out("average"), a.in("x"), a.in("decay"), count);
+          }};
 }
 
 }  // namespace
@@ -167,15 +244,18 @@ std::vector<OpCase> optimizer_cases() {
   for (const int64_t count : {1, 2, 33, 1000, 66003}) {
     cases.push_back(adamw_case(count, first));
     cases.push_back(adamw_case(count, late));
-    cases.push_back(apply_update_case(count));
+    cases.push_back(apply_update_case(batch_of(1, 1, count, 0)));
     cases.push_back(lerp_case(count, 0.997f));
   }
   cases.push_back(lerp_case(33, 0.2f));
   cases.push_back(lerp_case(33, 0.0f));
   const int64_t shapes[][2] = {{1, 1}, {2, 3}, {31, 33}, {3, 64}, {67, 1000}};
   for (const auto& [rows, cols] : shapes) {
-    cases.push_back(muon_momentum_case(rows, cols, false));
-    cases.push_back(muon_momentum_case(rows, cols, true));
+    for (const bool row_norm : {false, true}) {
+      cases.push_back(muon_momentum_case(batch_of(1, rows, cols, 0), row_norm));
+      cases.push_back(muon_momentum_case(batch_of(3, rows, cols, 2 * cols), row_norm));
+    }
+    cases.push_back(apply_update_case(batch_of(3, rows, cols, 5)));
   }
   // Wide, tall, square, odd; 0 steps only normalises.
   cases.push_back(newton_schulz_case(32, 64, 0));
@@ -187,6 +267,18 @@ std::vector<OpCase> optimizer_cases() {
   cases.push_back(newton_schulz_case(65, 31, 5));
   cases.push_back(newton_schulz_case(48, 48, 5));
   cases.push_back(newton_schulz_case(64, 200, 5));
+  // Batches with and without gaps; more than one block of a symmetric product.
+  cases.push_back(newton_schulz_case(batch_of(3, 16, 24, 0), 5));
+  cases.push_back(newton_schulz_case(batch_of(2, 40, 24, 17), 3));
+  cases.push_back(newton_schulz_case(batch_of(2, 130, 140, 8), 1));
+  cases.push_back(newton_schulz_case(270, 80, 1));
+  cases.push_back(newton_schulz_case(260, 270, 1));
+  for (const int64_t cols : {1, 33, 512}) {
+    cases.push_back(scale_rows_case(batch_of(1, 5, cols, 0), 5));
+    cases.push_back(scale_rows_case(batch_of(3, 67, cols, 0), 67));
+    cases.push_back(scale_rows_backward_case(batch_of(1, 5, cols, 0), 5));
+    cases.push_back(scale_rows_backward_case(batch_of(3, 67, cols, 9), 80));
+  }
   return cases;
 }
 

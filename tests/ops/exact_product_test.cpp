@@ -171,7 +171,7 @@ std::vector<unsigned char> linear_rows(Device& device, const Numbers& x, const N
   std::vector<unsigned char> y(static_cast<size_t>(rows * out) * sizeof(float));
   device.ops().linear({y.data(), DType::kF32},
                       {&x.stored[static_cast<size_t>(first * in) * dtype_bytes(type)], type},
-                      {w.stored.data(), type}, rows, in, out);
+                      {w.stored.data(), type}, {}, rows, in, out);
   return y;
 }
 

@@ -17,12 +17,6 @@ uint64_t hash_text(const std::string& text) {
   return fnv1a({reinterpret_cast<const uint8_t*>(text.data()), text.size()});
 }
 
-Values rounded(const Values& values, DType dtype) {
-  std::vector<double> storage(values.size());  // 8 bytes an element hold any type
-  reference::write(Out{storage.data(), dtype, false}, values);
-  return reference::read(In{storage.data(), dtype}, static_cast<int64_t>(values.size()));
-}
-
 // Results of the reference in double, from the inputs given.
 NamedValues run_reference(const OpCase& op_case, const NamedValues& inputs) {
   Args args;
@@ -123,6 +117,20 @@ OpCase without(OpCase op_case, std::initializer_list<const char*> names) {
   return op_case;
 }
 
+OpCase with_views(OpCase op_case,
+                  std::initializer_list<std::pair<const char*, int64_t>> name_and_cols) {
+  constexpr int64_t kGap = 3;  // odd, so that rows begin at every alignment
+  for (const auto& [name, cols] : name_and_cols) {
+    const auto is_named = [&, n = name](const Operand& o) { return o.name == n; };
+    const auto found = std::find_if(op_case.operands.begin(), op_case.operands.end(), is_named);
+    PG_CHECK(found != op_case.operands.end(), name);
+    PG_CHECK(cols > 0 && found->count % cols == 0, name);
+    found->layout = {cols, cols + kGap};
+    op_case.shape += std::string(" view ") + name;
+  }
+  return op_case;
+}
+
 Fill normal(double scale) {
   return [scale](const Problem&, int64_t count, uint64_t seed) {
     return draw(count, seed,
@@ -190,7 +198,8 @@ Problem make_problem(const OpCase& op_case, DType compute) {
     const Values values = operand.fill(problem, operand.count, seed);
     PG_CHECK(static_cast<int64_t>(values.size()) == operand.count, operand.name.c_str());
     problem.inputs[operand.name] =
-        operand.kind == Kind::kI32 ? values : rounded(values, dtype_of(operand.kind, compute));
+        operand.kind == Kind::kI32 ? values
+                                   : reference::rounded_to(dtype_of(operand.kind, compute), values);
   }
   problem.solve = [op_case](const NamedValues& inputs, bool with_absolute_values) {
     return run_reference(op_case, with_absolute_values ? absolute(op_case, inputs) : inputs);

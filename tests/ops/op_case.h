@@ -50,6 +50,15 @@ struct Problem {
   mutable NamedValues wants_, magnitudes_;
 };
 
+// Where the elements of an operand lie: side by side, or, of a view, in rows of a wider tensor.
+struct Layout {
+  int64_t cols = 0, stride = 0;  // of a view; a stride of 0 stands for dense
+
+  int64_t position(int64_t i) const { return stride == 0 ? i : i / cols * stride + i % cols; }
+  // Elements that so many take up, the gap behind the last row included.
+  int64_t extent(int64_t count) const { return stride == 0 ? count : count / cols * stride; }
+};
+
 // Values of an input, given the operands before it.
 using Fill = std::function<Values(const Problem& so_far, int64_t count, uint64_t seed)>;
 // How far each element of an output may be from `want` before it is rounded to storage.
@@ -63,6 +72,7 @@ struct Operand {
   Fill fill;                      // kIn, kInOut
   ErrorBound error;               // kOut, kInOut
   bool error_is_of_norm = false;  // error[0] bounds the 2-norm of the output's error instead
+  Layout layout = {};
 };
 
 // The operands as tensors, by name; one that the case does not list is absent (an empty In or Out).
@@ -77,6 +87,7 @@ class Args {
 // How to check the gradient of an op: for input x the rule writes "dx", for output y it reads "dy";
 // it may read the op's inputs and outputs too.
 struct GradientRule {
+  // A cotangent or gradient is a view where its operand is one.
   std::vector<std::string> outputs;  // those with a cotangent
   std::vector<std::string> inputs;   // those with a gradient
   std::function<void(Ops&, const Args&)> call;
@@ -105,6 +116,10 @@ Operand in_out(std::string name, int64_t count, Fill fill, ErrorBound error);  /
 // Without the operands of these names: optional ones that are absent, outputs that are not
 // computed.
 OpCase without(OpCase op_case, std::initializer_list<const char*> names);
+
+// With operands as views of wider tensors: names and the columns of their rows.
+OpCase with_views(OpCase op_case,
+                  std::initializer_list<std::pair<const char*, int64_t>> name_and_cols);
 
 Fill normal(double scale = 1.0);
 // Normal, but at least 0.1 away from 0: for functions with a kink there.

@@ -15,23 +15,40 @@ constexpr int64_t kMaxInputElements = 700;
 constexpr double kStep = 1e-3;
 constexpr double kRelativeTolerance = 1e-8;
 
-// All operands of a problem in f64 on the host, with the tensors that the op and its rule take.
+// An operand in f64 as it lies in memory: where it is a view, NaN fills the gaps.
+struct Tensor {
+  Tensor() = default;
+  Tensor(const Values& values, const Layout& where)
+      : layout(where),
+        count(static_cast<int64_t>(values.size())),
+        memory(static_cast<size_t>(where.extent(count)), std::nan("")) {
+    for (int64_t i = 0; i < count; ++i) at(i) = values[static_cast<size_t>(i)];
+  }
+  double& at(int64_t i) { return memory[static_cast<size_t>(layout.position(i))]; }
+  double at(int64_t i) const { return memory[static_cast<size_t>(layout.position(i))]; }
+
+  Layout layout;
+  int64_t count = 0;
+  Values memory;
+};
+
+// All operands of a problem on the host, with the tensors that the op and its rule take.
 struct Workspace {
-  NamedValues values;
+  std::map<std::string, Tensor> tensors;
   std::map<std::string, std::vector<int32_t>> ids;
   Args args;
 
-  void add_in(const std::string& name, const Values& v) {
-    values[name] = v;
-    args.ins[name] = in_of(values[name]);
+  void add_in(const std::string& name, const Values& values, const Layout& layout) {
+    Tensor& tensor = tensors[name] = Tensor(values, layout);
+    args.ins[name] = In{tensor.memory.data(), DType::kF64, layout.stride};
   }
   void add_ids(const std::string& name, const Values& v) {
     for (const double id : v) ids[name].push_back(static_cast<int32_t>(id));
     args.ins[name] = In{ids[name].data(), DType::kI32};
   }
-  void add_out(const std::string& name, size_t count) {
-    values[name] = Values(count, 0.0);
-    args.outs[name] = out_of(values[name]);
+  void add_out(const std::string& name, int64_t count, const Layout& layout) {
+    Tensor& tensor = tensors[name] = Tensor(Values(static_cast<size_t>(count), 0.0), layout);
+    args.outs[name] = Out{tensor.memory.data(), DType::kF64, false, layout.stride};
   }
 };
 
@@ -39,8 +56,8 @@ struct Workspace {
 double contract(const Workspace& forward, const NamedValues& cotangents) {
   double total = 0.0;
   for (const auto& [output, cotangent] : cotangents) {
-    const Values& y = forward.values.at(output);
-    for (size_t i = 0; i < y.size(); ++i) total += cotangent[i] * y[i];
+    const Tensor& y = forward.tensors.at(output);
+    for (int64_t i = 0; i < y.count; ++i) total += cotangent[static_cast<size_t>(i)] * y.at(i);
   }
   return total;
 }
@@ -51,7 +68,8 @@ NamedValues draw_cotangents(const OpCase& op_case, const Workspace& forward) {
   uint64_t next = 0;
   for (const std::string& output : op_case.gradient.outputs) {
     Values& cotangent = cotangents[output];
-    cotangent = Values(forward.values.at(output).size(), kConstantCotangent);
+    const Tensor& y = forward.tensors.at(output);
+    cotangent = Values(static_cast<size_t>(y.count), kConstantCotangent);
     for (double& v : cotangent) {
       if (!op_case.gradient.is_cotangent_constant) v = rng.normal(next++);
     }
@@ -74,48 +92,51 @@ Faults check_gradient(Ops& ops, const OpCase& op_case) {
   const Problem problem = make_problem(op_case, DType::kF64);
   Workspace forward, backward;
   for (const Operand& operand : op_case.operands) {
-    const size_t count = static_cast<size_t>(operand.count);
     if (operand.role == Role::kOut) {
-      forward.add_out(operand.name, count);
+      forward.add_out(operand.name, operand.count, operand.layout);
     } else if (operand.kind == Kind::kI32) {
       forward.add_ids(operand.name, problem.in(operand.name));
     } else {
-      forward.add_in(operand.name, problem.in(operand.name));
+      forward.add_in(operand.name, problem.in(operand.name), operand.layout);
     }
   }
   op_case.call(ops, forward.args);
 
   backward.args.ins = forward.args.ins;
   for (const auto& [name, out] : forward.args.outs) {
-    backward.add_in(name,
-                    forward.values.at(name));  // a copy: finite differences change the original
+    // A copy: finite differences change the original.
+    const Tensor& copy = backward.tensors[name] = forward.tensors.at(name);
+    backward.args.ins[name] = In{copy.memory.data(), DType::kF64, out.stride};
   }
   const NamedValues cotangents = draw_cotangents(op_case, forward);
-  for (const auto& [output, cotangent] : cotangents) backward.add_in("d" + output, cotangent);
+  for (const auto& [output, cotangent] : cotangents) {
+    backward.add_in("d" + output, cotangent, forward.tensors.at(output).layout);
+  }
   for (const std::string& input : op_case.gradient.inputs) {
-    backward.add_out("d" + input, forward.values.at(input).size());
+    const Tensor& x = forward.tensors.at(input);
+    backward.add_out("d" + input, x.count, x.layout);
   }
   op_case.gradient.call(ops, backward.args);
 
   Faults faults;
   for (const std::string& input : op_case.gradient.inputs) {
-    Values& x = forward.values.at(input);
-    const Values& gradient = backward.values.at("d" + input);
-    const auto at_offset = [&](size_t i, double offset) {
-      const double kept = x[i];
-      x[i] = kept + offset;
+    Tensor& x = forward.tensors.at(input);
+    const Tensor& gradient = backward.tensors.at("d" + input);
+    const auto at_offset = [&](int64_t i, double offset) {
+      const double kept = x.at(i);
+      x.at(i) = kept + offset;
       op_case.call(ops, forward.args);
-      x[i] = kept;
+      x.at(i) = kept;
       return contract(forward, cotangents);
     };
     double norm = 0.0, worst_error = 0.0, worst_want = 0.0;
-    size_t worst = 0;
-    for (size_t i = 0; i < x.size(); ++i) {
+    int64_t worst = 0;
+    for (int64_t i = 0; i < x.count; ++i) {
       const double near = at_offset(i, kStep) - at_offset(i, -kStep);
       const double far = at_offset(i, 2 * kStep) - at_offset(i, -2 * kStep);
       const double want = (8.0 * near - far) / (12.0 * kStep);
       norm += want * want;
-      const double error = std::abs(gradient[i] - want);
+      const double error = std::abs(gradient.at(i) - want);
       if (error > worst_error || std::isnan(error)) {
         worst_error = error;
         worst_want = want;
@@ -124,7 +145,7 @@ Faults check_gradient(Ops& ops, const OpCase& op_case) {
     }
     if (worst_error <= kRelativeTolerance * (std::sqrt(norm) + 1.0)) continue;
     std::ostringstream text;
-    text << title(op_case) << ": d" << input << "[" << worst << "]: got " << gradient[worst]
+    text << title(op_case) << ": d" << input << "[" << worst << "]: got " << gradient.at(worst)
          << ", finite differences give " << worst_want << ", error " << worst_error << ", norm "
          << std::sqrt(norm);
     faults.push_back(text.str());

@@ -39,34 +39,50 @@ Values decode(const RawBytes& bytes, DType dtype) {
                          static_cast<int64_t>(bytes.size() / dtype_bytes(dtype)));
 }
 
-// A tensor on the device between two guards.
+// A tensor on the device between two guards; of a view, the gaps between its rows are guards too.
 class GuardedTensor {
  public:
-  GuardedTensor(Device& device, const RawBytes& content)
-      : device_(device), sent_(content.size() + 2 * kGuardBytes, kPoison) {
-    std::copy(content.begin(), content.end(), sent_.begin() + kGuardBytes);
+  GuardedTensor(Device& device, const RawBytes& content, const Operand& operand, DType dtype)
+      : device_(device),
+        layout_(operand.layout),
+        element_(dtype_bytes(dtype)),
+        count_(operand.count),
+        sent_(static_cast<size_t>(layout_.extent(count_)) * element_ + 2 * kGuardBytes, kPoison) {
+    for (int64_t i = 0; i < count_; ++i) {
+      std::copy_n(content.begin() + i * static_cast<int64_t>(element_), element_, at(sent_, i));
+    }
     buffer_ = DeviceBuffer(device, sent_.size());
     device.upload(buffer_.data(), sent_.data(), sent_.size());
   }
   void* data() const { return buffer_.as<uint8_t>() + kGuardBytes; }
   RawBytes content() const {
-    const RawBytes all = fetch();
-    return RawBytes(all.begin() + kGuardBytes, all.end() - kGuardBytes);
+    RawBytes all = fetch(), packed(static_cast<size_t>(count_) * element_);
+    for (int64_t i = 0; i < count_; ++i) {
+      std::copy_n(at(all, i), element_, packed.begin() + i * static_cast<int64_t>(element_));
+    }
+    return packed;
   }
   bool are_guards_intact() const {
-    const RawBytes all = fetch();
-    return std::equal(all.begin(), all.begin() + kGuardBytes, sent_.begin()) &&
-           std::equal(all.end() - kGuardBytes, all.end(), sent_.end() - kGuardBytes);
+    RawBytes all = fetch(), want = sent_;
+    for (int64_t i = 0; i < count_; ++i) std::copy_n(at(all, i), element_, at(want, i));
+    return all == want;
   }
   bool is_unchanged() const { return fetch() == sent_; }
 
  private:
+  RawBytes::iterator at(RawBytes& all, int64_t i) const {
+    return all.begin() + static_cast<int64_t>(kGuardBytes) +
+           layout_.position(i) * static_cast<int64_t>(element_);
+  }
   RawBytes fetch() const {
     RawBytes all(sent_.size());
     device_.download(all.data(), buffer_.data(), all.size());
     return all;
   }
   Device& device_;
+  Layout layout_;
+  size_t element_;  // bytes
+  int64_t count_;
   RawBytes sent_;
   DeviceBuffer buffer_;
 };
@@ -107,11 +123,12 @@ RunResult run_once(Device& device, const OpCase& op_case, const Problem& problem
     RawBytes content(static_cast<size_t>(operand.count) * dtype_bytes(dtype), kPoison);
     if (operand.role != Role::kOut) content = encode(problem.in(operand.name), dtype);
     if (accumulate) content = encode(prior_of(operand, dtype), dtype);
-    const GuardedTensor& tensor = tensors.try_emplace(operand.name, device, content).first->second;
+    const GuardedTensor& tensor =
+        tensors.try_emplace(operand.name, device, content, operand, dtype).first->second;
     if (operand.role == Role::kIn) {
-      args.ins[operand.name] = In{tensor.data(), dtype};
+      args.ins[operand.name] = In{tensor.data(), dtype, operand.layout.stride};
     } else {
-      args.outs[operand.name] = Out{tensor.data(), dtype, accumulate};
+      args.outs[operand.name] = Out{tensor.data(), dtype, accumulate, operand.layout.stride};
     }
   }
   op_case.call(device.ops(), args);

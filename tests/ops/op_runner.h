@@ -13,7 +13,8 @@ namespace pg::optest {
 using Faults = std::vector<std::string>;
 
 // Values against the reference when outputs are overwritten (from NaN), added to, half of each, and
-// computed one at a time; bytes around every tensor and all inputs unchanged.
+// computed one at a time; bytes around every tensor, between the rows of views and all inputs
+// unchanged.
 Faults check_values(Device& device, const OpCase& op_case);
 
 // Bitwise equal when run again, and on 1, 2, 3 and 4 threads.

@@ -39,7 +39,7 @@ TEST(ReferenceOps, LinearMultipliesByRowsOfTheWeight) {
   const Values x = {1, 2}, w = {3, 4, 5, 6, 7, 8};
   Values y(3), dx(2), dw(6);
   ReferenceOps ops;
-  ops.linear(out_of(y), in_of(x), in_of(w), 1, 2, 3);
+  ops.linear(out_of(y), in_of(x), in_of(w), {}, 1, 2, 3);
   EXPECT_EQ(y, (Values{11, 17, 23}));
   ops.linear_dx(out_of(dx), in_of(Values{1, 0, 2}), in_of(w), 1, 2, 3);
   EXPECT_EQ(dx, (Values{17, 20}));
@@ -134,15 +134,10 @@ TEST(ReferenceOps, ClipScalesToTheMaximalNorm) {
 
 TEST(ReferenceOps, FirstAdamwStepMovesByTheLearningRate) {
   Values p = {1.0, -2.0}, m = {0, 0}, v = {0, 0};
-  const AdamWStep step = {.lr = 0.5f,
-                          .beta1 = 0.75f,
-                          .beta2 = 0.5f,
-                          .epsilon = 0.0f,
-                          .weight_decay = 0.25f,
-                          .bias1 = 0.25f,
-                          .bias2 = 0.5f};
+  const Values step = {/*lr*/ 0.5,           /*beta1*/ 0.75, /*beta2*/ 0.5, /*epsilon*/ 0.0,
+                       /*weight_decay*/ 0.25, /*bias1*/ 0.25, /*bias2*/ 0.5};
   ReferenceOps().adamw(out_of(p), out_of(m), out_of(v), in_of(Values{4, -4}), in_of(Values{0.5}),
-                       step, 2);
+                       in_of(step), 2);
   // The update is lr sign(g); decay takes lr wd = 1/8 of p.
   EXPECT_EQ(p, (Values{0.875 - 0.5, -1.75 + 0.5}));
   EXPECT_EQ(m, (Values{0.5, -0.5}));
@@ -151,8 +146,8 @@ TEST(ReferenceOps, FirstAdamwStepMovesByTheLearningRate) {
 
 TEST(ReferenceOps, MuonMomentumLooksAhead) {
   Values u(2), m = {4, 0};
-  ReferenceOps().muon_momentum(out_of(u), out_of(m), in_of(Values{2, 6}), in_of(Values{0.5}), 0.5f,
-                               false, 1, 2);
+  ReferenceOps().muon_momentum(out_of(u), out_of(m), in_of(Values{2, 6}), in_of(Values{0.5}),
+                               in_of(Values{0.5}), false, {1, 1, 2, 2});
   EXPECT_EQ(m, (Values{3, 3}));
   EXPECT_EQ(u, (Values{2.5, 4.5}));
 }
@@ -162,8 +157,8 @@ TEST(ReferenceOps, NewtonSchulzMapsSingularValuesAndIgnoresOrientation) {
   const auto f = [](double s) { return 2 * s - 1.5 * std::pow(s, 3) + 0.5 * std::pow(s, 5); };
   const std::vector<NewtonSchulzCoefficients> steps = {{2.0f, -1.5f, 0.5f}};
   Values wide = {3, 0, 0, 0, 4, 0}, tall = {3, 0, 0, 4, 0, 0};
-  ReferenceOps().newton_schulz(out_of(wide), steps, 2, 3);
-  ReferenceOps().newton_schulz(out_of(tall), steps, 3, 2);
+  ReferenceOps().newton_schulz(out_of(wide), steps, {1, 2, 3, 6});
+  ReferenceOps().newton_schulz(out_of(tall), steps, {1, 3, 2, 6});
   EXPECT_NEAR(wide[0], f(0.6), 1e-7);
   EXPECT_NEAR(wide[4], f(0.8), 1e-7);
   EXPECT_EQ(wide[0], tall[0]);

@@ -150,6 +150,7 @@ TEST_P(Parity, GradientsOfEveryParameterAreTheScripts) {
   weights.upload(file_.tensors);
   ModelPlan plan(file_.config, weights, kGradientWindows, kShortTokens, PlanMode::kTrain);
   run(plan);
+  weights.finish_gradients();
   const bool is_bf16 = device_->compute_dtype() == DType::kBF16;
   for (size_t i = 0; i < want.value().size(); ++i) {
     const HostTensor& tensor = want.value()[i];

@@ -63,7 +63,7 @@ class FaultyPlan : public Plan {
 
 // Any three places: a plan finds a weight by where it stands.
 constexpr ParamPlace kW{ParamRole::kTokenEmbedding}, kB{ParamRole::kSkip, 0},
-    kS{ParamRole::kSmearGate};
+    kS{ParamRole::kSmearGate}, kHalf{ParamRole::kValueProjection};
 
 class PlanCheck : public testing::Test {
  protected:
@@ -71,7 +71,9 @@ class PlanCheck : public testing::Test {
       : weights_(*device_,
                  {{"w", 8, kDim, ParamGroup::kMatrix, ParamInit::kNormal, 1.0f, true, true, kW},
                   {"b", 1, kDim, ParamGroup::kScalar, ParamInit::kConstant, 1.0f, false, true, kB},
-                  {"s", 1, 1, ParamGroup::kScalar, ParamInit::kConstant, 1.0f, false, true, kS}},
+                  {"s", 1, 1, ParamGroup::kScalar, ParamInit::kConstant, 1.0f, false, true, kS},
+                  {"half", kDim, kDim / 2, ParamGroup::kMatrix, ParamInit::kNormal, 1.0f, true,
+                   true, kHalf}},
                  true) {
     testing::GTEST_FLAG(death_test_style) = "threadsafe";
   }
@@ -121,6 +123,31 @@ TEST_F(PlanCheck, AContributionThatComesTooLateIsRefused) {
 TEST_F(PlanCheck, AnOpThatNeedsNoGradientIsRefusedWhereOneIsNeeded) {
   EXPECT_DEATH(record([](FaultyPlan& plan, Tensor x) { return plan.cast(x); }),
                "cast of \"cast#2\" needs a gradient, for which there is no rule");
+}
+
+TEST_F(PlanCheck, ViewsThatLeaveAHoleInAGradientAreRefused) {
+  EXPECT_DEATH(record([](FaultyPlan& plan, Tensor x) {
+                 const Tensor y = plan.linear(x, plan.weight(kW));
+                 return plan.linear(plan.columns(y, 0, kDim / 2), plan.weight(kHalf));
+               }),
+               "the gradient of \"linear#2\" has holes: its views do not give all of it");
+}
+
+TEST_F(PlanCheck, ATensorWithViewsHasNoGradientOfItsOwn) {
+  EXPECT_DEATH(record([](FaultyPlan& plan, Tensor x) {
+                 const Tensor y = plan.linear(x, plan.weight(kW));
+                 plan.columns(y, 0, kDim);
+                 return plan.Plan::mix(y, {}, y, plan.weight(kB));
+               }),
+               "the gradient of \"linear#2\" comes through its views");
+}
+
+TEST_F(PlanCheck, AStepThatWritesAViewOfWhatItReadsIsRefused) {
+  EXPECT_DEATH(record([](FaultyPlan& plan, Tensor x) {
+                 const Tensor y = plan.linear(x, plan.weight(kW));
+                 return plan.add_linear(plan.columns(y, 0, kDim), y, plan.weight(kW));
+               }),
+               "writes \"linear#2.columns\", which it reads");
 }
 
 // y = (a + b) x: both contributions go to one tensor.

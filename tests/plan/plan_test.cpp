@@ -134,9 +134,10 @@ TEST_P(PlanOnDevice, LinearMapsOfOneInputShareItsGram) {
 TEST_P(PlanOnDevice, LossScaleScalesTheGradient) {
   Net net = make_net(config_, weights_, Plan::Memory::kShared);
   load(net, config_, 3);
-  net.plan->run(false, 1.0f);
+  net.plan->run();
   const std::vector<float> one = gradients(weights_);
-  net.plan->run(false, 0.5f);  // a power of two scales every rounding with it
+  net.plan->set_loss_scale(0.5f);  // a power of two scales every rounding with it
+  net.plan->run();
   const std::vector<float> half = gradients(weights_);
   for (size_t i = 0; i < one.size(); ++i) ASSERT_EQ(0.5f * one[i], half[i]) << i;
 }

@@ -137,6 +137,7 @@ TEST(Calibration, OneTokensSumsAreTheSquaresOfItsGradient) {
   ModelPlan plan(config, weights, 1, 1, PlanMode::kTrain);
   plan.load(batch.ids, batch.targets);
   plan.run();
+  weights.finish_gradients();
   const Calibration calibration = calibrate(config, host, {&batch, 1}, 1, 1, *device);
   int checked = 0;
   for (const Sensitivity& s : calibration.tensors) {

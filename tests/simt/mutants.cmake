@@ -53,7 +53,7 @@ pg_mutant(softcap_xent counts_the_tail_as_logits ".value : -INFINITY" ".value : 
 pg_mutant(softcap_xent reads_skipped_targets "    if (target < 0) continue;\n" "")
 pg_mutant(softcap_xent counts_skipped_weights "row_targets[j] >= 0 ? weights[j] : 0.0f" "weights[j]")
 pg_mutant(softcap_xent lets_one_of_equal_targets_win "gradient[i] -= place == i ? weights[j] : 0.0f" "gradient[i] = place == i ? weight * __expf(softcap(z.v[i], cap, inverse_cap).value - row_lse) - weights[j] : gradient[i]")
-pg_mutant(softcap_xent forgets_the_slope "dloss * slope[i]" "dloss")
+pg_mutant(softcap_xent forgets_the_slope "loss_scale * slope[i]" "loss_scale")
 pg_mutant(softcap_xent loses_the_sign "copysignf(cap * (1.0f - e) * q, z)" "(cap * (1.0f - e) * q)")
 pg_mutant(softcap_xent shares_one_buffer_for_two_sums "partial[2]);" "partial[1]);")
 pg_mutant(softcap_xent shares_one_buffer_for_maximum_and_sum "partial[1]);" "partial[0]);")

@@ -131,10 +131,11 @@ std::string check_backward(decltype(&kernels::softcap_xent_backward<T>) backward
   SameBytes same;
   return for_each_schedule([&]() -> std::string {
     const DeviceArray<float> logits(p.logits), weights(p.weights), lse(p.lse);
+    const DeviceArray<float> dloss(std::vector<float>{kLossScale});
     const DeviceArray<int32_t> targets(p.targets);
     const DeviceArray<T> dlogits(prior, s.offset);
     backward({dlogits.data(), s.accumulate}, logits.data(), lse.data(), targets.data(),
-             weights.data(), s.cap, kLossScale, s.rows, s.vocab, s.targets, nullptr);
+             weights.data(), dloss.data(), s.cap, s.rows, s.vocab, s.targets, nullptr);
     if (!dlogits.are_guards_intact()) return "writes outside its outputs";
     const std::vector<T> got = dlogits.fetch();
     const std::string error = compare("dlogits", got, want, bound);

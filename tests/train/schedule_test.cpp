@@ -68,7 +68,7 @@ TEST(Schedule, TheLastStepEndsBeforeTheCap) {
     const double mean_s = 0.02 + 0.5 * rng.uniform(1);
     StopPredictor predictor;
     double elapsed_s = 0;
-    for (uint64_t step = 0; predictor.next_step_fits(elapsed_s, cap_s); ++step) {
+    for (uint64_t step = 0; predictor.steps_fit(elapsed_s, 1, cap_s); ++step) {
       const double step_s = mean_s * (0.95 + 0.1 * rng.uniform(step + 2));
       elapsed_s += step_s;
       predictor.add_step(step_s);

@@ -82,8 +82,8 @@ TEST_F(TrainerTest, TheSizeOfACheckpointIsKnownBefore) {
     setup_.train.average = average;
     train(setup_);
     EXPECT_EQ(static_cast<int64_t>(std::filesystem::file_size(setup_.checkpoint_file)),
-              most_checkpoint_bytes(count_flat_elements(list_params(setup_.model)),
-                                    average != Average::kNone));
+              checkpoint_bytes(checkpoint_sizes(WeightLayout(list_params(setup_.model)).elements(),
+                                                average != Average::kNone)));
   }
 }
 

@@ -27,6 +27,7 @@ std::vector<HostTensor> take_steps(const char* device_name, const ModelConfig& c
     plan.load(make_ids(kBatch * kTokens, config.vocab_size, seed),
               make_ids(kBatch * kTokens, config.vocab_size, seed + 1));
     plan.run();
+    weights.finish_gradients();
     optimizer.step(step, 1.0);
   }
   return weights.download();

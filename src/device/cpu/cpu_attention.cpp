@@ -73,13 +73,11 @@ class Forward {
 
   void run(In q, In k, In v, const AttentionChunk& chunk) {
     const AttentionShape& shape = tiling_.shape;
-    gather_head(k_, k.as<T>(), shape, shape.kv_heads, chunk.batch, chunk.kv_head, 0,
-                tiling_.padded);
-    gather_head(v_, v.as<T>(), shape, shape.kv_heads, chunk.batch, chunk.kv_head, 0,
-                tiling_.padded);
+    gather_head(k_, k, shape, shape.kv_heads, chunk.batch, chunk.kv_head, 0, tiling_.padded);
+    gather_head(v_, v, shape, shape.kv_heads, chunk.batch, chunk.kv_head, 0, tiling_.padded);
     for (int64_t i = chunk.part; i < tiling_.blocks; i += tiling_.parts) {
       const QueryBlock block(tiling_, i);
-      gather_group(q_, q.as<T>(), tiling_, chunk, block);
+      gather_group(q_, q, tiling_, chunk, block);
       std::fill_n(states_, block.rows, RowState{});
       for (int64_t key = 0; key < block.end; key += tiling_.key_block) {
         add_keys(block, key, std::min(tiling_.key_block, block.end - key));

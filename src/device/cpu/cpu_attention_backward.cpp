@@ -65,9 +65,9 @@ class Backward {
 
   void run(const AttentionChunk& chunk) {
     const AttentionShape& shape = tiling_.shape;
-    gather_head(k_, tensors_.k.as<T>(), shape, shape.kv_heads, chunk.batch, chunk.kv_head, 0,
+    gather_head(k_, tensors_.k, shape, shape.kv_heads, chunk.batch, chunk.kv_head, 0,
                 tiling_.padded);
-    gather_head(v_, tensors_.v.as<T>(), shape, shape.kv_heads, chunk.batch, chunk.kv_head, 0,
+    gather_head(v_, tensors_.v, shape, shape.kv_heads, chunk.batch, chunk.kv_head, 0,
                 tiling_.padded);
     std::fill_n(sums_k_, tiling_.padded * shape.head_dim, 0.0f);
     std::fill_n(sums_v_, tiling_.padded * shape.head_dim, 0.0f);
@@ -84,8 +84,8 @@ class Backward {
  private:
   void load_block(const AttentionChunk& chunk, const QueryBlock& block) {
     const AttentionShape& shape = tiling_.shape;
-    gather_group(q_, tensors_.q.as<T>(), tiling_, chunk, block);
-    gather_group(dy_, tensors_.dy.as<T>(), tiling_, chunk, block);
+    gather_group(q_, tensors_.q, tiling_, chunk, block);
+    gather_group(dy_, tensors_.dy, tiling_, chunk, block);
     // Padded rows: dy = 0 and D = 0 make every gradient 0 as long as p is finite.
     std::fill_n(lse_, block.rows, 0.0f);
     std::fill_n(delta_, block.rows, 0.0f);
@@ -183,6 +183,7 @@ void write_kv_head(Out to, const AttentionTiling& tiling, int64_t batch, int64_t
   if (!to) return;
   const AttentionShape& shape = tiling.shape;
   const int64_t size = shape.head_dim, part_stride = 2 * tiling.padded * size;
+  const int64_t stride = row_stride(to, shape.kv_heads * size);
   for (int64_t part = 1; part < tiling.parts; ++part) {
     const float* const addend = sums + part * part_stride;
 #pragma omp simd
@@ -190,7 +191,7 @@ void write_kv_head(Out to, const AttentionTiling& tiling, int64_t batch, int64_t
   }
   for (int64_t t = 0; t < shape.tokens; ++t) {
     const float* const row = sums + t * size;
-    write<T>(to, ((batch * shape.tokens + t) * shape.kv_heads + kv_head) * size, size,
+    write<T>(to, (batch * shape.tokens + t) * stride + kv_head * size, size,
              [=](int64_t j) { return row[j]; });
   }
 }

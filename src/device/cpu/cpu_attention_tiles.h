@@ -84,12 +84,12 @@ inline void copy_row(void* to, const void* from, size_t bytes) {
 // Tokens [begin, end) of one head of x [N, heads*S] to [end - begin, S]; tokens past the sequence
 // become zeros.
 template <class T>
-void gather_head(T* to, const T* x, const AttentionShape& shape, int64_t heads, int64_t batch,
+void gather_head(T* to, In x, const AttentionShape& shape, int64_t heads, int64_t batch,
                  int64_t head, int64_t begin, int64_t end) {
-  const int64_t size = shape.head_dim, stride = heads * size;
+  const int64_t size = shape.head_dim, stride = row_stride(x, heads * size);
   const auto bytes = static_cast<size_t>(size) * sizeof(T);
   const int64_t real_end = std::min(end, shape.tokens);
-  const T* from = x + (batch * shape.tokens + begin) * stride + head * size;
+  const T* from = x.as<T>() + (batch * shape.tokens + begin) * stride + head * size;
   for (int64_t t = begin; t < real_end; ++t, to += size, from += stride) {
     copy_row(to, from, bytes);
   }
@@ -98,7 +98,7 @@ void gather_head(T* to, const T* x, const AttentionShape& shape, int64_t heads, 
 
 // The query block of all query heads of a kv head, stacked: [group, size, S].
 template <class T>
-void gather_group(T* to, const T* x, const AttentionTiling& tiling, const AttentionChunk& chunk,
+void gather_group(T* to, In x, const AttentionTiling& tiling, const AttentionChunk& chunk,
                   const QueryBlock& block) {
   for (int64_t g = 0; g < tiling.group; ++g) {
     gather_head(to + g * block.size() * tiling.shape.head_dim, x, tiling.shape, tiling.shape.heads,

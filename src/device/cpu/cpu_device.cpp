@@ -57,7 +57,7 @@ class CpuDevice final : public HostDevice {
     const DeviceBuffer y(*this, static_cast<size_t>(rows * kWidth) * sizeof(float));
     const DType type = compute_dtype();
     const double ours_s = best_round_s(0.01, [&] {
-      ops_.linear({y.data(), type}, {x.data(), type}, {w.data(), type}, rows, kWidth, kWidth);
+      ops_.linear({y.data(), type}, {x.data(), type}, {w.data(), type}, {}, rows, kWidth, kWidth);
     });
     const double library_s = best_round_s(0.01, [&] {
       parallel_ranges(rows, kChunkRows, [&](int64_t begin, int64_t end) {

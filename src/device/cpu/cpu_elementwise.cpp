@@ -9,15 +9,6 @@ namespace {
 
 using namespace cpu;
 
-// total[i] += a[i] b[i]
-template <class T>
-void add_products(float* total, const T* a, const T* b, int64_t count) {
-#pragma omp simd
-  for (int64_t i = 0; i < count; ++i) {
-    total[i] += static_cast<float>(a[i]) * static_cast<float>(b[i]);
-  }
-}
-
 // sigmoid(gate)[dim]
 const float* compute_sigmoid(In gate, int64_t dim, CpuScratch& scratch) {
   const auto* const x = gate.as<float>();
@@ -37,29 +28,36 @@ void cast_loop(Out y, const From* x, int64_t count) {
 
 }  // namespace
 
-void CpuOps::add_scaled(Out y, In x, In z, In s1, In s2, int64_t count) {
+void CpuOps::add_scaled(Out y, In x, In z, In s1, In s2, int64_t rows, int64_t dim) {
   const float s = scalar_or_one(s1) * scalar_or_one(s2);
+  const int64_t stride = row_stride(x, dim);
   with_activation_type(x.dtype, [&]<class T>() {
-    parallel_ranges(count, kChunkElements, [&](int64_t begin, int64_t end) {
-      const T* const xs = x.as<T>() + begin;
-      const T* const zs = z.as<T>() + begin;
-      write<T>(y, begin, end - begin, [=](int64_t i) {
-        return static_cast<float>(xs[i]) + s * static_cast<float>(zs[i]);
+    parallel_ranges(rows * dim, kChunkElements, [&](int64_t begin, int64_t end) {
+      for_each_run(begin, end, dim, stride, [&](int64_t first, int64_t first_x, int64_t count) {
+        const T* const xs = x.as<T>() + first_x;
+        const T* const zs = z.as<T>() + first;
+        write<T>(y, first, count, [=](int64_t i) {
+          return static_cast<float>(xs[i]) + s * static_cast<float>(zs[i]);
+        });
       });
     });
   });
 }
 
 void CpuOps::add_scaled_backward(Out dx, Out dz, Out ds1, Out ds2, In dy, In z, In s1, In s2,
-                                 int64_t count) {
+                                 int64_t rows, int64_t dim) {
   const float f1 = scalar_or_one(s1), f2 = scalar_or_one(s2), s = f1 * f2;
   const bool needs_dot = ds1 || ds2;
+  const int64_t stride = row_stride(dx, dim);
   with_activation_type(dy.dtype, [&]<class T>() {
     const double dot =
-        sum_chunks(count, kChunkElements, *scratch_, [&](int64_t begin, int64_t end) {
+        sum_chunks(rows * dim, kChunkElements, *scratch_, [&](int64_t begin, int64_t end) {
           const T* const dys = dy.as<T>() + begin;
           const int64_t n = end - begin;
-          write<T>(dx, begin, n, [=](int64_t i) { return static_cast<float>(dys[i]); });
+          for_each_run(begin, end, dim, stride, [&](int64_t first, int64_t at, int64_t count) {
+            const T* const run = dy.as<T>() + first;
+            write<T>(dx, at, count, [run](int64_t i) { return static_cast<float>(run[i]); });
+          });
           write<T>(dz, begin, n, [=](int64_t i) { return s * static_cast<float>(dys[i]); });
           if (!needs_dot) return 0.0f;
           const T* const zs = z.as<T>() + begin;
@@ -201,8 +199,8 @@ void CpuOps::cast(Out y, In x, int64_t count) {
   });
 }
 
-void CpuOps::lerp(Out average, In x, float decay, int64_t count) {
-  const float fresh = 1.0f - decay;
+void CpuOps::lerp(Out average, In x, In decay_factor, int64_t count) {
+  const float decay = *decay_factor.as<float>(), fresh = 1.0f - decay;
   auto* const out = average.as<float>();
   const auto* const in = x.as<float>();
   parallel_ranges(count, kChunkElements, [=](int64_t begin, int64_t end) {

@@ -5,6 +5,7 @@
 // the way in and out, and rows are short enough to stay in L1 when an op walks them more than once.
 #pragma once
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 
 #include "kernels/bf16.h"
@@ -66,6 +67,21 @@ void write(Out y, int64_t begin, int64_t count, Value value) {
   }
 }
 
+// Calls body(i, offset, count) for the runs of elements [begin, end) of a tensor [rows, dim] that lie
+// side by side where its rows are `stride` apart: i in the dense tensor, offset in that one.
+template <class Body>
+void for_each_run(int64_t begin, int64_t end, int64_t dim, int64_t stride, const Body& body) {
+  if (stride == dim) {
+    body(begin, begin, end - begin);
+    return;
+  }
+  for (int64_t i = begin, count = 0; i < end; i += count) {
+    const int64_t row = i / dim, column = i - row * dim;
+    count = std::min(dim - column, end - i);
+    body(i, row * stride + column, count);
+  }
+}
+
 // One number into a [1] or [rows] output.
 inline void write_scalar(Out y, int64_t index, float value) {
   if (!y) return;
@@ -80,6 +96,25 @@ float sum_loop(int64_t count, Value value) {
 #pragma omp simd reduction(+ : total)
   for (int64_t i = 0; i < count; ++i) total += value(i);
   return total;
+}
+
+// total[i] += a[i] b[i]
+template <class A, class B>
+void add_products(float* total, const A* a, const B* b, int64_t count) {
+#pragma omp simd
+  for (int64_t i = 0; i < count; ++i) {
+    total[i] += static_cast<float>(a[i]) * static_cast<float>(b[i]);
+  }
+}
+
+// 1 / sqrt(mean(x^2) + eps)
+template <class T>
+float inverse_rms(const T* x, int64_t dim, float inverse_dim, float eps) {
+  const float squares = sum_loop(dim, [x](int64_t i) {
+    const float v = static_cast<float>(x[i]);
+    return v * v;
+  });
+  return 1.0f / std::sqrt(squares * inverse_dim + eps);
 }
 
 // The number in a [1] operand; an empty one counts as 1.

@@ -94,6 +94,11 @@ double sum_double(int64_t begin, int64_t end, Value value) {
   return total;
 }
 
+void write_double(Out y, double value) {
+  double& out = *y.as<double>();
+  out = y.accumulate ? out + value : value;
+}
+
 }  // namespace
 
 void CpuOps::softcap_xent(Out loss, Out lse, In logits, In targets, In weights, float cap,
@@ -110,8 +115,9 @@ void CpuOps::softcap_xent(Out loss, Out lse, In logits, In targets, In weights, 
   });
 }
 
-void CpuOps::softcap_xent_backward(Out dlogits, In logits, In lse, In targets, In weights,
-                                   float cap, float dloss, int64_t rows, int64_t vocab, int64_t n) {
+void CpuOps::softcap_xent_backward(Out dlogits, In logits, In lse, In targets, In weights, In dloss,
+                                   float cap, int64_t rows, int64_t vocab, int64_t n) {
+  const float loss_scale = *dloss.as<float>();
   with_activation_type(dlogits.dtype, [&]<class T>() {
     parallel_ranges(rows, chunk_rows(vocab), [&](int64_t begin, int64_t end) {
       float* const t = thread_floats(*scratch_, thread_index(), kSlotRows, 2 * vocab);
@@ -119,33 +125,44 @@ void CpuOps::softcap_xent_backward(Out dlogits, In logits, In lse, In targets, I
       for (int64_t row = begin; row < end; ++row) {
         const Targets row_targets{targets.as<int32_t>() + row * n, weights.as<float>(), n};
         compute_row_gradient(dz, t, logits.as<float>() + row * vocab, lse.as<float>()[row],
-                             row_targets, cap, dloss, vocab);
+                             row_targets, cap, loss_scale, vocab);
         write<T>(dlogits, row * vocab, vocab, [dz](int64_t i) { return dz[i]; });
       }
     });
   });
 }
 
-void CpuOps::sum(Out sum, In x, float scale, int64_t count) {
+void CpuOps::sum(Out sum, In x, double scale, int64_t count) {
   const auto* const xs = x.as<float>();
   const double total =
       sum_chunks(count, kChunkElements, *scratch_, [=](int64_t begin, int64_t end) {
         return sum_double(begin, end, [xs](int64_t i) { return static_cast<double>(xs[i]); });
       });
-  write_scalar(sum, 0, static_cast<float>(scale * total));
+  write_double(sum, scale * total);
 }
 
-void CpuOps::sum_squares(Out sum, In x, int64_t count) {
-  const auto* const xs = x.as<float>();
-  const double total =
-      sum_chunks(count, kChunkElements, *scratch_, [=](int64_t begin, int64_t end) {
-        return sum_double(begin, end, [xs](int64_t i) {
+void CpuOps::sum_squares(Out sums, In x, const MatrixBatch& shape, int64_t sums_stride) {
+  const int64_t size = shape.size(), pieces = count_sum_pieces(size);
+  parallel_chunks(shape.count * pieces, [&](int64_t chunk) {
+    const int64_t matrix = chunk / pieces, piece = chunk % pieces;
+    const auto* const xs = x.as<float>() + matrix * shape.stride;
+    const int64_t begin = piece * kSumPiece;
+    sums.as<double>()[matrix * sums_stride + piece] =
+        sum_double(begin, std::min(begin + kSumPiece, size), [xs](int64_t i) {
           const double value = xs[i];
           return value * value;
         });
-      });
-  double& out = *sum.as<double>();
-  out = sum.accumulate ? out + total : total;
+  });
+}
+
+void CpuOps::sum_pieces(Out sum, In pieces, int64_t count) {
+  auto* const sums = static_cast<double*>(scratch_->shared(
+      kSlotPartials, static_cast<size_t>(std::max<int64_t>(count, 1)) * sizeof(double)));
+  std::copy_n(pieces.as<double>(), count, sums);
+  for (int64_t width = 1; width < count; width *= 2) {
+    for (int64_t i = 0; i + width < count; i += 2 * width) sums[i] += sums[i + width];
+  }
+  write_double(sum, count > 0 ? sums[0] : 0.0);
 }
 
 void CpuOps::clip_coefficient(Out coefficient, In squares, float max_norm) {

@@ -1,6 +1,7 @@
 // Newton-Schulz orthogonalisation, the heart of Muon (Jordan et al. 2024): X <- a X + (b A + c A A)
 // X with A = X Xt.
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -29,6 +30,7 @@ class NewtonSchulz {
     next_operand_ = buffer<T>(kNextOperand, rows * cols);
     gram_ = buffer<float>(kGram, side_ * side_);
     gram_operand_ = buffer<T>(kGramOperand, side_ * side_);
+    square_ = buffer<float>(kSquare, side_ * side_);
     polynomial_ = buffer<T>(kPolynomial, side_ * side_);
   }
 
@@ -70,7 +72,15 @@ class NewtonSchulz {
   }
 
  private:
-  enum Slot : size_t { kPartials, kOperand, kNextOperand, kGram, kGramOperand, kPolynomial };
+  enum Slot : size_t {
+    kPartials,
+    kOperand,
+    kNextOperand,
+    kGram,
+    kGramOperand,
+    kSquare,
+    kPolynomial
+  };
   static_assert(kPartials == static_cast<Slot>(cpu::kSlotPartials));  // sum_chunks takes this one
   static constexpr DType kType = DTypeOf<T>::value;
   static constexpr int64_t kGrain = 16384;  // elements of an elementwise chunk: 64 KiB of f32
@@ -89,28 +99,48 @@ class NewtonSchulz {
                              .transpose_a = tall_,
                              .transpose_b = !tall_,
                              .operands = kType};
-    const SharedB right = matmul_.share_b(product, operand_);
-    parallel_ranges(side_, kBlock, [&](int64_t begin, int64_t end) {
-      matmul_.run_rows(product, begin, end, operand_, right, gram_);
-      convert(gram_operand_ + begin * side_, gram_ + begin * side_, (end - begin) * side_);
+    compute_symmetric(product, operand_, gram_, gram_operand_, [this](int64_t row, int64_t count) {
+      convert(gram_operand_ + row * side_, gram_ + row * side_, count);
     });
   }
 
   // b A + c A A
   void compute_polynomial(float b, float c) {
     const Product product = {.m = side_, .n = side_, .k = side_, .operands = kType};
-    const SharedB right = matmul_.share_b(product, gram_operand_);
-    parallel_ranges(side_, kBlock, [&](int64_t begin, int64_t end) {
-      const int64_t count = (end - begin) * side_;
-      float* const square = cpu::thread_floats(scratch_, thread_index(), cpu::kSlotRows, count);
-      Product block = product;
-      block.m = end - begin;
-      matmul_.run_rows(block, 0, block.m, gram_operand_ + begin * side_, right, square);
-      const float* const gram = gram_ + begin * side_;
-      T* const polynomial = polynomial_ + begin * side_;
+    compute_symmetric(product, gram_operand_, square_, polynomial_,
+                      [this, b, c](int64_t row, int64_t count) {
+                        const float* const gram = gram_ + row * side_;
+                        const float* const square = square_ + row * side_;
+                        T* const polynomial = polynomial_ + row * side_;
 #pragma omp simd
-      for (int64_t i = 0; i < count; ++i) {
-        cpu::store(polynomial[i], b * gram[i] + c * square[i]);
+                        for (int64_t i = 0; i < count; ++i) {
+                          cpu::store(polynomial[i], b * gram[i] + c * square[i]);
+                        }
+                      });
+  }
+
+  // A symmetric product of `operand` with itself into `result`, up to the end of the block that the
+  // diagonal goes through; round(row, count) makes that much of a row of `rounded` from it, and the
+  // rest of `rounded` is what mirrors it. The blocks are those of gram_ too, so that no f32 matrix
+  // needs more.
+  template <class Round>
+  void compute_symmetric(const Product& product, const T* operand, float* result, T* rounded,
+                         const Round& round) {
+    const SharedB right = matmul_.share_b(product, operand);
+    const int64_t block = side_ > 256 ? 128 : kBlock;
+    const int64_t blocks = cpu::chunk_count(side_, block);
+    parallel_chunks(blocks, [&](int64_t chunk) {
+      const int64_t begin = (blocks - 1 - chunk) * block;  // the widest first: threads end together
+      const int64_t end = std::min(begin + block, side_);
+      Product part = product;
+      part.n = end;
+      part.ldb = product.stride_b();
+      part.ldc = side_;
+      matmul_.run_rows(part, begin, end, operand, right, result);
+      for (int64_t row = begin; row < end; ++row) round(row, end);
+      for (int64_t column = 0; column < begin; ++column) {
+        T* const to = rounded + column * side_;
+        for (int64_t row = begin; row < end; ++row) to[row] = rounded[row * side_ + column];
       }
     });
   }
@@ -122,20 +152,23 @@ class NewtonSchulz {
   const bool tall_ = rows_ > cols_;
   const int64_t side_ = tall_ ? cols_ : rows_;
   T *operand_, *next_operand_;  // X, rounded [rows, cols]
-  float* gram_;                 // A [side, side]
+  float *gram_, *square_;       // A, A A [side, side]: see compute_symmetric
   T* gram_operand_;             // A, rounded
   T* polynomial_;               // b A + c A A, rounded
 };
 
 }  // namespace
 
-void CpuOps::newton_schulz(Out u, std::span<const NewtonSchulzCoefficients> steps, int64_t rows,
-                           int64_t cols) {
+void CpuOps::newton_schulz(Out u, std::span<const NewtonSchulzCoefficients> steps,
+                           const MatrixBatch& shape) {
   PG_CHECK(!u.accumulate, "newton_schulz works in place");
   cpu::with_activation_type(compute_, [&]<class T>() {
-    NewtonSchulz<T> iteration(*matmul_, *scratch_, u.as<float>(), rows, cols);
-    iteration.normalize();
-    for (const NewtonSchulzCoefficients& coefficients : steps) iteration.iterate(coefficients);
+    for (int64_t i = 0; i < shape.count; ++i) {
+      NewtonSchulz<T> iteration(*matmul_, *scratch_, u.as<float>() + i * shape.stride, shape.rows,
+                                shape.cols);
+      iteration.normalize();
+      for (const NewtonSchulzCoefficients& coefficients : steps) iteration.iterate(coefficients);
+    }
   });
 }
 

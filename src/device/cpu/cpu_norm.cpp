@@ -36,8 +36,8 @@ void load_row(float* to, const T* from, int64_t count) {
 }
 
 template <class T>
-void write_row(Out y, int64_t row, const float* values, int64_t count) {
-  write<T>(y, row * count, count, [values](int64_t i) { return values[i]; });
+void write_row(Out y, int64_t begin, const float* values, int64_t count) {
+  write<T>(y, begin, count, [values](int64_t i) { return values[i]; });
 }
 
 template <class Size>
@@ -166,12 +166,7 @@ void CpuOps::rmsnorm(Out y, Out rstd, In x, float scale, float eps, int64_t rows
     parallel_ranges(rows, chunk_rows(dim), [&](int64_t begin, int64_t end) {
       float r[kMaxChunkRows];
       for (int64_t row = begin; row < end; ++row) {
-        const T* const xs = x.as<T>() + row * dim;
-        const float squares = sum_loop(dim, [xs](int64_t i) {
-          const float v = static_cast<float>(xs[i]);
-          return v * v;
-        });
-        r[row - begin] = 1.0f / std::sqrt(squares * inverse_dim + eps);
+        r[row - begin] = inverse_rms(x.as<T>() + row * dim, dim, inverse_dim, eps);
       }
       for (int64_t row = begin; row < end; ++row) {
         const T* const xs = x.as<T>() + row * dim;
@@ -214,6 +209,7 @@ void CpuOps::rmsnorm_backward(Out dx, In dy, In x, In rstd, float scale, int64_t
 void CpuOps::qk_norm_rope(Out y, Out rstd, In x, In gain, In table, float eps,
                           const HeadShape& shape) {
   const int64_t heads = shape.heads, dim = heads * shape.head_dim, half = shape.rope_dims / 2;
+  const int64_t x_stride = row_stride(x, dim);
   const float* const gains = vector_or_ones(gain, heads, *scratch_, kSlotVector);
   const auto* const cos_sin = table.as<float>();
   with_activation_type(x.dtype, [&]<class T>() {
@@ -224,12 +220,12 @@ void CpuOps::qk_norm_rope(Out y, Out rstd, In x, In gain, In table, float eps,
       const Rotation rotation{r + heads, r + heads + half, half};
       for (int64_t row = begin; row < end; ++row) {
         load_rotation(rotation, cos_sin + row % shape.tokens * 2 * half, 1.0f);
-        load_row(values, x.as<T>() + row * dim, dim);
+        load_row(values, x.as<T>() + row * x_stride, dim);
         with_head_size(shape.head_dim, [&](auto size) {
           norm_rope_row(values, r, gains, rotation, eps, heads, size);
         });
-        write_row<T>(y, row, values, dim);
-        write_row<float>(rstd, row, r, heads);
+        write_row<T>(y, row * dim, values, dim);
+        write_row<float>(rstd, row * heads, r, heads);
       }
     });
   });
@@ -238,6 +234,7 @@ void CpuOps::qk_norm_rope(Out y, Out rstd, In x, In gain, In table, float eps,
 void CpuOps::qk_norm_rope_backward(Out dx, Out dgain, In dy, In x, In rstd, In gain, In table,
                                    const HeadShape& shape) {
   const int64_t heads = shape.heads, dim = heads * shape.head_dim, half = shape.rope_dims / 2;
+  const int64_t x_stride = row_stride(x, dim), dx_stride = row_stride(dx, dim);
   const int64_t grain = chunk_rows(dim);
   const float* const gains = vector_or_ones(gain, heads, *scratch_, kSlotVector);
   const auto* const r = rstd.as<float>();
@@ -253,11 +250,11 @@ void CpuOps::qk_norm_rope_backward(Out dx, Out dgain, In dy, In x, In rstd, In g
       for (int64_t row = begin; row < end; ++row) {
         load_rotation(back, cos_sin + row % shape.tokens * 2 * half, -1.0f);
         load_row(values, dy.as<T>() + row * dim, dim);
-        load_row(xs, x.as<T>() + row * dim, dim);
+        load_row(xs, x.as<T>() + row * x_stride, dim);
         with_head_size(shape.head_dim, [&](auto size) {
           norm_rope_row_backward(values, total, xs, r + row * heads, gains, back, heads, size);
         });
-        write_row<T>(dx, row, values, dim);
+        write_row<T>(dx, row * dx_stride, values, dim);
       }
     });
   });
@@ -267,15 +264,16 @@ void CpuOps::qk_norm_rope_backward(Out dx, Out dgain, In dy, In x, In rstd, In g
 void CpuOps::xsa(Out y, In x, In v, const AttentionShape& shape) {
   const int64_t kv_heads = shape.kv_heads, group = shape.heads / kv_heads;
   const int64_t dim = shape.heads * shape.head_dim, kv_dim = kv_heads * shape.head_dim;
+  const int64_t v_stride = row_stride(v, kv_dim);
   with_activation_type(x.dtype, [&]<class T>() {
     parallel_ranges(shape.rows(), chunk_rows(dim), [&](int64_t begin, int64_t end) {
       float* const xs = thread_floats(*scratch_, thread_index(), kSlotRows, dim + kv_dim);
       float* const vs = xs + dim;
       for (int64_t row = begin; row < end; ++row) {
         load_row(xs, x.as<T>() + row * dim, dim);
-        load_row(vs, v.as<T>() + row * kv_dim, kv_dim);
+        load_row(vs, v.as<T>() + row * v_stride, kv_dim);
         with_head_size(shape.head_dim, [&](auto size) { xsa_row(xs, vs, kv_heads, group, size); });
-        write_row<T>(y, row, xs, dim);
+        write_row<T>(y, row * dim, xs, dim);
       }
     });
   });
@@ -284,6 +282,7 @@ void CpuOps::xsa(Out y, In x, In v, const AttentionShape& shape) {
 void CpuOps::xsa_backward(Out dx, Out dv, In dy, In x, In v, const AttentionShape& shape) {
   const int64_t kv_heads = shape.kv_heads, group = shape.heads / kv_heads;
   const int64_t dim = shape.heads * shape.head_dim, kv_dim = kv_heads * shape.head_dim;
+  const int64_t v_stride = row_stride(v, kv_dim), dv_stride = row_stride(dv, kv_dim);
   with_activation_type(x.dtype, [&]<class T>() {
     parallel_ranges(shape.rows(), chunk_rows(dim), [&](int64_t begin, int64_t end) {
       float* const dys = thread_floats(*scratch_, thread_index(), kSlotRows, 2 * (dim + kv_dim));
@@ -293,12 +292,12 @@ void CpuOps::xsa_backward(Out dx, Out dv, In dy, In x, In v, const AttentionShap
       for (int64_t row = begin; row < end; ++row) {
         load_row(dys, dy.as<T>() + row * dim, dim);
         load_row(xs, x.as<T>() + row * dim, dim);
-        load_row(vs, v.as<T>() + row * kv_dim, kv_dim);
+        load_row(vs, v.as<T>() + row * v_stride, kv_dim);
         with_head_size(shape.head_dim, [&](auto size) {
           xsa_row_backward(dys, dvs, xs, vs, kv_heads, group, size);
         });
-        write_row<T>(dx, row, dys, dim);
-        write_row<T>(dv, row, dvs, kv_dim);
+        write_row<T>(dx, row * dim, dys, dim);
+        write_row<T>(dv, row * dv_stride, dvs, kv_dim);
       }
     });
   });

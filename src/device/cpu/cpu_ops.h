@@ -1,6 +1,7 @@
 // The op table for processors: cpu_matmul.h for products, vectorised loops for the rest. One file
 // per family of ops implements this class: cpu_linear.cpp, cpu_attention.cpp, cpu_embedding.cpp,
-// cpu_elementwise.cpp, cpu_norm.cpp, cpu_loss.cpp, cpu_optimizer.cpp.
+// cpu_elementwise.cpp, cpu_norm.cpp, cpu_mix_rmsnorm.cpp, cpu_loss.cpp, cpu_optimizer.cpp,
+// cpu_newton_schulz.cpp.
 //
 // Determinism: work is cut into chunks by shape alone, each chunk is computed by one thread,
 // partial sums are combined in chunk order. Scratch is allocated at first use and kept, so a

@@ -1,5 +1,7 @@
 // Optimizer steps, in place on f32 state: bound by memory, one pass each.
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cmath>
 
 #include "src/device/cpu/cpu_loops.h"
@@ -12,10 +14,47 @@ using namespace cpu;
 
 constexpr float kRowNormFloor = 1e-7f;  // ops.h, muon_momentum
 
+// body(matrix, row) for every row of a batch.
+template <class Body>
+void for_each_row(const MatrixBatch& shape, const Body& body) {
+  parallel_ranges(shape.count * shape.rows, chunk_rows(shape.cols), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) body(i / shape.rows, i % shape.rows);
+  });
+}
+
 }  // namespace
 
-void CpuOps::adamw(Out p, Out m, Out v, In g, In coefficient, const AdamWStep& step,
-                   int64_t count) {
+void CpuOps::scale_rows(Out y, In x, In s, const MatrixBatch& shape, int64_t s_stride) {
+  with_activation_type(y.dtype, [&]<class T>() {
+    for_each_row(shape, [&](int64_t matrix, int64_t row) {
+      const int64_t at = matrix * shape.stride + row * shape.cols;
+      const float factor = s.as<float>()[matrix * s_stride + row];
+      const float* const from = x.as<float>() + at;
+      write<T>(y, at, shape.cols, [=](int64_t i) { return factor * from[i]; });
+    });
+  });
+}
+
+void CpuOps::scale_rows_backward(Out dx, Out ds, In x, In s, const MatrixBatch& shape,
+                                 int64_t s_stride) {
+  for_each_row(shape, [&](int64_t matrix, int64_t row) {
+    const int64_t at = matrix * shape.stride + row * shape.cols;
+    const float factor = s.as<float>()[matrix * s_stride + row];
+    const float* const values = x.as<float>() + at;
+    float* const gradient = dx.as<float>() + at;
+    if (ds) {
+      ds.as<float>()[matrix * s_stride + row] =
+          sum_loop(shape.cols, [=](int64_t i) { return gradient[i] * values[i]; });
+    }
+#pragma omp simd
+    for (int64_t i = 0; i < shape.cols; ++i) gradient[i] *= factor;
+  });
+}
+
+void CpuOps::adamw(Out p, Out m, Out v, In g, In coefficient, In step_scalars, int64_t count) {
+  std::array<float, kAdamWScalars> scalars;
+  std::copy_n(step_scalars.as<float>(), scalars.size(), scalars.begin());
+  const auto step = std::bit_cast<AdamWStep>(scalars);
   const float clip = scalar_or_one(coefficient), decay = 1.0f - step.lr * step.weight_decay;
   const float beta1 = step.beta1, beta2 = step.beta2, epsilon = step.epsilon;
   const float fresh1 = 1.0f - beta1, fresh2 = 1.0f - beta2;
@@ -35,34 +74,34 @@ void CpuOps::adamw(Out p, Out m, Out v, In g, In coefficient, const AdamWStep& s
   });
 }
 
-void CpuOps::muon_momentum(Out u, Out m, In g, In coefficient, float mu, bool row_norm,
-                           int64_t rows, int64_t cols) {
-  const float clip = scalar_or_one(coefficient);
-  auto* const ms = m.as<float>();
-  const auto* const gs = g.as<float>();
-  parallel_ranges(rows, chunk_rows(cols), [=](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {
-      float* const m_row = ms + row * cols;
-      const float* const g_row = gs + row * cols;
+void CpuOps::muon_momentum(Out u, Out m, In g, In coefficient, In momentum, bool row_norm,
+                           const MatrixBatch& shape) {
+  const float clip = scalar_or_one(coefficient), mu = *momentum.as<float>();
+  const int64_t cols = shape.cols;
+  for_each_row(shape, [&](int64_t matrix, int64_t row) {
+    const int64_t at = matrix * shape.stride + row * cols;
+    float* const m_row = m.as<float>() + at;
+    const float* const g_row = g.as<float>() + at;
 #pragma omp simd
-      for (int64_t i = 0; i < cols; ++i) m_row[i] = mu * m_row[i] + clip * g_row[i];
-      const auto update = [=](int64_t i) { return clip * g_row[i] + mu * m_row[i]; };
-      float factor = 1.0f;
-      if (row_norm) {
-        const float squares = sum_loop(cols, [=](int64_t i) { return update(i) * update(i); });
-        factor = 1.0f / std::max(std::sqrt(squares), kRowNormFloor);
-      }
-      write<float>(u, row * cols, cols, [=](int64_t i) { return factor * update(i); });
+    for (int64_t i = 0; i < cols; ++i) m_row[i] = mu * m_row[i] + clip * g_row[i];
+    const auto update = [=](int64_t i) { return clip * g_row[i] + mu * m_row[i]; };
+    float factor = 1.0f;
+    if (row_norm) {
+      const float squares = sum_loop(cols, [=](int64_t i) { return update(i) * update(i); });
+      factor = 1.0f / std::max(std::sqrt(squares), kRowNormFloor);
     }
+    write<float>(u, at, cols, [=](int64_t i) { return factor * update(i); });
   });
 }
 
-void CpuOps::apply_update(Out p, In u, float decay, float step, int64_t count) {
-  auto* const ps = p.as<float>();
-  const auto* const us = u.as<float>();
-  parallel_ranges(count, kChunkElements, [=](int64_t begin, int64_t end) {
+void CpuOps::apply_update(Out p, In u, In decay_step, const MatrixBatch& shape) {
+  const float decay = decay_step.as<float>()[0], step = decay_step.as<float>()[1];
+  for_each_row(shape, [&](int64_t matrix, int64_t row) {
+    const int64_t at = matrix * shape.stride + row * shape.cols;
+    float* const ps = p.as<float>() + at;
+    const float* const us = u.as<float>() + at;
 #pragma omp simd
-    for (int64_t i = begin; i < end; ++i) ps[i] = ps[i] * decay - step * us[i];
+    for (int64_t i = 0; i < shape.cols; ++i) ps[i] = ps[i] * decay - step * us[i];
   });
 }
 

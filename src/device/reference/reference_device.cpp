@@ -51,7 +51,7 @@ class ReferenceDevice final : public HostDevice {
     std::vector<float> c(kSide * kSide);
     return rate_per_s(2.0 * kSide * kSide * kSide, 0.02, [&] {
       ops_.linear(Out{c.data(), DType::kF32, false}, In{a.data(), DType::kF32},
-                  In{a.data(), DType::kF32}, kSide, kSide, kSide);
+                  In{a.data(), DType::kF32}, {}, kSide, kSide, kSide);
     });
   }
 

@@ -12,10 +12,13 @@ namespace pg {
 using reference::read;
 using reference::read_ids;
 using reference::read_or_ones;
+using reference::read_rows;
 using reference::read_scalar_or_one;
+using reference::rounded_to;
 using reference::Values;
 using reference::write;
 using reference::write_ids;
+using reference::write_rows;
 
 namespace {
 
@@ -59,19 +62,25 @@ double sigmoid(double x) { return 1.0 / (1.0 + std::exp(-x)); }
 
 // ---- linear maps ----
 
-void ReferenceOps::linear(Out y, In x, In w, int64_t rows, int64_t in, int64_t out) {
-  // y = x wT
-  write(y, multiply(read(x, rows * in), {in, 1}, read(w, out * in), {1, in}, rows, out, in));
+void ReferenceOps::linear(Out y, In x, In w, In addend, int64_t rows, int64_t in, int64_t out) {
+  // y = addend + x wT
+  Values y_values =
+      multiply(read(x, rows * in), {in, 1}, read(w, out * in), {1, in}, rows, out, in);
+  const Values addend_values = read(addend, rows * out);
+  for (size_t i = 0; i < addend_values.size(); ++i) y_values[i] += addend_values[i];
+  write_rows(y, y_values, out);
 }
 
 void ReferenceOps::linear_dx(Out dx, In dy, In w, int64_t rows, int64_t in, int64_t out) {
   // dx = dy w
-  write(dx, multiply(read(dy, rows * out), {out, 1}, read(w, out * in), {in, 1}, rows, in, out));
+  write(dx,
+        multiply(read_rows(dy, rows, out), {out, 1}, read(w, out * in), {in, 1}, rows, in, out));
 }
 
 void ReferenceOps::linear_dw(Out dw, In dy, In x, int64_t rows, int64_t in, int64_t out) {
   // dw = dyT x
-  write(dw, multiply(read(dy, rows * out), {1, out}, read(x, rows * in), {in, 1}, out, in, rows));
+  write(dw,
+        multiply(read_rows(dy, rows, out), {1, out}, read(x, rows * in), {in, 1}, out, in, rows));
 }
 
 // ---- embeddings ----
@@ -126,26 +135,26 @@ void ReferenceOps::bigram_hash(Out hashed, In ids, int64_t rows, int64_t tokens,
 
 // ---- elementwise ----
 
-void ReferenceOps::add_scaled(Out y, In x, In z, In s1, In s2, int64_t count) {
+void ReferenceOps::add_scaled(Out y, In x, In z, In s1, In s2, int64_t rows, int64_t dim) {
   // y = x + s1 s2 z
   const double scale = read_scalar_or_one(s1) * read_scalar_or_one(s2);
-  Values y_values = read(x, count);
-  const Values z_values = read(z, count);
+  Values y_values = read_rows(x, rows, dim);
+  const Values z_values = read(z, rows * dim);
   for (size_t i = 0; i < y_values.size(); ++i) y_values[i] += scale * z_values[i];
   write(y, y_values);
 }
 
 void ReferenceOps::add_scaled_backward(Out dx, Out dz, Out ds1, Out ds2, In dy, In z, In s1, In s2,
-                                       int64_t count) {
+                                       int64_t rows, int64_t dim) {
   // dx = dy, dz = s1 s2 dy, ds1 = s2 sum(dy z), ds2 = s1 sum(dy z)
   const double s1_value = read_scalar_or_one(s1), s2_value = read_scalar_or_one(s2);
-  const Values dy_values = read(dy, count);
-  write(dx, dy_values);
+  const Values dy_values = read(dy, rows * dim);
+  write_rows(dx, dy_values, dim);
   Values dz_values = dy_values;
   for (double& v : dz_values) v *= s1_value * s2_value;
   write(dz, dz_values);
   if (!ds1 && !ds2) return;
-  const double dy_z = dot(dy_values, read(z, count));
+  const double dy_z = dot(dy_values, read(z, rows * dim));
   write(ds1, {s2_value * dy_z});
   write(ds2, {s1_value * dy_z});
 }
@@ -277,6 +286,30 @@ void ReferenceOps::rmsnorm_backward(Out dx, In dy, In x, In rstd, float scale, i
   write(dx, dx_values);
 }
 
+void ReferenceOps::mix_rmsnorm(Out y, Out n, Out rstd, In x, In a, In z, In b, float scale,
+                               float eps, int64_t rows, int64_t dim) {
+  // Qualified calls: a device that derives from this one may compute them elsewhere, and not in f64.
+  ReferenceOps::mix(y, x, a, z, b, rows, dim);
+  // The norm is that of the mix as activations are stored.
+  Values y_values = zeros(rows * dim);
+  ReferenceOps::mix(Out{y_values.data(), DType::kF64}, x, a, z, b, rows, dim);
+  y_values = rounded_to(x.dtype, y_values);
+  ReferenceOps::rmsnorm(n, rstd, In{y_values.data(), DType::kF64}, scale, eps, rows, dim);
+}
+
+void ReferenceOps::mix_rmsnorm_backward(Out dx, Out dz, Out da, Out db, In dy, In dn, In x, In a,
+                                        In z, In b, In rstd, float scale, int64_t rows,
+                                        int64_t dim) {
+  // g = dy + rmsnorm_backward(dn) at y = a x + b z, then mix_backward(g); nothing between is rounded
+  Values y_values = zeros(rows * dim), g_values = zeros(rows * dim);
+  ReferenceOps::mix(Out{y_values.data(), DType::kF64}, x, a, z, b, rows, dim);
+  if (dy) g_values = read(dy, rows * dim);
+  ReferenceOps::rmsnorm_backward(Out{g_values.data(), DType::kF64, true}, dn,
+                                 In{y_values.data(), DType::kF64}, rstd, scale, rows, dim);
+  ReferenceOps::mix_backward(dx, dz, da, db, In{g_values.data(), DType::kF64}, x, a, z, b, rows,
+                             dim);
+}
+
 // ---- loss ----
 
 namespace {
@@ -314,12 +347,13 @@ void ReferenceOps::softcap_xent(Out loss, Out lse, In logits, In targets, In wei
 }
 
 void ReferenceOps::softcap_xent_backward(Out dlogits, In logits, In lse, In targets, In weights,
-                                         float cap, float dloss, int64_t rows, int64_t vocab,
+                                         In dloss, float cap, int64_t rows, int64_t vocab,
                                          int64_t n) {
   // dz = dloss ((sum_i w_i) p - sum_i w_i onehot(y_i)) (1 - (c/cap)^2), p = exp(c - lse)
   const Values z = read(logits, rows * vocab), lse_values = read(lse, rows),
                weight = read(weights, n);
   const auto target = read_ids(targets, rows * n);
+  const double loss_scale = read(dloss, 1)[0];
   Values dz = zeros(rows * vocab);
   for (int64_t r = 0; r < rows; ++r) {
     const double total_weight = live_weight(target, weight, r);
@@ -329,7 +363,7 @@ void ReferenceOps::softcap_xent_backward(Out dlogits, In logits, In lse, In targ
       for (int64_t i = 0; i < n; ++i) {
         if (target[index(r * n + i)] == j) dc -= weight[index(i)];
       }
-      dz[index(r * vocab + j)] = dloss * dc * (1.0 - (c / cap) * (c / cap));
+      dz[index(r * vocab + j)] = loss_scale * dc * (1.0 - (c / cap) * (c / cap));
     }
   }
   write(dlogits, dz);

@@ -10,8 +10,10 @@ namespace pg {
 
 using reference::read;
 using reference::read_or_ones;
+using reference::read_rows;
 using reference::Values;
 using reference::write;
+using reference::write_rows;
 
 namespace {
 
@@ -73,7 +75,7 @@ void ReferenceOps::qk_norm_rope(Out y, Out rstd, In x, In gain, In table, float 
                                 const HeadShape& shape) {
   // n = x r, r = 1 / sqrt(mean(x^2) + eps) over the head; y = gain rope(n)
   const int64_t size = shape.head_dim;
-  Values y_values = read(x, shape.rows() * shape.heads * size);
+  Values y_values = read_rows(x, shape.rows(), shape.heads * size);
   const Values gains = read_or_ones(gain, shape.heads);
   const Values cos_sin = read(table, shape.tokens * shape.rope_dims);
   Values rstd_values = zeros(shape.rows() * shape.heads);
@@ -94,7 +96,7 @@ void ReferenceOps::qk_norm_rope_backward(Out dx, Out dgain, In dy, In x, In rstd
   // dn = gain rope^-1(dy); dx = r (dn - x r^2 mean(dn x)); dgain = sum of rope^-1(dy) . n, since a
   // rotation keeps inner products: dy . rope(n) = rope^-1(dy) . n
   const int64_t size = shape.head_dim;
-  const Values x_values = read(x, shape.rows() * shape.heads * size);
+  const Values x_values = read_rows(x, shape.rows(), shape.heads * size);
   const Values rstd_values = read(rstd, shape.rows() * shape.heads);
   const Values gains = read_or_ones(gain, shape.heads);
   const Values cos_sin = read(table, shape.tokens * shape.rope_dims);
@@ -113,7 +115,7 @@ void ReferenceOps::qk_norm_rope_backward(Out dx, Out dgain, In dy, In x, In rstd
       d_head[d] = r * (gains[h] * d_head[d] - x_head[d] * r * r * mean);
     }
   }
-  write(dx, dx_values);
+  write_rows(dx, dx_values, shape.heads * size);
   write(dgain, dgain_values);
 }
 
@@ -122,7 +124,7 @@ void ReferenceOps::attention(Out y, Out lse, In q, In k, In v, const AttentionSh
   const int64_t size = shape.head_dim, q_count = shape.rows() * shape.heads * size;
   const int64_t kv_count = shape.rows() * shape.kv_heads * size;
   const Values q_values = read(q, q_count), k_values = read(k, kv_count),
-               v_values = read(v, kv_count);
+               v_values = read_rows(v, shape.rows(), shape.kv_heads * size);
   Values y_values = zeros(q_count), lse_values = zeros(shape.rows() * shape.heads);
   Values scores = zeros(shape.tokens);
   const HeadIndex at(shape);
@@ -154,7 +156,7 @@ void ReferenceOps::attention_backward(Out dq, Out dk, Out dv, In dy, In y, In ls
   const int64_t size = shape.head_dim, q_count = shape.rows() * shape.heads * size;
   const int64_t kv_count = shape.rows() * shape.kv_heads * size;
   const Values q_values = read(q, q_count), k_values = read(k, kv_count),
-               v_values = read(v, kv_count);
+               v_values = read_rows(v, shape.rows(), shape.kv_heads * size);
   const Values y_values = read(y, q_count), dy_values = read(dy, q_count);
   const Values lse_values = read(lse, shape.rows() * shape.heads);
   Values dq_values = zeros(q_count), dk_values = zeros(kv_count), dv_values = zeros(kv_count);
@@ -175,14 +177,14 @@ void ReferenceOps::attention_backward(Out dq, Out dk, Out dv, In dy, In y, In ls
   });
   write(dq, dq_values);
   write(dk, dk_values);
-  write(dv, dv_values);
+  write_rows(dv, dv_values, shape.kv_heads * size);
 }
 
 void ReferenceOps::xsa(Out y, In x, In v, const AttentionShape& shape) {
   // y = x - (x . u) u, u = v / max(|v|, 1e-12)
   const int64_t size = shape.head_dim;
   const Values x_values = read(x, shape.rows() * shape.heads * size);
-  const Values v_values = read(v, shape.rows() * shape.kv_heads * size);
+  const Values v_values = read_rows(v, shape.rows(), shape.kv_heads * size);
   Values y_values = x_values;
   const HeadIndex at(shape);
   for_each_query(shape, [&](int64_t b, int64_t h, int64_t t) {
@@ -200,7 +202,7 @@ void ReferenceOps::xsa_backward(Out dx, Out dv, In dy, In x, In v, const Attenti
   // . u) u) / |v|, where below the smallest norm u is linear in v and dv = du / 1e-12
   const int64_t size = shape.head_dim;
   const Values x_values = read(x, shape.rows() * shape.heads * size);
-  const Values v_values = read(v, shape.rows() * shape.kv_heads * size);
+  const Values v_values = read_rows(v, shape.rows(), shape.kv_heads * size);
   const Values dy_values = read(dy, shape.rows() * shape.heads * size);
   Values dx_values = dy_values, dv_values = zeros(shape.rows() * shape.kv_heads * size);
   Values u = zeros(size), du = zeros(size);
@@ -222,7 +224,7 @@ void ReferenceOps::xsa_backward(Out dx, Out dv, In dy, In x, In v, const Attenti
     add_scaled_row(&dv_values[iv], 1.0 / norm, du.data(), size);
   });
   write(dx, dx_values);
-  write(dv, dv_values);
+  write_rows(dv, dv_values, shape.kv_heads * size);
 }
 
 }  // namespace pg

@@ -1,6 +1,7 @@
-// Reductions, casts and optimizer steps, in double; formulas in src/device/ops.h.
+// Reductions, casts, scaled weights and optimizer steps, in double; formulas in src/device/ops.h.
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 
 #include "src/device/reference/reference_ops.h"
 #include "src/device/reference/reference_values.h"
@@ -47,68 +48,9 @@ Values transpose(const Values& x, size_t rows, size_t cols) {
   return y;
 }
 
-}  // namespace
-
-void ReferenceOps::cast(Out y, In x, int64_t count) { write(y, read(x, count)); }
-
-void ReferenceOps::sum(Out sum, In x, float scale, int64_t count) {
-  double total = 0.0;
-  for (const double v : read(x, count)) total += v;
-  write(sum, {scale * total});
-}
-
-void ReferenceOps::sum_squares(Out sum, In x, int64_t count) {
-  write(sum, {sum_of_squares(read(x, count))});
-}
-
-void ReferenceOps::clip_coefficient(Out coefficient, In squares, float max_norm) {
-  // min(1, max_norm / (|g| + 1e-6)); 0 means no clipping
-  const double norm = std::sqrt(read(squares, 1)[0]);
-  write(coefficient, {max_norm == 0.0f ? 1.0 : std::min(1.0, max_norm / (norm + kClipEpsilon))});
-}
-
-void ReferenceOps::adamw(Out p, Out m, Out v, In g, In coefficient, const AdamWStep& step,
-                         int64_t count) {
-  // m = b1 m + (1-b1) g'; v = b2 v + (1-b2) g'^2; p = p (1 - lr wd) - lr (m/bias1) / (sqrt(v/bias2)
-  // + eps)
-  const double clip = read_scalar_or_one(coefficient);
-  const double b1 = step.beta1, b2 = step.beta2, lr = step.lr;
-  const Values g_values = read(g, count);
-  Values p_values = read(p, count), m_values = read(m, count), v_values = read(v, count);
-  for (size_t i = 0; i < g_values.size(); ++i) {
-    const double gradient = g_values[i] * clip;
-    m_values[i] = b1 * m_values[i] + (1.0 - b1) * gradient;
-    v_values[i] = b2 * v_values[i] + (1.0 - b2) * gradient * gradient;
-    p_values[i] =
-        p_values[i] * (1.0 - lr * step.weight_decay) -
-        lr * (m_values[i] / step.bias1) / (std::sqrt(v_values[i] / step.bias2) + step.epsilon);
-  }
-  overwrite(p, p_values);
-  overwrite(m, m_values);
-  overwrite(v, v_values);
-}
-
-void ReferenceOps::muon_momentum(Out u, Out m, In g, In coefficient, float mu, bool row_norm,
-                                 int64_t rows, int64_t cols) {
-  // m = mu m + g'; u = g' + mu m; with row_norm each row of u is divided by max(|row|, 1e-7)
-  const double clip = read_scalar_or_one(coefficient);
-  const Values g_values = read(g, rows * cols);
-  Values m_values = read(m, rows * cols), u_values(g_values.size());
-  for (size_t i = 0; i < g_values.size(); ++i) {
-    m_values[i] = mu * m_values[i] + clip * g_values[i];
-    u_values[i] = clip * g_values[i] + mu * m_values[i];
-  }
-  for (int64_t r = 0; row_norm && r < rows; ++r) {
-    const auto begin = u_values.begin() + r * cols, end = begin + cols;
-    const double norm = std::max(std::sqrt(sum_of_squares(Values(begin, end))), kMinRowNorm);
-    std::for_each(begin, end, [&](double& v) { v /= norm; });
-  }
-  overwrite(m, m_values);
-  write(u, u_values);
-}
-
-void ReferenceOps::newton_schulz(Out u, std::span<const NewtonSchulzCoefficients> steps,
-                                 int64_t rows, int64_t cols) {
+// Newton-Schulz on one matrix.
+void orthogonalise(Out u, std::span<const NewtonSchulzCoefficients> steps, int64_t rows,
+                   int64_t cols) {
   // x = u / (|u|_F + 1e-7), transposed when it is tall; then per (a, b, c): A = x xT, x = a x + (b
   // A + c A A) x
   const size_t m = static_cast<size_t>(std::min(rows, cols)),
@@ -128,22 +70,156 @@ void ReferenceOps::newton_schulz(Out u, std::span<const NewtonSchulzCoefficients
   overwrite(u, is_tall ? transpose(x, m, n) : x);
 }
 
-void ReferenceOps::apply_update(Out p, In u, float decay, float step, int64_t count) {
-  // p = p decay - step u
-  const Values u_values = read(u, count);
-  Values p_values = read(p, count);
-  for (size_t i = 0; i < p_values.size(); ++i) {
-    p_values[i] = p_values[i] * decay - static_cast<double>(step) * u_values[i];
+// Where the element so many further lies.
+template <class Tensor>
+Tensor part(Tensor t, int64_t elements) {
+  if (!t) return t;
+  const int64_t bytes = elements * static_cast<int64_t>(dtype_bytes(t.dtype));
+  if constexpr (std::is_same_v<Tensor, In>) {
+    t.data = static_cast<const char*>(t.data) + bytes;
+  } else {
+    t.data = static_cast<char*>(t.data) + bytes;
   }
-  overwrite(p, p_values);
+  return t;
 }
 
-void ReferenceOps::lerp(Out average, In x, float decay, int64_t count) {
+}  // namespace
+
+void ReferenceOps::cast(Out y, In x, int64_t count) { write(y, read(x, count)); }
+
+void ReferenceOps::sum(Out sum, In x, double scale, int64_t count) {
+  double total = 0.0;
+  for (const double v : read(x, count)) total += v;
+  write(sum, {scale * total});
+}
+
+void ReferenceOps::sum_squares(Out sums, In x, const MatrixBatch& shape, int64_t sums_stride) {
+  // sums[i, k] = sum of x^2 over piece k of matrix i
+  for (int64_t i = 0; i < shape.count; ++i) {
+    const Values values = read(part(x, i * shape.stride), shape.size());
+    Values of_pieces;
+    for (int64_t begin = 0; begin < shape.size(); begin += kSumPiece) {
+      const auto piece = values.begin() + begin;
+      of_pieces.push_back(
+          sum_of_squares(Values(piece, piece + std::min(kSumPiece, shape.size() - begin))));
+    }
+    overwrite(part(sums, i * sums_stride), of_pieces);
+  }
+}
+
+void ReferenceOps::sum_pieces(Out sum, In pieces, int64_t count) {
+  double total = 0.0;
+  for (const double v : read(pieces, count)) total += v;
+  write(sum, {total});
+}
+
+void ReferenceOps::clip_coefficient(Out coefficient, In squares, float max_norm) {
+  // min(1, max_norm / (|g| + 1e-6)); 0 means no clipping
+  const double norm = std::sqrt(read(squares, 1)[0]);
+  write(coefficient, {max_norm == 0.0f ? 1.0 : std::min(1.0, max_norm / (norm + kClipEpsilon))});
+}
+
+void ReferenceOps::scale_rows(Out y, In x, In s, const MatrixBatch& shape, int64_t s_stride) {
+  // y[r, :] = s[r] x[r, :]
+  for (int64_t i = 0; i < shape.count; ++i) {
+    Values values = read(part(x, i * shape.stride), shape.rows * shape.cols);
+    const Values factors = read(part(s, i * s_stride), shape.rows);
+    for (size_t k = 0; k < values.size(); ++k) {
+      values[k] *= factors[k / static_cast<size_t>(shape.cols)];
+    }
+    write(part(y, i * shape.stride), values);
+  }
+}
+
+void ReferenceOps::scale_rows_backward(Out dx, Out ds, In x, In s, const MatrixBatch& shape,
+                                       int64_t s_stride) {
+  // ds[r] = sum(dy x), dx[r, :] = s[r] dy[r, :], dy in dx
+  for (int64_t i = 0; i < shape.count; ++i) {
+    const Values values = read(part(x, i * shape.stride), shape.rows * shape.cols);
+    const Values factors = read(part(s, i * s_stride), shape.rows);
+    const Out gradient_out = part(dx, i * shape.stride);
+    Values gradient = read(gradient_out, shape.rows * shape.cols), sums(factors.size(), 0.0);
+    for (size_t k = 0; k < values.size(); ++k) {
+      const size_t row = k / static_cast<size_t>(shape.cols);
+      sums[row] += gradient[k] * values[k];
+      gradient[k] *= factors[row];
+    }
+    overwrite(gradient_out, gradient);
+    if (ds) overwrite(part(ds, i * s_stride), sums);
+  }
+}
+
+void ReferenceOps::adamw(Out p, Out m, Out v, In g, In coefficient, In step_scalars,
+                         int64_t count) {
+  // m = b1 m + (1-b1) g'; v = b2 v + (1-b2) g'^2; p = p (1 - lr wd) - lr (m/bias1) / (sqrt(v/bias2)
+  // + eps)
+  const double clip = read_scalar_or_one(coefficient);
+  const Values scalars = read(step_scalars, kAdamWScalars);  // in the order of AdamWStep
+  const double lr = scalars[0], b1 = scalars[1], b2 = scalars[2], epsilon = scalars[3],
+               weight_decay = scalars[4], bias1 = scalars[5], bias2 = scalars[6];
+  const Values g_values = read(g, count);
+  Values p_values = read(p, count), m_values = read(m, count), v_values = read(v, count);
+  for (size_t i = 0; i < g_values.size(); ++i) {
+    const double gradient = g_values[i] * clip;
+    m_values[i] = b1 * m_values[i] + (1.0 - b1) * gradient;
+    v_values[i] = b2 * v_values[i] + (1.0 - b2) * gradient * gradient;
+    p_values[i] =
+        p_values[i] * (1.0 - lr * weight_decay) -
+        lr * (m_values[i] / bias1) / (std::sqrt(v_values[i] / bias2) + epsilon);
+  }
+  overwrite(p, p_values);
+  overwrite(m, m_values);
+  overwrite(v, v_values);
+}
+
+void ReferenceOps::muon_momentum(Out u, Out m, In g, In coefficient, In momentum, bool row_norm,
+                                 const MatrixBatch& shape) {
+  // m = mu m + g'; u = g' + mu m; with row_norm each row of u is divided by max(|row|, 1e-7)
+  const double clip = read_scalar_or_one(coefficient), mu = read(momentum, 1)[0];
+  for (int64_t k = 0; k < shape.count; ++k) {
+    const Values g_values = read(part(g, k * shape.stride), shape.size());
+    Values m_values = read(part(m, k * shape.stride), shape.size()), u_values(g_values.size());
+    for (size_t i = 0; i < g_values.size(); ++i) {
+      m_values[i] = mu * m_values[i] + clip * g_values[i];
+      u_values[i] = clip * g_values[i] + mu * m_values[i];
+    }
+    for (int64_t r = 0; row_norm && r < shape.rows; ++r) {
+      const auto begin = u_values.begin() + r * shape.cols, end = begin + shape.cols;
+      const double norm = std::max(std::sqrt(sum_of_squares(Values(begin, end))), kMinRowNorm);
+      std::for_each(begin, end, [&](double& v) { v /= norm; });
+    }
+    overwrite(part(m, k * shape.stride), m_values);
+    write(part(u, k * shape.stride), u_values);
+  }
+}
+
+void ReferenceOps::newton_schulz(Out u, std::span<const NewtonSchulzCoefficients> steps,
+                                 const MatrixBatch& shape) {
+  for (int64_t i = 0; i < shape.count; ++i) {
+    orthogonalise(part(u, i * shape.stride), steps, shape.rows, shape.cols);
+  }
+}
+
+void ReferenceOps::apply_update(Out p, In u, In decay_step, const MatrixBatch& shape) {
+  // p = p decay - step u
+  const Values scalars = read(decay_step, 2);
+  for (int64_t k = 0; k < shape.count; ++k) {
+    const Values u_values = read(part(u, k * shape.stride), shape.size());
+    Values p_values = read(part(p, k * shape.stride), shape.size());
+    for (size_t i = 0; i < p_values.size(); ++i) {
+      p_values[i] = p_values[i] * scalars[0] - scalars[1] * u_values[i];
+    }
+    overwrite(part(p, k * shape.stride), p_values);
+  }
+}
+
+void ReferenceOps::lerp(Out average, In x, In decay_factor, int64_t count) {
   // average = decay average + (1 - decay) x
   const Values x_values = read(x, count);
+  const double decay = read(decay_factor, 1)[0];
   Values values = read(average, count);
   for (size_t i = 0; i < values.size(); ++i) {
-    values[i] = decay * values[i] + (1.0 - static_cast<double>(decay)) * x_values[i];
+    values[i] = decay * values[i] + (1.0 - decay) * x_values[i];
   }
   overwrite(average, values);
 }

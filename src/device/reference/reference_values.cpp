@@ -8,23 +8,43 @@
 namespace pg::reference {
 namespace {
 
-Values read_raw(const void* data, DType dtype, int64_t count) {
-  Values values(data == nullptr ? 0 : static_cast<size_t>(count));
+double load(const void* data, DType dtype, int64_t i) {
+  switch (dtype) {
+    case DType::kF32:
+      return static_cast<const float*>(data)[i];
+    case DType::kBF16:
+      return static_cast<float>(static_cast<const bf16*>(data)[i]);
+    case DType::kF64:
+      return static_cast<const double*>(data)[i];
+    case DType::kI32:
+      return static_cast<const int32_t*>(data)[i];
+  }
+  return 0.0;
+}
+
+void store(void* data, DType dtype, int64_t i, double v) {
+  switch (dtype) {
+    case DType::kF32:
+      static_cast<float*>(data)[i] = static_cast<float>(v);
+      break;
+    case DType::kBF16:
+      static_cast<bf16*>(data)[i] = round_to_bf16(v);
+      break;
+    case DType::kF64:
+      static_cast<double*>(data)[i] = v;
+      break;
+    case DType::kI32:
+      PG_CHECK(false, "a real-valued op writes an int32 tensor");
+      break;
+  }
+}
+
+template <class Tensor>
+Values read_dense(const Tensor& x, int64_t count) {
+  PG_CHECK(x.stride == 0, "an operand that must be dense is a view");
+  Values values(x ? static_cast<size_t>(count) : 0);
   for (size_t i = 0; i < values.size(); ++i) {
-    switch (dtype) {
-      case DType::kF32:
-        values[i] = static_cast<const float*>(data)[i];
-        break;
-      case DType::kBF16:
-        values[i] = static_cast<float>(static_cast<const bf16*>(data)[i]);
-        break;
-      case DType::kF64:
-        values[i] = static_cast<const double*>(data)[i];
-        break;
-      case DType::kI32:
-        values[i] = static_cast<const int32_t*>(data)[i];
-        break;
-    }
+    values[i] = load(x.data, x.dtype, static_cast<int64_t>(i));
   }
   return values;
 }
@@ -43,8 +63,18 @@ bf16 round_to_bf16(double v) {
   return bf16(nearest);
 }
 
-Values read(In x, int64_t count) { return read_raw(x.data, x.dtype, count); }
-Values read(Out y, int64_t count) { return read_raw(y.data, y.dtype, count); }
+Values read(In x, int64_t count) { return read_dense(x, count); }
+Values read(Out y, int64_t count) { return read_dense(y, count); }
+
+Values read_rows(In x, int64_t rows, int64_t cols) {
+  Values values;
+  for (int64_t r = 0; x && r < rows; ++r) {
+    for (int64_t c = 0; c < cols; ++c) {
+      values.push_back(load(x.data, x.dtype, r * row_stride(x, cols) + c));
+    }
+  }
+  return values;
+}
 
 Values read_or_ones(In x, int64_t count) {
   return x ? read(x, count) : Values(static_cast<size_t>(count), 1.0);
@@ -58,25 +88,24 @@ std::vector<int32_t> read_ids(In ids, int64_t count) {
 }
 
 void write(Out y, const Values& values) {
+  PG_CHECK(y.stride == 0, "an operand that must be dense is a view");
+  write_rows(y, values, static_cast<int64_t>(values.size()));
+}
+
+void write_rows(Out y, const Values& values, int64_t cols) {
   if (!y) return;
-  const Values old = y.accumulate ? read(y, static_cast<int64_t>(values.size())) : Values();
   for (size_t i = 0; i < values.size(); ++i) {
-    const double v = y.accumulate ? old[i] + values[i] : values[i];
-    switch (y.dtype) {
-      case DType::kF32:
-        static_cast<float*>(y.data)[i] = static_cast<float>(v);
-        break;
-      case DType::kBF16:
-        static_cast<bf16*>(y.data)[i] = round_to_bf16(v);
-        break;
-      case DType::kF64:
-        static_cast<double*>(y.data)[i] = v;
-        break;
-      case DType::kI32:
-        PG_CHECK(false, "a real-valued op writes an int32 tensor");
-        break;
-    }
+    const int64_t row = static_cast<int64_t>(i) / cols, column = static_cast<int64_t>(i) % cols;
+    const int64_t at = row * row_stride(y, cols) + column;
+    const double before = y.accumulate ? load(y.data, y.dtype, at) : 0.0;
+    store(y.data, y.dtype, at, y.accumulate ? before + values[i] : values[i]);
   }
+}
+
+Values rounded_to(DType dtype, const Values& values) {
+  Values storage(values.size());  // 8 bytes an element hold any type
+  write(Out{storage.data(), dtype}, values);
+  return read(In{storage.data(), dtype}, static_cast<int64_t>(values.size()));
 }
 
 void write_ids(Out y, const std::vector<int32_t>& ids) {

@@ -15,8 +15,9 @@ using Values = std::vector<double>;
 // which rounds twice.
 bf16 round_to_bf16(double v);
 
-// x as doubles; empty when x is absent.
+// x as doubles; empty when x is absent. Of a dense tensor, and of the rows of a view.
 Values read(In x, int64_t count);
+Values read_rows(In x, int64_t rows, int64_t cols);
 // The present content of a tensor that an op updates in place.
 Values read(Out y, int64_t count);
 Values read_or_ones(In x, int64_t count);
@@ -26,6 +27,9 @@ std::vector<int32_t> read_ids(In ids, int64_t count);
 
 // y = values or y += values (the sum in double, rounded once). Does nothing when y is absent.
 void write(Out y, const Values& values);
+void write_rows(Out y, const Values& values, int64_t cols);
+// What storage in this type leaves of the values.
+Values rounded_to(DType dtype, const Values& values);
 void write_ids(Out y, const std::vector<int32_t>& ids);
 
 }  // namespace pg::reference

@@ -6,21 +6,29 @@
 namespace pg {
 
 // A sum over rows and, with `accumulate`, over runs: it lives outside the arena.
-Plan::OutRef Plan::make_sum(std::string name, int64_t rows, int64_t cols) {
+Plan::OutRef Plan::make_sum(std::string name, int64_t rows, int64_t cols, DType dtype) {
   TensorInfo t;
   t.name = std::move(name);
   t.rows = rows;
   t.cols = cols;
+  t.dtype = dtype;
   t.place = Place::kOwned;
   owned_.emplace_back(weights_->device(), t.bytes());
   t.data = owned_.back().data();
   return {add_tensor(std::move(t)).id, /*adds=*/false, /*adds_across_runs=*/true};
 }
 
-int Plan::add_weight_use(Tensor w, Tensor gram, Tensor table_ids) {
+void Plan::add_weight_uses(Tensor w, Tensor gram, Tensor table_ids) {
   if (table_ids) keep(table_ids);
-  weight_uses_.push_back({info(w).weight, gram, {}, table_ids});
-  return static_cast<int>(weight_uses_.size()) - 1;
+  int64_t first_row = 0;
+  for (const int weight : info(w).weights) {
+    weight_uses_.push_back({weight, gram, {}, table_ids, first_row});
+    first_row += weights_->spec(weight).rows;
+  }
+}
+
+void Plan::set_squares(size_t first_use, Tensor w, Tensor squares) {
+  for (size_t i = 0; i < info(w).weights.size(); ++i) weight_uses_[first_use + i].squares = squares;
 }
 
 Tensor Plan::record_input_gram(Tensor x) {

@@ -24,58 +24,71 @@ double attention_flops(const AttentionShape& s) {
 }  // namespace
 
 Tensor Plan::linear(Tensor x, Tensor w, bool f32_output) {
+  return record_linear({}, x, w, f32_output);
+}
+Tensor Plan::linear_add(Tensor addend, Tensor x, Tensor w) {
+  return record_linear(addend, x, w, /*f32_output=*/false);
+}
+
+Tensor Plan::record_linear(Tensor addend, Tensor x, Tensor w, bool f32_output) {
   const int64_t rows = info(x).rows, n_in = info(x).cols, n_out = info(w).rows;
   PG_CHECK(info(w).cols == n_in, "linear: x and w disagree on the inner size");
+  PG_CHECK(!addend || (info(addend).rows == rows && info(addend).cols == n_out),
+           "linear: the addend has the shape of the result");
   const Tensor y =
       f32_output ? make_f32("linear", rows, n_out) : make_activation("linear", rows, n_out);
   info(y).needs_gradient = true;
   const double flops = product_flops(rows, n_in, n_out);
-  record(OpId::kLinear, flops, {x, w}, {write_to(y)}, [=, this](Ops& ops, const RunArgs& args) {
-    ops.linear(out(write_to(y), args), in(x), in(w), rows, n_in, n_out);
-  });
-  const int use = collects_grams_ ? add_weight_use(w, record_input_gram(x), {}) : -1;
+  record(OpId::kLinear, flops, {x, w, addend}, {write_to(y)},
+         [=, this](Ops& ops, const RunArgs& args) {
+           ops.linear(out(write_to(y), args), in(x), in(w), in(addend), rows, n_in, n_out);
+         });
+  const size_t first_use = weight_uses_.size();
+  if (collects_grams_) add_weight_uses(w, record_input_gram(x), {});
+  const bool is_used = collects_grams_;
   add_rule(y, [=, this] {
     const Tensor dy = gradient(y);
-    if (use >= 0) weight_use(use).squares = record_column_squares(dy);
-    if (const OutRef dw = contribute(w); dw.id >= 0) {
-      record(OpId::kLinearDw, flops, {dy, x}, {dw}, [=, this](Ops& ops, const RunArgs& args) {
-        ops.linear_dw(out(dw, args), in(dy), in(x), rows, n_in, n_out);
-      });
-    }
-    if (const OutRef dx = contribute(x); dx.id >= 0) {
-      record(OpId::kLinearDx, flops, {dy, w}, {dx}, [=, this](Ops& ops, const RunArgs& args) {
-        ops.linear_dx(out(dx, args), in(dy), in(w), rows, n_in, n_out);
+    if (is_used) set_squares(first_use, w, record_column_squares(dy));
+    record_linear_gradients(dy, x, w);
+    if (addend && !pass_gradient(y, addend)) {
+      const OutRef daddend = contribute(addend);
+      record(OpId::kMixBackward, 0, {dy}, {daddend}, [=, this](Ops& ops, const RunArgs& args) {
+        ops.mix_backward(out(daddend, args), {}, {}, {}, in(dy), {}, {}, {}, {}, rows, n_out);
       });
     }
   });
   return y;
 }
 
+// Of y = x wT, from dy.
+void Plan::record_linear_gradients(Tensor dy, Tensor x, Tensor w) {
+  const int64_t rows = info(x).rows, n_in = info(x).cols, n_out = info(w).rows;
+  const double flops = product_flops(rows, n_in, n_out);
+  if (const OutRef dw = contribute(w); dw.id >= 0) {
+    record(OpId::kLinearDw, flops, {dy, x}, {dw}, [=, this](Ops& ops, const RunArgs& args) {
+      ops.linear_dw(out(dw, args), in(dy), in(x), rows, n_in, n_out);
+    });
+  }
+  if (const OutRef dx = contribute(x); dx.id >= 0) {
+    record(OpId::kLinearDx, flops, {dy, w}, {dx}, [=, this](Ops& ops, const RunArgs& args) {
+      ops.linear_dx(out(dx, args), in(dy), in(w), rows, n_in, n_out);
+    });
+  }
+}
+
 Tensor Plan::add_linear(Tensor y, Tensor u, Tensor w) {
   const int64_t rows = info(u).rows, n_in = info(u).cols, n_out = info(w).rows;
   PG_CHECK(info(w).cols == n_in && info(y).rows == rows && info(y).cols == n_out,
            "add_linear: shapes disagree");
-  PG_CHECK(info(y).last_call == static_cast<int>(calls_.size()) - 1,
-           "add_linear: y must be the output of the call before");
-  const double flops = product_flops(rows, n_in, n_out);
+  PG_CHECK(owner(y.id).last_call == owner(y.id).last_write,
+           "add_linear: y is added to before it is read");
   const OutRef sum{y.id, /*adds=*/true, false};
-  record(OpId::kLinear, flops, {u, w}, {sum}, [=, this](Ops& ops, const RunArgs& args) {
-    ops.linear(out(sum, args), in(u), in(w), rows, n_in, n_out);
-  });
+  record(OpId::kLinear, product_flops(rows, n_in, n_out), {u, w}, {sum},
+         [=, this](Ops& ops, const RunArgs& args) {
+           ops.linear(out(sum, args), in(u), in(w), {}, rows, n_in, n_out);
+         });
   // Recorded after the rule of what wrote y first, so it runs before that one, on the same dy.
-  add_rule(y, [=, this] {
-    const Tensor dy = gradient(y);
-    if (const OutRef dw = contribute(w); dw.id >= 0) {
-      record(OpId::kLinearDw, flops, {dy, u}, {dw}, [=, this](Ops& ops, const RunArgs& args) {
-        ops.linear_dw(out(dw, args), in(dy), in(u), rows, n_in, n_out);
-      });
-    }
-    if (const OutRef du = contribute(u); du.id >= 0) {
-      record(OpId::kLinearDx, flops, {dy, w}, {du}, [=, this](Ops& ops, const RunArgs& args) {
-        ops.linear_dx(out(du, args), in(dy), in(w), rows, n_in, n_out);
-      });
-    }
-  });
+  add_rule(y, [=, this] { record_linear_gradients(gradient(y), u, w); });
   return y;
 }
 
@@ -85,10 +98,12 @@ Tensor Plan::embed(Tensor ids, Tensor table) {
   record(OpId::kEmbed, 0, {ids, table}, {write_to(y)}, [=, this](Ops& ops, const RunArgs& args) {
     ops.embed(out(write_to(y), args), in(ids), in(table), rows, dim);
   });
-  const int use = collects_grams_ ? add_weight_use(table, {}, ids) : -1;
+  const size_t use = weight_uses_.size();
+  if (collects_grams_) add_weight_uses(table, {}, ids);
+  const bool is_used = collects_grams_;
   add_rule(y, [=, this] {
     const Tensor dy = gradient(y);
-    if (use >= 0) weight_use(use).gram = record_gram(dy);
+    if (is_used) weight_uses_[use].gram = record_gram(dy);
     const OutRef dtable = contribute(table);
     if (dtable.id < 0) return;
     record(OpId::kEmbedBackward, 0, {ids, dy}, {dtable}, [=, this](Ops& ops, const RunArgs& args) {
@@ -109,12 +124,12 @@ Tensor Plan::bigram_hash(Tensor ids, int64_t tokens, int64_t buckets) {
 }
 
 Tensor Plan::add_scaled(Tensor x, Tensor z, Tensor s1, Tensor s2) {
-  const int64_t count = info(x).elements();
-  PG_CHECK(info(z).elements() == count, "add_scaled: x and z differ in size");
-  const Tensor y = make_activation("add_scaled", info(x).rows, info(x).cols);
+  const int64_t rows = info(x).rows, dim = info(x).cols;
+  PG_CHECK(info(z).rows == rows && info(z).cols == dim, "add_scaled: x and z differ in shape");
+  const Tensor y = make_activation("add_scaled", rows, dim);
   record(OpId::kAddScaled, 0, {x, z, s1, s2}, {write_to(y)},
          [=, this](Ops& ops, const RunArgs& args) {
-           ops.add_scaled(out(write_to(y), args), in(x), in(z), in(s1), in(s2), count);
+           ops.add_scaled(out(write_to(y), args), in(x), in(z), in(s1), in(s2), rows, dim);
          });
   add_rule(y, [=, this] {
     const Tensor dy = gradient(y);
@@ -124,7 +139,7 @@ Tensor Plan::add_scaled(Tensor x, Tensor z, Tensor s1, Tensor s2) {
       record(OpId::kAddScaledBackward, 0, {dy, z, s1, s2}, {dx, dz, ds1, ds2},
              [=, this](Ops& ops, const RunArgs& args) {
                ops.add_scaled_backward(out(dx, args), out(dz, args), out(ds1, args), out(ds2, args),
-                                       in(dy), in(z), in(s1), in(s2), count);
+                                       in(dy), in(z), in(s1), in(s2), rows, dim);
              });
     };
     if (is_one) record_part(dx, {}, {}, {});
@@ -221,6 +236,44 @@ Tensor Plan::rmsnorm(Tensor x, float scale) {
   return y;
 }
 
+MixNormTensors Plan::mix_rmsnorm(Tensor x, Tensor a, Tensor z, Tensor b, float scale) {
+  const int64_t rows = info(x).rows, dim = info(x).cols;
+  PG_CHECK(info(z).rows == rows && info(z).cols == dim, "mix_rmsnorm: x and z differ in shape");
+  const Tensor y = make_activation("mix_rmsnorm.mix", rows, dim);
+  const Tensor n = make_activation("mix_rmsnorm", rows, dim);
+  const Tensor rstd = make_f32("mix_rmsnorm.rstd", rows, 1);
+  record(OpId::kMixRmsnorm, 0, {x, a, z, b}, {write_to(y), write_to(n), write_to(rstd)},
+         [=, this](Ops& ops, const RunArgs& args) {
+           ops.mix_rmsnorm(out(write_to(y), args), out(write_to(n), args), out(write_to(rstd), args),
+                           in(x), in(a), in(z), in(b), scale, kNormEpsilon, rows, dim);
+         });
+  add_rule(n, [=, this] {
+    const Tensor dn = gradient(n);
+    Tensor dy;  // absent where nothing but the norm reads the mix
+    if (info(y).gradient_written) {
+      begin_rule(y);
+      dy = gradient(y);
+    }
+    const auto record_part = [=, this](OutRef dx, OutRef dz, OutRef da, OutRef db) {
+      record(OpId::kMixRmsnormBackward, 0, {dy, dn, x, a, z, b, rstd}, {dx, dz, da, db},
+             [=, this](Ops& ops, const RunArgs& args) {
+               ops.mix_rmsnorm_backward(out(dx, args), out(dz, args), out(da, args), out(db, args),
+                                        in(dy), in(dn), in(x), in(a), in(z), in(b), in(rstd), scale,
+                                        rows, dim);
+             });
+    };
+    const OutRef dx = contribute(x), da = contribute(a);
+    if (x.id == z.id) {  // as in mix: outputs of one call must not alias
+      record_part(dx, {}, da, {});
+      record_part({}, contribute(z), {}, contribute(b));
+      return;
+    }
+    const OutRef dz = contribute(z), db = contribute(b);
+    record_part(dx, dz, da, db);
+  });
+  return {y, n};
+}
+
 Tensor Plan::qk_norm_rope(Tensor x, Tensor gain, Tensor table, const HeadShape& shape) {
   const int64_t rows = info(x).rows, cols = info(x).cols;
   PG_CHECK(rows == shape.rows() && cols == shape.heads * shape.head_dim,
@@ -295,14 +348,23 @@ LossTensors Plan::softcap_xent(Tensor logits, Tensor targets, Tensor weights, fl
          });
   add_rule(y.loss, [=, this] {
     const OutRef dlogits = contribute(logits);
-    record(OpId::kSoftcapXentBackward, 0, {logits, y.lse, targets, weights}, {dlogits},
+    record(OpId::kSoftcapXentBackward, 0, {logits, y.lse, targets, weights, loss_gradient_},
+           {dlogits},
            [=, this](Ops& ops, const RunArgs& args) {
-             const float dloss = args.loss_scale / static_cast<float>(rows);
              ops.softcap_xent_backward(out(dlogits, args), in(logits), in(y.lse), in(targets),
-                                       in(weights), cap, dloss, rows, vocab, n);
+                                       in(weights), in(loss_gradient_), cap, rows, vocab, n);
            });
   });
   return y;
+}
+
+Tensor Plan::mean(Tensor x) {
+  const int64_t count = info(x).elements();
+  const OutRef sum = make_sum(info(x).name + ".mean", 1, 1, DType::kF64);
+  record(OpId::kSum, 0, {x}, {sum}, [=, this](Ops& ops, const RunArgs& args) {
+    ops.sum(out(sum, args), in(x), 1.0 / static_cast<double>(count), count);
+  });
+  return Tensor{sum.id};
 }
 
 }  // namespace pg

@@ -1,0 +1,73 @@
+// What a parameter of a model is: its name, shape, optimizer group, first value and place.
+#pragma once
+#include <cstdint>
+#include <string>
+
+namespace pg {
+
+// Which optimizer group a parameter belongs to; the quantiser chooses its bits by it too.
+enum class ParamGroup : uint8_t {
+  kMatrix,     // Muon; quantised to matrix_bits
+  kEmbedding,  // AdamW at embed_lr; quantised to embed_bits
+  kScalar,     // AdamW at scalar_lr: vectors, gains, small projections
+  kAdapter,    // of test-time training; never in an artifact
+};
+
+// What a parameter is in the model. An adapter has the role of the matrix that it adapts.
+enum class ParamRole : uint8_t {
+  kNone,
+  kTokenEmbedding,  // also the output head, which is tied to it
+  kBigramTable,
+  kBigramProjection,
+  kBigramScale,
+  kSmearGate,
+  kValueTable,
+  kValueProjection,
+  kValueScale,
+  // of a block
+  kMixX,
+  kMixX0,
+  kQ,
+  kK,
+  kV,
+  kQGain,
+  kBlockValueScale,
+  kOut,
+  kAttentionScale,
+  kUp,
+  kDown,
+  kMlpScale,
+  // of a block that takes a skip
+  kSkip,
+};
+
+// Which factor of a low-rank adapter a parameter is, if it is one: src/model/adapters.h.
+enum class AdapterFactor : uint8_t { kNone, kA, kB };
+
+// Where a parameter stands; no two parameters of a model have the same place.
+struct ParamPlace {
+  ParamRole role = ParamRole::kNone;
+  int64_t layer = -1;  // -1: of no block
+  AdapterFactor factor = AdapterFactor::kNone;
+  bool operator==(const ParamPlace&) const = default;
+};
+
+enum class ParamInit : uint8_t { kConstant, kNormal, kOrthogonal, kUniform };
+
+struct ParamSpec {
+  std::string name;  // "blocks.3.attn.q"
+  int64_t rows = 1, cols = 1;
+  ParamGroup group = ParamGroup::kScalar;
+  ParamInit init = ParamInit::kConstant;
+  float init_value = 0;  // the constant, the standard deviation, the gain, or the largest value
+  bool has_compute_copy = false;  // read by linear or embed, which take the compute type
+  bool trainable = true;          // false: no plan computes its gradient, which takes no memory
+  ParamPlace place = {};
+  // The vector [rows] that scales the rows of the compute copy, if there is one: a scale behind a
+  // linear map costs no pass over its output that way.
+  ParamPlace row_scale = {};
+  bool has_row_scale() const { return row_scale.role != ParamRole::kNone; }
+  int64_t elements() const { return rows * cols; }
+};
+
+}  // namespace pg

@@ -1,0 +1,46 @@
+#include "src/train/batch_prefetch.h"
+
+#include <exception>
+#include <system_error>
+#include <utility>
+
+namespace pg {
+
+BatchPrefetch::BatchPrefetch(const Batches& batches, int64_t rows,
+                             std::function<int64_t(int64_t)> first_window)
+    : batches_(batches), rows_(rows), first_window_(std::move(first_window)) {
+  const auto tokens = static_cast<size_t>(rows * batches.seq_len());
+  for (MicroBatch& slot : slots_) {
+    slot.ids.resize(tokens);
+    slot.targets.resize(tokens);
+  }
+  try {
+    worker_.emplace([this] { read(); }, BackgroundWorker::Priority::kNormal);
+  } catch (const std::system_error&) {  // a limit on threads: slower, and nothing else
+  }
+}
+
+const MicroBatch& BatchPrefetch::next() {
+  if (!std::exchange(has_read_ahead_, false)) {
+    read();
+  } else {
+    worker_->wait();
+    if (const std::exception_ptr failure = worker_->take_failure()) {
+      std::rethrow_exception(failure);
+    }
+  }
+  const MicroBatch& batch = slots_[static_cast<size_t>(number_ % 2)];
+  ++number_;
+  if (worker_) {
+    has_read_ahead_ = true;
+    worker_->start();
+  }
+  return batch;
+}
+
+void BatchPrefetch::read() {
+  MicroBatch& slot = slots_[static_cast<size_t>(number_ % 2)];
+  batches_.read(first_window_(number_), rows_, slot.ids, slot.targets);
+}
+
+}  // namespace pg

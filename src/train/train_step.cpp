@@ -1,0 +1,93 @@
+#include "src/train/train_step.h"
+
+#include <cmath>
+
+namespace pg {
+
+TrainStep::TrainStep(const TrainSetup& setup, Comm& comm)
+    : comm_(comm),
+      device_(*setup.device),
+      batches_(*setup.batches),
+      rows_(setup.train.micro_batch_tokens / setup.train.seq_len),
+      micro_batches_(setup.train.batch_tokens / setup.train.micro_batch_tokens),
+      leaves_(setup.train.gradient_leaves),
+      weights_(device_, list_params(setup.model), /*with_gradients=*/true),
+      plan_(setup.model, weights_, rows_, setup.train.seq_len, PlanMode::kTrain),
+      optimizer_(weights_, setup.optimizer, comm.rank(), comm.ranks()),
+      leaf_losses_(device_, static_cast<size_t>(leaves_) * sizeof(double)),
+      loss_(device_, sizeof(double)),
+      own_leaves_(weights_, leaves_ / comm.ranks()),
+      exchange_(comm, weights_, optimizer_, leaf_losses_.as<double>(), leaves_, setup.train.sums),
+      // The average begins with the weights.
+      averager_((weights_.initialise(static_cast<uint64_t>(setup.train.seed)), weights_),
+                setup.train) {
+  plan_.set_loss_scale(1.0f / static_cast<float>(micro_batches_));
+}
+
+void TrainStep::start_at(int64_t steps_done) {
+  steps_done_ = steps_done;
+  // A rank's micro-batches of a step stand together, in the order of its leaves.
+  const int64_t own = micro_batches_ / comm_.ranks(), first = comm_.rank() * own;
+  prefetch_.emplace(batches_, rows_, [=, this](int64_t k) {
+    return ((steps_done + k / own) * micro_batches_ + first + k % own) * rows_;
+  });
+}
+
+TrainStep::Launched TrainStep::launch(double lr_multiplier) {
+  compute_gradients();
+  is_updating_ = true;
+  update(lr_multiplier);
+  ++steps_done_;
+  Launched launched;
+  launched.has_swa_begun = averager_.update(steps_done_, lr_multiplier);
+  is_updating_ = false;
+  start_reading_numbers();
+  launched.event = device_.record();
+  return launched;
+}
+
+void TrainStep::compute_gradients() {
+  const int64_t micro_batches_of_leaf = micro_batches_ / leaves_;
+  const int64_t first_leaf = comm_.rank() * own_leaves_.leaves();
+  for (int64_t leaf = 0; leaf < own_leaves_.leaves(); ++leaf) {
+    for (int64_t m = 0; m < micro_batches_of_leaf; ++m) {
+      const MicroBatch& batch = prefetch_->next();
+      plan_.load(batch.ids, batch.targets);
+      plan_.run(/*accumulate=*/m > 0);
+    }
+    weights_.finish_gradients();
+    device_.copy(leaf_losses_.as<double>() + first_leaf + leaf, plan_.device_mean_loss(),
+                 sizeof(double));
+    own_leaves_.add(leaf);
+  }
+}
+
+void TrainStep::update(double lr_multiplier) {
+  exchange_.reduce_gradients();
+  optimizer_.sum_squares();
+  exchange_.gather_sums();
+  optimizer_.begin_step(steps_done_, lr_multiplier);
+  optimizer_.step_adamw();
+  exchange_.start_gather_adamw();
+  for (int bank = 0; bank < optimizer_.work().banks; ++bank) {
+    optimizer_.step_muon(bank);
+    exchange_.start_gather_bank(bank);
+  }
+  exchange_.finish_gathers();
+  weights_.refresh_compute();
+}
+
+void TrainStep::start_reading_numbers() {
+  device_.ops().sum_pieces({loss_.data(), DType::kF64}, {leaf_losses_.data(), DType::kF64},
+                           leaves_);
+  HostNumbers& host = numbers_[static_cast<size_t>(steps_done_ % kInFlight)];
+  device_.start_download(&host.loss, loss_.data(), sizeof host.loss);
+  device_.start_download(&host.squares, optimizer_.squares(), sizeof host.squares);
+}
+
+TrainStep::Numbers TrainStep::numbers(int64_t step) const {
+  const HostNumbers& host = numbers_[static_cast<size_t>(step % kInFlight)];
+  return {host.loss / static_cast<double>(micro_batches_), std::sqrt(host.squares)};
+}
+
+}  // namespace pg

@@ -1,0 +1,77 @@
+// One rank's part of an optimizer step, as work for its device: batches, gradients leaf by leaf, what
+// ranks exchange, the optimizer, the average. Nothing is waited for but the other ranks; the step's
+// numbers come back with an event, while the next one may be under way.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "src/device/comm/comm.h"
+#include "src/model/model.h"
+#include "src/train/average.h"
+#include "src/train/batch_prefetch.h"
+#include "src/train/gradient_leaves.h"
+#include "src/train/optimizer.h"
+#include "src/train/rank_exchange.h"
+#include "src/train/trainer.h"
+
+namespace pg {
+
+class TrainStep {
+ public:
+  // Steps whose numbers may be on their way at once.
+  static constexpr int64_t kInFlight = 2;
+
+  TrainStep(const TrainSetup& setup, Comm& comm);
+
+  // From here on the steps are those after `steps_done`.
+  void start_at(int64_t steps_done);
+  struct Launched {
+    uint64_t event = 0;          // done when the step is
+    bool has_swa_begun = false;  // its first snapshot was taken
+  };
+  Launched launch(double lr_multiplier);
+  // True while the parameters are being changed, and after a failure in it: they are of no use then.
+  bool is_updating() const { return is_updating_; }
+
+  // Numbers of a step whose event is done.
+  struct Numbers {
+    double loss_nats = 0, grad_norm = 0;
+  };
+  Numbers numbers(int64_t step) const;
+
+  Weights& weights() { return weights_; }
+  ModelPlan& plan() { return plan_; }
+  Optimizer& optimizer() { return optimizer_; }
+  Averager& averager() { return averager_; }
+  RankExchange& exchange() { return exchange_; }
+  int64_t micro_batches() const { return micro_batches_; }  // of all ranks
+
+ private:
+  void compute_gradients();
+  void update(double lr_multiplier);
+  void start_reading_numbers();
+
+  Comm& comm_;
+  Device& device_;
+  const Batches& batches_;
+  int64_t rows_, micro_batches_, leaves_;
+  Weights weights_;
+  ModelPlan plan_;
+  Optimizer optimizer_;
+  DeviceBuffer leaf_losses_;  // [leaves] f64: sums of the micro-batches' means
+  DeviceBuffer loss_;         // [1] f64: their sum
+  GradientLeaves own_leaves_;
+  RankExchange exchange_;
+  Averager averager_;
+  std::optional<BatchPrefetch> prefetch_;
+  int64_t steps_done_ = 0;
+  bool is_updating_ = false;
+  struct HostNumbers {
+    double loss = 0, squares = 0;
+  };
+  std::array<HostNumbers, kInFlight> numbers_;
+};
+
+}  // namespace pg

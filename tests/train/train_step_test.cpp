@@ -1,0 +1,112 @@
+// What a step may not do: wait for the device, allocate; and what runs beside it.
+#include "src/train/train_step.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "src/base/error.h"
+#include "src/base/threads.h"
+#include "src/device/comm/comm_single.h"
+#include "src/train/batch_prefetch.h"
+#include "src/train/checkpoint.h"
+#include "tests/plan/allocation_counter.h"
+#include "tests/train/late_device.h"
+#include "tests/train/trainer_fixture.h"
+
+namespace pg {
+namespace {
+
+class TrainStepTest : public TrainerTest {};
+
+TEST_F(TrainStepTest, TheOnlyWaitIsForTheStepBefore) {
+  const TrainResult on_time = train(setup_);
+  const std::vector<StepReport> want = std::exchange(recorder_.steps, {});
+  LateDevice late("cpu");
+  setup_.device = &late;
+  std::vector<size_t> waits_before_report;
+  int64_t in_steps = -1;
+  setup_.stop_requested = [&] {  // once before each step
+    if (in_steps < 0) in_steps = late.synchronizations + late.blocking_downloads;
+    waits_before_report.push_back(late.waits.size());
+    EXPECT_EQ(late.synchronizations + late.blocking_downloads, in_steps);
+    return false;
+  };
+  const TrainResult result = train(setup_);
+  expect_same(on_time.exported, result.exported);
+  ASSERT_EQ(recorder_.steps.size(), want.size());
+  for (size_t i = 0; i < want.size(); ++i) {
+    EXPECT_EQ(recorder_.steps[i].step, want[i].step);
+    EXPECT_EQ(recorder_.steps[i].loss_nats, want[i].loss_nats);
+    EXPECT_EQ(recorder_.steps[i].grad_norm, want[i].grad_norm);
+  }
+  // The first step is launched without a wait; each one after waits for the one before, no more.
+  ASSERT_EQ(late.waits.size(), want.size());
+  for (size_t i = 0; i + 1 < late.waits.size(); ++i) EXPECT_EQ(late.waits[i], 1u) << i;
+  for (size_t i = 1; i < waits_before_report.size(); ++i) {
+    EXPECT_EQ(waits_before_report[i], i - 1) << i;
+  }
+}
+
+// A checkpoint is of a step whose numbers are known to be finite, also where they come late.
+TEST_F(TrainStepTest, ALateNonFiniteStepIsNeverKept) {
+  LateDevice late("cpu");
+  setup_.device = &late;
+  setup_.checkpoint_file = folder_ / "checkpoint.bin";
+  setup_.train.checkpoint_every_s = 1e-9;
+  setup_.optimizer.scalar_lr = setup_.optimizer.embed_lr = setup_.optimizer.matrix_lr = 10;
+  setup_.optimizer.adam_weight_decay = setup_.optimizer.muon_weight_decay = 10;
+  setup_.train.max_steps = 1000;
+  EXPECT_THROW(train(setup_), Error);
+  const auto kept = read_checkpoint(setup_.checkpoint_file, 0);
+  ASSERT_TRUE(kept);
+  EXPECT_EQ(kept->head.steps, recorder_.steps.back().step);
+  for (const float value : kept->array(CheckpointArray::kMasters)) {
+    ASSERT_TRUE(std::isfinite(value));
+  }
+}
+
+TEST_F(TrainStepTest, ARepeatedStepAllocatesNothing) {
+  const int threads = thread_count();
+  set_thread_count(1);
+  setup_.train.gradient_leaves = 2;
+  const auto comm = make_single_comm();
+  TrainStep step(setup_, *comm);
+  step.start_at(0);
+  for (int i = 0; i < 4; ++i) step.launch(1.0);
+  EXPECT_EQ(count_allocations([&] {
+              step.launch(1.0);
+              step.launch(0.5);
+            }),
+            0);
+  set_thread_count(threads);
+}
+
+TEST_F(TrainStepTest, BatchesComeInTheirOrderAndAFailureIsThrownWhereItIsNeeded) {
+  std::vector<int64_t> asked;
+  bool fails = false;
+  {
+    BatchPrefetch prefetch(*batches_, 2, [&](int64_t k) {
+      if (fails) throw Error("the shard is gone");
+      asked.push_back(k);
+      return 7 * k;
+    });
+    std::vector<int32_t> ids(64), targets(64);
+    for (int64_t k = 0; k < 5; ++k) {
+      const MicroBatch& batch = prefetch.next();
+      batches_->read(7 * k, 2, ids, targets);
+      EXPECT_EQ(batch.ids, ids);
+      EXPECT_EQ(batch.targets, targets);
+    }
+  }
+  for (size_t k = 0; k < asked.size(); ++k) EXPECT_EQ(asked[k], static_cast<int64_t>(k));
+  EXPECT_LE(asked.size(), 6u);  // one ahead at most
+  fails = true;
+  BatchPrefetch prefetch(*batches_, 2, [&](int64_t) -> int64_t { throw Error("gone"); });
+  EXPECT_THROW(prefetch.next(), Error);
+  EXPECT_THROW(prefetch.next(), Error);
+}
+
+}  // namespace
+}  // namespace pg
