@@ -14,6 +14,7 @@
 
 // whether it can fit, where it runs, on what
 #include "quant/method/pack_estimate.h"       // forecast_pack: what the artifact will take
+#include "harness/command/rank_steps.h"       // join_ranks, follow_run: several ranks train together
 #include "src/device/registry/make_device.h"  // make_device: memory and the op table
 #include "harness/command/run_steps.h"        // RunText: tokenizer, shards, batches; train_weights
 
@@ -54,16 +55,18 @@ int run(const RunOptions& options, Clock& clock, double start_s) {
   const std::string warning = check_forecast(
       recipe, forecast_pack(recipe.model, recipe.quant, code_bytes));  // throws over the cap
 
+  LocalRanks ranks = join_ranks(options, recipe);
+  if (!ranks.has_first()) return follow_run(ranks, recipe);
   const auto device = make_device(recipe.track.device);
   const DevicePeak peak = device->measure_peak();
   const RunText text(recipe);
 
   const RunFolder folder = open_output(options, recipe);
   RunLog log(recipe, folder, clock, start_s, ProgressLine::for_stream(stderr));
-  log.write_head(collect_facts(recipe, text, *device, peak), loaded.overrides);
+  log.write_head(collect_facts(recipe, text, ranks, *device, peak), loaded.overrides);
   if (!warning.empty()) log.warn(warning);
 
-  const TrainResult trained = train_weights(recipe, text, folder, *device, peak, clock, log);
+  const TrainResult trained = train_weights(recipe, text, folder, ranks, *device, peak, clock, log);
   log.write_trained(trained);
   keep_weights(folder, {recipe.model, text.tokenizer.sha256(), trained.exported}, log);
   const RestOfRun rest(trained, folder);  // Ctrl-C ends it, between two lines of progress

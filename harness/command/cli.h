@@ -16,6 +16,7 @@ struct RunOptions {
   std::filesystem::path recipe;
   std::filesystem::path out;      // empty: default_run_folder
   std::vector<std::string> sets;  // --set, --seed and --device as section.key=value
+  int64_t ranks = 0;              // 0: as this process was started, else one
   bool fresh = false;             // an unfinished or finished run in the folder is discarded
 };
 using RunFunction = std::function<int(const RunOptions& options, Clock& clock)>;

@@ -23,6 +23,11 @@ std::vector<Option> list_options(RunWords& w) {
       {.name = "--seed", .value = &w.seed, .help = "short for --set train.seed=N"},
       {.name = "--device", .value = &w.device, .help = "short for --set track.device=NAME"},
       set_option(w.run.sets),
+      {.name = "--ranks",
+       .value = &w.run.ranks,
+       .help = "ranks that train together in this process, a share of its threads each; they must "
+               "divide train.gradient_leaves. mpirun and srun start them as processes",
+       .range = OptionRange{1, 4096}},
       {.name = "--fresh",
        .value = &w.run.fresh,
        .help = "discard a run that lies in the folder instead of continuing it"},

@@ -5,6 +5,7 @@
 #include "eval/score.h"
 #include "harness/command/data_checks.h"
 #include "harness/command/interrupt.h"
+#include "harness/command/rank_steps.h"
 #include "harness/command/recipe_path.h"
 #include "harness/recipe/recipe_identity.h"
 #include "harness/record/machine.h"
@@ -40,13 +41,13 @@ Tokenizer open_tokenizer(const Recipe& recipe) {
   return tokenizer;
 }
 
+}  // namespace
+
 TokenStream open_shards(const std::string& shards, const Recipe& recipe) {
   return open_recipe_path(shards, [&](const std::string& path) {
     return open_shard_files(path, recipe.model.vocab_size);
   });
 }
-
-}  // namespace
 
 RunText::RunText(const Recipe& recipe)
     : tokenizer(open_tokenizer(recipe)),
@@ -89,9 +90,10 @@ RunFolder open_output(const RunOptions& options, const Recipe& recipe) {
                          options.fresh);
 }
 
-RunFacts collect_facts(const Recipe& recipe, const RunText& text, const Device& device,
-                       const DevicePeak& peak) {
+RunFacts collect_facts(const Recipe& recipe, const RunText& text, const LocalRanks& ranks,
+                       const Device& device, const DevicePeak& peak) {
   RunFacts facts;
+  facts.ranks = ranks.ranks();
   facts.params = count_params(recipe.model);
   facts.train_shards = static_cast<int64_t>(text.train_tokens.paths().size());
   facts.train_tokens = text.train_tokens.size();
@@ -130,18 +132,17 @@ void check_trained(const TrainResult& trained, const TrainConfig& train) {
 }
 
 TrainResult train_weights(const Recipe& recipe, const RunText& text, const RunFolder& folder,
-                          Device& device, const DevicePeak& peak, Clock& clock, RunLog& log) {
-  TrainSetup setup;
-  setup.model = recipe.model;
-  setup.train = recipe.train;
-  setup.optimizer = recipe.optimizer;
+                          LocalRanks& ranks, Device& device, const DevicePeak& peak, Clock& clock,
+                          RunLog& log) {
+  TrainSetup setup;  // of rank 0
   setup.device = &device;
-  setup.batches = &text.batches;
   setup.clock = &clock;
   setup.observer = &log;
   setup.checkpoint_file = folder.checkpoint();
-  setup.identity = identify_training(recipe, text.train_tokens.fingerprint());
-  setup.peak_flops_per_s = peak.matmul_flops_per_s;
+  const uint64_t fingerprint = text.train_tokens.fingerprint();
+  setup.identity = identify_training(recipe, fingerprint);
+  // Ranks that are threads share what was measured for all.
+  setup.peak_flops_per_s = peak.matmul_flops_per_s / (ranks.are_threads() ? ranks.ranks() : 1);
   setup.stop_requested = is_interrupt_requested;
   announce_interrupt("the run ends after this step and is packed and scored");
   setup.validate = [&](const std::vector<HostTensor>& weights) {
@@ -152,7 +153,7 @@ TrainResult train_weights(const Recipe& recipe, const RunText& text, const RunFo
   setup.project_bytes = [&](const std::vector<HostTensor>& weights) {
     return project_bytes(weights, recipe.quant, counted_code_bytes());
   };
-  const TrainResult trained = train(setup);
+  const TrainResult trained = train_on_ranks(ranks, recipe, text.batches, fingerprint, setup);
   check_trained(trained, recipe.train);
   if (const auto changed = text.train_tokens.find_changed(); !changed.empty()) {
     log.add_data_fault(fmt::format(

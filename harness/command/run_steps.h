@@ -12,6 +12,7 @@
 #include "src/data/corpus/shard_checks.h"
 #include "src/data/token_file.h"
 #include "src/data/tokenizer.h"
+#include "src/device/comm/local_ranks.h"
 #include "src/device/device.h"
 #include "src/train/batches.h"
 #include "src/train/trainer.h"
@@ -40,13 +41,17 @@ std::string check_forecast(const Recipe& recipe, const PackForecast& forecast);
 // The folder that was asked for or the recipe's default.
 RunFolder open_output(const RunOptions& options, const Recipe& recipe);
 
-RunFacts collect_facts(const Recipe& recipe, const RunText& text, const Device& device,
-                       const DevicePeak& peak);
+RunFacts collect_facts(const Recipe& recipe, const RunText& text, const LocalRanks& ranks,
+                       const Device& device, const DevicePeak& peak);
+
+// Shards of the recipe's vocabulary, by a path or glob of the recipe.
+TokenStream open_shards(const std::string& shards, const Recipe& recipe);
 
 // Trains with all that the trainer may not know of: validation, what the weights will pack to, the
 // checkpoint's place, Ctrl-C.
 TrainResult train_weights(const Recipe& recipe, const RunText& text, const RunFolder& folder,
-                          Device& device, const DevicePeak& peak, Clock& clock, RunLog& log);
+                          LocalRanks& ranks, Device& device, const DevicePeak& peak, Clock& clock,
+                          RunLog& log);
 
 // Throws Error when not one step was done within the budget: initial weights make no record.
 void check_trained(const TrainResult& trained, const TrainConfig& train);

@@ -9,6 +9,7 @@
 
 #include "src/base/error.h"
 #include "src/base/threads.h"
+#include "src/device/comm/local_ranks.h"
 #include "src/device/comm/share_cores.h"
 
 namespace pg {
@@ -187,12 +188,17 @@ TEST(PlanRanks, RefusesOnce) {
   }
 }
 
-TEST(RunOnRanks, RunsThoseOfThePlan) {
-  std::vector<int> seen(3);
-  run_on_ranks({Kind::kThreads, 0, 3, ""},
-               [&](Comm& comm) { seen[static_cast<size_t>(comm.rank())] = comm.ranks(); });
-  EXPECT_EQ(seen, std::vector<int>(3, 3));
-  run_on_ranks({Kind::kNone, 1, 3, ""}, [&](Comm&) { FAIL() << "there is nothing to run"; });
+TEST(LocalRanks, RunsThoseOfThePlan) {
+  LocalRanks three({Kind::kThreads, 0, 3, ""});
+  EXPECT_TRUE(three.has_first());
+  for (int phase = 0; phase < 2; ++phase) {
+    std::vector<int> seen(3);
+    three.run([&](Comm& comm) { seen[static_cast<size_t>(comm.rank())] = comm.ranks(); });
+    EXPECT_EQ(seen, std::vector<int>(3, 3));
+  }
+  LocalRanks none({Kind::kNone, 1, 3, ""});
+  EXPECT_TRUE(none.has_none() && !none.has_first());
+  none.run([&](Comm&) { FAIL() << "there is nothing to run"; });
 }
 
 }  // namespace

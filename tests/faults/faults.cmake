@@ -19,3 +19,7 @@ if(shim)
     COMMAND ${Python3_EXECUTABLE} ${faults}/inject_faults.py $<TARGET_FILE:train_gpt> ${shim})
   set_tests_properties(Faults.OneFailingCallHarmsNothing PROPERTIES LABELS "cli;slow" TIMEOUT 300)
 endif()
+
+add_test(NAME Faults.AnyNumberOfRanksEndsWithTheSameBytes
+  COMMAND ${Python3_EXECUTABLE} ${faults}/rank_runs.py $<TARGET_FILE:train_gpt>)
+set_tests_properties(Faults.AnyNumberOfRanksEndsWithTheSameBytes PROPERTIES LABELS "cli;slow" TIMEOUT 300)

@@ -6,13 +6,10 @@
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
-#include <memory>
 #include <optional>
 
 #include "src/base/error.h"
 #include "src/device/comm/load_mpi.h"
-#include "src/device/comm/run_ranks.h"
-#include "src/device/comm/share_cores.h"
 
 namespace pg {
 namespace {
@@ -100,22 +97,6 @@ std::string find_refusal(const Launch& launch, int wanted_ranks, std::string_vie
          " --hostfile HOSTS train_gpt ...";
 }
 
-void run_on_mpi(const RankPlan& plan, const std::function<void(Comm&)>& body) {
-  std::unique_ptr<Comm> comm = make_mpi_comm();
-  const int joined = comm->ranks();
-  if (joined != plan.ranks) {
-    comm.reset();
-    if (plan.rank != 0) return;
-    throw Error("of \"" + std::to_string(plan.ranks) +
-                "\" processes that were started, MPI joined " + std::to_string(joined) +
-                "; use the mpirun of this OpenMPI, with SLURM srun --mpi=pmix");
-  }
-  fail_on_throw(*comm, [&] {
-    share_cores(*comm);
-    body(*comm);
-  });
-}
-
 }  // namespace
 
 Launch detect_launch(const LookUpVariable& look_up, std::string_view host) {
@@ -166,17 +147,6 @@ RankPlan plan_ranks(const Launch& launch, int wanted_ranks, std::string_view mpi
 RankPlan plan_ranks(const Launch& launch, int wanted_ranks) {
   const bool needs_mpi = launch.ranks > 1 && launch.starter != Launch::Starter::kTorchrun;
   return plan_ranks(launch, wanted_ranks, needs_mpi ? why_no_mpi() : "");
-}
-
-void run_on_ranks(const RankPlan& plan, const std::function<void(Comm&)>& body) {
-  switch (plan.kind) {
-    case RankPlan::Kind::kNone:
-      return;
-    case RankPlan::Kind::kThreads:
-      return run_ranks(plan.ranks, body);
-    case RankPlan::Kind::kMpi:
-      return run_on_mpi(plan, body);
-  }
 }
 
 }  // namespace pg

@@ -1,14 +1,6 @@
 // Which ranks this process is to serve: one it was started as, all of a machine, or none.
 //
-// How a command uses it, before it reads data or opens a run folder:
-//
-//   const RankPlan plan = plan_ranks(detect_launch(), ranks_option);  // 0: the option was not given
-//   if (!plan.note.empty()) fmt::print(stderr, "{}\n", plan.note);
-//   run_on_ranks(plan, [&](Comm& comm) { ... });
-//
-// Where the plan has no rank for this process, run_on_ranks returns at once and the command ends
-// with 0. What every rank would refuse alike (a recipe, a rank count that does not divide) is best
-// checked before, where plan.rank is 0, so that it is told once.
+// How a command uses it, before it reads data or opens a run folder: LocalRanks in local_ranks.h.
 #pragma once
 #include <functional>
 #include <string>
@@ -53,9 +45,5 @@ struct RankPlan {
 // 0 alone, where the two do not go together or there is no MPI to join the processes.
 RankPlan plan_ranks(const Launch& launch, int wanted_ranks, std::string_view mpi_refusal);
 RankPlan plan_ranks(const Launch& launch, int wanted_ranks);
-
-// Runs body(comm) for each rank of the plan that this process serves, as run_ranks() does. Processes
-// of MPI that share cores divide them, unless OMP_NUM_THREADS is set.
-void run_on_ranks(const RankPlan& plan, const std::function<void(Comm&)>& body);
 
 }  // namespace pg

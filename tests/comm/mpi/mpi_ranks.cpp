@@ -19,6 +19,7 @@
 #include "src/base/threads.h"
 #include "src/device/comm/launch.h"
 #include "src/device/comm/load_mpi.h"
+#include "src/device/comm/local_ranks.h"
 #include "tests/comm/comm_checks.h"
 
 namespace pg {
@@ -70,7 +71,8 @@ void launch() {
   const RankPlan plan = plan_ranks(detect_launch(), 0);
   if (!plan.note.empty()) std::fprintf(stderr, "%s\n", plan.note.c_str());
   const int threads = thread_count();
-  run_on_ranks(plan, [&](Comm& comm) {
+  LocalRanks ranks(plan);
+  ranks.run([&](Comm& comm) {
     const std::string line = std::string(comm.name()) + " rank " + std::to_string(comm.rank()) +
                              " of " + std::to_string(comm.ranks()) + " threads " +
                              std::to_string(thread_count()) + " of " + std::to_string(threads) +

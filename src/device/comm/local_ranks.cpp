@@ -1,0 +1,43 @@
+#include "src/device/comm/local_ranks.h"
+
+#include <exception>
+#include <string>
+
+#include "src/base/error.h"
+#include "src/device/comm/load_mpi.h"
+#include "src/device/comm/run_ranks.h"
+#include "src/device/comm/share_cores.h"
+
+namespace pg {
+
+LocalRanks::LocalRanks(const RankPlan& plan) : plan_(plan) {
+  if (plan.kind != RankPlan::Kind::kMpi) return;
+  mpi_ = make_mpi_comm();
+  const int joined = mpi_->ranks();
+  if (joined != plan.ranks) {
+    mpi_.reset();
+    plan_.kind = RankPlan::Kind::kNone;
+    if (plan.rank != 0) return;  // rank 0 tells
+    throw Error("of \"" + std::to_string(plan.ranks) +
+                "\" processes that were started, MPI joined " + std::to_string(joined) +
+                "; use the mpirun of this OpenMPI, with SLURM srun --mpi=pmix");
+  }
+  fail_on_throw(*mpi_, [&] { share_cores(*mpi_); });
+}
+
+LocalRanks::~LocalRanks() {
+  if (mpi_ != nullptr && std::uncaught_exceptions() > 0) mpi_->fail("failed between two phases");
+}
+
+void LocalRanks::run(const std::function<void(Comm&)>& body) {
+  switch (plan_.kind) {
+    case RankPlan::Kind::kNone:
+      return;
+    case RankPlan::Kind::kThreads:
+      return run_ranks(plan_.ranks, body);
+    case RankPlan::Kind::kMpi:
+      return fail_on_throw(*mpi_, [&] { body(*mpi_); });
+  }
+}
+
+}  // namespace pg

@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+"""Small runs on several ranks: threads of one process, and processes that mpirun starts where it is installed.
+
+  rank_runs.py PROGRAM [KILLS]     KILLS: how often one of four processes is killed at a random moment (3)
+
+Every run ends with the bytes of the one on one rank; a job of which a process dies ends within 30 s, and what goes on from its
+checkpoint, on any number of ranks, ends with the same bytes.
+"""
+import os
+import pathlib
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import small_job
+
+END_WITHIN_S = 30
+WORDS = ["run", "recipe.toml", "--seed", small_job.SEED, "--set", "train.max_steps=200", "--set", "train.batch_tokens=2048",
+         "--set", "train.micro_batch_tokens=256", "--set", "train.gradient_leaves=8", "--set", "train.average=ema",
+         "--set", "optimizer.grad_clip_norm=0.3", "--set", "train.checkpoint_every_s=1e-9"]
+MPIRUN = ["mpirun", "--oversubscribe", "--bind-to", "none"]
+AS_ROOT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+
+
+def expect(holds, what, *shown):
+    if not holds:
+        print(*shown, sep="\n")
+        sys.exit(f"failed: {what}")
+    print(f"ok: {what}", flush=True)
+
+
+def artifact(job, name):
+    return (job.folder / name / "final_model.int6.bin").read_bytes()
+
+
+def start_processes(job, ranks, *words):
+    return subprocess.Popen([*MPIRUN, "-np", str(ranks), job.program, *words], cwd=job.folder,
+                            env={**job.environment, **AS_ROOT}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True, start_new_session=True)
+
+
+def finish(process, within_s, what):
+    try:
+        return (process.returncode, *process.communicate(timeout=within_s))
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        sys.exit(f"failed: {what}: it did not end within {within_s} s")
+
+
+def check_threads(job, whole):
+    for ranks in (2, 4):
+        for threads in ("1", "2"):
+            done = job.run(*WORDS, "--ranks", str(ranks), "--out", "several", environment={"OMP_NUM_THREADS": threads})
+            expect(done.returncode == 0 and artifact(job, "several") == whole,
+                   f"{ranks} ranks by threads, {threads} threads: the same bytes", done.stdout, done.stderr)
+            shutil.rmtree(job.folder / "several")
+
+
+def check_refusals(job):
+    done = job.run(*WORDS, "--ranks", "3", "--out", "three")
+    expect(done.returncode == 1 and done.stderr.count("\n") == 1 and not (job.folder / "three").exists() and
+           '3 ranks do not divide train.gradient_leaves "8"' in done.stderr, "three ranks for eight leaves", done.stderr)
+    started = {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "10.9.8.7"}
+    far = job.run(*WORDS, "--out", "far", environment={**started, "LOCAL_WORLD_SIZE": "1"})
+    expect(far.returncode == 1 and "mpirun -np 2" in far.stderr and not (job.folder / "far").exists(),
+           "torchrun across machines gets the mpirun line", far.stderr)
+
+
+def check_processes(job, whole):
+    for ranks in (2, 4):
+        process = start_processes(job, ranks, *WORDS, "--out", "processes")
+        code, out, err = finish(process, small_job.TIMEOUT_S, f"{ranks} processes")
+        expect(process.returncode == 0 and artifact(job, "processes") == whole, f"{ranks} processes: the same bytes", out, err)
+        shutil.rmtree(job.folder / "processes")
+    other = start_processes(job, 1, *WORDS, "--out", "uneven", ":", "-np", "1", job.program, *WORDS, "--out", "uneven",
+                            "--set", "optimizer.matrix_lr=0.03")
+    _, out, err = finish(other, END_WITHIN_S, "ranks of two recipes")
+    expect(other.returncode != 0 and "recipe" in err, "ranks with different recipes are refused", out, err)
+    shutil.rmtree(job.folder / "uneven", ignore_errors=True)
+
+
+def list_ranks(job):
+    """The processes of the program that mpirun started, by their environment."""
+    found = {}
+    for folder in pathlib.Path("/proc").iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            if os.readlink(folder / "exe") != os.path.realpath(job.program):
+                continue
+            variables = dict(v.split("=", 1) for v in (folder / "environ").read_text().split("\0") if "=" in v)
+            if os.readlink(folder / "cwd") == str(job.folder):
+                found[int(variables["OMPI_COMM_WORLD_RANK"])] = int(folder.name)
+        except (OSError, KeyError):
+            continue
+    return found
+
+
+def check_kills(job, whole, kills):
+    draw = random.Random(5)
+    for kill in range(kills):
+        process = start_processes(job, 4, *WORDS, "--out", "killed")
+        began = time.monotonic()
+        while not (job.folder / "killed" / "checkpoint.bin").exists() and process.poll() is None:
+            if time.monotonic() - began > small_job.TIMEOUT_S:
+                sys.exit("failed: no checkpoint came")
+            time.sleep(0.01)
+        time.sleep(draw.uniform(0, 1.0))
+        ranks = list_ranks(job)
+        victim = draw.randrange(4)
+        if victim not in ranks:  # it has ended already
+            finish(process, small_job.TIMEOUT_S, "a job")
+            shutil.rmtree(job.folder / "killed")
+            continue
+        os.kill(ranks[victim], signal.SIGKILL)
+        killed_at = time.monotonic()
+        _, out, err = finish(process, END_WITHIN_S, f"kill {kill + 1}, of rank {victim}")
+        took = time.monotonic() - killed_at
+        while list_ranks(job) and time.monotonic() - killed_at < END_WITHIN_S:
+            time.sleep(0.05)
+        expect(process.returncode != 0 and f"rank {victim}" in err and not list_ranks(job),
+               f"kill {kill + 1}: the job without rank {victim} ended after {took:.1f} s, naming it", out, err)
+        after = draw.choice([1, 2, 4])
+        done = job.run(*WORDS, "--ranks", str(after), "--out", "killed")
+        expect(done.returncode == 0 and artifact(job, "killed") == whole, f"it went on with {after} to the same bytes",
+               done.stdout, done.stderr)
+        shutil.rmtree(job.folder / "killed")
+
+
+def main():
+    kills = int(sys.argv[2]) if len(sys.argv) > 2 else 3
+    with small_job.SmallJob(sys.argv[1]) as job:
+        done = job.run(*WORDS, "--out", "whole")
+        expect(done.returncode == 0, "one rank", done.stderr)
+        whole = artifact(job, "whole")
+        check_threads(job, whole)
+        check_refusals(job)
+        if shutil.which("mpirun") is None:
+            print("no mpirun: ranks as processes were not tried")
+            return
+        check_processes(job, whole)
+        check_kills(job, whole, kills)
+
+
+if __name__ == "__main__":
+    main()
