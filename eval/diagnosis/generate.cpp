@@ -111,22 +111,21 @@ std::vector<int32_t> generate(const UnpackedModel& model, std::span<const int32_
   std::optional<ModelPlan> plan;
   const CounterRng rng(options.seed, kStreamSampling);
   std::vector<int32_t> text(prompt.begin(), prompt.end());
-  std::vector<int32_t> generated, ids, next_ids;
-  std::vector<float> logits(static_cast<size_t>(vocab_size));
+  std::vector<int32_t> generated, ids;
+  std::vector<float> log_probs(static_cast<size_t>(vocab_size));
   for (int64_t i = 0; i < options.tokens; ++i) {
     const auto length = std::min(static_cast<int64_t>(text.size()), options.context);
     const int64_t planned = plan_length(length, options.context);
     if (!plan || plan->seq_len() != planned) {
       plan.reset();  // before the next one, so that only one arena is held
-      plan.emplace(model.config(), weights, 1, planned, PlanMode::kScore);
-      next_ids.assign(static_cast<size_t>(planned), 0);
+      plan.emplace(model.config(), weights, 1, planned, PlanMode::kLogProbs);
     }
     ids.assign(text.end() - length, text.end());
     ids.resize(static_cast<size_t>(planned), 0);
-    plan->load(ids, next_ids);
+    plan->load(ids, {});
     plan->run();
-    plan->read_logits(length - 1, logits);
-    const int32_t id = sample_token(logits, options, rng.uniform(static_cast<uint64_t>(i)));
+    plan->read_log_probs(length - 1, log_probs);
+    const int32_t id = sample_token(log_probs, options, rng.uniform(static_cast<uint64_t>(i)));
     text.push_back(id);
     generated.push_back(id);
     if (on_token && !on_token(id)) break;

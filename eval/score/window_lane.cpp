@@ -7,7 +7,6 @@
 
 #include <algorithm>
 
-#include "eval/score/logit_rows.h"
 #include "src/base/check.h"
 #include "src/base/error.h"
 
@@ -19,8 +18,7 @@ WindowLane::WindowLane(const ModelConfig& model, Weights& weights, int64_t rows,
       rows_(rows),
       context_(context),
       positions_(positions),
-      softcap_(static_cast<float>(model.logit_softcap)),
-      plan_(model, weights, rows, context, PlanMode::kLogits, positions),
+      plan_(model, weights, rows, context, PlanMode::kLogProbs, positions),
       ids_(static_cast<size_t>(rows * context)),
       first_rows_(static_cast<size_t>(rows)) {}
 
@@ -43,7 +41,7 @@ NetworkDistribution WindowLane::predict(int64_t number, int64_t target,
   const auto row = static_cast<size_t>(first_rows_[static_cast<size_t>(number - batch * rows_)] +
                                        target - first);
   const auto vocab = static_cast<size_t>(vocab_);
-  return {.logits = std::span(logits_).subspan(row * vocab, vocab),
+  return {.logits = std::span(log_probs_).subspan(row * vocab, vocab),
           .log_normaliser = 0.0f,
           .entropy_nats = entropies_[row]};
 }
@@ -67,19 +65,19 @@ void WindowLane::run_batch(int64_t batch, int64_t target, std::span<const int32_
   windows_run_ += count;
 
   const auto vocab = static_cast<size_t>(vocab_);
-  logits_.resize(static_cast<size_t>(kept) * vocab);
+  log_probs_.resize(static_cast<size_t>(kept) * vocab);
   entropies_.resize(static_cast<size_t>(kept));
   for (size_t i = 0; i < windows.size(); ++i) {
     const EvalWindow& window = windows[i];
     const int64_t first = std::max(window.first_target(), target);
     if (first >= window.end_target()) continue;
     const int64_t position = first - 1 - window.begin - (context_ - positions_);
-    plan_.read_raw_logits(
-        static_cast<int64_t>(i) * positions_ + position,
-        std::span(logits_).subspan(static_cast<size_t>(first_rows_[i]) * vocab,
-                                   static_cast<size_t>(window.end_target() - first) * vocab));
+    const auto row = static_cast<size_t>(first_rows_[i]);
+    const auto targets = static_cast<size_t>(window.end_target() - first);
+    plan_.read_log_probs(static_cast<int64_t>(i) * positions_ + position,
+                         std::span(log_probs_).subspan(row * vocab, targets * vocab),
+                         std::span(entropies_).subspan(row, targets));
   }
-  normalise_logits(logits_, vocab_, softcap_, entropies_);
   ready_batch_ = batch;
   ready_from_ = target;
 }

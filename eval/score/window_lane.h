@@ -33,13 +33,12 @@ class WindowLane {
                    std::span<int32_t> ids) const;
 
   int64_t vocab_, rows_, context_, positions_;
-  float softcap_;
   ModelPlan plan_;
   std::vector<EvalWindow> windows_;  // of the open chunk
   std::vector<int32_t> ids_;         // [rows, context]
   int64_t ready_batch_ = -1, ready_from_ = 0;
   std::vector<int64_t> first_rows_;  // [rows] of the window's first kept target
-  std::vector<float> logits_;        // [kept targets, vocab] log probabilities
+  std::vector<float> log_probs_;     // [kept targets, vocab]
   std::vector<float> entropies_;     // [kept targets] nats
   int64_t windows_run_ = 0;
 };

@@ -36,6 +36,7 @@ enum class OpId : uint8_t {
   kXsaBackward,
   kSoftcapXent,
   kSoftcapXentBackward,
+  kSoftcapLogProbs,
   kCast,
   kSum,
   kSumSquares,
@@ -64,7 +65,7 @@ enum class Tolerance : uint8_t {
 enum class NoGradient : uint8_t {
   kIsRule,        // computes a gradient itself
   kIntegers,      // its outputs are integers
-  kReported,      // its output is read by people, not by the loss
+  kReported,      // its output is read by people or a score, not by the loss
   kOptimizer,     // works on parameters, gradients and averages when the backward pass is done
   kOutsidePlans,  // no plan records it
 };
@@ -141,6 +142,8 @@ inline constexpr auto kOps = std::to_array<OpInfo>({
      "sum_i w_i (lse(c) - c[y_i]), c = cap tanh(z/cap)"},
     {OpId::kSoftcapXentBackward, "softcap_xent_backward", NoGradient::kIsRule, Tolerance::kSoftmax,
      "dz = (W p - sum_i w_i 1[y_i]) (1 - (c/cap)^2)"},
+    {OpId::kSoftcapLogProbs, "softcap_log_probs", NoGradient::kReported, Tolerance::kSoftmax,
+     "log p = c - lse(c), entropy = -sum p log p, c = cap tanh(z/cap)"},
     {OpId::kCast, "cast", NoGradient::kOutsidePlans, Tolerance::kExact, "y = x in y's type"},
     {OpId::kSum, "sum", NoGradient::kReported, Tolerance::kSum, "scale sum(x)"},
     {OpId::kSumSquares, "sum_squares", NoGradient::kOptimizer, Tolerance::kSum,

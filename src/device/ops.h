@@ -153,6 +153,12 @@ class Ops {
   virtual void softcap_xent_backward(Out dlogits, In logits, In lse, In targets, In weights,
                                      In dloss, float cap, int64_t rows, int64_t vocab,
                                      int64_t n) = 0;
+  // What a score reads: log_probs[rows, vocab] f32 = c - lse, so that what is left to subtract is 0;
+  // entropy[rows] f32 = lse - sum p c, nats. The sums and c - lse are in f64: a rounding then differs
+  // from token to token, and the probabilities of a row add up to 1 within 1e-6 also where lse is
+  // large. A row that holds a NaN becomes all NaN, its entropy too.
+  virtual void softcap_log_probs(Out log_probs, Out entropy, In logits, float cap, int64_t rows,
+                                 int64_t vocab) = 0;
 
   // ---- reductions and casts ----
   // y[count] = x, converted to y's type.

@@ -74,10 +74,16 @@ class Forward {
 
     const Tensor h = p.rmsnorm(x, 1.0f);                             // [N, D]
     f.logits = linear(h, kTokenEmbedding, -1, /*f32_output=*/true);  // [N, V], tied
-    if (!options_.with_loss) return f;
+    const auto cap = static_cast<float>(c.logit_softcap);
+    if (!options_.with_loss) {
+      const LogProbTensors scored = p.softcap_log_probs(f.logits, cap);
+      f.log_probs = scored.log_probs;
+      f.entropy = scored.entropy;
+      return f;
+    }
     const float one = 1.0f;
     const Tensor weights = p.constant("target_weights", 1, 1, {&one, 1});
-    f.loss = p.softcap_xent(f.logits, f.targets, weights, static_cast<float>(c.logit_softcap)).loss;
+    f.loss = p.softcap_xent(f.logits, f.targets, weights, cap).loss;
     f.mean_loss = p.mean(f.loss);
     return f;
   }

@@ -17,11 +17,12 @@ struct ForwardOptions {
 
 // P = last_positions, or seq_len.
 struct ForwardTensors {
-  Tensor ids;      // [batch*seq_len, 1] int32, input
-  Tensor targets;  // [batch*P, 1] int32, input; absent without a loss
-  Tensor logits;   // [batch*P, vocab] f32, before the softcap
-  Tensor loss;     // [batch*P, 1] f32, nats; absent without a loss
-  Tensor mean_loss;  // [1] f64 of loss; with `accumulate`, of the runs so far, added up
+  Tensor ids;                 // [batch*seq_len, 1] int32, input
+  Tensor targets;             // [batch*P, 1] int32, input; absent without a loss
+  Tensor logits;              // [batch*P, vocab] f32, before the softcap
+  Tensor loss;                // [batch*P, 1] f32, nats; absent without a loss
+  Tensor log_probs, entropy;  // [batch*P, vocab], [batch*P, 1] f32, nats; absent with a loss
+  Tensor mean_loss;           // [1] f64 of loss; with `accumulate`, of the runs so far, added up
 };
 
 ForwardTensors record_forward(Plan& plan, const ModelConfig& config, int64_t batch, int64_t seq_len,

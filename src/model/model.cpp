@@ -1,7 +1,5 @@
 #include "src/model/model.h"
 
-#include <cmath>
-
 #include "src/base/check.h"
 #include "src/base/error.h"
 #include "src/model/forward.h"
@@ -22,11 +20,10 @@ ModelPlan::ModelPlan(const ModelConfig& config, Weights& weights, int64_t batch,
       handles_(std::make_unique<Handles>()) {
   if (const std::string problem = check_model_config(config); !problem.empty())
     throw Error(problem);
-  PG_CHECK(last_positions == 0 || mode == PlanMode::kLogits, "losses are those of all positions");
+  PG_CHECK(last_positions == 0 || mode == PlanMode::kLogProbs, "losses are those of all positions");
   handles_->forward =
       record_forward(*plan_, config, batch, seq_len,
-                     {.with_loss = mode != PlanMode::kLogits, .last_positions = last_positions});
-  if (mode != PlanMode::kTrain) plan_->keep(handles_->forward.logits);
+                     {.with_loss = mode != PlanMode::kLogProbs, .last_positions = last_positions});
   plan_->finish(mode == PlanMode::kTrain ? handles_->forward.loss : Tensor{});
 }
 
@@ -57,14 +54,10 @@ void ModelPlan::read_token_losses(std::span<float> losses) {
   plan_->read(handles_->forward.loss, 0, losses);
 }
 
-void ModelPlan::read_raw_logits(int64_t first_row, std::span<float> logits) {
-  plan_->read(handles_->forward.logits, first_row * config_.vocab_size, logits);
-}
-
-void ModelPlan::read_logits(int64_t row, std::span<float> logits) {
-  read_raw_logits(row, logits);
-  const double cap = config_.logit_softcap;
-  for (float& z : logits) z = static_cast<float>(cap * std::tanh(static_cast<double>(z) / cap));
+void ModelPlan::read_log_probs(int64_t first_row, std::span<float> log_probs,
+                               std::span<float> entropies) {
+  plan_->read(handles_->forward.log_probs, first_row * config_.vocab_size, log_probs);
+  if (!entropies.empty()) plan_->read(handles_->forward.entropy, first_row, entropies);
 }
 
 std::string ModelPlan::find_non_finite() { return plan_->find_non_finite(); }

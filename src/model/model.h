@@ -34,16 +34,16 @@ constexpr bool uses_xsa(const ModelConfig& c, int64_t layer) {
 }
 
 enum class PlanMode : uint8_t {
-  kTrain,   // forward, loss, gradients
-  kScore,   // forward and the loss of every position
-  kLogits,  // forward and the logits of every position
+  kTrain,     // forward, loss, gradients
+  kScore,     // forward and the loss of every position
+  kLogProbs,  // forward and the log probabilities of every position
 };
 
 class ModelPlan {
  public:
   // Weights and device must outlive this. One plan serves one shape: `batch` rows of `seq_len`
-  // tokens. last_positions > 0, for kLogits: logits of the last so many positions of each row
-  // alone, which saves the work that only the others need.
+  // tokens. last_positions > 0, for kLogProbs: those of the last so many positions of each
+  // row alone, which saves the work that only the others need.
   ModelPlan(const ModelConfig& config, Weights& weights, int64_t batch, int64_t seq_len,
             PlanMode mode, int64_t last_positions = 0);
   ~ModelPlan();
@@ -53,7 +53,7 @@ class ModelPlan {
   int64_t seq_len() const { return seq_len_; }
 
   // Sets ids and targets, both [batch, seq_len]; ids and targets must lie below vocab_size. In
-  // kLogits there are no targets.
+  // kLogProbs there are no targets.
   void load(std::span<const int32_t> ids, std::span<const int32_t> targets);
   // In kTrain the gradients in Weights are overwritten, or added to when `accumulate`; they are
   // those of what plans read until Weights::finish_gradients().
@@ -67,11 +67,11 @@ class ModelPlan {
   const double* device_mean_loss() const;  // where it lies
   // -log p(target) in nats of every position, [batch, seq_len]. Waits for the device.
   void read_token_losses(std::span<float> losses);
-  // Logits before the softcap of positions [first_row, first_row + n), [n, vocab], of those that
-  // have logits; not in kTrain. Waits for the device.
-  void read_raw_logits(int64_t first_row, std::span<float> logits);
-  // Softcapped logits of one position, [vocab]. Waits for the device.
-  void read_logits(int64_t row, std::span<float> logits);
+  // In kLogProbs, of the positions [first_row, first_row + n) of those that have them: log
+  // probabilities of the next token, [n, vocab], and their entropies, [n], where asked for; in nats.
+  // Waits for the device.
+  void read_log_probs(int64_t first_row, std::span<float> log_probs,
+                      std::span<float> entropies = {});
 
   // The first tensor in step order that holds a NaN or an infinity after the last run; empty when
   // all are finite.

@@ -35,6 +35,11 @@ struct LossTensors {
   Tensor lse;   // [rows, 1] f32
 };
 
+struct LogProbTensors {
+  Tensor log_probs;  // [rows, vocab] f32
+  Tensor entropy;    // [rows, 1] f32, nats
+};
+
 struct MixNormTensors {
   Tensor y, n;  // the mix, and its RMSNorm: [rows, dim]
 };
@@ -98,6 +103,7 @@ class Plan {
   Tensor xsa(Tensor x, Tensor v, const AttentionShape& shape);
   // weights: constant [1, n]; targets [rows, n].
   LossTensors softcap_xent(Tensor logits, Tensor targets, Tensor weights, float cap);
+  LogProbTensors softcap_log_probs(Tensor logits, float cap);
   // The mean of x, f64 [1] on the device; with `accumulate`, of the runs so far, added up.
   Tensor mean(Tensor x);
 

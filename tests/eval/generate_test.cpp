@@ -112,12 +112,12 @@ TEST_F(Generate, DrawsTokensFromPlainPlansOfTheNewestTokens) {
   for (size_t i = 0; i < generated.size(); ++i) {
     const auto length = std::min(static_cast<int64_t>(text.size()), options.context);
     const std::vector<int32_t> window(text.end() - length, text.end());
-    ModelPlan plan(config_, weights, 1, length, PlanMode::kScore);
-    plan.load(window, window);
+    ModelPlan plan(config_, weights, 1, length, PlanMode::kLogProbs);
+    plan.load(window, {});
     plan.run();
-    std::vector<float> logits(kTestVocab);
-    plan.read_logits(length - 1, logits);
-    ASSERT_EQ(generated[i], sample_token(logits, options, rng.uniform(i))) << "token " << i;
+    std::vector<float> log_probs(kTestVocab);
+    plan.read_log_probs(length - 1, log_probs);
+    ASSERT_EQ(generated[i], sample_token(log_probs, options, rng.uniform(i))) << "token " << i;
     text.push_back(generated[i]);
   }
 }

@@ -9,9 +9,11 @@
 #include <memory>
 #include <vector>
 
+#include "eval/score/ledger.h"
 #include "src/base/error.h"
 #include "src/base/threads.h"
 #include "src/device/registry/make_device.h"
+#include "src/model/forward.h"
 #include "src/model/model.h"
 #include "tests/eval/eval_fixture.h"
 
@@ -36,20 +38,25 @@ double score_one_target(const ModelConfig& config, Weights& weights,
   for (int64_t i = 0; i <= position; ++i) {
     inputs[static_cast<size_t>(i)] = ids[static_cast<size_t>(begin + i)];
   }
-  ModelPlan plan(config, weights, 1, row_tokens, PlanMode::kLogits);
-  plan.load(inputs, {});
+  Plan plan(weights);
+  const ForwardTensors forward = record_forward(plan, config, 1, row_tokens, {.with_loss = false});
+  plan.keep(forward.logits);
+  plan.finish();
+  plan.write_ids(forward.ids, inputs);
   plan.run();
   std::vector<float> logits(static_cast<size_t>(config.vocab_size));
-  plan.read_logits(position, logits);
+  plan.read(forward.logits, position * config.vocab_size, logits);
+  const auto softcap = [cap = config.logit_softcap](float z) {
+    return cap * std::tanh(static_cast<double>(z) / cap);
+  };
   double mass = 0;
-  for (const float logit : logits) mass += std::exp(static_cast<double>(logit));
+  for (const float logit : logits) mass += std::exp(softcap(logit));
   const uint16_t id = ids[static_cast<size_t>(target + 1)];
-  return std::log(mass) - static_cast<double>(logits[id]);
+  return std::log(mass) - softcap(logits[id]);
 }
 
-// The softcap's tanh is within 2e-6 of a logit, and the normaliser with it; read_logits() rounds
-// its logits, below 16 here, once more.
-constexpr double kLossTolerance = 2 * 2e-6 + 1e-6;
+// A log probability, above -16 here, is rounded to f32: by half of 2^-20, and in f64 by far less.
+constexpr double kLossTolerance = 0x1p-21 + 1e-12;
 
 class NetworkScores : public testing::Test {
  protected:
@@ -162,6 +169,32 @@ TEST_F(NetworkScores, ProbabilitiesOfAllTokensSumToOne) {
     sum += std::exp(-static_cast<double>(loss));
   }
   EXPECT_NEAR(sum, 1.0, 1e-6);
+}
+
+// Where batches are cut and only some of their rows are read, too.
+TEST_F(NetworkScores, AnEntropyIsThatOfItsDistribution) {
+  const std::vector<int32_t> stream(ids_.begin(), ids_.end());
+  LedgerHooks hooks;
+  std::vector<float> entropies;
+  hooks.on_distribution = [&](int64_t target, const TokenDistribution& distribution) {
+    double entropy = 0;
+    for (int32_t id = 0; id < kTestVocab; ++id) {
+      const auto log_p = static_cast<double>(distribution.network.log_prob(id));
+      entropy -= std::exp(log_p) * log_p;
+    }
+    entropies.push_back(distribution.network.entropy_nats);
+    // An error of the logarithms counts (1 + |log p|) p: at most 1 + log V in the sum.
+    const double tolerance = kLossTolerance * (2 + std::log(static_cast<double>(kTestVocab)));
+    EXPECT_NEAR(distribution.network.entropy_nats, entropy, tolerance) << "target " << target;
+  };
+  NetworkScorer scorer =
+      NetworkScorer::for_diagnosis(config_, weights_, make_eval(12, 5, 36), *reference_);
+  const ByteTable bytes = make_test_bytes();
+  const Ledger ledger(stream, bytes);
+  ledger.score(scorer, hooks);
+  ledger.score_as_decoder(scorer, hooks);
+  ASSERT_EQ(entropies.size(), 2 * (ids_.size() - 1));
+  EXPECT_TRUE(std::equal(entropies.begin(), entropies.begin() + 41, entropies.begin() + 41));
 }
 
 TEST_F(NetworkScores, RandomTokensCostLogVocab) {
@@ -311,6 +344,7 @@ class NudgingLearner final : public Learner {
     EXPECT_EQ(static_cast<int64_t>(scored.tokens().size()), scored.chunk().end());
     chunks_->push_back(scored.chunk());
     weights.master(weights.find("tok_emb"))[0] += nudge_;
+    weights.refresh_compute();
   }
   uint64_t state_hash() const override { return chunks_->size(); }
 

@@ -51,32 +51,39 @@ TEST(Model, UntrainedLossIsLogOfVocabulary) {
   EXPECT_NEAR(mean_loss(config, weights), std::log(61.0), 0.05);
 }
 
-// Of the last positions alone, the logits are bitwise those of the whole pass, also where products
-// have other numbers of rows.
-TEST(Model, LogitsOfTheLastPositionsAreThoseOfAll) {
+// Of the last positions alone, the distributions are bitwise those of the whole pass, also where
+// products have other numbers of rows.
+TEST(Model, DistributionsOfTheLastPositionsAreThoseOfAll) {
   ModelConfig config = make_small_config();
   for (const char* name : {"reference", "cpu:f32", "cpu:bf16"}) {
     const auto device = make_device(name);
     for (const int64_t tokens : {9, 70}) {
       Weights weights(*device, list_params(config), false);
       weights.initialise(1);
-      ModelPlan whole(config, weights, 3, tokens, PlanMode::kLogits);
+      ModelPlan whole(config, weights, 3, tokens, PlanMode::kLogProbs);
       whole.load(make_ids(3 * tokens, config.vocab_size, 5), {});
       whole.run();
       std::vector<float> expected(static_cast<size_t>(3 * tokens * config.vocab_size));
-      whole.read_raw_logits(0, expected);
+      std::vector<float> expected_entropies(static_cast<size_t>(3 * tokens));
+      whole.read_log_probs(0, expected, expected_entropies);
       for (const int64_t last : {1, 4, 8}) {
-        ModelPlan part(config, weights, 3, tokens, PlanMode::kLogits, last);
+        ModelPlan part(config, weights, 3, tokens, PlanMode::kLogProbs, last);
         part.load(make_ids(3 * tokens, config.vocab_size, 5), {});
         part.run();
         EXPECT_LT(part.flops(), whole.flops());
         const auto size = static_cast<size_t>(last * config.vocab_size);
-        std::vector<float> logits(size);
+        std::vector<float> log_probs(size), entropies(static_cast<size_t>(last));
         for (int64_t b = 0; b < 3; ++b) {
-          part.read_raw_logits(b * last, logits);
-          const auto from = expected.begin() + ((b + 1) * tokens - last) * config.vocab_size;
-          EXPECT_TRUE(std::equal(logits.begin(), logits.end(), from))
-              << name << ", last " << last << " of " << tokens << ", row " << b;
+          part.read_log_probs(b * last, log_probs, entropies);
+          const int64_t first = (b + 1) * tokens - last;
+          const auto where = testing::Message()
+                             << name << ", last " << last << " of " << tokens << ", row " << b;
+          EXPECT_TRUE(std::equal(log_probs.begin(), log_probs.end(),
+                                 expected.begin() + first * config.vocab_size))
+              << where;
+          EXPECT_TRUE(
+              std::equal(entropies.begin(), entropies.end(), expected_entropies.begin() + first))
+              << where;
         }
       }
     }

@@ -200,6 +200,39 @@ struct CountsSkippedTargets : ReferenceOps {
   }
 };
 
+struct ForgetsTheCap : ReferenceOps {
+  void softcap_log_probs(Out log_probs, Out entropy, In logits, float /*cap*/, int64_t rows,
+                         int64_t vocab) override {
+    ReferenceOps::softcap_log_probs(log_probs, entropy, logits, 1e6f, rows, vocab);
+  }
+};
+
+struct NormalisesFullLanesAlone : ReferenceOps {
+  void softcap_log_probs(Out log_probs, Out entropy, In logits, float cap, int64_t rows,
+                         int64_t vocab) override {
+    Values z = reference::read(logits, rows * vocab);
+    for (int64_t r = 0; r < rows; ++r) {
+      for (int64_t i = vocab / 16 * 16; i < vocab && vocab > 16; ++i) {
+        z[static_cast<size_t>(r * vocab + i)] = -1e9;
+      }
+    }
+    ReferenceOps::softcap_log_probs({}, entropy, in_of(z), cap, rows, vocab);
+    ReferenceOps::softcap_log_probs(log_probs, {}, logits, cap, rows, vocab);
+  }
+};
+
+struct PassesThroughBf16 : ReferenceOps {
+  void softcap_log_probs(Out log_probs, Out entropy, In logits, float cap, int64_t rows,
+                         int64_t vocab) override {
+    ReferenceOps::softcap_log_probs(log_probs, entropy, logits, cap, rows, vocab);
+    if (!log_probs || log_probs.accumulate) return;
+    for (int64_t i = 0; i < rows * vocab; ++i) {
+      float& value = log_probs.as<float>()[i];
+      value = static_cast<float>(bf16(value));
+    }
+  }
+};
+
 struct TruncatesInsteadOfRounding : ReferenceOps {
   void cast(Out y, In x, int64_t count) override {
     ReferenceOps::cast(y, x, count);
@@ -264,6 +297,8 @@ TEST(OpRunner, FindsWrongValues) {
   EXPECT_TRUE(mentions(faults_of<IgnoresTheBatch>(OpId::kAttention), "y["));
   EXPECT_TRUE(mentions(faults_of<ConfusesHeads>(OpId::kAttention), "y["));
   EXPECT_TRUE(mentions(faults_of<CountsSkippedTargets>(OpId::kSoftcapXent), "loss["));
+  EXPECT_TRUE(mentions(faults_of<ForgetsTheCap>(OpId::kSoftcapLogProbs), "log_probs["));
+  EXPECT_TRUE(mentions(faults_of<NormalisesFullLanesAlone>(OpId::kSoftcapLogProbs), "entropy["));
   EXPECT_TRUE(mentions(faults_of<SkipsAStep>(OpId::kNewtonSchulz), "2-norm of the error of u"));
 }
 
@@ -273,6 +308,7 @@ TEST(OpRunner, FindsLostPrecision) {
   EXPECT_TRUE(mentions(faults_of<RoundsTheProductFirst>(OpId::kLinear), "addend"));
   EXPECT_TRUE(mentions(faults_of<TruncatesInsteadOfRounding>(OpId::kCast), "from f32"));
   EXPECT_TRUE(mentions(faults_of<SumsInFloat>(OpId::kSum), "sum["));
+  EXPECT_TRUE(mentions(faults_of<PassesThroughBf16>(OpId::kSoftcapLogProbs), "log_probs["));
 }
 
 TEST(OpRunner, FindsUnwrittenElements) {

@@ -1,4 +1,4 @@
-// Cases of the softcapped cross-entropy.
+// Cases of the softcapped cross-entropy and log probabilities.
 #include <cmath>
 
 #include "src/base/rng.h"
@@ -159,8 +159,38 @@ OpCase softcap_xent_backward_case(const LossShape& s) {
                   [=](const Problem& p) { return dlogits_errors(p, s, dloss); })},
           [=](Ops& ops, const Args& a) {
             ops.softcap_xent_backward(a.out("dlogits"), a.in("logits"), a.in("lse"),
-                                      a.in("targets"), a.in("weights"), a.in("dloss"), s.cap, s.rows,
-                                      s.vocab, s.n);
+                                      a.in("targets"), a.in("weights"), a.in("dloss"), s.cap,
+                                      s.rows, s.vocab, s.n);
+          }};
+}
+
+// log p_j = c_j - lse, both from c and u = c_j - max (a rounding of at most 2 cap), e^u, and sums in
+// f64, which lose nothing that counts. lse errs by the mean error of the exponents at most.
+double log_prob_units(const LossShape& s) {
+  return 2 * capped_logit_units(s) + 2 * s.cap + kExpUnits;
+}
+
+// H = log sum e^u - sum u e^u / sum e^u. An error d_j of u_j moves H by sum p_j |log p_j + H| d_j <=
+// 2 H max d, and H is at most log V; a relative error of e^u by its share of the mass and as much
+// as one of u; the product u e^u, f32, by sum p |u| <= H.
+double entropy_units(const LossShape& s) {
+  const double log_vocab = std::log(static_cast<double>(s.vocab));
+  return 2 * log_vocab * (capped_logit_units(s) + 2 * s.cap + kExpUnits) + kExpUnits + log_vocab;
+}
+
+OpCase log_probs_case(const LossShape& s) {
+  const auto errors = [](int64_t count, double units) {
+    return [=](const Problem&) { return Values(index(count), kUnitF32 * units); };
+  };
+  return {OpId::kSoftcapLogProbs,
+          describe({{"rows", s.rows}, {"vocab", s.vocab}}) + " cap=" + std::to_string(s.cap) +
+              " logits=" + std::to_string(s.logit_scale),
+          {input_f32("logits", s.rows * s.vocab, normal(s.logit_scale)),
+           output_f32("log_probs", s.rows * s.vocab, errors(s.rows * s.vocab, log_prob_units(s))),
+           output_f32("entropy", s.rows, errors(s.rows, entropy_units(s)))},
+          [=](Ops& ops, const Args& a) {
+            ops.softcap_log_probs(a.out("log_probs"), a.out("entropy"), a.in("logits"), s.cap,
+                                  s.rows, s.vocab);
           }};
 }
 
@@ -182,6 +212,15 @@ std::vector<OpCase> loss_cases() {
     cases.push_back(softcap_xent_case(s));
     cases.push_back(softcap_xent_backward_case(s));
   }
+  // Vocabularies around the 16 lanes of the sums.
+  for (const int64_t vocab : {1, 15, 16, 17, 61, 1000}) {
+    cases.push_back(log_probs_case({.rows = 40, .vocab = vocab, .n = 1}));
+  }
+  for (const LossShape& s : shapes) {
+    if (s.n == 1 && !s.has_skipped) cases.push_back(log_probs_case(s));
+  }
+  cases.push_back(
+      log_probs_case({.rows = 5, .vocab = 65, .n = 1, .cap = 15.0f, .logit_scale = 20.0}));
   return cases;
 }
 

@@ -121,6 +121,21 @@ TEST(ReferenceOps, UniformLogitsCostLogOfTheVocabulary) {
   EXPECT_NEAR(lse[0], std::log(4.0) + 30.0 * std::tanh(0.05), 1e-14);
 }
 
+TEST(ReferenceOps, LogProbsAndEntropyOfRowsWorkedOutByHand) {
+  Values log_probs(8), entropy(2);
+  // atanh(1/2) under a cap of 2 ln 3 gives ln 3: probabilities 1/2 and three times 1/6.
+  const double cap = 2 * std::log(3.0), z = cap * std::atanh(0.5);
+  ReferenceOps().softcap_log_probs(out_of(log_probs), out_of(entropy),
+                                   in_of(Values{4, 4, 4, 4, z, 0, 0, 0}), static_cast<float>(cap),
+                                   2, 4);
+  for (size_t i = 0; i < 4; ++i) EXPECT_NEAR(log_probs[i], -std::log(4.0), 1e-14);
+  EXPECT_NEAR(entropy[0], std::log(4.0), 1e-14);
+  // The cap is rounded to f32.
+  EXPECT_NEAR(log_probs[4], -std::log(2.0), 1e-6);
+  for (size_t i = 5; i < 8; ++i) EXPECT_NEAR(log_probs[i], -std::log(6.0), 1e-6);
+  EXPECT_NEAR(entropy[1], 0.5 * std::log(2.0) + 0.5 * std::log(6.0), 1e-6);
+}
+
 TEST(ReferenceOps, ClipScalesToTheMaximalNorm) {
   Values coefficient(1);
   ReferenceOps ops;

@@ -1,9 +1,12 @@
-// The softcapped cross-entropy and the scalar reductions.
+// The softcapped cross-entropy, log probabilities and the scalar reductions.
 //
 // A row of logits stays in L1 between its passes: t = tanh(z / cap) into scratch, the largest t,
 // the exponentials. The backward pass recomputes t and p = e^(cap t - lse) from the logits and lse.
+// Sums that a score depends on go into lanes whose assignment is written out, so that no compiler's
+// choice of vector width changes them.
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -49,11 +52,11 @@ struct RowLoss {
   float loss, lse;
 };
 
-// t = tanh(z / cap). A loop of its own: with the exponential in one loop the chain is too long for
-// a processor to overlap iterations (1.4 times slower on Zen 5).
-void compute_tanh(float* t, const float* z, float inverse_cap, int64_t vocab) {
+// t = scale tanh(z / cap). A loop of its own: with the exponential or the maximum in one loop the
+// chain is too long for a processor to overlap iterations (1.4 times slower on Zen 5).
+void compute_tanh(float* t, const float* z, float inverse_cap, int64_t vocab, float scale = 1.0f) {
 #pragma omp simd
-  for (int64_t i = 0; i < vocab; ++i) t[i] = tanh_simd(z[i] * inverse_cap);
+  for (int64_t i = 0; i < vocab; ++i) t[i] = scale * tanh_simd(z[i] * inverse_cap);
 }
 
 RowLoss compute_row_loss(const float* z, float* t, const Targets& targets, float cap,
@@ -84,6 +87,36 @@ void compute_row_gradient(float* dz, float* t, const float* z, float lse, const 
     const int32_t id = targets.ids[i];
     if (id >= 0) dz[id] -= dloss * targets.weights[i] * (1.0f - t[id] * t[id]);
   }
+}
+
+constexpr int64_t kLanes = 16;
+
+struct RowSums {
+  double mass = 0;    // sum of e^u, u = c - largest
+  double moment = 0;  // sum of u e^u
+};
+
+RowSums sum_row(const float* c, int64_t vocab, float largest) {
+  std::array<double, kLanes> mass = {}, moment = {};
+  const auto add = [&](const float* from, int64_t count) {
+#pragma omp simd
+    for (int64_t j = 0; j < count; ++j) {
+      const float u = from[j] - largest;
+      const float e = exp_simd(u);
+      const auto lane = static_cast<size_t>(j);
+      mass[lane] += static_cast<double>(e);
+      moment[lane] += static_cast<double>(u * e);  // a NaN in u survives here
+    }
+  };
+  const int64_t whole = vocab / kLanes * kLanes;
+  for (int64_t i = 0; i < whole; i += kLanes) add(c + i, kLanes);
+  add(c + whole, vocab - whole);
+  RowSums sums;
+  for (size_t lane = 0; lane < static_cast<size_t>(kLanes); ++lane) {
+    sums.mass += mass[lane];
+    sums.moment += moment[lane];
+  }
+  return sums;
 }
 
 template <class Value>
@@ -129,6 +162,26 @@ void CpuOps::softcap_xent_backward(Out dlogits, In logits, In lse, In targets, I
         write<T>(dlogits, row * vocab, vocab, [dz](int64_t i) { return dz[i]; });
       }
     });
+  });
+}
+
+void CpuOps::softcap_log_probs(Out log_probs, Out entropy, In logits, float cap, int64_t rows,
+                               int64_t vocab) {
+  parallel_ranges(rows, chunk_rows(vocab), [&](int64_t begin, int64_t end) {
+    float* const c = thread_floats(*scratch_, thread_index(), kSlotRows, vocab);
+    for (int64_t row = begin; row < end; ++row) {
+      compute_tanh(c, logits.as<float>() + row * vocab, 1.0f / cap, vocab, cap);
+      const float largest = max_of(c, vocab);
+      const RowSums sums = sum_row(c, vocab, largest);
+      const double log_mass = std::log(sums.mass);
+      // A NaN among the logits is in `moment`, if nowhere else.
+      const double normaliser =
+          std::isfinite(sums.moment) ? static_cast<double>(largest) + log_mass : sums.moment;
+      write<float>(log_probs, row * vocab, vocab, [=](int64_t i) {
+        return static_cast<float>(static_cast<double>(c[i]) - normaliser);
+      });
+      write_scalar(entropy, row, static_cast<float>(log_mass - sums.moment / sums.mass));
+    }
   });
 }
 

@@ -369,4 +369,22 @@ void ReferenceOps::softcap_xent_backward(Out dlogits, In logits, In lse, In targ
   write(dlogits, dz);
 }
 
+void ReferenceOps::softcap_log_probs(Out log_probs, Out entropy, In logits, float cap, int64_t rows,
+                                     int64_t vocab) {
+  // log p = c - lse, c = cap tanh(z / cap); entropy = -sum p log p
+  Values log_p = read(logits, rows * vocab), entropies = zeros(rows);
+  for (double& v : log_p) v = cap * std::tanh(v / cap);
+  for (int64_t r = 0; r < rows; ++r) {
+    double total = 0.0;  // cannot overflow: see softcap_xent
+    for (int64_t j = 0; j < vocab; ++j) total += std::exp(log_p[index(r * vocab + j)]);
+    for (int64_t j = 0; j < vocab; ++j) {
+      double& value = log_p[index(r * vocab + j)];
+      value -= std::log(total);
+      entropies[index(r)] -= std::exp(value) * value;
+    }
+  }
+  write(log_probs, log_p);
+  write(entropy, entropies);
+}
+
 }  // namespace pg

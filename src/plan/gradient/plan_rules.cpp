@@ -358,6 +358,20 @@ LossTensors Plan::softcap_xent(Tensor logits, Tensor targets, Tensor weights, fl
   return y;
 }
 
+LogProbTensors Plan::softcap_log_probs(Tensor logits, float cap) {
+  const int64_t rows = info(logits).rows, vocab = info(logits).cols;
+  const LogProbTensors y{make_f32("softcap_log_probs", rows, vocab),
+                         make_f32("softcap_log_probs.entropy", rows, 1)};
+  keep(y.log_probs);
+  keep(y.entropy);
+  record(OpId::kSoftcapLogProbs, 0, {logits}, {write_to(y.log_probs), write_to(y.entropy)},
+         [=, this](Ops& ops, const RunArgs& args) {
+           ops.softcap_log_probs(out(write_to(y.log_probs), args), out(write_to(y.entropy), args),
+                                 in(logits), cap, rows, vocab);
+         });
+  return y;
+}
+
 Tensor Plan::mean(Tensor x) {
   const int64_t count = info(x).elements();
   const OutRef sum = make_sum(info(x).name + ".mean", 1, 1, DType::kF64);
