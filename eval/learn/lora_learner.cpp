@@ -22,8 +22,6 @@ namespace {
 constexpr double kEpsilon = 1e-10;    // as published
 constexpr uint64_t kAdapterSeed = 1;  // part of the method: A's start decides the score
 
-bool is_b(const ParamSpec& spec) { return spec.place.factor == AdapterFactor::kB; }
-
 }  // namespace
 
 LoraLearner::LoraLearner(const TttConfig& config, const ModelConfig& model, const EvalConfig& eval,
@@ -56,20 +54,20 @@ std::vector<ParamSpec> LoraLearner::choose_params(const ModelConfig& model) cons
 void LoraLearner::start(Weights& weights) {
   weights_ = &weights;
   rows_ = std::make_unique<TrainingRows>(model_, weights, /*rows=*/1, context_);
-  const auto count = static_cast<size_t>(weights.gradient_elements());
-  first_ = DeviceBuffer(weights.device(), count * sizeof(float));
-  second_ = DeviceBuffer(weights.device(), count * sizeof(float));
-  scalars_ = DeviceBuffer(weights.device(), sizeof steps_of_factor_);
-  zeros_.assign(count, 0.0f);
-  start_.assign(count, 0.0f);
-  for (const ParamSpec& spec : adapters_) {
-    const int i = weights.find(spec.name);
-    weights.initialise(i, kAdapterSeed);
-    weights.device().download(start_.data() + (weights.gradient(i) - weights.gradients()),
-                              weights.master(i),
-                              static_cast<size_t>(spec.elements()) * sizeof(float));
+  for (DeviceBuffer* buffer : {&first_, &second_, &start_, &zeros_}) {
+    *buffer = DeviceBuffer(weights.device(),
+                           static_cast<size_t>(weights.gradient_elements()) * sizeof(float));
   }
-  weights.refresh_compute();
+  scalars_ = DeviceBuffer(weights.device(), sizeof steps_of_factor_);
+  for (const ParamSpec& spec : adapters_) {
+    weights.initialise(weights.find(spec.name), kAdapterSeed);
+  }
+  for (const ParamRange& range : weights.layout().trained_ranges()) {
+    weights.device().copy(start_.as<float>() + range.gradient_offset,
+                          weights.masters() + range.offset,
+                          static_cast<size_t>(range.elements) * sizeof(float));
+  }
+  weights.refresh_trained();
 }
 
 void LoraLearner::learn(const ScoredChunk& scored, Weights& /*weights*/) {
@@ -113,19 +111,16 @@ TrainingWindow LoraLearner::next_window(std::span<const int32_t> tokens, int64_t
 }
 
 void LoraLearner::reset() {
-  const auto upload = [&](void* to, const float* from, int64_t count) {
-    weights_->device().upload(to, from, static_cast<size_t>(count) * sizeof(float));
-  };
-  for (const ParamSpec& spec : adapters_) {
-    if (!is_b(spec) && config_.lora_reset == LoraReset::kWarm) continue;
-    const int i = weights_->find(spec.name);
-    upload(weights_->master(i), start_.data() + (weights_->gradient(i) - weights_->gradients()),
-           spec.elements());
+  Device& device = weights_->device();
+  for (const ParamRange& range : weights_->layout().trained_ranges()) {
+    if (range.factor == AdapterFactor::kA && config_.lora_reset == LoraReset::kWarm) continue;
+    device.copy(weights_->masters() + range.offset, start_.as<float>() + range.gradient_offset,
+                static_cast<size_t>(range.elements) * sizeof(float));
   }
-  upload(first_.data(), zeros_.data(), weights_->gradient_elements());
-  upload(second_.data(), zeros_.data(), weights_->gradient_elements());
+  device.copy(first_.data(), zeros_.data(), zeros_.bytes());
+  device.copy(second_.data(), zeros_.data(), zeros_.bytes());
   steps_ = 0;
-  weights_->refresh_compute();
+  weights_->refresh_trained();
 }
 
 void LoraLearner::apply_step() {
@@ -154,7 +149,7 @@ void LoraLearner::apply_step() {
                        {weights_->gradients() + offset, DType::kF32}, rows_->clip_coefficient(),
                        {scalars_.as<float>() + place, DType::kF32}, range.elements);
   }
-  weights_->refresh_compute();
+  weights_->refresh_trained();
 }
 
 uint64_t LoraLearner::state_hash() const {

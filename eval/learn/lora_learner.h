@@ -48,9 +48,8 @@ class LoraLearner final : public Learner {
   DeviceBuffer first_, second_;  // [gradient_elements] f32: AdamW's moments
   std::array<AdamWStep, 2> steps_of_factor_;  // of A and of B
   DeviceBuffer scalars_;                      // those on the device
-  std::vector<float> start_;     // [gradient_elements] the adapters' first values
-  std::vector<float> zeros_;     // [gradient_elements]
-  int64_t steps_ = 0;            // since the last reset
+  DeviceBuffer start_, zeros_;                // [gradient_elements] f32: the adapters' first values
+  int64_t steps_ = 0;                         // since the last reset
 };
 
 }  // namespace pg

@@ -58,7 +58,7 @@ void SgdTrainer::apply_step(double lr) {
                               {momentum_.as<float>() + range.gradient_offset, DType::kF32},
                               decay_step, flat(range.elements));
   }
-  weights_->refresh_compute();
+  weights_->refresh_trained();
 }
 
 uint64_t SgdTrainer::state_hash() const {

@@ -29,8 +29,7 @@ class Learner {
   // learning needs is planned and allocated here.
   virtual void start(Weights& /*weights*/) {}
   // Called once after every chunk, the last included. May change the masters of `weights`, which
-  // have gradients and are the same object each time; the scorer refreshes the compute copies
-  // afterwards.
+  // have gradients and are the same object each time, and then refreshes the compute copies.
   virtual void learn(const ScoredChunk& scored, Weights& weights) = 0;
   // Of everything mutable that a later score depends on: the weights it has changed, its
   // optimizer's state, its counters.

@@ -133,9 +133,7 @@ void NetworkScorer::perceive(int64_t /*target*/, int32_t token) {
 void NetworkScorer::close_chunk(const ScoredChunk& scored) {
   known_ = {};
   windows_.clear();
-  if (!learner_) return;
-  learner_->learn(scored, weights_);
-  weights_.refresh_compute();
+  if (learner_) learner_->learn(scored, weights_);
 }
 
 uint64_t NetworkScorer::state_hash() const {

@@ -111,10 +111,11 @@ void Weights::place_copies() {
     if (!is_scaled) {
       Cast* const last = casts_.empty() ? nullptr : &casts_.back();
       if (last != nullptr && master - last->master_offset == begin - last->compute_offset &&
-          last->master_offset + last->elements == master_end) {
+          last->master_offset + last->elements == master_end &&
+          last->is_trained == spec(i).trainable) {
         last->elements = master + elements - last->master_offset;
       } else {
-        casts_.push_back({master, begin, elements});
+        casts_.push_back({master, begin, elements, spec(i).trainable});
       }
     }
     end = begin + elements;
@@ -149,6 +150,9 @@ Weights::ScaledRows Weights::describe_scaled(const ParamBatch& batch) const {
     const int64_t stride = layout_.offset(scale_of(i)) - layout_.offset(scale_of(i - 1));
     PG_CHECK(i == 1 || stride == scaled.scale_stride, "scales lie as far apart as their matrices");
     scaled.scale_stride = stride;
+  }
+  for (size_t i = 0; i < batch.params.size(); ++i) {
+    scaled.is_trained |= spec(batch.params[i]).trainable || spec(scale_of(i)).trainable;
   }
   return scaled;
 }
@@ -206,18 +210,19 @@ void Weights::initialise(int index, uint64_t seed) {
   device_->upload(master(index), values.data(), values.size() * sizeof(float));
 }
 
-void Weights::refresh_compute() {
+void Weights::refresh(bool trained_alone) {
   Ops& ops = device_->ops();
   const DType type = device_->compute_dtype();
   for (const Cast& copy : casts_) {
+    if (trained_alone && !copy.is_trained) continue;
     ops.cast({compute_at(copy.compute_offset), type}, {masters() + copy.master_offset, DType::kF32},
              copy.elements);
   }
   for (const ScaledRows& scaled : scaled_) {
-    ops.scale_rows({compute_at(scaled.compute_offset), type},
-                   {masters() + scaled.batch.offset, DType::kF32},
-                   {masters() + scaled.scale_offset, DType::kF32}, scaled.batch.shape,
-                   scaled.scale_stride);
+    if (trained_alone && !scaled.is_trained) continue;
+    ops.scale_rows(
+        {compute_at(scaled.compute_offset), type}, {masters() + scaled.batch.offset, DType::kF32},
+        {masters() + scaled.scale_offset, DType::kF32}, scaled.batch.shape, scaled.scale_stride);
   }
 }
 

@@ -60,7 +60,9 @@ class Weights {
   void initialise(uint64_t seed);
   void initialise(int index, uint64_t seed);  // one parameter; the same value as among all
   // Copies masters into the compute copies; call after every change of the masters.
-  void refresh_compute();
+  void refresh_compute() { refresh(/*trained_alone=*/false); }
+  // The same where nothing but trained parameters has changed; leaves out the frozen ones.
+  void refresh_trained() { refresh(/*trained_alone=*/true); }
   // Plans leave the gradients of what they read. This makes those of the masters from them, once,
   // when all has been added: those of scaled rows, and of the scales themselves.
   void finish_gradients();
@@ -85,15 +87,18 @@ class Weights {
   // Compute copies that one op makes: casts, or matrices whose rows are scaled.
   struct Cast {
     int64_t master_offset = 0, compute_offset = 0, elements = 0;
+    bool is_trained = false;
   };
   struct ScaledRows {
     ParamBatch batch;
     int64_t compute_offset = 0;
     int64_t scale_offset = 0, scale_stride = 0;  // of the scales, in the masters
+    bool is_trained = false;                     // any of them, or a scale
   };
   const Param& at(int index) const { return params_[static_cast<size_t>(index)]; }
   int search(const ParamPlace& place) const;  // -1: absent
   void place_copies();
+  void refresh(bool trained_alone);
   ScaledRows describe_scaled(const ParamBatch& batch) const;
   void* compute_at(int64_t offset) const;
 

@@ -173,6 +173,45 @@ TEST(Adapters, FrozenParametersHaveNoGradientAndCostNoWork) {
   EXPECT_GT(frozen, 0);
 }
 
+// What plans read of each parameter, as bytes.
+std::vector<std::vector<uint8_t>> list_copies(const Weights& weights) {
+  std::vector<std::vector<uint8_t>> copies;
+  for (int i = 0; i < weights.count(); ++i) {
+    const In copy = weights.compute(i);
+    const auto* const bytes = copy.as<uint8_t>();
+    copies.emplace_back(
+        bytes, bytes + static_cast<size_t>(weights.spec(i).elements()) * dtype_bytes(copy.dtype));
+  }
+  return copies;
+}
+
+TEST(Adapters, RefreshingWhatIsTrainedLeavesFrozenCopiesAlone) {
+  const ModelConfig config = make_small_config();
+  std::vector<ParamSpec> half_frozen = list_params(config);
+  freeze_blocks(half_frozen, 2);
+  for (const char* name : {"cpu:bf16", "cpu:f32"}) {
+    for (const std::vector<ParamSpec>& specs : {list_adapted(config), half_frozen}) {
+      const auto device = make_device(name);
+      Weights weights(*device, specs, true);
+      weights.initialise(1);
+      const auto before = list_copies(weights);
+      for (int64_t i = 0; i < weights.flat_elements(); ++i) weights.masters()[i] += 1.0f;
+      weights.refresh_trained();
+      const auto trained = list_copies(weights);
+      weights.refresh_compute();
+      const auto all = list_copies(weights);
+      int stayed = 0;
+      for (size_t i = 0; i < all.size(); ++i) {
+        const ParamSpec& spec = weights.spec(static_cast<int>(i));
+        EXPECT_TRUE(!spec.trainable || trained[i] == all[i]) << name << " " << spec.name;
+        stayed += trained[i] == before[i];
+      }
+      // In f32 what no scale belongs to has no copy.
+      EXPECT_TRUE(stayed > 0 || std::string(name) == "cpu:f32") << specs.size();
+    }
+  }
+}
+
 TEST(Adapters, UnknownAndRepeatedTargetsAreNamed) {
   EXPECT_THROW(parse_adapter_targets("q,w"), Error);
   EXPECT_THROW(parse_adapter_targets("q,q"), Error);
