@@ -68,6 +68,10 @@ Holder parse_holder(std::string_view text) {
   std::istringstream line{std::string(text)};
   line >> holder.pid >> holder.ticks >> holder.host >> std::ws;
   std::getline(line, holder.since);
+  constexpr size_t kDateTimeBytes = 19;  // 2026-11-22 10:11:12
+  const bool is_whole = !line.fail() && holder.since.size() == kDateTimeBytes &&
+                        holder.since[4] == '-' && holder.since[13] == ':';
+  if (!is_whole) holder.pid = 0;
   return holder;
 }
 
@@ -77,6 +81,13 @@ Holder parse_holder(std::string_view text) {
       "the output folder is in use: \"{}\", by {}; wait for it to end{}, or choose another with "
       "--out",
       shown, holder.pid > 0 ? holder.describe() : "a run that has just begun", more));
+}
+
+[[noreturn]] void fail_foreign(const fs::path& file) {
+  throw Error(fmt::format(
+      "\"{}\" is no lock of ours, and a file of that name must lie there during the work; move it "
+      "away or choose another folder with --out",
+      escape_terminal(file.string())));
 }
 
 bool is_file_of(int fd, const fs::path& file) {
@@ -131,9 +142,14 @@ std::unique_ptr<FolderLock> lock_folder(const fs::path& folder, const std::strin
     // Owns the descriptor from here on; the file stays as it is when it is another's.
     std::unique_ptr<FolderLock> lock(new FolderLock({}, fd, {}));
     if (!try_lock(fd, file, shown)) continue;  // its holder removed it meanwhile
-    lock->file_ = file;
-    const Holder before = parse_holder(read_lock(fd));
-    if (before.pid > 0) lock->stale_holder_ = before.describe();
+    const std::string found = read_lock(fd);
+    const Holder before = parse_holder(found);
+    if (before.pid > 0) {
+      lock->stale_holder_ = before.describe();
+    } else if (!found.empty()) {
+      fail_foreign(file);
+    }
+    lock->file_ = file;  // and goes with the lock
     const std::string text = describe_own_lock();
     // Only for the message of others: a full disk leaves an empty file that locks as well.
     if (::ftruncate(fd, 0) == 0) {

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <algorithm>
+#include <cstdio>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -11,6 +11,7 @@
 
 #include "harness/recipe/recipe_identity.h"
 #include "harness/record/log_rewind.h"
+#include "harness/record/progress_line.h"
 #include "harness/record/run_files.h"
 #include "harness/record/run_room.h"
 #include "src/base/bytes.h"
@@ -65,22 +66,36 @@ bool is_readable_recipe(const fs::path& file) {
   return true;
 }
 
+// Renames what is in the way of a run's file and gives its new name.
+std::string set_aside(const fs::path& file) {
+  std::error_code error;
+  fs::path aside = file.string() + ".before";
+  for (int n = 2; fs::exists(fs::symlink_status(aside, error)); ++n) {
+    aside = file.string() + ".before" + std::to_string(n);
+  }
+  fs::rename(file, aside, error);
+  if (error) {
+    throw Error(
+        fmt::format("cannot rename \"{}\": {}; move it away", file.string(), error.message()));
+  }
+  return aside.filename().string();
+}
+
 // A run's recipe that was damaged, or changed by something that knows other keys, must not keep
 // --fresh from its work; it may still be of use to someone.
 void set_recipe_aside(RunFolder& folder) {
-  std::error_code error;
-  const std::string name = folder.recipe().string() + ".before";
-  fs::path aside = name;
-  for (int n = 2; fs::exists(aside, error); ++n) aside = name + std::to_string(n);
-  fs::rename(folder.recipe(), aside, error);
-  if (error) {
-    throw Error(fmt::format("cannot rename \"{}\": {}; move it away", folder.recipe().string(),
-                            error.message()));
-  }
   folder.remarks.push_back(
-      fmt::format("the recipe that lay in the folder cannot be read; it is now "
-                  "\"{}\"",
-                  aside.filename().string()));
+      fmt::format("the recipe that lay in the folder cannot be read; it is now \"{}\"",
+                  set_aside(folder.recipe())));
+}
+
+// The folder was looked at when the run began. What came since is not lost, nor is the training.
+void make_way_for(const RunFolder& folder, const std::string& name) {
+  if (!RunFiles(folder.path).is_foreign(name)) return;
+  const std::string aside = set_aside(folder.path / name);
+  ProgressLine::for_stream(stderr).warn(fmt::format(
+      "\"{}\" was put into the output folder, or changed, while the run was on; it is now \"{}\"",
+      name, aside));
 }
 
 void make_way(RunFolder& folder, const RunFiles& files, const Recipe& recipe, bool fresh) {
@@ -103,23 +118,6 @@ void make_way(RunFolder& folder, const RunFiles& files, const Recipe& recipe, bo
       "the output folder holds what no run wrote, or what was changed since: {} in \"{}\"; choose "
       "another with --out, or move {} away",
       fmt::join(foreign, ", "), folder.shown, foreign.size() == 1 ? "it" : "them"));
-}
-
-// What a kill leaves of a file that was being written. Only where a run was: nobody else writes
-// such names there.
-void remove_leftovers(const RunFolder& folder, const RunFiles& files, const Recipe& recipe) {
-  if (!files.has_run()) return;
-  std::error_code error;
-  std::vector<fs::path> leftovers;
-  const std::vector<std::string> names = list_written_names(folder, recipe);
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder.path, error)) {
-    const std::string found = entry.path().filename().string();
-    const auto is_part = [&](const std::string& name) { return found.starts_with(name + '.'); };
-    if (found.ends_with(".tmp") && std::any_of(names.begin(), names.end(), is_part)) {
-      leftovers.push_back(entry.path());
-    }
-  }
-  for (const fs::path& file : leftovers) fs::remove(file, error);
 }
 
 // Through a link the run wrote the file behind it: the link stays.
@@ -194,6 +192,7 @@ std::string RunFolder::log_name(int64_t seed) { return fmt::format("train_seed{}
 
 void RunFolder::write(const fs::path& file, std::span<const uint8_t> bytes) const {
   try {
+    make_way_for(*this, file.filename().string());
     list_run_file(path, file.filename().string(), sha256(bytes));
     write_file_atomic(file, bytes);
   } catch (const Error& error) {
@@ -225,7 +224,7 @@ RunFolder open_run_folder(const fs::path& path, const Recipe& recipe, bool fresh
     refuse_finished_record(folder);
   }
   make_way(folder, files, recipe, fresh);
-  remove_leftovers(folder, files, recipe);
+  remove_stray_files(folder.path);
   if (fresh) {
     remove_run_files(folder, files);
   } else {

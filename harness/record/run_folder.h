@@ -38,7 +38,8 @@ struct RunFolder {
 
   static std::string log_name(int64_t seed);
 
-  // Writes one of these files whole and lists it as the run's. Throws Error that says what is kept
+  // Writes one of these files whole and lists it as the run's. One of that name which came into the
+  // folder while the run was on is renamed, with a warning on stderr. Throws Error that says what is kept
   // of the training and how to go on.
   void write(const std::filesystem::path& file, std::span<const uint8_t> bytes) const;
   void write(const std::filesystem::path& file, std::string_view text) const;

@@ -14,8 +14,11 @@
 #include <cstdio>
 #include <mutex>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <system_error>
 #include <thread>
+#include <vector>
 
 #include "src/base/bytes.h"
 #include "src/base/error.h"
@@ -77,30 +80,40 @@ void write_all(int fd, std::span<const uint8_t> bytes, const fs::path& path) {
   }
 }
 
-void close_written(FileDescriptor& file, const fs::path& path) {
-  if (::close(file.release()) != 0) fail("cannot close", path, errno);
-}
-
 // Waits for a reader, as every program does that writes to a pipe.
 void write_to_special(const fs::path& path, std::span<const uint8_t> bytes) {
   FileDescriptor file(::open(path.c_str(), O_WRONLY | O_NOCTTY | O_CLOEXEC));
   if (!file.valid()) fail("cannot open", path, errno);
   write_all(file.get(), bytes, path);
-  close_written(file, path);
+  if (::close(file.release()) != 0) fail("cannot close", path, errno);
 }
 
 bool is_same_file(const struct stat& a, const struct stat& b) {
   return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
-// path.tmp, removed on every way out but one. Of two processes that write one path the second waits
-// for the first (flock), or it would rename what is half written.
+// ".<name>.<process>-<n>.train_gpt.tmp": no glob for shards or texts matches it, nobody else writes
+// such names, and it says which file it was to become. Locked from its making to its end, so that
+// one without a lock is a dead process's.
+constexpr std::string_view kTemporaryEnd = ".train_gpt.tmp";
+constexpr size_t kMostNameBytes = 200;  // of the place's; file systems allow 255 in all
+
+bool is_temporary_name(std::string_view name) {
+  return name.starts_with('.') && name.ends_with(kTemporaryEnd);
+}
+
+// A regular file with one name that is still the one at `path`.
+bool is_at(int fd, const fs::path& path) {
+  struct stat opened = {}, named = {};
+  return ::fstat(fd, &opened) == 0 && ::lstat(path.c_str(), &named) == 0 &&
+         is_same_file(opened, named) && S_ISREG(opened.st_mode) && opened.st_nlink == 1;
+}
+
+// A new file beside `place`, removed on every way out but one.
 class TemporaryFile {
  public:
-  TemporaryFile(const fs::path& place, mode_t mode) : path_(place) {
-    path_ += ".tmp";
-    while (!open_and_lock(mode)) {
-    }
+  TemporaryFile(const fs::path& place, mode_t mode) : TemporaryFile() {
+    for (int number = 0; !file_exists_; ++number) create(place, number, mode);
   }
   ~TemporaryFile() {
     if (file_exists_) ::unlink(path_.c_str());
@@ -108,43 +121,35 @@ class TemporaryFile {
   TemporaryFile(const TemporaryFile&) = delete;
   TemporaryFile& operator=(const TemporaryFile&) = delete;
 
-  FileDescriptor& file() { return file_; }
+  int fd() const { return file_.get(); }
   void rename_to(const fs::path& place) {
     if (::rename(path_.c_str(), place.c_str()) != 0) fail("cannot rename to", place, errno);
     file_exists_ = false;
   }
 
  private:
-  fs::path path_;
-  FileDescriptor file_, lock_;  // of one open file: the lock outlives the closing of file_
-  bool file_exists_ = true;
+  TemporaryFile() = default;  // complete: what throws from here on goes through the destructor
 
-  // False where what lies there is not ours to write to, and has been removed, or was another's who
-  // has renamed it since.
-  bool open_and_lock(mode_t mode) {
-    constexpr int kFlags = O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
-    file_ = FileDescriptor(::open(path_.c_str(), kFlags, mode));
+  fs::path path_;
+  FileDescriptor file_;
+  bool file_exists_ = false;
+
+  // Makes none where the name is taken, or was taken away before the lock was there.
+  void create(const fs::path& place, int number, mode_t mode) {
+    std::string name = ".";
+    name += place.filename().string().substr(0, kMostNameBytes);
+    name += '.' + std::to_string(::getpid()) + '-' + std::to_string(number);
+    name += kTemporaryEnd;
+    path_ = place.parent_path() / name;
+    file_ = FileDescriptor(::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
     if (!file_.valid()) {
-      const int error = errno;
-      const bool is_foreign =
-          error == ELOOP || error == ENXIO || error == EACCES;  // a link, a pipe
-      if (!is_foreign || ::unlink(path_.c_str()) != 0) fail("cannot create", path_, error);
-      return false;
+      if (errno != EEXIST) fail("cannot write", place, errno);
+      return;
     }
-    // Where there are no locks (some network folders) nobody waits.
+    // Where there are no locks (some network folders) nobody takes it away.
     while (::flock(file_.get(), LOCK_EX) != 0 && errno == EINTR) {
     }
-    struct stat opened = {}, named = {};
-    if (::fstat(file_.get(), &opened) != 0) fail("cannot create", path_, errno);
-    if (::lstat(path_.c_str(), &named) != 0 || !is_same_file(opened, named)) return false;
-    if (!S_ISREG(opened.st_mode) || opened.st_nlink != 1) {  // of a killed run it has one name
-      if (::unlink(path_.c_str()) != 0) fail("cannot create", path_, errno);
-      return false;
-    }
-    if (::ftruncate(file_.get(), 0) != 0) fail("cannot create", path_, errno);
-    lock_ = FileDescriptor(::fcntl(file_.get(), F_DUPFD_CLOEXEC, 0));
-    if (!lock_.valid()) fail("cannot create", path_, errno);
-    return true;
+    file_exists_ = is_at(file_.get(), path_);
   }
 };
 
@@ -153,11 +158,9 @@ void replace_file(const fs::path& path, std::span<const uint8_t> bytes,
                   std::optional<mode_t> mode) {
   const std::lock_guard lock(writing());
   TemporaryFile temporary(path, mode.value_or(0644));
-  FileDescriptor& file = temporary.file();
-  if (mode && ::fchmod(file.get(), *mode) != 0) fail("cannot set the mode of", path, errno);
-  write_all(file.get(), bytes, path);
-  if (::fsync(file.get()) != 0) fail("cannot flush", path, errno);
-  close_written(file, path);
+  if (mode && ::fchmod(temporary.fd(), *mode) != 0) fail("cannot set the mode of", path, errno);
+  write_all(temporary.fd(), bytes, path);
+  if (::fsync(temporary.fd()) != 0) fail("cannot flush", path, errno);  // closing tells no more
   temporary.rename_to(path);
   const fs::path folder = path.has_parent_path() ? path.parent_path() : ".";
   const FileDescriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -201,6 +204,21 @@ void write_file_atomic(const fs::path& path, std::span<const uint8_t> bytes) {
 
 void write_file_atomic(const fs::path& path, std::string_view text) {
   write_file_atomic(path, as_bytes(text));
+}
+
+void remove_stray_files(const fs::path& folder) {
+  std::error_code error;
+  std::vector<fs::path> found;
+  for (fs::directory_iterator at(folder.empty() ? "." : folder, error), end; !error && at != end;
+       at.increment(error)) {
+    if (is_temporary_name(at->path().filename().string())) found.push_back(at->path());
+  }
+  for (const fs::path& path : found) {
+    const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+    if (file.valid() && ::flock(file.get(), LOCK_EX | LOCK_NB) == 0 && is_at(file.get(), path)) {
+      ::unlink(path.c_str());
+    }
+  }
 }
 
 void await_file_writes() {

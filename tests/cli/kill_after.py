@@ -3,7 +3,7 @@
 
   kill_after.py FOLDER FILE (begun|written) COUNT [--signal NAME CODE] [--said LOG TEXT] -- COMMAND...
 
-FILE is one that the command replaces again and again in FOLDER by writing FILE.tmp and renaming it. `begun 3` kills while
+FILE is one that the command replaces again and again in FOLDER by writing .FILE.*.train_gpt.tmp and renaming it. `begun 3` kills while
 the third is being written, `written 3` once the third is in place. With --said counting starts when LOG, a file in FOLDER,
 contains TEXT. With --signal another one is sent, and the command has to end with CODE by itself; what it says is let through.
 Exit code 0 if the command was killed, 1 if it ended before. The kernel counts (inotify): nothing is missed
@@ -12,6 +12,7 @@ however fast the files follow each other.
 import ctypes
 import os
 import pathlib
+import re
 import select
 import signal
 import struct
@@ -51,7 +52,9 @@ def main():
     if rest and rest[0] == "--signal":
         number, wanted_code, rest = signal.Signals[rest[1]], int(rest[2]), rest[3:]
     folder, count, said = pathlib.Path(folder), int(count), rest[1:]
-    wanted = {"begun": (IN_CREATE, name + ".tmp"), "written": (IN_MOVED_TO, name)}[moment]
+    pattern = re.escape(name)
+    wanted_mask, wanted = {"begun": (IN_CREATE, re.compile(rf"\.{pattern}\..*\.train_gpt\.tmp")),
+                           "written": (IN_MOVED_TO, re.compile(pattern))}[moment]
     folder.mkdir(parents=True, exist_ok=True)
     events = watch(folder)
     stderr = subprocess.DEVNULL if number == signal.SIGKILL else None
@@ -66,7 +69,7 @@ def main():
         if not ready or end in ready:  # hangs, or ended by itself
             break
         for mask, file in read_events(events):
-            if mask & wanted[0] and file == wanted[1] and (seen > 0 or not said or has_said(said, folder)):
+            if mask & wanted_mask and wanted.fullmatch(file) and (seen > 0 or not said or has_said(said, folder)):
                 seen += 1
     process.send_signal(number if seen >= count else signal.SIGKILL)
     code = process.wait()

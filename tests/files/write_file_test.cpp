@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -136,14 +137,74 @@ TEST_F(WriteFileTest, ADescriptorOfOurOwnIsWrittenTo) {
   EXPECT_EQ(std::string(text), "text");
 }
 
-// What lies under the temporary name is no reason to write elsewhere.
-TEST_F(WriteFileTest, ALeftTemporaryLinkIsNotFollowed) {
+// Nobody but us makes names like those that are written to before they are renamed.
+TEST_F(WriteFileTest, FilesBesideTheWrittenOneStay) {
   write_file_atomic(folder_ / "victim", "untouched");
-  fs::create_symlink("victim", folder_ / "file.tmp");
+  fs::create_symlink("victim", folder_ / "link.tmp");
+  for (const char* name : {"file.tmp", "file.bak", "file~", ".file.tmp"}) {
+    write_file_atomic(folder_ / name, "mine");
+  }
+  for (const char* name : {"file", "link"}) write_file_atomic(folder_ / name, "new");
+  remove_stray_files(folder_);
+  for (const char* name : {"file.tmp", "file.bak", "file~", ".file.tmp"}) {
+    EXPECT_EQ(read_text_file(folder_ / name), "mine");
+  }
+  EXPECT_EQ(read_text_file(folder_ / "victim"), "untouched");
+  EXPECT_EQ(read_text_file(folder_ / "file"), "new");
+  EXPECT_TRUE(fs::is_symlink(folder_ / "link.tmp"));
+}
+
+// A name that lies there, of whatever kind, is never written to.
+TEST_F(WriteFileTest, ATakenTemporaryNameIsPassedOver) {
+  const std::string begin = ".file." + std::to_string(::getpid()) + "-";
+  write_file_atomic(folder_ / "victim", "untouched");
+  fs::create_symlink("victim", folder_ / (begin + "0.train_gpt.tmp"));
+  fs::create_directory(folder_ / (begin + "1.train_gpt.tmp"));
   write_file_atomic(folder_ / "file", "new");
   EXPECT_EQ(read_text_file(folder_ / "victim"), "untouched");
   EXPECT_EQ(read_text_file(folder_ / "file"), "new");
-  EXPECT_FALSE(fs::exists(fs::symlink_status(folder_ / "file.tmp")));
+  remove_stray_files(folder_);
+  EXPECT_TRUE(fs::is_symlink(folder_ / (begin + "0.train_gpt.tmp")));
+  EXPECT_TRUE(fs::is_directory(folder_ / (begin + "1.train_gpt.tmp")));
+}
+
+TEST_F(WriteFileTest, StrayFilesGoUnlessTheyAreBeingWritten) {
+  const fs::path dead = folder_ / ".file.71-0.train_gpt.tmp";
+  const fs::path alive = folder_ / ".file.72-0.train_gpt.tmp";
+  write_file_atomic(dead, "half");
+  write_file_atomic(alive, "half");
+  const FileDescriptor writer(::open(alive.c_str(), O_WRONLY | O_CLOEXEC));
+  ASSERT_EQ(::flock(writer.get(), LOCK_EX), 0);
+  remove_stray_files(folder_);
+  EXPECT_FALSE(fs::exists(dead));
+  EXPECT_EQ(read_text_file(alive), "half");
+}
+
+TEST_F(WriteFileTest, TheLongestNameIsWritten) {
+  const fs::path file = folder_ / std::string(255, 'a');
+  write_file_atomic(file, "new");
+  EXPECT_EQ(read_text_file(file), "new");
+}
+
+// At whatever call the descriptors run out: the old file stands, and nothing beside it.
+TEST_F(WriteFileTest, WithoutDescriptorsNothingIsLeft) {
+  write_file_atomic(folder_ / "file", "old");
+  rlimit old = {};
+  getrlimit(RLIMIT_NOFILE, &old);
+  const int lowest_free = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  ::close(lowest_free);
+  for (rlim_t allowed = 0; allowed < 4; ++allowed) {
+    const rlimit small = {static_cast<rlim_t>(lowest_free) + allowed, old.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &small);
+    const std::string message = fail_to_write(folder_ / "file");
+    setrlimit(RLIMIT_NOFILE, &old);
+    EXPECT_EQ(message.empty() ? "" : "ulimit -n",
+              has(message, "ulimit -n") ? "ulimit -n" : message);
+    EXPECT_EQ(message.empty(), allowed > 0) << message;
+    EXPECT_EQ(read_text_file(folder_ / "file"), message.empty() ? "new" : "old");
+    EXPECT_EQ(std::distance(fs::directory_iterator(folder_), {}), 1);
+    write_file_atomic(folder_ / "file", "old");
+  }
 }
 
 TEST_F(WriteFileTest, ALimitOnFileSizesIsNamed) {
@@ -158,7 +219,7 @@ TEST_F(WriteFileTest, ALimitOnFileSizesIsNamed) {
   EXPECT_TRUE(fs::is_empty(folder_));
 }
 
-// Both write path.tmp: the second waits, or it would rename what is half written.
+// Each to a name of its own, or one would rename what the other has half written.
 TEST_F(WriteFileTest, TwoProcessesThatWriteOnePathLeaveAWholeFile) {
   const fs::path path = folder_ / "file";
   constexpr size_t kBytes = 1 << 16;
@@ -186,7 +247,7 @@ TEST_F(WriteFileTest, TwoProcessesThatWriteOnePathLeaveAWholeFile) {
   ASSERT_EQ(::waitpid(child, &status, 0), child);
   EXPECT_EQ(status, 0);
   EXPECT_TRUE(is_whole);
-  EXPECT_FALSE(fs::exists(folder_ / "file.tmp"));
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_), {}), 1);
 }
 
 }  // namespace

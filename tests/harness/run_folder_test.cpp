@@ -154,12 +154,26 @@ TEST_F(RunFolderTest, ThroughALinkTheFileBehindItIsRemovedAndTheLinkStays) {
   EXPECT_TRUE(std::filesystem::is_symlink(folder().weights()));
 }
 
-TEST_F(RunFolderTest, WhatAKillLeftHalfWrittenGoes) {
-  write_file_atomic(temporary_.path() / "checkpoint.bin.tmp", "half");
-  write_file_atomic(temporary_.path() / "other.tmp", "mine");
+TEST_F(RunFolderTest, WhatAKillLeftHalfWrittenGoesAndUsersFilesStay) {
+  const auto stray = temporary_.path() / ".checkpoint.bin.71-0.train_gpt.tmp";
+  write_file_atomic(stray, "half");
+  for (const char* name : {"checkpoint.bin.tmp", "README.md.tmp", "other.tmp"}) {
+    write_file_atomic(temporary_.path() / name, "mine");
+  }
   reopen("train.log_every=3");
-  EXPECT_FALSE(std::filesystem::exists(temporary_.path() / "checkpoint.bin.tmp"));
-  EXPECT_TRUE(std::filesystem::exists(temporary_.path() / "other.tmp"));
+  EXPECT_FALSE(std::filesystem::exists(stray));
+  for (const char* name : {"checkpoint.bin.tmp", "README.md.tmp", "other.tmp"}) {
+    EXPECT_EQ(read_text_file(temporary_.path() / name), "mine");
+  }
+}
+
+TEST_F(RunFolderTest, WhatComesDuringTheRunIsRenamed) {
+  write_file_atomic(folder().readme(), "mine");
+  folder().write(folder().readme(), "the run's");
+  folder().write(folder().readme(), "the run's, again");
+  EXPECT_EQ(read_text_file(folder().readme()), "the run's, again");
+  EXPECT_EQ(read_text_file(temporary_.path() / "README.md.before"), "mine");
+  EXPECT_FALSE(std::filesystem::exists(temporary_.path() / "README.md.before2"));
 }
 
 TEST_F(RunFolderTest, AListOfFilesElsewhereRemovesNothingThere) {
@@ -172,8 +186,8 @@ TEST_F(RunFolderTest, AListOfFilesElsewhereRemovesNothingThere) {
 }
 
 TEST_F(RunFolderTest, AFileThatCannotBeWrittenSaysWhatIsKept) {
-  std::filesystem::create_directories(folder().readme() / "in_the_way");
-  const std::string message = error_of([&] { folder().write(folder().readme(), "text"); });
+  const auto file = folder().recipe() / "below_a_file";
+  const std::string message = error_of([&] { folder().write(file, "text"); });
   EXPECT_NE(message.find("the training up to step 3 is kept in \""), std::string::npos) << message;
   EXPECT_NE(message.find("the same command again"), std::string::npos) << message;
 }
@@ -261,6 +275,18 @@ TEST(RunFolder, ALockOfADeadRunIsSeenAsSuch) {
   EXPECT_EQ(folder.lock->stale_holder(), "process 999999999 on gold since 2026-11-22 10:11:12");
 }
 
+TEST(RunFolder, AUsersFileUnderTheLocksNameStays) {
+  for (const char* text : {"mine", "123 things to do", "7 8 gold then", "1 2 3\n"}) {
+    const TemporaryFolder temporary;
+    const auto file = temporary.path() / ".run_lock";
+    write_file_atomic(file, text);
+    const std::string message =
+        error_of([&] { open_run_folder(temporary.path(), Recipe{}, true); });
+    EXPECT_NE(message.find("is no lock of ours"), std::string::npos) << message;
+    EXPECT_EQ(read_text_file(file), text);
+  }
+}
+
 // Where the file system has no locks.
 TEST(FolderLock, AHolderLivesWithItsProcessAndItsStart) {
   const std::string own = describe_own_lock();
@@ -270,10 +296,10 @@ TEST(FolderLock, AHolderLivesWithItsProcessAndItsStart) {
   std::istringstream words(own);
   std::string pid, ticks, host;
   words >> pid >> ticks >> host;
-  EXPECT_FALSE(may_be_alive(fmt::format("999999999 {} {} then", ticks, host)));
-  EXPECT_FALSE(may_be_alive(fmt::format("{} {}1 {} then", pid, ticks, host)))
+  EXPECT_FALSE(may_be_alive(fmt::format("999999999 {} {} 2026-11-22 10:11:12", ticks, host)));
+  EXPECT_FALSE(may_be_alive(fmt::format("{} {}1 {} 2026-11-22 10:11:12", pid, ticks, host)))
       << "number used again";
-  EXPECT_TRUE(may_be_alive(fmt::format("999999999 {} {}_other then", ticks, host)));
+  EXPECT_TRUE(may_be_alive(fmt::format("999999999 {} {}_other 2026-11-22 10:11:12", ticks, host)));
 }
 
 TEST(RunFolder, AnEmptyFolderHoldsNothingToResume) {
