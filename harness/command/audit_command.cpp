@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <optional>
 #include <sstream>
 
 #include "eval/make_scorer.h"
@@ -20,7 +21,6 @@
 #include "src/data/corpus/open_data.h"
 #include "src/data/corpus/shard_checks.h"
 #include "src/data/corpus/text_codec.h"
-#include "src/files/write_file.h"
 #include "src/text/file_kind.h"
 #include "src/text/json_object.h"
 #include "src/text/text_escape.h"
@@ -162,6 +162,8 @@ int audit_artifact(const AuditWords& words, Clock&) {
   const ScoringSession session = open_scoring_session(
       words.scoring, SessionText::kShards,
       "audit: no validation text or tokenizer; give --recipe, or --data and --tokenizer");
+  std::optional<const CertificateFolder> folder;
+  if (!words.out.empty()) folder.emplace(words.out);
   const UnpackedModel& model = session.model;
   const Tokenizer& tokenizer = session.tokenizer;
   const Recipe& recipe = session.recipe;
@@ -204,10 +206,7 @@ int audit_artifact(const AuditWords& words, Clock&) {
   certificate.chunks = static_cast<int64_t>(scorer->plan_order(tokens).size());
   certificate.seed = options.seed;
   certificate.configuration = list_score_keys(recipe);
-  if (!words.out.empty()) {
-    write_file_atomic(words.out / "certificate.md", write_certificate_markdown(certificate));
-    write_file_atomic(words.out / "certificate.json", write_certificate_json(certificate));
-  }
+  if (folder) folder->write(certificate);
   for (const ProbeResult& probe : certificate.probes) print_probe(probe);
   if (certificate.chunks < 3) {
     ProgressLine::for_stream(stderr).print(

@@ -3,8 +3,14 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <system_error>
 
 #include "harness/recipe/recipe_identity.h"
+#include "harness/record/run_files.h"
+#include "src/base/bytes.h"
+#include "src/base/error.h"
+#include "src/base/hash.h"
+#include "src/files/write_file.h"
 #include "src/text/json_object.h"
 #include "src/text/text_escape.h"
 
@@ -88,6 +94,38 @@ std::string list_score_keys(const Recipe& recipe) {
   return write_recipe(recipe, RecipeComments::kNone, [](const FieldInfo& info) {
     return is_identifying(info, Affects::kScoring);
   });
+}
+
+namespace {
+
+constexpr const char* kMarkdownName = "certificate.md";
+constexpr const char* kJsonName = "certificate.json";
+
+void write_listed(const std::filesystem::path& folder, const char* name, const std::string& text) {
+  list_run_file(folder, name, sha256(as_bytes(text)));
+  write_file_atomic(folder / name, text);
+}
+
+}  // namespace
+
+CertificateFolder::CertificateFolder(const std::filesystem::path& folder) : folder_(folder) {
+  std::error_code ignored;  // said by the lock
+  std::filesystem::create_directories(folder, ignored);
+  lock_ = lock_folder(folder, escape_terminal(folder.string()));
+  const RunFiles files(folder);
+  for (const char* name : {kMarkdownName, kJsonName, ".run_files"}) {
+    if (!files.is_foreign(name)) continue;
+    throw Error(fmt::format(
+        "the folder for the certificate holds what audit did not write, or what was changed since: "
+        "{} in \"{}\"; choose another with --out, or move it away",
+        name, escape_terminal(folder.string())));
+  }
+  remove_stray_files(folder);
+}
+
+void CertificateFolder::write(const Certificate& certificate) const {
+  write_listed(folder_, kMarkdownName, write_certificate_markdown(certificate));
+  write_listed(folder_, kJsonName, write_certificate_json(certificate));
 }
 
 }  // namespace pg

@@ -1,11 +1,14 @@
 // What an audit found, for people and for programs. The same findings always give the same bytes.
 #pragma once
 #include <cstdint>
+#include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "eval/audit/audit.h"
 #include "harness/recipe/recipe.h"
+#include "harness/record/folder_lock.h"
 
 namespace pg {
 
@@ -28,5 +31,17 @@ std::string write_certificate_json(const Certificate& certificate);
 // The keys of a recipe that the score of an artifact depends on, as write_recipe gives them; the
 // files they name stand in the certificate by their hashes.
 std::string list_score_keys(const Recipe& recipe);
+
+// The folder that a certificate is written to; locked from here on. Only what audit itself wrote
+// there, and nobody has changed since, is replaced: a file in the way throws Error before the work.
+class CertificateFolder {
+ public:
+  explicit CertificateFolder(const std::filesystem::path& folder);
+  void write(const Certificate& certificate) const;
+
+ private:
+  std::filesystem::path folder_;
+  std::unique_ptr<const FolderLock> lock_;
+};
 
 }  // namespace pg

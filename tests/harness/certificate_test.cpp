@@ -2,6 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include "src/base/bytes.h"
+#include "src/base/error.h"
+#include "src/files/write_file.h"
+#include "tests/harness/run_fixture.h"
+
 namespace pg {
 namespace {
 
@@ -63,6 +68,26 @@ TEST(Certificate, ConfigurationHoldsTheSectionsOfTheScoreAlone) {
   EXPECT_EQ(keys.find("[train]"), std::string::npos);
   EXPECT_EQ(keys.find("[quant]"), std::string::npos);
   EXPECT_EQ(keys.find("[data]"), std::string::npos);  // paths of one machine
+}
+
+TEST(Certificate, ReplacesItselfAndNothingElse) {
+  const TemporaryFolder temporary;
+  CertificateFolder(temporary.path()).write(make_certificate());
+  Certificate other = make_certificate();
+  other.seed = 9;
+  CertificateFolder(temporary.path()).write(other);
+  EXPECT_EQ(read_text_file(temporary.path() / "certificate.json"), write_certificate_json(other));
+  for (const char* name : {"certificate.md", "certificate.json", ".run_files", ".run_lock"}) {
+    const TemporaryFolder mine("mine");
+    write_file_atomic(mine.path() / name, "mine");
+    EXPECT_THROW(CertificateFolder folder(mine.path()), Error) << name;
+    EXPECT_EQ(read_text_file(mine.path() / name), "mine");
+    EXPECT_EQ(std::distance(std::filesystem::directory_iterator(mine.path()), {}), 1);
+  }
+  const std::string changed = read_text_file(temporary.path() / "certificate.md") + "my notes\n";
+  write_file_atomic(temporary.path() / "certificate.md", changed);
+  EXPECT_THROW(CertificateFolder folder(temporary.path()), Error);
+  EXPECT_EQ(read_text_file(temporary.path() / "certificate.md"), changed);
 }
 
 }  // namespace
