@@ -68,7 +68,7 @@ std::string restore_text(const std::filesystem::path& file, std::span<const uint
 }
 
 int decode_file(const DecodeWords& words, Clock& clock) {
-  check_output_is_no_input(words.out, {words.file, words.artifact, words.tokenizer});
+  prepare_output(words.out, {words.file, words.artifact, words.tokenizer});
   const double start_s = clock.now_s();
   const Bytes file = read_file(words.file);
   const Result<CodedText> coded = parse_coded_text(file);

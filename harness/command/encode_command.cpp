@@ -65,8 +65,7 @@ Document read_document(const EncodeWords& words, const Tokenizer& tokenizer,
 
 int encode_file(const EncodeWords& words, Clock& clock) {
   const ScoringWords& scoring = words.scoring;
-  check_output_is_no_input(words.out,
-                           {words.text, scoring.artifact, scoring.tokenizer, scoring.recipe});
+  prepare_output(words.out, {words.text, scoring.artifact, scoring.tokenizer, scoring.recipe});
   const double start_s = clock.now_s();
   const ScoringSession session = open_scoring_session(
       words.scoring, words.text.empty() ? SessionText::kShards : SessionText::kOther,
@@ -87,11 +86,13 @@ int encode_file(const EncodeWords& words, Clock& clock) {
   const EncodedText encoded = encode_text(scorer, tokens, tokenizer.byte_table(), key,
                                           show_coding_progress(progress, "encode"), correction);
   progress.finish();
+  std::FILE* const summary = summary_stream(words.out);  // before the file has another inode
   write_file_atomic(words.out, encoded.file);
   const LedgerTotals& totals = encoded.totals;
   const double payload_bits = 8.0 * static_cast<double>(encoded.payload_bytes);
   const double payload_excess = totals.bits > 0 ? payload_bits / totals.bits - 1 : 0;
   fmt::print(
+      summary,
       "coded_bytes:{} payload_bytes:{} correction_bytes:{} text_bytes:{} scored_bytes:{} tokens:{} "
       "val_bpb:{:.8f} "
       "metered_bits:{:.1f} "

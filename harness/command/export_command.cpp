@@ -27,13 +27,14 @@ std::vector<Option> list_options(ExportWords& w) {
 }
 
 int export_weights(const ExportWords& words, Clock&) {
-  check_output_is_no_input(words.out, {words.artifact});
+  prepare_output(words.out, {words.artifact});
   const UnpackedModel model = unpack_file(words.artifact);
+  std::FILE* const summary = summary_stream(words.out);  // before the file has another inode
   const int64_t bytes =
       write_weights_file(words.out, {model.config(), model.tokenizer_sha256(), model.tensors()});
-  fmt::print("{}: {} tensors, {} parameters, {} bytes\n", escape_terminal(words.out.string()),
-             model.tensors().size(), format_thousands(count_params(model.config())),
-             format_thousands(bytes));
+  fmt::print(summary, "{}: {} tensors, {} parameters, {} bytes\n",
+             escape_terminal(words.out.string()), model.tensors().size(),
+             format_thousands(count_params(model.config())), format_thousands(bytes));
   return 0;
 }
 

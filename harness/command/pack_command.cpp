@@ -40,7 +40,7 @@ std::vector<Option> list_options(PackWords& w) {
 }
 
 int pack_weights(const PackWords& words, Clock& clock) {
-  check_output_is_no_input(words.out, {words.weights, words.recipe});
+  prepare_output(words.out, {words.weights, words.recipe});
   Recipe recipe = load_recipe(words.recipe, words.sets, process_environment).recipe;
   Result<WeightsFile> file = read_weights_file(words.weights);
   if (!file.ok()) {
@@ -77,12 +77,13 @@ int pack_weights(const PackWords& words, Clock& clock) {
   progress.finish();
   const double quantized_s = clock.now_s();
   const SealedArtifact sealed = seal(quantized.model, recipe.quant, code_bytes);
+  std::FILE* const summary = summary_stream(words.out);  // before the file has another inode
   write_file_atomic(words.out, sealed.bytes);
   const PackSummary& s = sealed.summary;
-  fmt::print("{}", format_allocation(quantized.allocation));
-  fmt::print("calibrate {:.2f} s, quantise {:.2f} s, seal {:.2f} s\n", calibrated_s - start_s,
-             quantized_s - calibrated_s, clock.now_s() - quantized_s);
-  fmt::print("{}: {} bytes + code {} = {} of {}, {} left, {:.3f} bits/weight\n",
+  fmt::print(summary, "{}", format_allocation(quantized.allocation));
+  fmt::print(summary, "calibrate {:.2f} s, quantise {:.2f} s, seal {:.2f} s\n",
+             calibrated_s - start_s, quantized_s - calibrated_s, clock.now_s() - quantized_s);
+  fmt::print(summary, "{}: {} bytes + code {} = {} of {}, {} left, {:.3f} bits/weight\n",
              escape_terminal(words.out.string()), s.model_bytes, s.code_bytes, s.total_bytes,
              s.cap_bytes, s.cap_bytes - s.total_bytes, s.bits_per_weight);
   return 0;

@@ -12,7 +12,6 @@
 #include "harness/command/output_path.h"
 #include "harness/record/progress_line.h"
 #include "src/data/corpus/tokenizer_training.h"
-#include "src/data/tokenizer.h"
 #include "src/text/text_escape.h"
 
 namespace pg {
@@ -85,19 +84,19 @@ class WaitingLine {
 };
 
 int train_tokenizer_model(const TokenizerTrainWords& words, Clock&) {
-  check_output_is_no_input(words.out, {words.input});
+  prepare_output(words.out, {words.input});
   ProgressLine progress = ProgressLine::for_stream(stderr);
   // SentencePiece's merges follow one from another: one core, and no telling how far they are.
-  std::vector<std::string> notes;
+  std::FILE* const summary = summary_stream(words.out);  // before the file has another inode
+  TrainedTokenizer trained;
   {
     const WaitingLine waiting(
         progress, fmt::format("choosing {} pieces from at most 16 MB of text", words.vocab_size));
-    notes = train_tokenizer(words.input, words.vocab_size, words.out);
+    trained = train_tokenizer(words.input, words.vocab_size, words.out);
   }
-  for (const std::string& note : notes) progress.warn(escape_terminal(note));
-  const Tokenizer tokenizer(words.out);
-  fmt::print("{}: {} tokens, sha256 {}\n", escape_terminal(words.out.string()),
-             tokenizer.vocab_size(), hex(tokenizer.sha256()));
+  for (const std::string& note : trained.notes) progress.warn(escape_terminal(note));
+  fmt::print(summary, "{}: {} tokens, sha256 {}\n", escape_terminal(words.out.string()),
+             trained.pieces, hex(trained.sha256));
   return 0;
 }
 

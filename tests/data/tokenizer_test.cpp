@@ -117,11 +117,12 @@ TEST_F(TokenizerTest, FailedTrainingLeavesNoModel) {
 
 TEST_F(TokenizerTest, FewerPiecesThanAskedForAreSaid) {
   const std::filesystem::path corpus = folder_->write("few.txt", "a tiny text. a tiny text.");
-  const std::vector<std::string> notes = train_tokenizer(corpus, 4096, *folder_ / "few.model");
+  const std::vector<std::string> notes =
+      train_tokenizer(corpus, 4096, *folder_ / "few.model").notes;
   ASSERT_EQ(notes.size(), 1u);
   EXPECT_TRUE(says(notes[0], "fewer pieces than the 4096 asked for"));
-  EXPECT_TRUE(
-      train_tokenizer(*folder_ / "tokenizer_corpus.jsonl", 300, *folder_ / "few.model").empty());
+  EXPECT_TRUE(train_tokenizer(*folder_ / "tokenizer_corpus.jsonl", 300, *folder_ / "few.model")
+                  .notes.empty());
 }
 
 TEST_F(TokenizerTest, OtherFilesAreRefused) {

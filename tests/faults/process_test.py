@@ -255,6 +255,39 @@ class Places(ProcessTest):
             self.assertEqual(self.job.run(*self.WORDS, "/dev/stdout", stdout=out).returncode, 0)
         self.assertEqual(path.read_text(), self.text)
 
+    def test_lines_about_a_file_never_stand_in_it(self):
+        artifact, weights = "record/final_model.int6.bin", "record/final_model.safetensors"
+        commands = {
+            "encode": ("encode", artifact, "--recipe", "record/recipe.toml", "--text", "text.txt", "--out"),
+            "decode": self.WORDS,
+            "export": ("export", artifact),
+            "pack": ("pack", weights, "--set", "quant.rounding=nearest", "--set", "quant.scales=sdclip"),
+            "tokenizer": ("tokenizer", "train", "text.jsonl", "--vocab-size", "300", "--out"),
+        }
+        pack_out = {"pack": 2}  # its output stands before its options
+        for name, words in commands.items():
+            def run(out, **options):
+                place = pack_out.get(name, len(words))
+                return self.job.run(*words[:place], out, *words[place:], **options)
+            whole = f"{self.out()}_{name}"
+            done = run(whole)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            expected = (self.job.folder / whole).read_bytes()
+            path = self.job.folder / f"{whole}_stdout"
+            for out in ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", path.name):
+                with open(path, "w") as stdout:
+                    done = run(out, stdout=stdout)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertEqual(path.read_bytes(), expected, f"{name} {out}")
+                self.assertNotEqual(done.stderr, "")
+            with open(path, "w") as both:  # progress would stand in the file
+                run("/dev/stdout", stdout=both, stderr=both)
+            self.assertIn("the messages would be mixed into the output", path.read_text())
+            piped = subprocess.run(["bash", "-c", '"$@" | cat', "-", self.job.program, *words[:pack_out.get(name, len(words))],
+                                    "/dev/stdout", *words[pack_out.get(name, len(words)):]], cwd=self.job.folder,
+                                   env=self.job.environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+            self.assertEqual(piped.stdout, expected, name)
+
     def test_a_pipe_with_a_name(self):
         path = self.job.folder / self.out()
         os.mkfifo(path)

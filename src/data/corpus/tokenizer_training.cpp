@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "src/base/bytes.h"
 #include "src/base/error.h"
 #include "src/data/corpus/documents.h"
 #include "src/files/write_file.h"
@@ -111,8 +112,8 @@ void check_vocab_size(int64_t vocab_size) {
 
 }  // namespace
 
-std::vector<std::string> train_tokenizer(const std::filesystem::path& corpus, int64_t vocab_size,
-                                         const std::filesystem::path& model_file) {
+TrainedTokenizer train_tokenizer(const std::filesystem::path& corpus, int64_t vocab_size,
+                                 const std::filesystem::path& model_file) {
   check_vocab_size(vocab_size);
   DocumentReader reader(corpus);
   const int64_t document_stride = 1 + (reader.input_bytes() - 1) / kTrainingBytes;
@@ -141,7 +142,9 @@ std::vector<std::string> train_tokenizer(const std::filesystem::path& corpus, in
                     corpus.string()));
   }
   write_file_atomic(model_file, proto);
-  std::vector<std::string> notes;
+  TrainedTokenizer result = {
+      .pieces = model.GetPieceSize(), .sha256 = sha256(as_bytes(proto)), .notes = {}};
+  std::vector<std::string>& notes = result.notes;
   for (const std::string& line : describe_left_out(reader.left_out())) {
     notes.push_back("left out: " + line);
   }
@@ -154,7 +157,7 @@ std::vector<std::string> train_tokenizer(const std::filesystem::path& corpus, in
         "smaller --vocab-size",
         vocab_size, model.GetPieceSize()));
   }
-  return notes;
+  return result;
 }
 
 }  // namespace pg

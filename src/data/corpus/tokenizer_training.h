@@ -5,14 +5,21 @@
 #include <string>
 #include <vector>
 
+#include "src/base/hash.h"
+
 namespace pg {
+
+struct TrainedTokenizer {
+  int64_t pieces = 0;
+  Sha256 sha256 = {};              // of the model file
+  std::vector<std::string> notes;  // files left out, fewer pieces than asked for
+};
 
 // Trains a BPE model with the challenge's options: character coverage 0.999, byte fallback, split
 // digits, nmt_nfkc, no dummy prefix, soft vocabulary limit; ids 0 pad, 1 bos, 2 eos, 3 unk. Writes
 // model_file whole or not at all; the same corpus gives the same bytes. `corpus` is what
-// DocumentReader reads; of a big one every k-th document is used. Gives what a reader should know:
-// files left out, fewer pieces than asked for.
-std::vector<std::string> train_tokenizer(const std::filesystem::path& corpus, int64_t vocab_size,
-                                         const std::filesystem::path& model_file);
+// DocumentReader reads; of a big one every k-th document is used.
+TrainedTokenizer train_tokenizer(const std::filesystem::path& corpus, int64_t vocab_size,
+                                 const std::filesystem::path& model_file);
 
 }  // namespace pg
