@@ -126,9 +126,7 @@ void RunLog::write_head(const RunFacts& facts, const std::vector<RecipeOverride>
                               facts.val_tokens - 1));
   for (const std::string& fault : facts.data_faults) warn(fault);
   if (facts.is_val_part) {
-    warn(
-        "the validation shards are a part of those that their manifest lists: the score is of that "
-        "part");
+    warn(kScoredPartWarning);
   }
   write_line(fmt::format("model_params:{}", facts.params));
   log_.write_line(fmt::format("XSA:last_{}", model.xsa_last_n));

@@ -28,6 +28,11 @@ struct RunFacts {
   int64_t threads = 1, ranks = 1;
 };
 
+// What is said where is_val_part.
+inline constexpr const char* kScoredPartWarning =
+    "the validation shards are a part of those that their manifest lists: the score is of that "
+    "part";
+
 // A score as logs and records state it. Outside tests only a Score becomes one: a number that came
 // out of artifact bytes.
 struct ScoreLine {

@@ -39,6 +39,7 @@ class TokenStream {
   static TokenStream open(std::string_view shards, int64_t vocab_size);
 
   int64_t size() const { return size_; }
+  int64_t vocab_size() const { return vocab_size_; }  // every id is below it
   // ids[begin, begin + out.size()); the range must lie inside the stream. Throws Error when a file
   // cannot be read, has become shorter or holds ids that it did not hold. From any thread.
   void read(int64_t begin, std::span<int32_t> out) const;

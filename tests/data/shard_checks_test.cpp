@@ -125,6 +125,87 @@ TEST_F(ShardChecksTest, ShardThatTheManifestDoesNotListIsNamed) {
   EXPECT_TRUE(says(find_fault(shards), "a_train_000099.bin\" is not in \""));
 }
 
+TEST_F(ShardChecksTest, ShardsHaveTheSplitOfTheirUse) {
+  const std::string train = tokenize("a", make_jsonl(1, 60));
+  const auto tokenize_val = [&](const char* split) {
+    TokenizeOptions options;
+    options.input = folder_ / "a.jsonl";
+    options.tokenizer = *shared_ / "small.model";
+    options.output_folder = folder_ / "shards";
+    options.name = "a";
+    options.val_every = 0;
+    options.split = split;
+    options.shard_tokens = 400;
+    tokenize_corpus(options);
+    return (folder_ / "shards/a_").string() + split + "_*.bin";
+  };
+  const std::string val = tokenize_val("val"), test = tokenize_val("test");
+  EXPECT_EQ(find_split_faults(train, TextUse::kTrained), DataFaults{});
+  EXPECT_EQ(find_split_faults(val, TextUse::kScored), DataFaults{});
+  EXPECT_EQ(find_split_faults(test, TextUse::kScored), DataFaults{});
+  for (const std::string& wrong : {val, (folder_ / "shards/*.bin").string()}) {
+    const DataFaults faults = find_split_faults(wrong, TextUse::kTrained);
+    ASSERT_EQ(faults.size(), 1u);
+    EXPECT_TRUE(says(faults[0], "are of \"val\", and they are to be trained on"));
+  }
+  for (const std::string& wrong : {train, (folder_ / "shards/*.bin").string()}) {
+    const DataFaults faults = find_split_faults(wrong, TextUse::kScored);
+    ASSERT_EQ(faults.size(), 1u);
+    EXPECT_TRUE(says(faults[0], "are of \"train\", and they are to be scored"));
+  }
+  std::filesystem::remove(folder_ / "shards/a_train_manifest.json");
+  const DataFaults several =
+      find_split_faults((folder_ / "shards/a_*.bin").string(), TextUse::kScored);
+  ASSERT_EQ(several.size(), 1u);
+  EXPECT_TRUE(says(several[0], "some of \"test\" and of \"val\""));
+}
+
+TEST_F(ShardChecksTest, RenamedShardsAreKnownByTheirContent) {
+  tokenize("a", make_jsonl(1, 60));
+  const auto rename_to = [&](const std::string& name) {
+    const auto renamed = folder_ / ("shards/" + name);
+    std::filesystem::rename(shard("a", 1), renamed);
+    const DataFaults faults = find_content_faults(open(renamed.string()));
+    std::filesystem::create_symlink(renamed, folder_ / "link.bin");
+    EXPECT_EQ(find_content_faults(open((folder_ / "link.bin").string())).size(), 1u) << name;
+    std::filesystem::remove(folder_ / "link.bin");
+    std::filesystem::rename(renamed, shard("a", 1));
+    EXPECT_EQ(faults.size(), 1u) << name;
+    return faults.empty() ? "" : faults[0];
+  };
+  for (const char* name : {"a_train_1.bin", "v_000001.bin", "x.bin"}) {
+    EXPECT_TRUE(says(rename_to(name), "\" is \"a_train_000001.bin\" of \"")) << name;
+  }
+  // Manifests of others say nothing, and shards that none lists are taken as they are.
+  folder_.write("shards/b_manifest.json", "mine");
+  write_shard(folder_ / "shards/own.bin", make_ids(30, 200));
+  EXPECT_EQ(find_content_faults(open((folder_ / "shards/own.bin").string())), DataFaults{});
+}
+
+TEST_F(ShardChecksTest, CountsOfAManifestDoNotContradictEachOther) {
+  const std::string shards = tokenize("a", make_jsonl(1, 60));
+  const std::filesystem::path path = folder_ / "shards/a_train_manifest.json";
+  ShardManifest manifest = read_manifest(path);
+  ASSERT_EQ(manifest.summary.normalised_documents, 0);
+  manifest.summary.text_bytes = 5;
+  write_manifest(path, manifest);
+  EXPECT_TRUE(says(find_fault(shards), "says 5 bytes of text"));
+  manifest.summary.text_bytes = manifest.summary.target_bytes;
+  ++manifest.vocab_size;
+  write_manifest(path, manifest);
+  const DataFaults faults = find_content_faults(open(shards));
+  ASSERT_EQ(faults.size(), 1u);
+  EXPECT_TRUE(says(faults[0], "says a vocabulary of "));
+}
+
+TEST_F(ShardChecksTest, AShardOfAFewBytesHasNoTokens) {
+  const std::string shards = tokenize("a", make_jsonl(1, 60));
+  std::filesystem::resize_file(shard("a", 1), 1000);
+  const DataFaults faults = find_shard_faults(shards, tokenizer_->sha256());
+  ASSERT_EQ(faults.size(), 2u);
+  EXPECT_TRUE(says(faults[0], "\"a_train_000001.bin\" has 0 tokens"));
+}
+
 TEST_F(ShardChecksTest, OlderManifestsAreHeldToTheirTokenCount) {
   const std::string shards = tokenize("a", make_jsonl(1, 60));
   const std::filesystem::path path = folder_ / "shards/a_train_manifest.json";
@@ -151,7 +232,17 @@ TEST_F(ShardChecksTest, BrokenManifestsSayWhatAndWhere) {
                    "is no JSON (line 2, column 13: unexpected '}'"));
   EXPECT_TRUE(says(error_of("version https://git-lfs.github.com/spec/v1\n"), "git lfs pull"));
   EXPECT_TRUE(says(error_of("[1]"), "names no tokenizer"));
-  EXPECT_TRUE(says(error_of("{\"tokenizer_sha256\": 3}"), "names no tokenizer"));
+  EXPECT_TRUE(says(error_of("{}"), "names no tokenizer"));
+  EXPECT_TRUE(says(error_of("{\"tokenizer_sha256\": 3}"), "is 3, not a text"));
+  for (const char* member :
+       {"\"documents\": -1", "\"documents\": \"x\"", "\"tokens\": 1.5", "\"shards\": \"x\"",
+        "\"shards\": [1]", "\"shard_tokens\": [-1]", "\"complete\": 1", "\"text_bytes\": null"}) {
+    const std::string text = std::string("{\"tokenizer_sha256\": \"a\", ") + member + "}";
+    EXPECT_TRUE(says(error_of(text.c_str()), "\" is wrong: \"")) << member;
+  }
+  EXPECT_TRUE(
+      says(error_of("{\"tokenizer_sha256\": \"a\", \"shards\": [\"x\"], \"fingerprints\": []}"),
+           "lists 1 shards, 0 token counts and 0 fingerprints"));
   EXPECT_TRUE(
       says(error_of("{\"tokenizer_sha256\": \"a\", \"complete\": true, \"shards\": [\"x\"], "
                     "\"shard_tokens\": [1, 2]}"),

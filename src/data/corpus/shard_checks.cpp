@@ -50,6 +50,19 @@ void check_maker(const std::filesystem::path& path, const ShardManifest& manifes
   }
 }
 
+// Counts that other counts give.
+void find_count_contradictions(const std::filesystem::path& path, const ShardManifest& manifest,
+                               DataFaults& faults) {
+  const SplitSummary& s = manifest.summary;
+  const bool is_known = s.text_bytes > 0;  // older manifests
+  const bool is_changed = s.normalised_documents > 0 || s.byte_mismatch_documents > 0;
+  if (!is_known || is_changed || s.text_bytes == s.target_bytes) return;
+  faults.push_back(fmt::format(
+      "bad shard manifest: \"{}\" says {} bytes of text and {} bytes of its tokens, and that no "
+      "document was changed; tokenize the corpus again",
+      path.string(), format_thousands(s.text_bytes), format_thousands(s.target_bytes)));
+}
+
 // One that is gone, or whose size is not that of its tokens.
 void find_file_faults(const std::filesystem::path& path, const ShardManifest& manifest,
                       DataFaults& faults) {
@@ -62,7 +75,9 @@ void find_file_faults(const std::filesystem::path& path, const ShardManifest& ma
       missing.push_back(manifest.shards[i]);
       continue;
     }
-    const int64_t shard_tokens = (static_cast<int64_t>(bytes) - kShardHeaderBytes) / 2;
+    // Of one that ends within its header the opening speaks.
+    const int64_t shard_tokens =
+        std::max<int64_t>(0, static_cast<int64_t>(bytes) - kShardHeaderBytes) / 2;
     tokens += shard_tokens;
     if (!manifest.shard_tokens.empty() && shard_tokens != manifest.shard_tokens[i]) {
       faults.push_back(fmt::format(
@@ -99,6 +114,7 @@ DataFaults find_shard_faults(std::string_view shards, const Sha256& tokenizer_sh
   for (const auto& [path, named] : group_by_manifest(list_named_shards(shards))) {
     const ShardManifest manifest = read_manifest(path);
     check_maker(path, manifest, hex(tokenizer_sha256));
+    find_count_contradictions(path, manifest, faults);
     find_file_faults(path, manifest, faults);
     for (const std::filesystem::path& shard : named) {
       const std::string name = shard.filename().string();
@@ -122,9 +138,84 @@ DataFaults find_shard_faults(std::string_view shards, const Sha256& tokenizer_sh
   return faults;
 }
 
+DataFaults find_split_faults(std::string_view shards, TextUse use) {
+  const bool is_scored = use == TextUse::kScored;
+  const std::string_view wrong = is_scored ? "train" : "val";
+  DataFaults faults;
+  std::set<std::string> splits;
+  for (const auto& [path, named] : group_by_manifest(list_named_shards(shards))) {
+    const std::string split = read_manifest(path).summary.split;
+    splits.insert(split);
+    if (split != wrong) continue;
+    faults.push_back(fmt::format(
+        "shards of the other split: \"{}\" says that \"{}\" and {} more are of \"{}\", and they "
+        "are to be {}; give other shards, or tokenize with --split {}",
+        path.string(), named.front().filename().string(), named.size() - 1, split,
+        is_scored ? "scored" : "trained on", is_scored ? "val" : "train"));
+  }
+  if (is_scored && faults.empty() && splits.size() > 1) {
+    faults.push_back(fmt::format(
+        "shards of several splits: \"{}\" names some of \"{}\" and of \"{}\"; score one at a time",
+        shards, *splits.begin(), *splits.rbegin()));
+  }
+  return faults;
+}
+
 namespace {
 
-// Whole manifests whose number of documents is not that of their shards.
+// A shard as a manifest of its folder lists it.
+struct ListedShard {
+  std::filesystem::path manifest;
+  std::string name;
+};
+
+// By fingerprint; files that are no manifests of this program, or older ones, list nothing.
+std::map<std::string, ListedShard> list_fingerprints(const std::filesystem::path& folder) {
+  std::map<std::string, ListedShard> listed;
+  for (const std::filesystem::path& path : list_manifests(folder)) {
+    try {
+      const ShardManifest manifest = read_manifest(path);
+      for (size_t i = 0; i < manifest.fingerprints.size(); ++i) {
+        listed[manifest.fingerprints[i]] = {path, manifest.shards[i]};
+      }
+    } catch (const Error&) {
+      continue;
+    }
+  }
+  return listed;
+}
+
+// Shards that no manifest lists by their name, and one by their content: under another name they
+// would escape all that it says.
+DataFaults find_renamed_shards(const TokenStream& stream) {
+  std::set<std::filesystem::path> known;
+  for (const auto& [path, named] : group_by_manifest(stream.paths())) {
+    known.insert(named.begin(), named.end());
+  }
+  DataFaults faults;
+  std::map<std::filesystem::path, std::map<std::string, ListedShard>> folders;
+  for (size_t i = 0; i < stream.paths().size(); ++i) {
+    const std::filesystem::path& shard = stream.paths()[i];
+    if (known.contains(shard)) continue;
+    std::error_code error;  // a link's manifest lies beside what it leads to
+    const auto target = std::filesystem::canonical(shard, error);
+    if (error) continue;
+    const auto [folder, is_new] = folders.try_emplace(target.parent_path());
+    if (is_new) folder->second = list_fingerprints(folder->first);
+    const auto found = folder->second.find(format_fingerprint(stream.shard_fingerprint(i)));
+    if (found == folder->second.end()) continue;
+    const auto& [manifest, name] = found->second;
+    if (name == shard.filename().string()) continue;
+    faults.push_back(
+        fmt::format("shard has another name than its manifest's: \"{}\" is \"{}\" of \"{}\"; "
+                    "give it its name back",
+                    shard.string(), name, manifest.string()));
+  }
+  return faults;
+}
+
+// Manifests of another vocabulary, and whole ones whose number of documents is not that of their
+// shards.
 DataFaults find_count_faults(const TokenStream& stream) {
   DataFaults faults;
   std::map<std::filesystem::path, int64_t> documents;
@@ -133,6 +224,12 @@ DataFaults find_count_faults(const TokenStream& stream) {
   }
   for (const auto& [path, named] : group_by_manifest(stream.paths())) {
     const ShardManifest manifest = read_manifest(path);
+    if (manifest.vocab_size > 0 && manifest.vocab_size != stream.vocab_size()) {
+      faults.push_back(fmt::format(
+          "shards are not the manifest's: \"{}\" says a vocabulary of {}, the tokenizer has {}; "
+          "tokenize the corpus again",
+          path.string(), manifest.vocab_size, stream.vocab_size()));
+    }
     int64_t found = 0;
     for (const std::filesystem::path& shard : named) found += documents[shard];
     if (is_whole(manifest, named) && found != manifest.summary.documents) {
@@ -148,7 +245,7 @@ DataFaults find_count_faults(const TokenStream& stream) {
 }  // namespace
 
 DataFaults find_content_faults(const TokenStream& stream) {
-  DataFaults faults;
+  DataFaults faults = find_renamed_shards(stream);
   std::map<std::filesystem::path, std::string> fingerprints;
   for (const auto& [path, named] : group_by_manifest(stream.paths())) {
     const ShardManifest manifest = read_manifest(path);

@@ -5,6 +5,7 @@
 // What is found comes as a list of faults, each a message, so that a run may go on in spite of them
 // (data.force) and say so in its record.
 #pragma once
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,7 +24,12 @@ using DataFaults = std::vector<std::string>;
 // manifest names another tokenizer or an unfinished run, which no run can go on with.
 DataFaults find_shard_faults(std::string_view shards, const Sha256& tokenizer_sha256);
 
-// From the tokens: shards whose content, or number of documents, is not what the manifest says.
+// Also from the files alone: validation shards that are to be trained on, training shards that are
+// to be scored, several splits scored as one. Shards without a manifest are of any split.
+enum class TextUse : uint8_t { kTrained, kScored };
+DataFaults find_split_faults(std::string_view shards, TextUse use);
+
+// From the tokens: shards whose content, name or number of documents is not what the manifest says.
 DataFaults find_content_faults(const TokenStream& stream);
 
 // Of a text that is scored: a sum of bytes that is not the manifest's, and unknown tokens, which

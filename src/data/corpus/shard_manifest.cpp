@@ -10,6 +10,7 @@
 #include "src/files/write_file.h"
 #include "src/text/file_kind.h"
 #include "src/text/json_object.h"
+#include "src/text/text_escape.h"
 
 namespace pg {
 namespace {
@@ -17,26 +18,72 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr size_t kShardDigits = 6;
+constexpr const char* kManifestEnd = "_manifest.json";
 constexpr uint64_t kMaxManifestBytes = uint64_t{1} << 26;  // a million shards
 
-// Members that are missing or of another type stand at what they were.
-void take(const Json& json, const char* key, bool& value) {
-  if (json.contains(key) && json[key].is_boolean()) value = json[key].get<bool>();
-}
-void take(const Json& json, const char* key, int64_t& value) {
-  if (json.contains(key) && json[key].is_number_integer()) value = json[key].get<int64_t>();
-}
-void take(const Json& json, const char* key, std::string& value) {
-  if (json.contains(key) && json[key].is_string()) value = json[key].get<std::string>();
-}
-template <class Value>
-void take(const Json& json, const char* key, std::vector<Value>& values) {
-  if (!json.contains(key) || !json[key].is_array()) return;
-  for (const Json& element : json[key]) {
-    Value value = {};
-    take({{"value", element}}, "value", value);
-    values.push_back(value);
+// What is wrong with a member; members that are missing stand at what they were.
+class ManifestReader {
+ public:
+  explicit ManifestReader(const Json& json) : json_(json) {}
+
+  const std::string& problem() const { return problem_; }
+
+  void take(const char* key, bool& value) {
+    take_if(key, &Json::is_boolean, "true or false", value);
   }
+  void take(const char* key, std::string& value) {
+    take_if(key, &Json::is_string, "a text", value);
+  }
+  // Everything is a count.
+  void take(const char* key, int64_t& value) {
+    constexpr const char* kCount = "a whole number of 0 or more";
+    take_if(key, &Json::is_number_integer, kCount, value);
+    if (value < 0) say(key, kCount);
+  }
+  template <class Value>
+  void take(const char* key, std::vector<Value>& values) {
+    if (!json_.contains(key)) return;
+    if (!json_[key].is_array()) return say(key, "a list");
+    for (const Json& element : json_[key]) {
+      Json member;
+      member[key] = element;
+      ManifestReader reader(member);
+      values.emplace_back();
+      reader.take(key, values.back());
+      if (!reader.problem_.empty()) problem_ = reader.problem_;
+    }
+  }
+
+ private:
+  void say(const char* key, const char* wanted) {
+    if (problem_.empty()) {
+      problem_ =
+          fmt::format("\"{}\" is {}, not {}", key, escape_terminal(json_[key].dump()), wanted);
+    }
+  }
+  template <class Value>
+  void take_if(const char* key, bool (Json::*is_right)() const noexcept, const char* wanted,
+               Value& value) {
+    if (!json_.contains(key)) return;
+    if (!(json_[key].*is_right)()) return say(key, wanted);
+    value = json_[key].get<Value>();
+  }
+
+  const Json json_;
+  std::string problem_;
+};
+
+// Lists that older manifests lack have an entry a shard where they are there.
+std::string find_length_problem(const Json& json, const ShardManifest& manifest) {
+  const auto fits = [&](const char* key, size_t entries) {
+    return !json.contains(key) || entries == manifest.shards.size();
+  };
+  if (fits("shard_tokens", manifest.shard_tokens.size()) &&
+      fits("fingerprints", manifest.fingerprints.size())) {
+    return {};
+  }
+  return fmt::format("lists {} shards, {} token counts and {} fingerprints", manifest.shards.size(),
+                     manifest.shard_tokens.size(), manifest.fingerprints.size());
 }
 
 }  // namespace
@@ -68,41 +115,38 @@ ShardManifest read_manifest(const std::filesystem::path& path) {
                                             : std::string(foreign)));
   }
   ShardManifest manifest;
-  if (json.is_object()) take(json, "tokenizer_sha256", manifest.tokenizer_sha256);
-  if (manifest.tokenizer_sha256.empty()) {
-    throw Error(fmt::format(
-        "bad shard manifest: \"{}\" names no tokenizer; tokenize the corpus again", path.string()));
-  }
-  SplitSummary& summary = manifest.summary;
-  take(json, "complete", manifest.complete);
-  take(json, "vocab_size", manifest.vocab_size);
-  take(json, "source_sha256", manifest.source_sha256);
-  take(json, "split", summary.split);
-  take(json, "documents", summary.documents);
-  take(json, "tokens", summary.tokens);
-  take(json, "text_bytes", summary.text_bytes);
-  take(json, "target_bytes", summary.target_bytes);
-  take(json, "normalised_documents", summary.normalised_documents);
-  take(json, "byte_mismatch_documents", summary.byte_mismatch_documents);
-  take(json, "shards", manifest.shards);
-  take(json, "shard_tokens", manifest.shard_tokens);
-  take(json, "fingerprints", manifest.fingerprints);
-  const auto fits = [&](size_t entries) {
-    return entries == 0 || entries == manifest.shards.size();
+  const auto fail = [&](const std::string& what) {
+    throw Error(fmt::format("bad shard manifest: \"{}\" {}; tokenize the corpus again",
+                            path.string(), what));
   };
-  if (!fits(manifest.shard_tokens.size()) || !fits(manifest.fingerprints.size())) {
-    throw Error(fmt::format(
-        "bad shard manifest: \"{}\" lists {} shards, {} token counts and {} fingerprints; tokenize "
-        "the corpus again",
-        path.string(), manifest.shards.size(), manifest.shard_tokens.size(),
-        manifest.fingerprints.size()));
+  if (!json.is_object()) fail("names no tokenizer");
+  ManifestReader reader(json);
+  SplitSummary& summary = manifest.summary;
+  reader.take("tokenizer_sha256", manifest.tokenizer_sha256);
+  reader.take("complete", manifest.complete);
+  reader.take("vocab_size", manifest.vocab_size);
+  reader.take("source_sha256", manifest.source_sha256);
+  reader.take("split", summary.split);
+  reader.take("documents", summary.documents);
+  reader.take("tokens", summary.tokens);
+  reader.take("text_bytes", summary.text_bytes);
+  reader.take("target_bytes", summary.target_bytes);
+  reader.take("normalised_documents", summary.normalised_documents);
+  reader.take("byte_mismatch_documents", summary.byte_mismatch_documents);
+  reader.take("shards", manifest.shards);
+  reader.take("shard_tokens", manifest.shard_tokens);
+  reader.take("fingerprints", manifest.fingerprints);
+  if (!reader.problem().empty()) fail("is wrong: " + reader.problem());
+  if (manifest.tokenizer_sha256.empty()) fail("names no tokenizer");
+  if (const std::string problem = find_length_problem(json, manifest); !problem.empty()) {
+    fail(problem);
   }
   return manifest;
 }
 
 std::filesystem::path make_manifest_path(const std::filesystem::path& folder,
                                          std::string_view prefix) {
-  return folder / fmt::format("{}_manifest.json", prefix);
+  return folder / (std::string(prefix) + kManifestEnd);
 }
 
 std::filesystem::path make_shard_path(const std::filesystem::path& folder, std::string_view prefix,
@@ -129,6 +173,18 @@ std::vector<std::filesystem::path> list_shards(const std::filesystem::path& fold
     if (parse_shard_prefix(name) == prefix) shards.push_back(entry);
   }
   return shards;
+}
+
+std::vector<std::filesystem::path> list_manifests(const std::filesystem::path& folder) {
+  std::vector<std::filesystem::path> manifests;
+  try {
+    manifests = list_folder(folder);
+  } catch (const Error&) {
+    return {};
+  }
+  std::erase_if(manifests,
+                [](const auto& p) { return !p.filename().string().ends_with(kManifestEnd); });
+  return manifests;
 }
 
 std::string format_fingerprint(uint64_t fingerprint) { return fmt::format("{:016x}", fingerprint); }

@@ -51,6 +51,8 @@ std::string parse_shard_prefix(const std::filesystem::path& path);
 std::vector<std::filesystem::path> list_shards(const std::filesystem::path& folder,
                                                std::string_view prefix,
                                                std::string_view suffix = {});
+// All "*_manifest.json" of a folder, in order; none where it cannot be read.
+std::vector<std::filesystem::path> list_manifests(const std::filesystem::path& folder);
 std::string format_fingerprint(uint64_t fingerprint);
 
 }  // namespace pg
