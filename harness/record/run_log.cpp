@@ -313,7 +313,13 @@ void RunLog::write_pre_quant(const DiagnosticLoss& loss) {
   close_lap(result_.times.diagnose_s);
 }
 
-void RunLog::note_calibrated() { close_lap(result_.times.calibrate_s); }
+void RunLog::note_calibrated() {
+  close_lap(result_.times.calibrate_s);
+  const std::string over = describe_training_over_budget(result_.times, result_.recipe.train);
+  if (over.empty()) return;
+  warn(over);
+  write_event(JsonObject().add("event", "note").add("text", over));
+}
 
 void RunLog::write_allocation(const std::vector<TensorAllocation>& allocation) {
   result_.allocation = allocation;

@@ -62,6 +62,10 @@ struct StageTimes {
   double budgeted_train_s() const { return train_s + calibrate_s; }
 };
 
+// What to say of training and calibration that took more than their budget, "" of others; names the
+// key that would have ended training earlier.
+std::string describe_training_over_budget(const StageTimes& times, const TrainConfig& train);
+
 struct RunResult {
   Recipe recipe;
   std::string date;     // YYYY-MM-DD

@@ -362,5 +362,32 @@ TEST(ProgressLine, WithoutATerminalNobodyWaitsLongForALine) {
   EXPECT_EQ(std::string(text, size), "5\n7\n12\n");
 }
 
+TEST(RunLog, TrainingOverItsBudgetIsWarnedOfByItsKey) {
+  for (const double calibrate_s : {0.25, 0.5}) {
+    const TemporaryFolder temporary(std::to_string(calibrate_s));
+    Recipe recipe;
+    recipe.train.wallclock_s = 3;
+    recipe.train.reserve_s = 0.25;
+    ManualClock clock;
+    const RunFolder folder = open_run_folder(temporary.path(), recipe, false);
+    std::FILE* sink = std::tmpfile();
+    {
+      RunLog log(recipe, folder, clock, 0.0, ProgressLine(sink, TerminalStyle::kPlain, false));
+      TrainResult trained;
+      trained.train_s = 2.75;
+      log.write_trained(trained);
+      clock.advance_s(calibrate_s);
+      log.note_calibrated();
+    }
+    std::fclose(sink);
+    const bool is_over = calibrate_s > 0.25;
+    for (const auto& file : {folder.log(), folder.events()}) {
+      const std::string text = read_text_file(file);
+      EXPECT_EQ(text.find("train.reserve_s = 0.6 (now 0.25)") != std::string::npos, is_over)
+          << text;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace pg
