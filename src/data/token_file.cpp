@@ -218,7 +218,20 @@ std::vector<std::filesystem::path> list_shard_files(std::string_view shards) {
   std::error_code ignored;
   if (std::filesystem::exists(pattern, ignored)) return {pattern};
   glob_t found = {};
-  const int status = ::glob(escape_folders(pattern).c_str(), GLOB_NOSORT, nullptr, &found);
+  // Of folders that it cannot read it would pass over the shards.
+  const auto stop_at = [](const char*, int error) {
+    if (error == ENOENT || error == ENOTDIR) return 0;
+    errno = error;
+    return 1;
+  };
+  errno = 0;
+  const int status = ::glob(escape_folders(pattern).c_str(), GLOB_NOSORT, stop_at, &found);
+  if (status == GLOB_ABORTED || status == GLOB_NOSPACE) {
+    const int error = status == GLOB_NOSPACE ? ENOMEM : errno;
+    ::globfree(&found);
+    throw Error(fmt::format("cannot look for token shards: \"{}\": {}", pattern,
+                            describe_system_error(error)));
+  }
   std::vector<std::filesystem::path> paths;
   for (size_t i = 0; status == 0 && i < found.gl_pathc; ++i) paths.emplace_back(found.gl_pathv[i]);
   ::globfree(&found);

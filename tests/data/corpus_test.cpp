@@ -212,10 +212,28 @@ TEST_F(CorpusTest, AFailureLeavesTheEarlierCorpus) {
   EXPECT_EQ(read_folder(folder_ / "shards"), before);
 }
 
-TEST_F(CorpusTest, WhatAKilledRunLeftIsRemoved) {
-  write_shard(folder_ / "shards/corpus_train_000007.bin.new", make_ids(5, 5));
+TEST_F(CorpusTest, AFileThatIsNoManifestIsReplacedOnlyByForce) {
+  TokenizeOptions options = make_options(folder_.write("a.jsonl", make_jsonl(1, 40)));
+  std::filesystem::create_directories(folder_ / "shards");
+  for (const char* name : {"corpus_train_manifest.json", "corpus_val_manifest.json"}) {
+    const std::filesystem::path mine = folder_.write(std::string("shards/") + name, "{\"my\": 1}");
+    EXPECT_TRUE(says(catch_error([&] { tokenize_corpus(options); }), "is no shard manifest"));
+    EXPECT_EQ(read_text_file(mine), "{\"my\": 1}");
+    std::filesystem::remove(mine);
+    EXPECT_TRUE(read_folder(folder_ / "shards").empty());
+  }
+  folder_.write("shards/corpus_val_manifest.json", "mine");
+  options.force = true;
+  tokenize_corpus(options);
+  EXPECT_TRUE(read_manifest(folder_ / "shards/corpus_val_manifest.json").complete);
+}
+
+TEST_F(CorpusTest, WhatAKilledRunLeftIsRemovedAndNothingElse) {
+  write_shard(folder_ / "shards/corpus_train_000007.bin.train_gpt.new", make_ids(5, 5));
+  const auto mine = folder_.write("shards/corpus_train_000000.bin.new", "mine");
   tokenize_corpus(make_options(folder_.write("a.jsonl", make_jsonl(1, 40))));
-  EXPECT_FALSE(std::filesystem::exists(folder_ / "shards/corpus_train_000007.bin.new"));
+  EXPECT_EQ(read_text_file(mine), "mine");
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "shards/corpus_train_000007.bin.train_gpt.new"));
 }
 
 TEST_F(CorpusTest, AnAbsurdNumberOfShardsIsRefusedAtOnce) {

@@ -185,5 +185,27 @@ TEST_F(ForeignModelTest, CoveredTextNeedsNoFallback) {
   EXPECT_EQ(summary.splits[0].text_bytes, summary.splits[0].target_bytes);
 }
 
+// A text may begin with the character that stands for a space in pieces.
+TEST(ForeignModel, TheSpacesMarkAtTheStartIsChargedOrNamed) {
+  const DataFolder folder;
+  TokenizeOptions options;
+  options.input = folder.write("c.jsonl", "{\"text\": \"\u2581the of\"}\n");
+  options.tokenizer = folder / "foreign.model";
+  options.output_folder = folder / "shards";
+  options.val_every = 0;
+  options.split = "train";
+  bool is_named = false;
+  for (const char* more : {"", " --user_defined_symbols=the", " --add_dummy_prefix=false"}) {
+    train_foreign_model(folder, std::string("--model_type=bpe --byte_fallback=true "
+                                            "--normalization_rule_name=nfkc") +
+                                    more);
+    std::filesystem::remove_all(options.output_folder);
+    const std::string message = catch_error([&] { tokenize_corpus(options); });
+    EXPECT_TRUE(message.empty() || says(message, "begins with U+2581")) << message;
+    is_named |= !message.empty();
+  }
+  EXPECT_TRUE(is_named);
+}
+
 }  // namespace
 }  // namespace pg

@@ -22,7 +22,7 @@ constexpr int64_t kMaxShardTokens = INT32_MAX;  // the header counts in an int32
 // A run holds every shard open, and a system allows so many files at best.
 constexpr int64_t kMostShards = 100'000;
 constexpr int64_t kMostTokenBytes = 16;  // of text in the mean, for any tokenizer
-constexpr const char* kNewShard = ".new";
+constexpr const char* kNewShard = ".train_gpt.new";
 
 [[noreturn]] void fail_too_many_shards(int64_t shard_tokens) {
   throw Error(fmt::format(
@@ -58,8 +58,9 @@ class SplitWriter {
           "name or output folder",
           earlier.front().string()));
     }
-    if (earlier.empty() || force) return;
-    const ShardManifest manifest = read_manifest(path);
+    if (!has_manifest || force) return;
+    const ShardManifest manifest = read_earlier_manifest(path);
+    if (earlier.empty()) return;
     if (manifest.complete && manifest.source_sha256 != manifest_.source_sha256) {
       throw Error(fmt::format(
           "shards of another text are in the way: \"{}\" and {} more, {} documents; choose another "
@@ -118,6 +119,17 @@ class SplitWriter {
   const std::vector<std::filesystem::path>& shards() const { return shards_; }
 
  private:
+  static ShardManifest read_earlier_manifest(const std::filesystem::path& path) {
+    try {
+      return read_manifest(path);
+    } catch (const Error&) {
+      throw Error(fmt::format(
+          "a file that is no shard manifest is in the way: \"{}\"; move it away, choose another "
+          "--name or --out, or replace it with --force",
+          path.string()));
+    }
+  }
+
   static std::filesystem::path name_new(std::filesystem::path shard) { return shard += kNewShard; }
 
   static void remove_shard(const std::filesystem::path& shard) {
@@ -173,6 +185,13 @@ void check_options(const TokenizeOptions& options) {
 // A document that the byte table counts wrongly, or cannot count.
 void check_bytes(const EncodedDocument& document, const std::string& place) {
   if (!document.has_byte_mismatch) return;
+  if (document.unknown_tokens == 0 && document.text.starts_with("\u2581")) {
+    throw Error(fmt::format(
+        "bytes a token are not exact: the document at {} begins with U+2581, which this tokenizer "
+        "takes for the space that a text's first word does not have; take the character out, or "
+        "write shards that no run scores with --force",
+        place));
+  }
   throw Error(fmt::format(
       "bytes a token are not exact: the document at {} has {} bytes, its tokens are charged with "
       "{} "
