@@ -150,13 +150,22 @@ std::vector<std::string> list_extras(const CLI::App& app) {
   return extras;
 }
 
-std::string describe_extra(const GivenCommand& given, const std::string& extra) {
+bool has_end_of_options(const CLI::App& app) {
+  const std::vector<std::string> words = app.remaining(/*recurse=*/true);
+  return std::find(words.begin(), words.end(), "--") != words.end();
+}
+
+std::string describe_extra(const GivenCommand& given, const std::string& extra, bool has_end) {
   std::vector<std::string> known;
   for (const CLI::Option* option : given.app->get_options()) {
     for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
   }
-  // An option that is known is only left over behind the end of options.
+  // An option that is known is only left over before its command or behind the end of options.
   if (std::find(known.begin(), known.end(), extra) != known.end()) {
+    if (!has_end) {
+      return fmt::format("option before its command: \"{}\"; write it behind \"{}\"", extra,
+                         given.path);
+    }
     return fmt::format("extra argument: \"{}\"; options stand before \"--\"", extra);
   }
   for (const CLI::App* sub : given.app->get_subcommands([](const CLI::App*) { return true; })) {
@@ -178,7 +187,7 @@ std::string describe_error(const CLI::App& app, const CLI::ParseError& error) {
   const std::vector<std::string> extras = list_extras(app);
   std::string message;
   if (!extras.empty()) {
-    message = describe_extra(given, extras.front());
+    message = describe_extra(given, extras.front(), has_end_of_options(app));
   } else if (has_commands(given.app)) {
     message = fmt::format("no command given; see {} --help", given.path);
   } else {
@@ -220,7 +229,9 @@ int print_help(const CLI::App& app) {
   const GivenCommand given = find_given_command(app);
   const std::vector<std::string> extras = list_extras(app);
   if (has_commands(given.app) && !extras.empty()) {
-    std::fputs(fmt::format("train_gpt: {}\n", describe_extra(given, extras.front())).c_str(),
+    std::fputs(fmt::format("train_gpt: {}\n",
+                           describe_extra(given, extras.front(), has_end_of_options(app)))
+                   .c_str(),
                stderr);
     return kExitUsage;
   }

@@ -52,7 +52,8 @@ void say_requested() {
   for (;;) {
     int number = 0;
     if (::sigwait(&signals, &number) != 0) continue;
-    if (!is_graceful) die_of(number);
+    // Before the work that an announcement speaks of nobody asks for the request.
+    if (!is_graceful || *announcement.load() == '\0') die_of(number);
     if (number == SIGHUP) continue;
     if (number == SIGXCPU && requested != 0) continue;  // comes again every second
     if (requested.exchange(number) != 0) {
@@ -69,7 +70,7 @@ void watch_signals() {
   std::signal(SIGXFSZ, SIG_IGN);
   sigset_t signals;
   ::sigemptyset(&signals);
-  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGXCPU, SIGUSR1}) {
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGXCPU, SIGUSR1, SIGUSR2, SIGALRM}) {
     // The kernel keeps a blocked signal also where it is ignored: sigwait would give it.
     if (!is_ignored(number)) ::sigaddset(&signals, number);
   }

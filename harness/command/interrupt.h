@@ -12,8 +12,9 @@ namespace pg {
 // From now on a file above the limit of `ulimit -f` is an error of write().
 void watch_signals();
 
-// From now on SIGINT or SIGTERM, or SIGXCPU or SIGUSR1 by which limits and schedulers announce the
-// end, sets the request; a second one ends the process with 130 or 143.
+// From the first announcement on SIGINT or SIGTERM, or one by which limits and schedulers announce
+// the end (SIGXCPU, SIGUSR1, SIGUSR2, SIGALRM), sets the request; a second one ends the process with
+// 130 or 143.
 // The terminal may go (SIGHUP), and whoever reads what is printed (SIGPIPE).
 void watch_interrupts();
 bool is_interrupt_requested();

@@ -19,9 +19,10 @@ auto open_recipe_path(const std::string& path, Open&& open) {
   } catch (const Error& error) {
     std::error_code ignored;
     if (std::filesystem::path(path).is_absolute() || std::filesystem::exists(path, ignored)) throw;
+    const std::string folder = std::filesystem::current_path(ignored).string();
     throw Error(std::string(error.what()) + "; \"" + path +
-                "\" is relative to the working directory \"" +
-                std::filesystem::current_path(ignored).string() + "\"");
+                "\" is relative to the working directory" +
+                (folder.empty() ? ", which is gone" : " \"" + folder + "\""));
   }
 }
 

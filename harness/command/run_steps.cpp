@@ -86,6 +86,7 @@ std::string check_forecast(const Recipe& recipe, const PackForecast& forecast) {
 }
 
 RunFolder open_output(const RunOptions& options, const Recipe& recipe) {
+  announce_interrupt("the run ends before its first step");
   return open_run_folder(options.out.empty() ? default_run_folder(recipe) : options.out, recipe,
                          options.fresh);
 }

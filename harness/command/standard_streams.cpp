@@ -67,7 +67,7 @@ int report_failure(const std::exception& error) {
         stderr);
   } else if (system_error != nullptr &&
              system_error->code() == std::errc::resource_unavailable_try_again) {
-    std::fprintf(stderr, "train_gpt: no further thread can be started (%s); see ulimit -u\n",
+    std::fprintf(stderr, "train_gpt: no further thread can be started (%s); see ulimit -u and -v\n",
                  system_error->code().message().c_str());
   } else {
     std::fprintf(stderr, "train_gpt: %s\n", error.what());

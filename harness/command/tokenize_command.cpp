@@ -2,10 +2,10 @@
 #include <fmt/format.h>
 
 #include <filesystem>
-#include <system_error>
 
 #include "harness/command/commands.h"
 #include "harness/command/corpus_report.h"
+#include "harness/command/interrupt.h"
 #include "harness/record/folder_lock.h"
 #include "src/base/error.h"
 #include "src/data/corpus/corpus.h"
@@ -61,11 +61,16 @@ int tokenize_text(const TokenizeOptions& words, Clock&) {
         words.shard_tokens, kFewestShardTokens));
   }
   ProgressLine progress = ProgressLine::for_stream(stderr);
-  std::error_code ignored;  // said by the lock
-  std::filesystem::create_directories(words.output_folder, ignored);
   const auto lock = lock_folder(words.output_folder, escape_terminal(words.output_folder.string()));
   TokenizeOptions options = words;
-  options.progress = show_corpus_progress(progress);
+  watch_interrupts();
+  announce_interrupt("nothing is written, earlier shards stay");
+  options.progress = [show = show_corpus_progress(progress)](const CorpusProgress& done) {
+    if (is_interrupt_requested()) {
+      throw Interrupted("interrupted: no shards were written, earlier ones are as they were");
+    }
+    show(done);
+  };
   const TokenizeSummary summary = tokenize_corpus(options);
   progress.finish();
   for (const SplitSummary& split : summary.splits) print_split(split);

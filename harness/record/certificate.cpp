@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <system_error>
 
 #include "harness/recipe/recipe_identity.h"
 #include "harness/record/run_files.h"
@@ -109,8 +108,6 @@ void write_listed(const std::filesystem::path& folder, const char* name, const s
 }  // namespace
 
 CertificateFolder::CertificateFolder(const std::filesystem::path& folder) : folder_(folder) {
-  std::error_code ignored;  // said by the lock
-  std::filesystem::create_directories(folder, ignored);
   lock_ = lock_folder(folder, escape_terminal(folder.string()));
   const RunFiles files(folder);
   for (const char* name : {kMarkdownName, kJsonName, ".run_files"}) {

@@ -96,6 +96,20 @@ bool is_file_of(int fd, const fs::path& file) {
          ours.st_ino == there.st_ino && ours.st_dev == there.st_dev;
 }
 
+void create_folder(const fs::path& folder, const std::string& shown) {
+  std::error_code error, ignored;
+  fs::create_directories(folder, error);
+  if (!error) return;
+  if (fs::is_symlink(folder, ignored) && !fs::exists(folder, ignored)) {
+    throw Error(fmt::format(
+        "the output folder \"{}\" is a link to what is not there: make that folder or remove the "
+        "link",
+        shown));
+  }
+  throw Error(fmt::format("cannot create the output folder \"{}\": {}; choose another with --out",
+                          shown, error.message()));
+}
+
 int open_lock(const fs::path& file, const std::string& shown) {
   const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
   if (fd >= 0) return fd;
@@ -137,6 +151,7 @@ std::string describe_own_lock() {
 
 std::unique_ptr<FolderLock> lock_folder(const fs::path& folder, const std::string& shown) {
   const fs::path file = folder / ".run_lock";
+  create_folder(folder, shown);
   for (;;) {
     const int fd = open_lock(file, shown);
     // Owns the descriptor from here on; the file stays as it is when it is another's.
@@ -158,6 +173,8 @@ std::unique_ptr<FolderLock> lock_folder(const fs::path& folder, const std::strin
     return lock;
   }
 }
+
+bool FolderLock::is_in_place() const { return is_file_of(fd_, file_); }
 
 FolderLock::~FolderLock() {
   if (!file_.empty() && is_file_of(fd_, file_)) ::unlink(file_.c_str());

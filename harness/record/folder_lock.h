@@ -17,6 +17,8 @@ class FolderLock {
 
   // The dead run whose lock lay there: "process 71 on gold since 2026-11-22 10:11:12"; or "".
   const std::string& stale_holder() const { return stale_holder_; }
+  // False once somebody has moved or removed the folder.
+  bool is_in_place() const;
 
  private:
   friend std::unique_ptr<FolderLock> lock_folder(const std::filesystem::path& folder,
@@ -35,7 +37,7 @@ bool may_be_alive(std::string_view lock_text);
 // Of this process, now.
 std::string describe_own_lock();
 
-// Takes <folder>/.run_lock. Throws Error that names the run that holds it; `shown` is the folder as
+// Creates the folder where there is none and takes <folder>/.run_lock. Throws Error that names the run that holds it; `shown` is the folder as
 // the user wrote it. Where the file system knows no locks, may_be_alive decides.
 std::unique_ptr<FolderLock> lock_folder(const std::filesystem::path& folder,
                                         const std::string& shown);

@@ -36,14 +36,6 @@ fs::path make_absolute(const fs::path& path) {
                   error.message()));
 }
 
-void create_folder(const RunFolder& folder) {
-  std::error_code error;
-  fs::create_directories(folder.path, error);
-  if (!error) return;
-  throw Error(fmt::format("cannot create the output folder \"{}\": {}; choose another with --out",
-                          folder.shown, error.message()));
-}
-
 // All that a run of this recipe will write.
 std::vector<std::string> list_written_names(const RunFolder& folder, const Recipe& recipe) {
   std::vector<std::string> names = {".run_files"};
@@ -215,7 +207,6 @@ RunFolder open_run_folder(const fs::path& path, const Recipe& recipe, bool fresh
   RunFolder folder = {
       .path = make_absolute(path), .shown = path.string(), .seed = recipe.train.seed};
   check_file_limit(recipe);
-  create_folder(folder);
   folder.lock = lock_folder(folder.path, folder.shown);
   const RunFiles files(folder.path);
   std::error_code ignored;

@@ -383,6 +383,12 @@ void RunLog::write_final(const ScoreLine& score) {
 }
 
 const RunResult& RunLog::finish(const Sha256& artifact_sha256, const std::string& date) {
+  if (folder_.lock != nullptr && !folder_.lock->is_in_place()) {
+    warn(fmt::format(
+        "the output folder was moved or removed while the run was on: the record is in a new "
+        "\"{}\", the logs and the checkpoint are where the old one went",
+        folder_.shown));
+  }
   const Recipe& recipe = result_.recipe;
   result_.date = recipe.record.date.empty() ? date : recipe.record.date;
   result_.command = reproduce_command(folder_);

@@ -82,10 +82,11 @@ int default_thread_count() {
   constexpr int kMostToACore = 4;
   const int most = std::min(kMostToACore * cores, kMaxThreads);
   if (wanted <= most) return wanted;
-  std::fprintf(stderr,
-               "warning: OMP_NUM_THREADS is %d, for %d cores: %d threads are used, more would only "
-               "slow each other down\n",
-               wanted, cores, most);
+  std::fprintf(
+      stderr,
+      "warning: OMP_NUM_THREADS is %.40s, for %d cores: %d threads are used, more would only "
+      "slow each other down\n",
+      text, cores, most);
   return most;
 }
 

@@ -86,13 +86,42 @@ class Signals(ProcessTest):
             self.assertEqual(small_job.list_stray(self.job.folder / out), [])
 
     def test_what_limits_and_schedulers_send_ends_a_run_with_its_record(self):
-        for number in (signal.SIGXCPU, signal.SIGUSR1):
+        for number in (signal.SIGXCPU, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM):
             out = f"{self.out()}_{number}"
             process = self.job.start(*LONG, out)
             self.wait_for_steps(process, out)
             process.send_signal(number)
             self.assertEqual(process.wait(60), 0)
             self.assertTrue(self.has_record(out))
+
+    def test_one_that_waits_for_a_pipe_ends_at_the_first(self):
+        os.mkfifo(self.job.folder / "nobody_writes")
+        for words in (("run", "nobody_writes"), ("run", "recipe.toml", "--set", "data.tokenizer=nobody_writes")):
+            process = self.job.start(*words, "--out", self.out(), stderr=subprocess.PIPE)
+            # The signals' own thread is there once the main one waits.
+            stacks = pathlib.Path(f"/proc/{process.pid}/task")
+            wait_until(lambda: len(list(stacks.iterdir())) > 1, process)
+            time.sleep(0.2)
+            process.send_signal(signal.SIGTERM)
+            self.assertEqual((process.wait(60), process.stderr.read()), (-signal.SIGTERM, b""))
+            process.stderr.close()
+            self.assertFalse((self.job.folder / self.out()).exists())
+
+    def test_tokenizing_ends_as_if_it_had_not_begun(self):
+        folder = self.job.folder / self.out()
+        words = ("--tokenizer", "m.model", "--out", self.out(), "--shard-tokens", "512", "--force")
+        self.assertEqual(self.job.run("tokenize", "text.jsonl", *words).returncode, 0)
+        before = {path.name: path.read_bytes() for path in folder.iterdir()}
+        with open(self.job.folder / "endless.jsonl", "w") as text:
+            for i in range(200):
+                text.write((self.job.folder / "text.jsonl").read_text().replace("Story", f"Tale {i} of"))
+        process = self.job.start("tokenize", "endless.jsonl", *words, stderr=subprocess.PIPE, text=True)
+        wait_until(lambda: len(list(folder.glob("*.new"))) > 3, process)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=60)[1]
+        self.assertEqual(process.returncode, 128 + signal.SIGINT, said)
+        self.assertIn("no shards were written", said)
+        self.assertEqual({path.name: path.read_bytes() for path in folder.iterdir()}, before)
 
     def test_a_terminal_that_goes_does_not_end_a_run(self):
         process = self.job.start(*LONG, self.out())
@@ -144,6 +173,72 @@ class KilledTokenizing(ProcessTest):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(self.job.run("tokenize", "text.jsonl", *words).returncode, 0)
         self.assertEqual({path.name: path.read_bytes() for path in folder.glob("*_*")}, before)
+
+
+class Descriptors(ProcessTest):
+    def test_too_few_leave_nothing_half_written_and_are_named(self):
+        commands = {"run": SHORT, "tokenize": ("tokenize", "text.jsonl", "--tokenizer", "m.model", "--out"),
+                    "eval": ("eval", "record/final_model.int6.bin", "--recipe", "record/recipe.toml", "--data")}
+        for name, words in commands.items():
+            codes = set()
+            for allowed in range(4, 14):
+                out = "shards/corpus_val_*.bin" if name == "eval" else f"{self.out()}_{name}_{allowed}"
+                process = self.job.start(*words, out, stderr=subprocess.PIPE, text=True, preexec_fn=lambda: resource.setrlimit(
+                    resource.RLIMIT_NOFILE, (allowed, allowed)))
+                said = process.communicate(timeout=60)[1]
+                codes.add(process.returncode)
+                if process.returncode == 127:  # the system's loader
+                    continue
+                self.assertIn(process.returncode, (0, 1), said)
+                if process.returncode == 1:
+                    self.assertIn("Too many open files; raise the limit on open files (ulimit -n)", said)
+                if name != "eval" and (self.job.folder / out).exists():
+                    left = small_job.list_stray(self.job.folder / out) + list((self.job.folder / out).glob(".run_lock"))
+                    self.assertEqual(left, [], f"{name} with {allowed}: {said}")
+            self.assertLessEqual({0, 1}, codes, name)
+
+
+class Folders(ProcessTest):
+    def test_one_that_is_moved_during_a_run_is_said(self):
+        process = self.job.start(*LONG, self.out(), stderr=subprocess.PIPE, text=True)
+        self.wait_for_steps(process, self.out())
+        moved = self.job.folder / f"{self.out()}_moved"
+        (self.job.folder / self.out()).rename(moved)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=60)[1]
+        self.assertEqual(process.returncode, 0, said)
+        self.assertIn("warning: the output folder was moved or removed while the run was on", said)
+        self.assertIn("warning: the output folder was moved", (moved / "train_seed1337.log").read_text())
+
+    def test_what_comes_into_one_during_a_run_is_kept(self):
+        process = self.job.start(*LONG, self.out())
+        self.wait_for_steps(process, self.out())
+        folder = self.job.folder / self.out()
+        for name in ("README.md", "submission.json", "README.md.tmp", "submission.json.tmp", "checkpoint.bin.tmp"):
+            (folder / name).write_text("mine")
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(60), 0)
+        for name in ("README.md.before", "submission.json.before", "README.md.tmp", "submission.json.tmp",
+                     "checkpoint.bin.tmp"):
+            self.assertEqual((folder / name).read_text(), "mine")
+        self.assertIn('"seeds"', (folder / "submission.json").read_text())
+
+    @unittest.skipIf(os.geteuid() != 0, "only root becomes somebody else")
+    def test_a_lack_of_permission_is_named(self):
+        os.chmod(self.job.folder, 0o755)
+        closed, locked = self.job.folder / "closed", self.job.folder / "locked"
+        closed.mkdir(mode=0o000)
+        locked.mkdir(mode=0o555)
+        for words in (("eval", "record/final_model.int6.bin", "--tokenizer", "m.model", "--data", "closed/*.bin"),
+                      ("run", "recipe.toml", "--set", "data.train_shards=closed/*.bin", "--out", "locked/x"),
+                      ("tokenize", "text.jsonl", "--tokenizer", "m.model", "--out", "locked/x"),
+                      ("audit", "record/final_model.int6.bin", "--recipe", "record/recipe.toml", "--out", "locked/x"),
+                      (*SHORT, "locked/x")):
+            # The privileges of root that a user of its own keeps would pass over the modes.
+            done = subprocess.run(["setpriv", "--reuid", "65534", "--clear-groups", self.job.program, *words],
+                                  cwd=self.job.folder, env=self.job.environment, capture_output=True, text=True, check=False)
+            self.assertEqual(done.returncode, 1, done.stderr)
+            self.assertIn("Permission denied", done.stderr)
 
 
 class Outlets(ProcessTest):
@@ -310,6 +405,11 @@ class Places(ProcessTest):
 
 
 class ThreadCount(ProcessTest):
+    def test_a_number_too_large_is_said_as_it_was_given(self):
+        done = self.job.run("tokenize", "text.jsonl", "--tokenizer", "m.model", "--out", self.out(),
+                            environment={"OMP_NUM_THREADS": "99999999999"})
+        self.assertEqual(done.stderr.count("OMP_NUM_THREADS is 99999999999, for "), 1, done.stderr)
+
     def test_a_variable_that_is_no_number_is_named(self):
         for text in ("abc", "0", "-2", "2x"):
             done = self.job.run("tokenize", "text.jsonl", "--tokenizer", "m.model", "--out", self.out(),
