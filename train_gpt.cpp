@@ -74,8 +74,10 @@ int run(const RunOptions& options, Clock& clock, double start_s) {
     rest.end_if_asked();
     log.show_progress(progress);
   };
-  log.write_pre_quant(diagnose_loss(recipe.model, trained.exported, text.bytes(), text.val_tokens,
-                                    without_overlap(recipe.eval), *device, clock, show));
+  log.write_pre_quant(rest.during([&] {
+    return diagnose_loss(recipe.model, trained.exported, text.bytes(), text.val_tokens,
+                         without_overlap(recipe.eval), *device, clock, show);
+  }));
 
   const auto show_work = [&](const std::string& work) {
     rest.end_if_asked();
@@ -94,7 +96,9 @@ int run(const RunOptions& options, Clock& clock, double start_s) {
 
   const UnpackedModel shipped = unpack_file(folder.artifact(recipe.quant.matrix_bits));
   const auto score_with = [&](const ScoringConfig& scoring) {
-    return evaluate(shipped, text.bytes(), text.val_tokens, scoring, *device, clock, show);
+    return rest.during([&] {
+      return evaluate(shipped, text.bytes(), text.val_tokens, scoring, *device, clock, show);
+    });
   };
   log.write_roundtrip(score_with(without_overlap(recipe.eval)));
   const Score score = score_with(recipe.scoring());

@@ -175,7 +175,7 @@ void keep_weights(const RunFolder& folder, const WeightsFile& weights, RunLog& l
 }
 
 RestOfRun::RestOfRun(const TrainResult& trained, const RunFolder& folder)
-    : was_asked_(trained.stop_reason == StopReason::kInterrupted), folder_(folder.path) {
+    : was_asked_(trained.stop_reason == StopReason::kInterrupted), folder_(folder) {
   announce_interrupt("packing and scoring end here, what is trained is kept");
 }
 
@@ -185,7 +185,7 @@ void RestOfRun::end_if_asked() const {
       "interrupted after training: no score and no record; the weights, the checkpoint and, once "
       "packed, the artifact are kept in \"{}\": the same command packs and scores them, train_gpt "
       "eval scores the artifact",
-      escape_terminal(folder_.string())));
+      escape_terminal(folder_.path.string())));
 }
 
 EvalConfig without_overlap(EvalConfig eval) {

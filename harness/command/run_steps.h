@@ -4,6 +4,7 @@
 #include <string>
 
 #include "harness/command/cli.h"
+#include "harness/command/interrupt.h"
 #include "harness/exchange/weights_file.h"
 #include "harness/recipe/recipe.h"
 #include "harness/record/run_folder.h"
@@ -65,10 +66,21 @@ class RestOfRun {
   RestOfRun(const TrainResult& trained, const RunFolder& folder);
   // Throws Interrupted, which says what is kept, unless the signal is the one that ended training.
   void end_if_asked() const;
+  // Gives work(). An Error of it, of a shard that cannot be read any more, says what is kept.
+  template <class Work>
+  auto during(Work&& work) const {
+    try {
+      return work();
+    } catch (const Interrupted&) {
+      throw;
+    } catch (const Error& error) {
+      throw Error(error.what() + folder_.describe_kept());
+    }
+  }
 
  private:
   bool was_asked_;
-  std::filesystem::path folder_;
+  RunFolder folder_;
 };
 
 // Windows that do not overlap: what a loss in training and the lines before the final one are

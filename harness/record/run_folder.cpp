@@ -182,20 +182,21 @@ fs::path RunFolder::artifact(int64_t matrix_bits) const {
 
 std::string RunFolder::log_name(int64_t seed) { return fmt::format("train_seed{}.log", seed); }
 
+std::string RunFolder::describe_kept() const {
+  const auto steps = peek_checkpoint_steps(checkpoint());
+  if (!steps) return {};
+  return fmt::format(
+      "; the training up to step {} is kept in \"{}\": the same command again goes on from there",
+      *steps, checkpoint().string());
+}
+
 void RunFolder::write(const fs::path& file, std::span<const uint8_t> bytes) const {
   try {
     make_way_for(*this, file.filename().string());
     list_run_file(path, file.filename().string(), sha256(bytes));
     write_file_atomic(file, bytes);
   } catch (const Error& error) {
-    const auto steps = peek_checkpoint_steps(checkpoint());
-    throw Error(fmt::format(
-        "{}{}", error.what(),
-        steps
-            ? fmt::format("; the training up to step {} is kept in \"{}\": the same command again "
-                          "goes on from there",
-                          *steps, checkpoint().string())
-            : ""));
+    throw Error(error.what() + describe_kept());
   }
 }
 

@@ -38,6 +38,9 @@ struct RunFolder {
 
   static std::string log_name(int64_t seed);
 
+  // "; the training up to step 300 is kept in ..., ...": the end of an error's message; "" without.
+  std::string describe_kept() const;
+
   // Writes one of these files whole and lists it as the run's. One of that name which came into the
   // folder while the run was on is renamed, with a warning on stderr. Throws Error that says what is kept
   // of the training and how to go on.
