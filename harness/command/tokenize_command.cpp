@@ -10,6 +10,7 @@
 #include "src/base/error.h"
 #include "src/data/corpus/corpus.h"
 #include "src/data/token_file.h"
+#include "src/files/write_file.h"
 #include "src/text/text_escape.h"
 
 namespace pg {
@@ -62,14 +63,14 @@ int tokenize_text(const TokenizeOptions& words, Clock&) {
   }
   ProgressLine progress = ProgressLine::for_stream(stderr);
   const auto lock = lock_folder(words.output_folder, escape_terminal(words.output_folder.string()));
+  remove_stray_files(words.output_folder);
   TokenizeOptions options = words;
   watch_interrupts();
   announce_interrupt("nothing is written, earlier shards stay");
-  options.progress = [show = show_corpus_progress(progress)](const CorpusProgress& done) {
-    if (is_interrupt_requested()) {
-      throw Interrupted("interrupted: no shards were written, earlier ones are as they were");
-    }
-    show(done);
+  options.progress = show_corpus_progress(progress);
+  options.end_if_asked = [] {
+    if (!is_interrupt_requested()) return;
+    throw Interrupted("interrupted: no shards were written, earlier ones are as they were");
   };
   const TokenizeSummary summary = tokenize_corpus(options);
   progress.finish();

@@ -167,12 +167,14 @@ class KilledTokenizing(ProcessTest):
         wait_until(lambda: len(list(folder.glob("*.new"))) > 3, process)
         process.kill()
         process.wait()
+        (folder / ".corpus_train_000009.bin.71-0.train_gpt.tmp").write_text("half of a shard")
         for name, content in before.items():
             self.assertEqual((folder / name).read_bytes(), content)
         done = self.job.run("corpus", "info", str(folder / "corpus_train_*.bin"), "--tokenizer", "m.model")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(self.job.run("tokenize", "text.jsonl", *words).returncode, 0)
         self.assertEqual({path.name: path.read_bytes() for path in folder.glob("*_*")}, before)
+        self.assertEqual(small_job.list_stray(folder), [])
 
 
 class Descriptors(ProcessTest):

@@ -232,6 +232,7 @@ TokenizeSummary tokenize_corpus(const TokenizeOptions& options) {
     const LeftOut empty = encode_documents(
         reader, TextCodec(tokenizer), options.val_every,
         [&](const EncodedDocument& document, const std::string& place) {
+          options.end_if_asked();
           if (!options.force) check_bytes(document, place);
           writers[document.is_val ? 1 : 0].add(document);
         },

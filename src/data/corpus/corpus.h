@@ -39,6 +39,7 @@ struct TokenizeOptions {
   bool force = false;
   int64_t batch_bytes = kBatchBytes;
   CorpusProgressFn progress;
+  std::function<void()> end_if_asked = [] {};  // before each document; throws to end the work
 };
 
 struct TokenizeSummary {
