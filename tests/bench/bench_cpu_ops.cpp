@@ -13,7 +13,9 @@
 #include "kernels/bf16.h"
 #include "src/base/rng.h"
 #include "src/base/threads.h"
+#include "src/device/cpu/cpu_attention.h"
 #include "src/device/cpu/cpu_matmul.h"
+#include "src/device/cpu/cpu_tile_kernels.h"
 #include "src/device/registry/make_device.h"
 
 namespace pg {
@@ -221,6 +223,68 @@ void compare_products() {
   }
 }
 
+std::vector<bf16> random_bf16(int64_t count, uint64_t seed) {
+  const CounterRng rng(seed, kStreamTest);
+  std::vector<bf16> out(static_cast<size_t>(count));
+  for (size_t i = 0; i < out.size(); ++i) out[i] = bf16(static_cast<float>(rng.uniform(i)) - 0.5f);
+  return out;
+}
+
+// Attention by tile kernels and by the library's products in turns, beside the best product.
+void compare_attention(Device& device) {
+  constexpr int kTries = 40;
+  const TileKernel& tiles = tile_kernel(TileIsa::kAvx512Bf16);
+  CpuMatmul matmul(thread_count());
+  CpuScratch tile_scratch(thread_count()), product_scratch(thread_count());
+  const auto time = [](double& best_s, const auto& round) {
+    const double begin_s = now_s();
+    round();
+    best_s = std::min(best_s, now_s() - begin_s);
+  };
+  double peak = 0.0;
+  for (const AttentionShape& s :
+       {AttentionShape{16, 256, 4, 2, 64, 0.125f}, AttentionShape{2, 2048, 8, 4, 64, 0.125f}}) {
+    const int64_t queries = s.rows() * s.heads * s.head_dim;
+    const int64_t keys = s.rows() * s.kv_heads * s.head_dim;
+    std::vector<bf16> q = random_bf16(queries, 1), k = random_bf16(keys, 2),
+                      v = random_bf16(keys, 3), dy = random_bf16(queries, 4), y(q), dq(q), dk(k),
+                      dv(v);
+    std::vector<float> lse(static_cast<size_t>(s.rows() * s.heads));
+    const auto in = [](const std::vector<bf16>& x) { return In{x.data(), DType::kBF16}; };
+    const auto out = [](std::vector<bf16>& x) { return Out{x.data(), DType::kBF16}; };
+    const In lse_in{lse.data(), DType::kF32};
+    const Out lse_out{lse.data(), DType::kF32};
+    double best_s[4] = {1e30, 1e30, 1e30, 1e30};
+    for (int i = 0; i < kTries; ++i) {
+      time(best_s[0], [&] {
+        attention_by_products(matmul, product_scratch, out(y), lse_out, in(q), in(k), in(v), s);
+      });
+      time(best_s[1], [&] {
+        attention_by_tiles(tiles, tile_scratch, out(y), lse_out, in(q), in(k), in(v), s);
+      });
+      time(best_s[2], [&] {
+        attention_backward_by_products(matmul, product_scratch, out(dq), out(dk), out(dv), in(dy),
+                                       in(y), lse_in, in(q), in(k), in(v), s);
+      });
+      time(best_s[3], [&] {
+        attention_backward_by_tiles(tiles, tile_scratch, out(dq), out(dk), out(dv), in(dy), in(y),
+                                    lse_in, in(q), in(k), in(v), s);
+      });
+      if (i % 4 == 0) peak = std::max(peak, device.measure_matmul());
+    }
+    const double flops =
+        2.0 * static_cast<double>(s.batch * s.heads * s.tokens * s.tokens * s.head_dim);
+    const char* const names[] = {"forward, products", "forward, tiles", "backward, products",
+                                 "backward, tiles"};
+    for (int i = 0; i < 4; ++i) {
+      const double rate = flops * (i < 2 ? 1.0 : 2.5) / best_s[i];
+      std::printf("T%-5lld %-20s %9.0f us %7.1f GFLOP/s %5.1f %% of %.0f\n",
+                  static_cast<long long>(s.tokens), names[i], best_s[i] * 1e6, rate * 1e-9,
+                  100.0 * rate / peak, peak * 1e-9);
+    }
+  }
+}
+
 void run_all(Device& device, const std::string& filter) {
   const DevicePeak peak = device.measure_peak();
   std::printf("%s: %.0f GFLOP/s, copy %.1f GB/s\n", peak.description.c_str(),
@@ -253,6 +317,10 @@ void run_all(Device& device, const std::string& filter) {
 int main(int argc, char** argv) {
   if (argc > 1 && std::string(argv[1]) == "products") {
     pg::compare_products();
+    return 0;
+  }
+  if (argc > 1 && std::string(argv[1]) == "attention-ways") {
+    pg::compare_attention(*pg::make_device("cpu:bf16"));
     return 0;
   }
   const std::unique_ptr<pg::Device> device = pg::make_device(argc > 2 ? argv[2] : "cpu");

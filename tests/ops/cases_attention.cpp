@@ -165,10 +165,13 @@ std::vector<OpCase> attention_cases() {
   // T of 1, 2, around and not a multiple of 32, 64 and 128; GQA ratios 1, 2, 3, 4; odd heads;
   // batches.
   const AttentionShape shapes[] = {
-      shape_of(1, 1, 1, 1, 16),   shape_of(3, 1, 2, 1, 16),  shape_of(2, 3, 2, 2, 16),
-      shape_of(2, 5, 2, 1, 16),   shape_of(1, 33, 3, 3, 16), shape_of(2, 31, 6, 2, 32),
-      shape_of(2, 65, 4, 2, 64),  shape_of(1, 64, 2, 1, 64), shape_of(1, 130, 4, 1, 32),
-      shape_of(1, 257, 1, 1, 64), shape_of(1, 128, 4, 2, 16)};
+      shape_of(1, 1, 1, 1, 16), shape_of(3, 1, 2, 1, 16), shape_of(2, 3, 2, 2, 16),
+      shape_of(2, 5, 2, 1, 16), shape_of(1, 33, 3, 3, 16), shape_of(2, 31, 6, 2, 32),
+      shape_of(2, 65, 4, 2, 64), shape_of(1, 64, 2, 1, 64), shape_of(1, 130, 4, 1, 32),
+      shape_of(1, 257, 1, 1, 64), shape_of(1, 128, 4, 2, 16),
+      // Heads of more than one panel, of part of one and of part of a vector; several key blocks.
+      shape_of(1, 70, 2, 1, 128), shape_of(1, 300, 1, 1, 16), shape_of(1, 75, 3, 1, 80),
+      shape_of(2, 19, 2, 1, 24)};
   for (const AttentionShape& s : shapes) {
     cases.push_back(attention_case(s, 1.0));
     cases.push_back(attention_backward_case(s, 1.0));

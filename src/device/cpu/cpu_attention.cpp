@@ -1,144 +1,186 @@
-// Causal attention, forward: FlashAttention-2's tiles (Dao 2023).
+// Causal attention, forward, by tile kernels: FlashAttention-2's tiles (Dao 2023).
 //
-// A chunk walks the query blocks of one kv head. For each, the softmax over up to kKeyBlock keys is
-// one pass; longer rows go block by block with a running maximum. Tiles above the diagonal are
-// never computed.
+// A chunk packs k and v of one kv head once and walks its query blocks. For each, the softmax over
+// up to kKeyBlock keys is one pass; longer rows go block by block with a running maximum. Of tiles
+// on the diagonal, only the vectors with a visible score are computed.
+#include "src/device/cpu/cpu_attention.h"
 
 #include <cmath>
 #include <limits>
+#include <numbers>
 
-#include "src/base/simd_math.h"
 #include "src/base/threads.h"
 #include "src/device/cpu/cpu_attention_tiles.h"
-#include "src/device/cpu/cpu_ops.h"
 
 namespace pg {
 namespace {
 
 using namespace cpu;
 
-// Keys of a score tile: 128 rows of f32 scores and their bf16 probabilities take 384 KiB of L2.
-constexpr int64_t kKeyBlock = 512;
+// 48 rows of 256 f32 scores fill L1; a panel of k serves all of them.
+constexpr int64_t kKeyBlock = 256, kRows = 48;
 
-enum Slot : size_t { kSlotK, kSlotV, kSlotQ, kSlotScores, kSlotProbs, kSlotMix, kSlotRowState };
-
-// The softmax of one row so far: maximum and sum of exponentials.
-struct RowState {
-  float max = -std::numeric_limits<float>::infinity();
-  float sum = 0.0f;
+enum Slot : size_t {
+  kSlotHead,
+  kSlotK,
+  kSlotV,
+  kSlotQ,
+  kSlotScores,
+  kSlotProbs,
+  kSlotMix,
+  kSlotMax,
+  kSlotSum
 };
 
-// p[keys] = exp(scale s - max) over the first `visible` keys and 0 beyond; updates the state.
-// Returns the factor for what was summed under the old maximum. Clobbers s.
-template <class T>
-float softmax_row(T* p, float* s, int64_t visible, int64_t keys, float scale, RowState& state) {
-  const int64_t width =
-      (visible + AttentionTiling::kLanes - 1) / AttentionTiling::kLanes * AttentionTiling::kLanes;
-  std::fill(s + visible, s + width, -std::numeric_limits<float>::infinity());
-  float largest = -std::numeric_limits<float>::infinity();
-#pragma omp simd reduction(max : largest)
-  for (int64_t i = 0; i < width; ++i) largest = s[i] > largest ? s[i] : largest;
-  const float max = std::max(largest * scale, state.max);
-  // Three loops over a row in L1 beat one: g++ sums lane by lane where bf16 and f32 mix.
-#pragma omp simd
-  for (int64_t i = 0; i < width; ++i) s[i] = exp_simd(s[i] * scale - max);
-#pragma omp simd
-  for (int64_t i = 0; i < width; ++i) store(p[i], s[i]);
-  std::fill(p + width, p + keys, T{});
-  const float sum = sum_loop(width, [s](int64_t i) { return s[i]; });
-  const float factor = state.max == max || state.sum == 0.0f ? 1.0f : exp_simd(state.max - max);
-  state.sum = state.sum * factor + sum;
-  state.max = max;
-  return factor;
-}
-
-template <class T>
+template <class T, class E>
 class Forward {
  public:
-  Forward(CpuMatmul& matmul, CpuScratch& scratch, const AttentionTiling& tiling, Out y, Out lse)
-      : matmul_(matmul), tiling_(tiling), y_(y), lse_(lse) {
+  Forward(const TileKernel& kernel, CpuScratch& scratch, const AttentionTiling& tiling, Out y,
+          Out lse)
+      : kernel_(kernel), tiling_(tiling), y_(y), lse_(lse) {
     const int thread = thread_index();
     const auto buffer = [&]<class U>(U*& to, Slot slot, int64_t count) {
       to = static_cast<U*>(scratch.of_thread(thread, slot, static_cast<size_t>(count) * sizeof(U)));
     };
-    const int64_t size = tiling.shape.head_dim, rows = tiling.max_rows();
-    buffer(k_, kSlotK, tiling.padded * size);
-    buffer(v_, kSlotV, tiling.padded * size);
-    buffer(q_, kSlotQ, rows * size);
-    buffer(scores_, kSlotScores, rows * tiling.max_keys());
-    buffer(probs_, kSlotProbs, rows * tiling.max_keys());
-    buffer(mix_, kSlotMix, rows * size);
-    buffer(states_, kSlotRowState, rows);
+    const int64_t rows = tiling.max_rows();
+    buffer(head_, kSlotHead, tiling.padded * tiling.stride);
+    buffer(k_, kSlotK, tiling.panel_keys() * tiling.stride);
+    buffer(v_, kSlotV, tiling.padded * tiling.panel_cols());
+    buffer(q_, kSlotQ, rows * tiling.stride);
+    buffer(scores_, kSlotScores, rows * kKeyBlock);
+    buffer(probs_, kSlotProbs, rows * kKeyBlock);
+    buffer(mix_, kSlotMix, rows * tiling.cols);
+    buffer(max_, kSlotMax, rows);
+    buffer(sum_, kSlotSum, rows * kTileLanes);
   }
 
   void run(In q, In k, In v, const AttentionChunk& chunk) {
-    const AttentionShape& shape = tiling_.shape;
-    gather_head(k_, k, shape, shape.kv_heads, chunk.batch, chunk.kv_head, 0, tiling_.padded);
-    gather_head(v_, v, shape, shape.kv_heads, chunk.batch, chunk.kv_head, 0, tiling_.padded);
+    const int64_t units = tiling_.stride / kUnit;
+    copy_kv_head<T>(head_, k, tiling_, chunk);
+    kernel_.pack_columns(k_, head_, tiling_.padded, units, units);
+    copy_kv_head<T>(head_, v, tiling_, chunk);
+    kernel_.pack_rows(v_, head_, tiling_.padded, tiling_.cols, tiling_.stride);
     for (int64_t i = chunk.part; i < tiling_.blocks; i += tiling_.parts) {
       const QueryBlock block(tiling_, i);
-      gather_group(q_, q, tiling_, chunk, block);
-      std::fill_n(states_, block.rows, RowState{});
-      for (int64_t key = 0; key < block.end; key += tiling_.key_block) {
-        add_keys(block, key, std::min(tiling_.key_block, block.end - key));
+      copy_query_rows<T>(q_, q, tiling_, chunk, block);
+      std::fill_n(max_, block.rows, -std::numeric_limits<float>::infinity());
+      std::fill_n(sum_, block.rows * kTileLanes, 0.0f);
+      for (int64_t key = 0; key < block.end; key += kKeyBlock) {
+        add_keys(q, chunk, block, key, std::min(kKeyBlock, block.end - key));
       }
       write_block(chunk, block);
     }
   }
 
  private:
+  static constexpr int64_t kUnit = kUnitElements<E>;
+
   // Adds keys [key, key + keys) to the mix of the block.
-  void add_keys(const QueryBlock& block, int64_t key, int64_t keys) {
-    const int64_t size = tiling_.shape.head_dim;
-    const DType type = DTypeOf<T>::value;
-    matmul_.run({.m = block.rows, .n = keys, .k = size, .transpose_b = true, .operands = type}, q_,
-                k_ + key * size, scores_);
-    for (int64_t row = 0; row < block.rows; ++row) {
-      const int64_t token = block.begin + row % block.size();
-      const int64_t visible = std::min(token + 1 - key, keys);
-      const float factor = softmax_row(probs_ + row * keys, scores_ + row * keys, visible, keys,
-                                       tiling_.shape.scale, states_[row]);
-      if (factor == 1.0f) continue;
-      float* const mix = mix_ + row * size;
-#pragma omp simd
-      for (int64_t j = 0; j < size; ++j) mix[j] *= factor;
+  void add_keys(In q, const AttentionChunk& chunk, const QueryBlock& block, int64_t key,
+                int64_t keys) {
+    for (int64_t panel = 0; panel < keys; panel += kTilePanel) multiply_panel(block, key, panel);
+    for (int64_t row = block.first_row(key); row < block.rows; row += kTileRows) {
+      const int64_t rows = std::min(kTileRows, block.rows - row);
+      const int64_t seen = std::min(block.token(row + rows - 1) + 1 - key, keys);
+      const int64_t width = round_up(seen, kTileLanes);
+      if (key == 0) {
+        prefetch_next_block<T>(q.data, tiling_, chunk, block, row, rows);
+        prefetch_next_block<T>(y_.data, tiling_, chunk, block, row, rows);
+      }
+      int64_t visible[kTileRows];
+      float factor[kTileRows];
+      for (int64_t r = 0; r < rows; ++r) {
+        visible[r] = std::min(block.token(row + r) + 1 - key, keys);
+      }
+      kernel_.softmax({.scores = scores_ + row * kKeyBlock,
+                       .probs = probs_ + row * kKeyBlock,
+                       .row_stride = kKeyBlock,
+                       .visible = visible,
+                       .rows = rows,
+                       .width = width,
+                       .scale = scale(),
+                       .max = max_ + row,
+                       .sum = sum_ + row * kTileLanes,
+                       .factor = factor});
+      for (int64_t r = 0; key > 0 && r < rows; ++r) scale_mix(row + r, factor[r]);
+      for (int64_t col = 0; col < tiling_.cols; col += kTilePanel) {
+        kernel_.multiply({.a = probs_ + row * kKeyBlock,
+                          .a_row = kKeyBlock / kUnit,
+                          .b = v_ + tiling_.padded * col + key * kTilePanel,
+                          .c = mix_ + row * tiling_.cols + col,
+                          .c_row = tiling_.cols,
+                          .rows = rows,
+                          .cols = std::min(kTilePanel, tiling_.cols - col),
+                          .steps = (seen + kUnit - 1) / kUnit,
+                          .accumulate = key > 0});
+      }
     }
-    matmul_.run({.m = block.rows, .n = size, .k = keys, .operands = type, .accumulate = key > 0},
-                probs_, v_ + key * size, mix_);
+  }
+
+  // The scores of the keys of one panel, for the rows that see any of them.
+  void multiply_panel(const QueryBlock& block, int64_t key, int64_t panel) {
+    const int64_t begin = key + panel;
+    for (int64_t row = block.first_row(begin), rows = 0; row < block.rows; row += rows) {
+      const int64_t seen = block.token(std::min(row + kTileRows, block.rows) - 1) + 1 - begin;
+      rows = seen >= kTilePanel ? block.rows - row : std::min(kTileRows, block.rows - row);
+      kernel_.multiply({.a = q_ + row * tiling_.stride,
+                        .a_row = tiling_.stride / kUnit,
+                        .b = k_ + begin * tiling_.stride,
+                        .c = scores_ + row * kKeyBlock + panel,
+                        .c_row = kKeyBlock,
+                        .rows = rows,
+                        .cols = std::min(round_up(seen, kTileLanes), kTilePanel),
+                        .steps = (tiling_.shape.head_dim + kUnit - 1) / kUnit});
+    }
+  }
+
+  void scale_mix(int64_t row, float factor) {
+    if (factor == 1.0f) return;
+    float* const mix = mix_ + row * tiling_.cols;
+#pragma omp simd
+    for (int64_t j = 0; j < tiling_.cols; ++j) mix[j] *= factor;
   }
 
   void write_block(const AttentionChunk& chunk, const QueryBlock& block) {
     const AttentionShape& shape = tiling_.shape;
     for_each_row(tiling_, chunk, block, [&](int64_t row, int64_t token, int64_t head) {
-      const RowState& state = states_[row];
-      const float inverse = 1.0f / state.sum;
-      const float* const mix = mix_ + row * shape.head_dim;
-      write<T>(y_, ((chunk.batch * shape.tokens + token) * shape.heads + head) * shape.head_dim,
-               shape.head_dim, [=](int64_t j) { return mix[j] * inverse; });
+      float* const sums = sum_ + row * kTileLanes;
+      for (int64_t half = kTileLanes / 2; half > 0; half /= 2) {
+        for (int64_t i = 0; i < half; ++i) sums[i] += sums[half + i];
+      }
+      const float sum = sums[0];
+      const float inverse = 1.0f / sum;
+      const float* const mix = mix_ + row * tiling_.cols;
+      write<T>(y_, tiling_.query_offset(chunk.batch, token, head), shape.head_dim,
+               [=](int64_t j) { return mix[j] * inverse; });
       write_scalar(lse_, (chunk.batch * shape.heads + head) * shape.tokens + token,
-                   state.max + std::log(state.sum));
+                   max_[row] * std::numbers::ln2_v<float> + std::log(sum));
     });
   }
 
-  CpuMatmul& matmul_;
+  // Of scores, in base 2.
+  float scale() const { return tiling_.shape.scale * std::numbers::log2e_v<float>; }
+
+  const TileKernel& kernel_;
   const AttentionTiling& tiling_;
   const Out y_, lse_;
-  T *k_, *v_;         // [padded, S]
-  T* q_;              // [group, query_block, S]
-  float* scores_;     // [rows, keys]
-  T* probs_;          // [rows, keys], not yet divided by the sum
-  float* mix_;        // [rows, S], likewise
-  RowState* states_;  // [rows]
+  E* head_;            // [padded, stride]
+  E *k_, *v_;          // panels of columns and of rows
+  E* q_;               // [rows, stride]
+  float* scores_;      // [rows, kKeyBlock]
+  E* probs_;           // [rows, kKeyBlock], not yet divided by the sum
+  float* mix_;         // [rows, cols], likewise
+  float *max_, *sum_;  // [rows], [rows, kTileLanes]
 };
 
 }  // namespace
 
-void CpuOps::attention(Out y, Out lse, In q, In k, In v, const AttentionShape& shape) {
-  PG_CHECK(shape.scale > 0.0f, "the largest score must stay the largest when it is scaled");
-  const AttentionTiling tiling(shape, kKeyBlock);
-  with_activation_type(q.dtype, [&]<class T>() {
+void attention_by_tiles(const TileKernel& kernel, CpuScratch& scratch, Out y, Out lse, In q, In k,
+                        In v, const AttentionShape& shape) {
+  const AttentionTiling tiling(shape, kRows);
+  with_tile_types(q.dtype, kernel, [&]<class T, class E>() {
     parallel_chunks(tiling.chunks(), [&](int64_t chunk) {
-      Forward<T>(*matmul_, *scratch_, tiling, y, lse).run(q, k, v, AttentionChunk(tiling, chunk));
+      Forward<T, E>(kernel, scratch, tiling, y, lse).run(q, k, v, AttentionChunk(tiling, chunk));
     });
   });
 }

@@ -1,31 +1,37 @@
-// Causal attention, backward: FlashAttention-2's recomputation (Dao 2023).
+// Causal attention, backward, by tile kernels: FlashAttention-2's recomputation (Dao 2023).
 //
-// With p = exp(scale q kT - lse) and D = rowsum(dy y): dv = pT dy, ds = scale p (dy vT - D), dq =
-// ds k, dk = dsT q. Tiles are computed transposed, [keys, rows]: then only the product for dq has a
-// transposed left operand, the slowest kind, instead of those for dk and dv.
+// With p = exp(scale q kT - lse) and D = rowsum(dy y): dv = pT dy, ds = p (dy vT - D), dq = scale ds
+// k, dk = scale dsT q. A tile of scores lives in L1 only; what the products read of it are its
+// roundings: p and ds with pairs along the rows for dv and dk, ds with pairs along the keys for dq.
+#include <numbers>
 
-#include "src/base/simd_math.h"
 #include "src/base/threads.h"
+#include "src/device/cpu/cpu_attention.h"
 #include "src/device/cpu/cpu_attention_tiles.h"
-#include "src/device/cpu/cpu_ops.h"
 
 namespace pg {
 namespace {
 
 using namespace cpu;
 
-// Keys of a tile: two f32 tiles of 128 rows and their bf16 roundings take 384 KiB of L2.
-constexpr int64_t kKeyBlock = 256;
+// Three roundings of 192 rows of 128 keys take 144 KiB of L2; more rows pass over dk and dv less
+// often.
+constexpr int64_t kKeyBlock = 128, kRows = 192;
 
 enum Slot : size_t {
-  kSlotK,
-  kSlotV,
+  kSlotHead,
+  kSlotKColumns,
+  kSlotKRows,
+  kSlotVColumns,
   kSlotQ,
+  kSlotQRows,
   kSlotDy,
+  kSlotDyRows,
   kSlotScores,
   kSlotDProbs,
   kSlotProbs,
   kSlotDScores,
+  kSlotDScoreRows,
   kSlotDq,
   kSlotLse,
   kSlotDelta,
@@ -37,190 +43,265 @@ struct Tensors {
   In dy, y, lse, q, k, v;
 };
 
-template <class T>
+template <class T, class E>
 class Backward {
  public:
-  // sums_k, sums_v [padded, S]: where this chunk leaves its share of dk and dv.
-  Backward(CpuMatmul& matmul, CpuScratch& scratch, const AttentionTiling& tiling,
+  // sums_k, sums_v [padded, cols]: where this chunk leaves its share of dk / scale and dv.
+  Backward(const TileKernel& kernel, CpuScratch& scratch, const AttentionTiling& tiling,
            const Tensors& tensors, float* sums_k, float* sums_v)
-      : matmul_(matmul), tiling_(tiling), tensors_(tensors), sums_k_(sums_k), sums_v_(sums_v) {
+      : kernel_(kernel), tiling_(tiling), tensors_(tensors), sums_k_(sums_k), sums_v_(sums_v) {
     const int thread = thread_index();
     const auto buffer = [&]<class U>(U*& to, Slot slot, int64_t count) {
       to = static_cast<U*>(scratch.of_thread(thread, slot, static_cast<size_t>(count) * sizeof(U)));
     };
-    const int64_t size = tiling.shape.head_dim, rows = tiling.max_rows();
-    const int64_t tile = rows * tiling.max_keys();
-    buffer(k_, kSlotK, tiling.padded * size);
-    buffer(v_, kSlotV, tiling.padded * size);
-    buffer(q_, kSlotQ, rows * size);
-    buffer(dy_, kSlotDy, rows * size);
-    buffer(scores_, kSlotScores, tile);
-    buffer(dprobs_, kSlotDProbs, tile);
-    buffer(probs_, kSlotProbs, tile);
-    buffer(dscores_, kSlotDScores, tile);
-    buffer(dq_, kSlotDq, rows * size);
+    const int64_t rows = tiling.max_rows(), stride = tiling.stride;
+    buffer(head_, kSlotHead, tiling.padded * stride);
+    buffer(k_columns_, kSlotKColumns, tiling.panel_keys() * stride);
+    buffer(k_rows_, kSlotKRows, tiling.padded * tiling.panel_cols());
+    buffer(v_columns_, kSlotVColumns, tiling.panel_keys() * stride);
+    buffer(q_, kSlotQ, rows * stride);
+    buffer(q_rows_, kSlotQRows, rows * tiling.panel_cols());
+    buffer(dy_, kSlotDy, rows * stride);
+    buffer(dy_rows_, kSlotDyRows, rows * tiling.panel_cols());
+    buffer(scores_, kSlotScores, kTileRows * kTilePanel);
+    buffer(dprobs_, kSlotDProbs, kTileRows * kTilePanel);
+    buffer(probs_, kSlotProbs, rows * kKeyBlock);
+    buffer(dscores_, kSlotDScores, rows * kKeyBlock);
+    buffer(dscore_rows_, kSlotDScoreRows, kernel.pairs ? rows * kKeyBlock : 0);
+    if (!kernel.pairs) dscore_rows_ = dscores_;
+    buffer(dq_, kSlotDq, rows * tiling.cols);
     buffer(lse_, kSlotLse, rows);
     buffer(delta_, kSlotDelta, rows);
   }
 
   void run(const AttentionChunk& chunk) {
-    const AttentionShape& shape = tiling_.shape;
-    gather_head(k_, tensors_.k, shape, shape.kv_heads, chunk.batch, chunk.kv_head, 0,
-                tiling_.padded);
-    gather_head(v_, tensors_.v, shape, shape.kv_heads, chunk.batch, chunk.kv_head, 0,
-                tiling_.padded);
-    std::fill_n(sums_k_, tiling_.padded * shape.head_dim, 0.0f);
-    std::fill_n(sums_v_, tiling_.padded * shape.head_dim, 0.0f);
+    const int64_t units = tiling_.stride / kUnit;
+    copy_kv_head<T>(head_, tensors_.v, tiling_, chunk);
+    kernel_.pack_columns(v_columns_, head_, tiling_.padded, units, units);
+    copy_kv_head<T>(head_, tensors_.k, tiling_, chunk);
+    kernel_.pack_columns(k_columns_, head_, tiling_.padded, units, units);
+    kernel_.pack_rows(k_rows_, head_, tiling_.padded, tiling_.cols, tiling_.stride);
+    std::fill_n(sums_k_, tiling_.padded * tiling_.cols, 0.0f);
+    std::fill_n(sums_v_, tiling_.padded * tiling_.cols, 0.0f);
     for (int64_t i = chunk.part; i < tiling_.blocks; i += tiling_.parts) {
       const QueryBlock block(tiling_, i);
       load_block(chunk, block);
-      for (int64_t key = 0; key < block.end; key += tiling_.key_block) {
-        add_keys(block, key, std::min(tiling_.key_block, block.end - key));
+      for (int64_t key = 0; key < block.end; key += kKeyBlock) {
+        add_keys(chunk, block, key, std::min(kKeyBlock, block.end - key));
       }
       write_dq(chunk, block);
     }
   }
 
  private:
+  static constexpr int64_t kUnit = kUnitElements<E>;
+
   void load_block(const AttentionChunk& chunk, const QueryBlock& block) {
     const AttentionShape& shape = tiling_.shape;
-    gather_group(q_, tensors_.q, tiling_, chunk, block);
-    gather_group(dy_, tensors_.dy, tiling_, chunk, block);
+    copy_query_rows<T>(q_, tensors_.q, tiling_, chunk, block);
+    copy_query_rows<T>(dy_, tensors_.dy, tiling_, chunk, block);
+    kernel_.pack_rows(q_rows_, q_, block.rows, tiling_.cols, tiling_.stride);
+    kernel_.pack_rows(dy_rows_, dy_, block.rows, tiling_.cols, tiling_.stride);
     // Padded rows: dy = 0 and D = 0 make every gradient 0 as long as p is finite.
     std::fill_n(lse_, block.rows, 0.0f);
     std::fill_n(delta_, block.rows, 0.0f);
     for_each_row(tiling_, chunk, block, [&](int64_t row, int64_t token, int64_t head) {
       lse_[row] =
-          tensors_.lse.as<float>()[(chunk.batch * shape.heads + head) * shape.tokens + token];
-      const T* const y =
-          tensors_.y.as<T>() +
-          ((chunk.batch * shape.tokens + token) * shape.heads + head) * shape.head_dim;
-      const T* const dy = dy_ + row * shape.head_dim;
+          tensors_.lse.as<float>()[(chunk.batch * shape.heads + head) * shape.tokens + token] *
+          std::numbers::log2e_v<float>;
+      const T* const y = tensors_.y.as<T>() + tiling_.query_offset(chunk.batch, token, head);
+      const E* const dy = dy_ + row * tiling_.stride;
       delta_[row] = sum_loop(shape.head_dim, [=](int64_t j) {
         return static_cast<float>(dy[j]) * static_cast<float>(y[j]);
       });
     });
   }
 
-  // The tile of keys [key, key + keys): its shares of dq, dk and dv.
-  void add_keys(const QueryBlock& block, int64_t key, int64_t keys) {
-    const int64_t size = tiling_.shape.head_dim;
-    const Product scores = {
-        .m = keys, .n = block.rows, .k = size, .transpose_b = true, .operands = DTypeOf<T>::value};
-    matmul_.run(scores, k_ + key * size, q_, scores_);
-    matmul_.run(scores, v_ + key * size, dy_, dprobs_);
-    for (int64_t n = 0; n < keys; ++n) differentiate_key(block, key + n, n * block.rows);
-    const Product to_keys = {
-        .m = keys, .n = size, .k = block.rows, .operands = DTypeOf<T>::value, .accumulate = true};
-    if (tensors_.dv) matmul_.run(to_keys, probs_, dy_, sums_v_ + key * size);
-    if (tensors_.dk) matmul_.run(to_keys, dscores_, q_, sums_k_ + key * size);
+  // The shares of keys [key, key + keys) in dq, dk and dv.
+  void add_keys(const AttentionChunk& chunk, const QueryBlock& block, int64_t key, int64_t keys) {
+    for (int64_t panel = 0; panel < keys; panel += kTilePanel) {
+      const int64_t begin = key + panel;
+      for (int64_t row = block.first_row(begin); row < block.rows; row += kTileRows) {
+        const int64_t rows = std::min(kTileRows, block.rows - row);
+        if (begin == 0) prefetch(chunk, block, row, rows);
+        const int64_t seen = block.token(row + rows - 1) + 1 - begin;
+        differentiate(block, row, rows, key, panel, std::min(seen, kTilePanel));
+      }
+    }
+    for (int64_t i = 0; i < keys; i += kTileRows) {
+      const int64_t tile = std::min(kTileRows, keys - i);
+      if (tensors_.dv) add_to_keys(block, key, i, tile, probs_, dy_rows_, sums_v_);
+      if (tensors_.dk) add_to_keys(block, key, i, tile, dscores_, q_rows_, sums_k_);
+    }
     if (!tensors_.dq) return;
-    matmul_.run({.m = block.rows,
-                 .n = size,
-                 .k = keys,
-                 .transpose_a = true,
-                 .operands = DTypeOf<T>::value,
-                 .accumulate = key > 0},
-                dscores_, k_ + key * size, dq_);
+    for (int64_t row = block.first_row(key); row < block.rows; row += kTileRows) {
+      add_to_queries(block, row, key, keys);
+    }
   }
 
-  // One key's row of the tile, for all query rows: p and ds.
-  void differentiate_key(const QueryBlock& block, int64_t token, int64_t row_offset) {
-    const float scale = tiling_.shape.scale;
-    float* const p = scores_ + row_offset;
-    float* const ds = dprobs_ + row_offset;
-    const float* const lse = lse_;
-    const float* const delta = delta_;
-    T* const probs = probs_ + row_offset;
-    T* const dscores = dscores_ + row_offset;
-    // Rounding in loops of its own: g++ makes poor code where bf16 and f32 mix with much
-    // arithmetic.
-#pragma omp simd
-    for (int64_t i = 0; i < block.rows; ++i) {
-      p[i] = exp_simd(p[i] * scale - lse[i]);
-      ds[i] = p[i] * (ds[i] - delta[i]) * scale;
+  void prefetch(const AttentionChunk& chunk, const QueryBlock& block, int64_t row, int64_t rows) {
+    const Tensors& t = tensors_;
+    for (const void* const x : {t.q.data, t.dy.data, t.y.data}) {
+      prefetch_next_block<T>(x, tiling_, chunk, block, row, rows);
     }
-#pragma omp simd
-    for (int64_t i = 0; i < block.rows; ++i) store(probs[i], p[i]);
-#pragma omp simd
-    for (int64_t i = 0; i < block.rows; ++i) store(dscores[i], ds[i]);
-    if (token <= block.begin) return;
-    // Queries before this key do not see it.
-    const int64_t hidden = token - block.begin;
-    for (int64_t g = 0; g < tiling_.group; ++g) {
-      std::fill_n(probs + g * block.size(), hidden, T{});
-      std::fill_n(dscores + g * block.size(), hidden, T{});
+  }
+
+  // Tile [row, row + rows) of the panel of keys, of which some row sees the first `seen`.
+  void differentiate(const QueryBlock& block, int64_t row, int64_t rows, int64_t key, int64_t panel,
+                     int64_t seen) {
+    const int64_t cols = round_up(seen, kTileLanes), stride = tiling_.stride;
+    TileProduct product = {.a = q_ + row * stride,
+                           .a_row = stride / kUnit,
+                           .b = k_columns_ + (key + panel) * stride,
+                           .c = scores_,
+                           .c_row = kTilePanel,
+                           .rows = rows,
+                           .cols = cols,
+                           .steps = (tiling_.shape.head_dim + kUnit - 1) / kUnit};
+    kernel_.multiply(product);
+    product.a = dy_ + row * stride;
+    product.b = v_columns_ + (key + panel) * stride;
+    product.c = dprobs_;
+    kernel_.multiply(product);
+    int64_t visible[kTileRows];
+    for (int64_t r = 0; r < rows; ++r) visible[r] = block.token(row + r) + 1 - key - panel;
+    // Pairs along the rows have a place for the keys of two rows.
+    const int64_t at = row * kKeyBlock + panel * kUnit;
+    kernel_.differentiate({.scores = scores_,
+                           .dprobs = dprobs_,
+                           .row_stride = kTilePanel,
+                           .lse = lse_ + row,
+                           .delta = delta_ + row,
+                           .visible = visible,
+                           .scale = tiling_.shape.scale * std::numbers::log2e_v<float>,
+                           .rows = rows,
+                           .cols = cols,
+                           .probs = probs_ + at,
+                           .dscores = dscores_ + at,
+                           .dscore_rows = dscore_rows_ + row * kKeyBlock + panel,
+                           .out_stride = kKeyBlock});
+    if (visible[0] <= cols && panel + cols < kKeyBlock) clear_keys(row, rows, panel + cols);
+  }
+
+  // Tiles of the products that follow start at other rows and keys: what one of them reads beyond
+  // the diagonal, less than a vector, is 0.
+  void clear_keys(int64_t row, int64_t rows, int64_t key) {
+    static_assert(kTileRows < kTileLanes);
+    for (int64_t r = row; r < row + rows; r += kUnit) {
+      std::fill_n(probs_ + r * kKeyBlock + key * kUnit, kTileLanes * kUnit, E{});
+      std::fill_n(dscores_ + r * kKeyBlock + key * kUnit, kTileLanes * kUnit, E{});
+    }
+    for (int64_t r = row; r < row + rows; ++r) {
+      std::fill_n(dscore_rows_ + r * kKeyBlock + key, kTileLanes, E{});
+    }
+  }
+
+  // sums[key + i, ...] += leftT right over the rows that see any of the keys [i, i + tile).
+  void add_to_keys(const QueryBlock& block, int64_t key, int64_t i, int64_t tile, const E* left,
+                   const E* right, float* sums) {
+    const int64_t row = block.first_row(key + i);
+    for (int64_t col = 0; col < tiling_.cols; col += kTilePanel) {
+      kernel_.multiply({.a = left + row * kKeyBlock + i * kUnit,
+                        .a_row = 1,
+                        .a_step = kKeyBlock,
+                        .b = right + block.rows * col + row * kTilePanel,
+                        .c = sums + (key + i) * tiling_.cols + col,
+                        .c_row = tiling_.cols,
+                        .rows = tile,
+                        .cols = std::min(kTilePanel, tiling_.cols - col),
+                        .steps = (block.rows - row) / kUnit,
+                        .accumulate = true});
+    }
+  }
+
+  void add_to_queries(const QueryBlock& block, int64_t row, int64_t key, int64_t keys) {
+    const int64_t rows = std::min(kTileRows, block.rows - row);
+    const int64_t seen = std::min(block.token(row + rows - 1) + 1 - key, keys);
+    for (int64_t col = 0; col < tiling_.cols; col += kTilePanel) {
+      kernel_.multiply({.a = dscore_rows_ + row * kKeyBlock,
+                        .a_row = kKeyBlock / kUnit,
+                        .b = k_rows_ + tiling_.padded * col + key * kTilePanel,
+                        .c = dq_ + row * tiling_.cols + col,
+                        .c_row = tiling_.cols,
+                        .rows = rows,
+                        .cols = std::min(kTilePanel, tiling_.cols - col),
+                        .steps = (seen + kUnit - 1) / kUnit,
+                        .accumulate = key > 0});
     }
   }
 
   void write_dq(const AttentionChunk& chunk, const QueryBlock& block) {
     const AttentionShape& shape = tiling_.shape;
     for_each_row(tiling_, chunk, block, [&](int64_t row, int64_t token, int64_t head) {
-      const float* const dq = dq_ + row * shape.head_dim;
-      write<T>(tensors_.dq,
-               ((chunk.batch * shape.tokens + token) * shape.heads + head) * shape.head_dim,
-               shape.head_dim, [=](int64_t j) { return dq[j]; });
+      const float* const dq = dq_ + row * tiling_.cols;
+      const float scale = shape.scale;
+      write<T>(tensors_.dq, tiling_.query_offset(chunk.batch, token, head), shape.head_dim,
+               [=](int64_t j) { return scale * dq[j]; });
     });
   }
 
-  CpuMatmul& matmul_;
+  const TileKernel& kernel_;
   const AttentionTiling& tiling_;
   const Tensors& tensors_;
-  float *sums_k_, *sums_v_;  // [padded, S]
-  T *k_, *v_;                // [padded, S]
-  T *q_, *dy_;               // [group, query_block, S]
-  float *scores_, *dprobs_;  // [keys, rows]
-  T *probs_, *dscores_;      // [keys, rows]
-  float* dq_;                // [rows, S]
-  float *lse_, *delta_;      // [rows]
+  float *sums_k_, *sums_v_;              // [padded, cols]
+  E* head_;                              // [padded, stride]
+  E *k_columns_, *k_rows_, *v_columns_;  // panels
+  E *q_, *dy_;                           // [rows, stride]
+  E *q_rows_, *dy_rows_;                 // panels
+  float *scores_, *dprobs_;              // [kTileRows, kTilePanel]
+  E *probs_, *dscores_;                  // units [rows / kUnit, kKeyBlock]
+  E* dscore_rows_;                       // [rows, kKeyBlock]
+  float* dq_;                            // [rows, cols]
+  float *lse_, *delta_;                  // [rows], lse in base 2
 };
 
-// The gradient of one kv head from the sums [parts][2][padded, S] of its chunks, added in their
+// The gradient of one kv head from the sums [parts][2][padded, cols] of its chunks, added in their
 // order.
 template <class T>
 void write_kv_head(Out to, const AttentionTiling& tiling, int64_t batch, int64_t kv_head,
-                   float* sums) {
+                   float* sums, float scale) {
   if (!to) return;
   const AttentionShape& shape = tiling.shape;
-  const int64_t size = shape.head_dim, part_stride = 2 * tiling.padded * size;
+  const int64_t size = shape.head_dim, part_stride = 2 * tiling.padded * tiling.cols;
   const int64_t stride = row_stride(to, shape.kv_heads * size);
   for (int64_t part = 1; part < tiling.parts; ++part) {
     const float* const addend = sums + part * part_stride;
 #pragma omp simd
-    for (int64_t i = 0; i < shape.tokens * size; ++i) sums[i] += addend[i];
+    for (int64_t i = 0; i < shape.tokens * tiling.cols; ++i) sums[i] += addend[i];
   }
   for (int64_t t = 0; t < shape.tokens; ++t) {
-    const float* const row = sums + t * size;
+    const float* const row = sums + t * tiling.cols;
     write<T>(to, (batch * shape.tokens + t) * stride + kv_head * size, size,
-             [=](int64_t j) { return row[j]; });
+             [=](int64_t j) { return scale * row[j]; });
   }
 }
 
 }  // namespace
 
-void CpuOps::attention_backward(Out dq, Out dk, Out dv, In dy, In y, In lse, In q, In k, In v,
-                                const AttentionShape& shape) {
-  const AttentionTiling tiling(shape, kKeyBlock);
+void attention_backward_by_tiles(const TileKernel& kernel, CpuScratch& scratch, Out dq, Out dk,
+                                 Out dv, In dy, In y, In lse, In q, In k, In v,
+                                 const AttentionShape& shape) {
+  const AttentionTiling tiling(shape, kRows);
   const Tensors tensors = {dq, dk, dv, dy, y, lse, q, k, v};
-  const int64_t share = tiling.padded * shape.head_dim;  // of dk, and of dv
+  const int64_t share = tiling.padded * tiling.cols;  // of dk, and of dv
   const auto share_bytes = static_cast<size_t>(2 * share) * sizeof(float);
   // A kv head that is one chunk writes its gradients while they are in the cache; else its chunks'
   // shares combine afterwards.
   const bool whole = tiling.parts == 1;
   float* const shared = whole ? nullptr
-                              : static_cast<float*>(scratch_->shared(
+                              : static_cast<float*>(scratch.shared(
                                     kSlotSums, share_bytes * static_cast<size_t>(tiling.chunks())));
-  with_activation_type(q.dtype, [&]<class T>() {
+  with_tile_types(q.dtype, kernel, [&]<class T, class E>() {
     const auto write_head = [&](int64_t batch, int64_t kv_head, float* sums) {
-      write_kv_head<T>(dk, tiling, batch, kv_head, sums);
-      write_kv_head<T>(dv, tiling, batch, kv_head, sums + share);
+      write_kv_head<T>(dk, tiling, batch, kv_head, sums, shape.scale);
+      write_kv_head<T>(dv, tiling, batch, kv_head, sums + share, 1.0f);
     };
     parallel_chunks(tiling.chunks(), [&](int64_t index) {
       const AttentionChunk chunk(tiling, index);
       float* const sums =
-          whole ? static_cast<float*>(scratch_->of_thread(thread_index(), kSlotSums, share_bytes))
+          whole ? static_cast<float*>(scratch.of_thread(thread_index(), kSlotSums, share_bytes))
                 : shared + index * 2 * share;
-      Backward<T>(*matmul_, *scratch_, tiling, tensors, sums, sums + share).run(chunk);
+      Backward<T, E>(kernel, scratch, tiling, tensors, sums, sums + share).run(chunk);
       if (whole) write_head(chunk.batch, chunk.kv_head, sums);
     });
     if (whole) return;

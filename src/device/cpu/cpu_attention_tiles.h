@@ -1,52 +1,56 @@
-// What the two passes of attention on a processor share: how the work is cut, and dense copies of
+// What the two passes of attention by tile kernels share: how the work is cut, and dense copies of
 // heads.
 //
-// The query heads of one kv head are stacked, so that a tile of scores is one product of group *
-// query_block rows. Heads are copied out of [N, heads*S] first: fast kernels want contiguous rows,
-// and a copy is read many times. Tokens are padded with zeros to a multiple of 16, so that no loop
-// has a remainder and no tile is odd.
+// The query heads of one kv head are stacked, token by token, so that a tile of rows spans few
+// tokens and little of it lies above the diagonal. Heads are copied out of [N, heads*S] first and
+// padded with zeros: tokens and columns to whole vectors, so that no loop has a remainder.
 #pragma once
 #include <algorithm>
-#include <bit>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "src/base/check.h"
 #include "src/device/cpu/cpu_loops.h"
-#include "src/device/cpu/cpu_matmul.h"
+#include "src/device/cpu/cpu_tile_kernels.h"
 #include "src/device/ops.h"
 
 namespace pg::cpu {
 
+constexpr int64_t round_up(int64_t x, int64_t to) { return (x + to - 1) / to * to; }
+
 struct AttentionTiling {
-  static constexpr int64_t kLanes = 16;  // floats of the widest vectors
-  static constexpr int64_t kTileRows =
-      128;  // rows of a score tile, over which packing k and v is spread
-  // More query rows waste work above the diagonal at T = 256, fewer make small products.
-  static constexpr int64_t kMaxQueryBlock = 64;
   static constexpr int64_t kWantedChunks = 16;
 
-  AttentionTiling(const AttentionShape& s, int64_t key_block_size)
-      : shape(s), group(s.heads / s.kv_heads), key_block(key_block_size) {
+  // `rows` of a query block, about.
+  AttentionTiling(const AttentionShape& s, int64_t rows)
+      : shape(s), group(s.heads / s.kv_heads), cols(round_up(s.head_dim, kTileLanes)) {
     PG_CHECK(s.heads % s.kv_heads == 0, "query heads are a multiple of kv heads");
-    padded = (s.tokens + kLanes - 1) / kLanes * kLanes;
-    const auto rows = static_cast<uint64_t>(std::max<int64_t>(kTileRows / group, 1));
-    query_block = std::clamp(static_cast<int64_t>(std::bit_floor(rows)), kLanes, kMaxQueryBlock);
-    blocks = (padded + query_block - 1) / query_block;
+    padded = round_up(s.tokens, kTileLanes);
+    stride = round_up(s.head_dim, 2 * kTileLanes);
+    query_block = std::clamp<int64_t>(rows / group / 2 * 2, 2, padded);
+    blocks = (s.tokens + query_block - 1) / query_block;
     const int64_t heads = std::max<int64_t>(s.batch * s.kv_heads, 1);
     parts = std::clamp((kWantedChunks + heads - 1) / heads, int64_t{1}, blocks);
   }
   int64_t chunks() const { return shape.batch * shape.kv_heads * parts; }
   int64_t max_rows() const { return group * query_block; }
-  int64_t max_keys() const { return std::min(key_block, padded); }
+  // Keys in whole panels: room for those of one head.
+  int64_t panel_keys() const { return round_up(padded, kTilePanel); }
+  int64_t panel_cols() const { return round_up(cols, kTilePanel); }
+  // Of a query head's row in [N, H*S].
+  int64_t query_offset(int64_t batch, int64_t token, int64_t head) const {
+    return ((batch * shape.tokens + token) * shape.heads + head) * shape.head_dim;
+  }
 
   AttentionShape shape;
   int64_t group;        // query heads per kv head
+  int64_t cols;         // head size in whole vectors
+  int64_t stride;       // elements from row to row of copied heads: whole vectors of pairs
   int64_t padded;       // tokens, rounded up
-  int64_t query_block;  // tokens of a tile; divides key_block
-  int64_t key_block;
-  int64_t blocks;  // query blocks
-  int64_t parts;   // chunks per kv head; part p has the query blocks p, p + parts, ...: balanced
+  int64_t query_block;  // tokens of a block, even
+  int64_t blocks;       // query blocks
+  int64_t parts;  // chunks per kv head; part p has the query blocks p, p + parts, ...: balanced
 };
 
 // The part of a chunk: one kv head of one row of the batch, and some of its query blocks.
@@ -58,63 +62,115 @@ struct AttentionChunk {
   int64_t part, kv_head, batch;
 };
 
-// One query block: tokens [begin, end) of the padded sequence.
+// One query block: tokens [begin, end), an even number. Row r is head r % group of token
+// begin + r / group.
 struct QueryBlock {
   QueryBlock(const AttentionTiling& tiling, int64_t index)
       : begin(index * tiling.query_block),
-        end(std::min(begin + tiling.query_block, tiling.padded)),
+        end(std::min(begin + tiling.query_block, round_up(tiling.shape.tokens, 2))),
         real_end(std::min(end, tiling.shape.tokens)),
-        rows(tiling.group * (end - begin)) {}
-  int64_t size() const { return end - begin; }
+        rows(tiling.group * (end - begin)),
+        group(tiling.group) {}
+  int64_t token(int64_t row) const { return begin + row / group; }
+  // The first row, even, of those that see a key.
+  int64_t first_row(int64_t key) const { return std::max<int64_t>(key - begin, 0) * group / 2 * 2; }
   int64_t begin, end;
-  int64_t real_end;  // without padding
-  int64_t rows;      // of the stacked tile [group, size]
+  int64_t real_end;  // without the one that may be too many
+  int64_t rows, group;
 };
 
-// memcpy for a head's few cache lines: of a known size it is two instructions, else a call.
-inline void copy_row(void* to, const void* from, size_t bytes) {
-  constexpr size_t kLine = 64;
-  auto* const out = static_cast<char*>(to);
-  const auto* const in = static_cast<const char*>(from);
-  size_t i = 0;
-  for (; i + kLine <= bytes; i += kLine) std::memcpy(out + i, in + i, kLine);
-  if (i < bytes) std::memcpy(out + i, in + i, bytes - i);
-}
-
-// Tokens [begin, end) of one head of x [N, heads*S] to [end - begin, S]; tokens past the sequence
-// become zeros.
-template <class T>
-void gather_head(T* to, In x, const AttentionShape& shape, int64_t heads, int64_t batch,
-                 int64_t head, int64_t begin, int64_t end) {
-  const int64_t size = shape.head_dim, stride = row_stride(x, heads * size);
-  const auto bytes = static_cast<size_t>(size) * sizeof(T);
-  const int64_t real_end = std::min(end, shape.tokens);
-  const T* from = x.as<T>() + (batch * shape.tokens + begin) * stride + head * size;
-  for (int64_t t = begin; t < real_end; ++t, to += size, from += stride) {
-    copy_row(to, from, bytes);
-  }
-  if (real_end < end) std::fill_n(to, (end - real_end) * size, T{});
-}
-
-// The query block of all query heads of a kv head, stacked: [group, size, S].
-template <class T>
-void gather_group(T* to, In x, const AttentionTiling& tiling, const AttentionChunk& chunk,
-                  const QueryBlock& block) {
-  for (int64_t g = 0; g < tiling.group; ++g) {
-    gather_head(to + g * block.size() * tiling.shape.head_dim, x, tiling.shape, tiling.shape.heads,
-                chunk.batch, chunk.kv_head * tiling.group + g, block.begin, block.end);
-  }
-}
-
-// Calls body(row, token, head) for each real row of the stacked tile.
+// Calls body(row, token, head) for each real row of the block.
 template <class Body>
 void for_each_row(const AttentionTiling& tiling, const AttentionChunk& chunk,
                   const QueryBlock& block, const Body& body) {
-  for (int64_t g = 0; g < tiling.group; ++g) {
-    for (int64_t t = block.begin; t < block.real_end; ++t) {
-      body(g * block.size() + t - block.begin, t, chunk.kv_head * tiling.group + g);
-    }
+  int64_t row = 0;
+  for (int64_t t = block.begin; t < block.real_end; ++t) {
+    for (int64_t g = 0; g < tiling.group; ++g) body(row++, t, chunk.kv_head * tiling.group + g);
   }
 }
+
+// For a head's few cache lines: of a known size it is two instructions, else a call.
+template <class E>
+void copy_elements(E* to, const E* from, int64_t count) {
+  constexpr int64_t kLine = 64 / static_cast<int64_t>(sizeof(E));
+  int64_t i = 0;
+  for (; i + kLine <= count; i += kLine) std::memcpy(to + i, from + i, 64);
+  for (; i < count; ++i) to[i] = from[i];
+}
+inline void copy_elements(float* to, const bf16* from, int64_t count) {
+#pragma omp simd
+  for (int64_t i = 0; i < count; ++i) to[i] = static_cast<float>(from[i]);
+}
+
+template <class T>
+void prefetch_row(const T* row, int64_t count) {
+  for (int64_t i = 0; i < count; i += 64 / static_cast<int64_t>(sizeof(T))) {
+    __builtin_prefetch(row + i);
+  }
+}
+
+// A token's row of one head as elements E, zeros after it.
+template <class T, class E>
+void copy_head_row(E* to, const T* row, const AttentionTiling& tiling) {
+  copy_elements(to, row, tiling.shape.head_dim);
+  std::fill(to + tiling.shape.head_dim, to + tiling.stride, E{});
+}
+
+// Has the rows of the chunk's next query block fetched that lie where [row, row + rows) lie in this
+// one, of a tensor [N, H*S]. Rows of heads lie far apart, so that the processor fetches few by
+// itself, and all at once they would queue.
+template <class T>
+void prefetch_next_block(const void* x, const AttentionTiling& tiling, const AttentionChunk& chunk,
+                         const QueryBlock& block, int64_t row, int64_t rows) {
+  if (x == nullptr) return;
+  const int64_t ahead = tiling.parts * tiling.query_block;
+  const int64_t end = std::min(block.token(row + rows - 1) + 1 + ahead, tiling.shape.tokens);
+  for (int64_t t = block.token(row) + ahead; t < end; ++t) {
+    prefetch_row(static_cast<const T*>(x) +
+                     tiling.query_offset(chunk.batch, t, chunk.kv_head * tiling.group),
+                 tiling.group * tiling.shape.head_dim);
+  }
+}
+
+// A kv head of x [N, K*S]: [padded, stride].
+template <class T, class E>
+void copy_kv_head(E* to, In x, const AttentionTiling& tiling, const AttentionChunk& chunk) {
+  constexpr int64_t kAhead = 32;  // tokens
+  const AttentionShape& s = tiling.shape;
+  const int64_t stride = row_stride(x, s.kv_heads * s.head_dim);
+  const T* row = x.as<T>() + chunk.batch * s.tokens * stride + chunk.kv_head * s.head_dim;
+  for (int64_t t = 0; t < s.tokens; ++t, to += tiling.stride, row += stride) {
+    if (t + kAhead < s.tokens) prefetch_row(row + kAhead * stride, s.head_dim);
+    copy_head_row(to, row, tiling);
+  }
+  std::fill_n(to, (tiling.padded - s.tokens) * tiling.stride, E{});
+}
+
+// The rows of a query block of x [N, H*S]: [rows, stride].
+template <class T, class E>
+void copy_query_rows(E* to, In x, const AttentionTiling& tiling, const AttentionChunk& chunk,
+                     const QueryBlock& block) {
+  for_each_row(tiling, chunk, block, [&](int64_t row, int64_t token, int64_t head) {
+    copy_head_row(to + row * tiling.stride,
+                  x.as<T>() + tiling.query_offset(chunk.batch, token, head), tiling);
+  });
+  const int64_t padding = (block.end - block.real_end) * tiling.group;
+  std::fill_n(to + (block.rows - padding) * tiling.stride, padding * tiling.stride, E{});
+}
+
+// Calls body.operator()<T, E>() with the activation type and that of elements that the kernel reads.
+template <class Body>
+void with_tile_types(DType dtype, const TileKernel& kernel, const Body& body) {
+  if (kernel.pairs) {
+    PG_CHECK(dtype == DType::kBF16, "a kernel of pairs reads bf16");
+    body.template operator()<bf16, bf16>();
+  } else {
+    with_activation_type(dtype, [&]<class T>() { body.template operator()<T, float>(); });
+  }
+}
+
+// Elements E of a unit of 32 bits.
+template <class E>
+inline constexpr int64_t kUnitElements = 4 / static_cast<int64_t>(sizeof(E));
 
 }  // namespace pg::cpu

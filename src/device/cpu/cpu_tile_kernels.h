@@ -1,0 +1,77 @@
+// The inner loops of attention on a processor: products of packed operands and the softmax between
+// them, one family per instruction set, chosen when the program runs.
+//
+// Operands are `units` of 32 bits: a float, or on processors that multiply bf16 a pair of bf16 that
+// neighbour along the dimension summed over. B is packed in panels of kTilePanel columns, unit row
+// by unit row; A is read unit by unit through two strides, so that rows of pairs (transposed or not)
+// serve as they are. Families of floats give the same bits.
+#pragma once
+#include <cstdint>
+
+namespace pg {
+
+inline constexpr int64_t kTileLanes = 16;  // floats of a vector; shorter ones go side by side
+inline constexpr int64_t kTilePanel = 64;  // columns of a panel of B
+inline constexpr int64_t kTileRows = 6;    // of the tile whose sums fill the registers
+
+enum class TileIsa : uint8_t { kGeneric, kAvx2, kAvx512, kAvx512Bf16 };
+
+// c[rows, cols] = A B, or += A B, of one panel: cols a multiple of kTileLanes, rows even.
+struct TileProduct {
+  const void* a = nullptr;  // unit (row, step) is a[row a_row + step a_step]
+  int64_t a_row = 0, a_step = 1;
+  const void* b = nullptr;  // unit (step, column) is b[step kTilePanel + column]
+  float* c = nullptr;
+  int64_t c_row = 0;
+  int64_t rows = 0, cols = 0, steps = 0;
+  bool accumulate = false;
+};
+
+// Up to kTileRows rows of scores against consecutive keys. In base 2: the exponent of a score s is
+// scale s.
+struct SoftmaxTile {
+  float* scores = nullptr;  // [rows, row_stride]
+  void* probs = nullptr;    // [rows, row_stride] elements, width of them written
+  int64_t row_stride = 0;
+  const int64_t* visible = nullptr;  // [rows] keys that count; the probabilities of the rest are 0
+  int64_t rows = 0, width = 0;
+  float scale = 1.0f;
+  float* max = nullptr;     // [rows] of the row so far, scaled
+  float* sum = nullptr;     // [rows, kTileLanes] of its exponentials, lane by lane
+  float* factor = nullptr;  // [rows] out: for what was summed under the old maximum
+};
+
+// A tile of the backward pass, two rows at a time: p = 2^(scale score - lse), ds = p (dprob - delta).
+struct ScoreTile {
+  const float *scores = nullptr, *dprobs = nullptr;  // [rows, row_stride]
+  int64_t row_stride = 0;
+  const float *lse = nullptr, *delta = nullptr;  // [rows]; lse in base 2
+  const int64_t* visible = nullptr;              // [rows] keys that count; the rest becomes 0
+  float scale = 1.0f;
+  int64_t rows = 0, cols = 0;
+  // Units (row pair, key) or, of floats, (row, key): what the products that sum over rows read.
+  void *probs = nullptr, *dscores = nullptr;
+  // Rows of keys, which the product that sums over keys reads; unused by floats, whose dscores serve
+  // both.
+  void* dscore_rows = nullptr;
+  int64_t out_stride = 0;  // elements from row to row, or units from row pair to row pair
+};
+
+struct TileKernel {
+  bool pairs;  // units are pairs of bf16
+  void (*multiply)(const TileProduct&);
+  // The panels of B = xT: units of x[rows, units] with `stride` units from row to row; rows a
+  // multiple of kTileLanes, units too.
+  void (*pack_columns)(void* to, const void* x, int64_t rows, int64_t units, int64_t stride);
+  // The panels of B = x[rows, cols], elements with `stride` from row to row; rows even, cols a
+  // multiple of kTileLanes.
+  void (*pack_rows)(void* to, const void* x, int64_t rows, int64_t cols, int64_t stride);
+  void (*softmax)(const SoftmaxTile&);
+  void (*differentiate)(const ScoreTile&);
+};
+
+// Whether this processor has the instructions.
+bool has_tile_isa(TileIsa isa);
+const TileKernel& tile_kernel(TileIsa isa);
+
+}  // namespace pg
