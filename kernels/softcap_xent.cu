@@ -77,9 +77,8 @@ template <class T, int kRowThreads, bool kVector>
 __global__ void __launch_bounds__(kBlockThreads)
     softcap_xent_backward_kernel(Dest<T> dlogits, const float* __restrict__ logits,
                                  const float* __restrict__ lse, const int32_t* __restrict__ targets,
-                                 const float* __restrict__ weights,
-                                 const float* __restrict__ dloss, float cap, float inverse_cap,
-                                 int64_t rows, int vocab, int n) {
+                                 const float* __restrict__ weights, const float* __restrict__ dloss,
+                                 float cap, float inverse_cap, int64_t rows, int vocab, int n) {
   constexpr int kPack = kPackOf<T>;  // 16 bytes of dlogits; of bf16, that is 32 bytes of logits
   const int64_t row = row_of_thread<kRowThreads>();
   if (row >= rows) return;
@@ -129,8 +128,8 @@ void softcap_xent(Dest<float> loss, Dest<float> lse, const float* logits, const 
 
 template <class T>
 void softcap_xent_backward(Dest<T> dlogits, const float* logits, const float* lse,
-                           const int32_t* targets, const float* weights, const float* dloss, float cap,
-                           int64_t rows, int64_t vocab, int64_t n, Stream stream) {
+                           const int32_t* targets, const float* weights, const float* dloss,
+                           float cap, int64_t rows, int64_t vocab, int64_t n, Stream stream) {
   if (rows == 0 || dlogits.data == nullptr) return;
   const bool vector = has_vector_rows<kPackOf<T>>(logits, vocab) &&
                       has_vector_rows<kPackOf<T>>(dlogits.data, vocab);

@@ -18,7 +18,7 @@ void softcap_xent(Dest<float> loss, Dest<float> lse, const float* logits, const 
 // dloss [1]. T is float or bf16.
 template <class T>
 void softcap_xent_backward(Dest<T> dlogits, const float* logits, const float* lse,
-                           const int32_t* targets, const float* weights, const float* dloss, float cap,
-                           int64_t rows, int64_t vocab, int64_t n, Stream stream);
+                           const int32_t* targets, const float* weights, const float* dloss,
+                           float cap, int64_t rows, int64_t vocab, int64_t n, Stream stream);
 
 }  // namespace pg::kernels

@@ -45,7 +45,7 @@ class LoraLearner final : public Learner {
   bool by_document_;  // no window reaches back over a BOS
   Weights* weights_ = nullptr;
   std::unique_ptr<TrainingRows> rows_;
-  DeviceBuffer first_, second_;  // [gradient_elements] f32: AdamW's moments
+  DeviceBuffer first_, second_;               // [gradient_elements] f32: AdamW's moments
   std::array<AdamWStep, 2> steps_of_factor_;  // of A and of B
   DeviceBuffer scalars_;                      // those on the device
   DeviceBuffer start_, zeros_;                // [gradient_elements] f32: the adapters' first values

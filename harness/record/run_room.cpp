@@ -48,8 +48,8 @@ std::string find_lack_of_room(const std::filesystem::path& folder, const Recipe&
   const std::filesystem::space_info space = std::filesystem::space(folder, error);
   const RunFolder files = {.path = folder};
   const int64_t weights = count_params(recipe.model) * static_cast<int64_t>(sizeof(float));
-  const int64_t needed = 2 * checkpoint_bytes_of(recipe) + weights - file_bytes(files.checkpoint()) -
-                         file_bytes(files.weights());
+  const int64_t needed = 2 * checkpoint_bytes_of(recipe) + weights -
+                         file_bytes(files.checkpoint()) - file_bytes(files.weights());
   if (error || needed <= 0 || space.available >= static_cast<uintmax_t>(needed)) return {};
   return fmt::format(
       "the disk of the output folder has {} bytes free, the checkpoints and the weights take {}: "

@@ -66,8 +66,8 @@ void Plan::place_tensors() {
     if (t.base < 0) continue;
     void* const base = tensors_[static_cast<size_t>(t.base)].data;
     if (base != nullptr) {
-      t.data = static_cast<uint8_t*>(base) +
-               static_cast<size_t>(t.first_column) * dtype_bytes(t.dtype);
+      t.data =
+          static_cast<uint8_t*>(base) + static_cast<size_t>(t.first_column) * dtype_bytes(t.dtype);
     }
   }
 }

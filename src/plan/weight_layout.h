@@ -40,9 +40,7 @@ class WeightLayout {
 
   int64_t offset(int param) const { return offsets_[static_cast<size_t>(param)]; }
   // -1 for one that is not trained.
-  int64_t gradient_offset(int param) const {
-    return gradient_offsets_[static_cast<size_t>(param)];
-  }
+  int64_t gradient_offset(int param) const { return gradient_offsets_[static_cast<size_t>(param)]; }
   int64_t elements() const { return elements_; }  // padding included
   int64_t gradient_elements() const { return gradient_elements_; }
   const std::vector<int>& order() const { return order_; }  // of memory

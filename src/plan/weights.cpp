@@ -232,10 +232,9 @@ void Weights::finish_gradients() {
     const int scale = find(spec(first).row_scale);
     Out scale_gradient;
     if (spec(scale).trainable) scale_gradient = {at(scale).gradient, DType::kF32};
-    device_->ops().scale_rows_backward({at(first).gradient, DType::kF32}, scale_gradient,
-                                       {at(first).master, DType::kF32},
-                                       {at(scale).master, DType::kF32}, scaled.batch.shape,
-                                       scaled.scale_stride);
+    device_->ops().scale_rows_backward(
+        {at(first).gradient, DType::kF32}, scale_gradient, {at(first).master, DType::kF32},
+        {at(scale).master, DType::kF32}, scaled.batch.shape, scaled.scale_stride);
   }
 }
 

@@ -18,7 +18,7 @@ static_assert(std::endian::native == std::endian::little,
               "flat arrays are stored as they lie in memory");
 
 constexpr uint32_t kMagic = 0x4b434750;  // "PGCK"
-constexpr uint32_t kVersion = 2;  // 2: arrays in the order of memory (weight_layout.h)
+constexpr uint32_t kVersion = 2;         // 2: arrays in the order of memory (weight_layout.h)
 
 constexpr size_t kHashBytes = sizeof(Sha256);
 

@@ -15,7 +15,8 @@ GradientLeaves::GradientLeaves(Weights& weights, int64_t leaves)
   PG_CHECK(leaves > 0 && std::has_single_bit(static_cast<uint64_t>(leaves)),
            "leaves are a power of two");
   const auto bytes = static_cast<size_t>(weights.gradient_elements()) * sizeof(float);
-  for (int64_t width = 1; width < leaves; width *= 2) waiting_.emplace_back(weights.device(), bytes);
+  for (int64_t width = 1; width < leaves; width *= 2)
+    waiting_.emplace_back(weights.device(), bytes);
 }
 
 void GradientLeaves::add(int64_t leaf) {

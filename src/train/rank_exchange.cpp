@@ -41,8 +41,8 @@ RankExchange::RankExchange(Comm& comm, Weights& weights, Optimizer& optimizer, d
   for (const Stretch& stretch : own_) own_elements += stretch.elements;
   const auto others = static_cast<int64_t>(comm.ranks() - 1);
   if (sums == Sums::kOrdered && others > 0) {
-    received_ = DeviceBuffer(weights.device(),
-                             static_cast<size_t>(others * own_elements) * sizeof(float));
+    received_ =
+        DeviceBuffer(weights.device(), static_cast<size_t>(others * own_elements) * sizeof(float));
   }
   float* to = received_.as<float>();
   for (int r = 0; r < comm.ranks(); ++r) {

@@ -83,8 +83,8 @@ class Division {
     std::vector<int64_t> load(table_.ranks.size(), 0);
     std::vector<size_t> owner(static_cast<size_t>(weights_.count()), 0);
     for (const int i : by_cost) {
-      const auto least = static_cast<size_t>(std::min_element(load.begin(), load.end()) -
-                                             load.begin());
+      const auto least =
+          static_cast<size_t>(std::min_element(load.begin(), load.end()) - load.begin());
       owner[static_cast<size_t>(i)] = least;
       load[least] += matrix_cost(weights_.spec(i));
     }

@@ -121,19 +121,18 @@ OpCase muon_momentum_case(const MatrixBatch& shape, bool row_norm) {
     }
     return units_of(3, sizes);
   };
-  return {
-      OpId::kMuonMomentum,
-      describe_batch(shape) + (row_norm ? " row norm" : ""),
-      {in_out("u", count, normal(), within([=](const Problem& p) {
-                return muon_u_errors(p, kMu, row_norm, rows, cols);
-              })),
-       in_out("m", count, normal_with_zero_rows(cols), within(m_error)),
-       input_f32("g", count, normal_with_zero_rows(cols)),
-       input_f32("coefficient", 1, fixed({kClip})), input_f32("mu", 1, fixed({kMu}))},
-      [=](Ops& ops, const Args& a) {
-        ops.muon_momentum(a.out("u"), a.out("m"), a.in("g"), a.in("coefficient"), a.in("mu"),
-                          row_norm, shape);
-      }};
+  return {OpId::kMuonMomentum,
+          describe_batch(shape) + (row_norm ? " row norm" : ""),
+          {in_out("u", count, normal(), within([=](const Problem& p) {
+                    return muon_u_errors(p, kMu, row_norm, rows, cols);
+                  })),
+           in_out("m", count, normal_with_zero_rows(cols), within(m_error)),
+           input_f32("g", count, normal_with_zero_rows(cols)),
+           input_f32("coefficient", 1, fixed({kClip})), input_f32("mu", 1, fixed({kMu}))},
+          [=](Ops& ops, const Args& a) {
+            ops.muon_momentum(a.out("u"), a.out("m"), a.in("g"), a.in("coefficient"), a.in("mu"),
+                              row_norm, shape);
+          }};
 }
 
 OpCase newton_schulz_case(const MatrixBatch& shape, int steps) {
@@ -144,10 +143,9 @@ OpCase newton_schulz_case(const MatrixBatch& shape, int steps) {
     double squares = 0;  // the batch's error in Frobenius norm; what lies between stays as it is
     for (int64_t i = 0; i < shape.count; ++i) {
       const auto begin = p.in("u").begin() + i * shape.stride;
-      squares += std::pow(
-          newton_schulz_error(Values(begin, begin + shape.rows * shape.cols), shape.rows,
-                              shape.cols, coefficients, p.compute_unit),
-          2);
+      squares += std::pow(newton_schulz_error(Values(begin, begin + shape.rows * shape.cols),
+                                              shape.rows, shape.cols, coefficients, p.compute_unit),
+                          2);
     }
     return Values{std::sqrt(squares)};
   });
@@ -206,14 +204,14 @@ OpCase apply_update_case(const MatrixBatch& shape) {
     }
     return units_of(2, sizes);
   };
-  return {OpId::kApplyUpdate,
-          describe_batch(shape),
-          {in_out("p", count, normal(), within_batch(shape.count, shape.size(), shape.stride, error)),
-           input_f32("u", count, normal()),
-           input_f32("decay_step", 2, fixed({kDecay, kStep}))},
-          [=](Ops& ops, const Args& a) {
-            ops.apply_update(a.out("p"), a.in("u"), a.in("decay_step"), shape);
-          }};
+  return {
+      OpId::kApplyUpdate,
+      describe_batch(shape),
+      {in_out("p", count, normal(), within_batch(shape.count, shape.size(), shape.stride, error)),
+       input_f32("u", count, normal()), input_f32("decay_step", 2, fixed({kDecay, kStep}))},
+      [=](Ops& ops, const Args& a) {
+        ops.apply_update(a.out("p"), a.in("u"), a.in("decay_step"), shape);
+      }};
 }
 
 OpCase lerp_case(int64_t count, float decay) {

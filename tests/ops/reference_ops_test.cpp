@@ -149,8 +149,13 @@ TEST(ReferenceOps, ClipScalesToTheMaximalNorm) {
 
 TEST(ReferenceOps, FirstAdamwStepMovesByTheLearningRate) {
   Values p = {1.0, -2.0}, m = {0, 0}, v = {0, 0};
-  const Values step = {/*lr*/ 0.5,           /*beta1*/ 0.75, /*beta2*/ 0.5, /*epsilon*/ 0.0,
-                       /*weight_decay*/ 0.25, /*bias1*/ 0.25, /*bias2*/ 0.5};
+  const Values step = {/*lr*/ 0.5,
+                       /*beta1*/ 0.75,
+                       /*beta2*/ 0.5,
+                       /*epsilon*/ 0.0,
+                       /*weight_decay*/ 0.25,
+                       /*bias1*/ 0.25,
+                       /*bias2*/ 0.5};
   ReferenceOps().adamw(out_of(p), out_of(m), out_of(v), in_of(Values{4, -4}), in_of(Values{0.5}),
                        in_of(step), 2);
   // The update is lr sign(g); decay takes lr wd = 1/8 of p.

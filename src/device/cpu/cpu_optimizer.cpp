@@ -17,9 +17,10 @@ constexpr float kRowNormFloor = 1e-7f;  // ops.h, muon_momentum
 // body(matrix, row) for every row of a batch.
 template <class Body>
 void for_each_row(const MatrixBatch& shape, const Body& body) {
-  parallel_ranges(shape.count * shape.rows, chunk_rows(shape.cols), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) body(i / shape.rows, i % shape.rows);
-  });
+  parallel_ranges(shape.count * shape.rows, chunk_rows(shape.cols),
+                  [&](int64_t begin, int64_t end) {
+                    for (int64_t i = begin; i < end; ++i) body(i / shape.rows, i % shape.rows);
+                  });
 }
 
 }  // namespace

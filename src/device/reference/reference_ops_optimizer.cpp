@@ -163,9 +163,8 @@ void ReferenceOps::adamw(Out p, Out m, Out v, In g, In coefficient, In step_scal
     const double gradient = g_values[i] * clip;
     m_values[i] = b1 * m_values[i] + (1.0 - b1) * gradient;
     v_values[i] = b2 * v_values[i] + (1.0 - b2) * gradient * gradient;
-    p_values[i] =
-        p_values[i] * (1.0 - lr * weight_decay) -
-        lr * (m_values[i] / bias1) / (std::sqrt(v_values[i] / bias2) + epsilon);
+    p_values[i] = p_values[i] * (1.0 - lr * weight_decay) -
+                  lr * (m_values[i] / bias1) / (std::sqrt(v_values[i] / bias2) + epsilon);
   }
   overwrite(p, p_values);
   overwrite(m, m_values);

@@ -50,12 +50,11 @@ void SimtOps::softcap_xent(Out loss, Out lse, In logits, In targets, In weights,
 }
 
 void SimtOps::softcap_xent_backward(Out dlogits, In logits, In lse, In targets, In weights,
-                                    In dloss, float cap, int64_t rows, int64_t vocab,
-                                    int64_t n) {
+                                    In dloss, float cap, int64_t rows, int64_t vocab, int64_t n) {
   with_activation_type(dlogits.dtype, [&]<class T>(T) {
     kernels::softcap_xent_backward<T>(dest<T>(dlogits), logits.as<float>(), lse.as<float>(),
-                                      targets.as<int32_t>(), weights.as<float>(), dloss.as<float>(), cap, rows,
-                                      vocab, n, kDefaultStream);
+                                      targets.as<int32_t>(), weights.as<float>(), dloss.as<float>(),
+                                      cap, rows, vocab, n, kDefaultStream);
   });
 }
 

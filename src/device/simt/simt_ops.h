@@ -13,8 +13,8 @@ class SimtOps final : public ReferenceOps {
 
   void softcap_xent(Out loss, Out lse, In logits, In targets, In weights, float cap, int64_t rows,
                     int64_t vocab, int64_t n) override;
-  void softcap_xent_backward(Out dlogits, In logits, In lse, In targets, In weights, In dloss, float cap,
-                             int64_t rows, int64_t vocab, int64_t n) override;
+  void softcap_xent_backward(Out dlogits, In logits, In lse, In targets, In weights, In dloss,
+                             float cap, int64_t rows, int64_t vocab, int64_t n) override;
 };
 
 }  // namespace pg

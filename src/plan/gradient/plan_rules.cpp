@@ -244,8 +244,9 @@ MixNormTensors Plan::mix_rmsnorm(Tensor x, Tensor a, Tensor z, Tensor b, float s
   const Tensor rstd = make_f32("mix_rmsnorm.rstd", rows, 1);
   record(OpId::kMixRmsnorm, 0, {x, a, z, b}, {write_to(y), write_to(n), write_to(rstd)},
          [=, this](Ops& ops, const RunArgs& args) {
-           ops.mix_rmsnorm(out(write_to(y), args), out(write_to(n), args), out(write_to(rstd), args),
-                           in(x), in(a), in(z), in(b), scale, kNormEpsilon, rows, dim);
+           ops.mix_rmsnorm(out(write_to(y), args), out(write_to(n), args),
+                           out(write_to(rstd), args), in(x), in(a), in(z), in(b), scale,
+                           kNormEpsilon, rows, dim);
          });
   add_rule(n, [=, this] {
     const Tensor dn = gradient(n);
@@ -349,8 +350,7 @@ LossTensors Plan::softcap_xent(Tensor logits, Tensor targets, Tensor weights, fl
   add_rule(y.loss, [=, this] {
     const OutRef dlogits = contribute(logits);
     record(OpId::kSoftcapXentBackward, 0, {logits, y.lse, targets, weights, loss_gradient_},
-           {dlogits},
-           [=, this](Ops& ops, const RunArgs& args) {
+           {dlogits}, [=, this](Ops& ops, const RunArgs& args) {
              ops.softcap_xent_backward(out(dlogits, args), in(logits), in(y.lse), in(targets),
                                        in(weights), in(loss_gradient_), cap, rows, vocab, n);
            });
