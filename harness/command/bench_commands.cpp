@@ -21,7 +21,7 @@ std::vector<Option> list_train(BenchTrainOptions& o) {
   return {
       {.name = "--shape",
        .value = &o.shape,
-       .help = "small, record (the 27M stack) or all",
+       .help = "small, record (the 27M stack), cpu_10min_1mb or all",
        .shows_default = true},
       {.name = "--steps",
        .value = &o.steps,

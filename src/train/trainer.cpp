@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <exception>
 #include <new>
@@ -17,6 +16,7 @@
 #include "src/train/checkpoint_writer.h"
 #include "src/train/schedule.h"
 #include "src/train/size_projector.h"
+#include "src/train/train_state.h"
 #include "src/train/train_step.h"
 
 namespace pg {
@@ -53,7 +53,7 @@ class Trainer {
     if (comm.ranks() > 1) decision_ = DeviceBuffer(*setup.device, kDecisionBytes);
     if (is_first_ && setup.project_bytes) start_projector();
     if (is_first_ && !setup.checkpoint_file.empty()) {
-      writer_.emplace(setup.checkpoint_file, sizes());
+      writer_.emplace(setup.checkpoint_file, sizes_of_state(step_));
     }
     in_flight_.reserve(TrainStep::kInFlight);
     resume();
@@ -308,20 +308,7 @@ class Trainer {
                     .last_loss_nats = last_loss_,
                     .swa_snapshots = step_.averager().snapshots(),
                     .step_times_s = predictor_.recent_steps_s()});
-    for (const auto& [which, values] : list_state()) {
-      s_.device->download(image.array(which), values, image.array_bytes(which));
-    }
-  }
-
-  CheckpointSizes sizes() {
-    return checkpoint_sizes(step_.weights().flat_elements(), step_.averager().is_kept());
-  }
-  // Where a checkpoint's arrays lie on the device; an average that is not kept has no elements.
-  std::array<std::pair<CheckpointArray, float*>, kCheckpointArrays> list_state() {
-    return {{{CheckpointArray::kMasters, step_.weights().masters()},
-             {CheckpointArray::kFirstMoments, step_.optimizer().first_moments()},
-             {CheckpointArray::kSecondMoments, step_.optimizer().second_moments()},
-             {CheckpointArray::kAverage, step_.averager().state()}}};
+    download_state(step_, image);
   }
 
   // Rank 0 reads, the others get it from there.
@@ -329,7 +316,8 @@ class Trainer {
     std::array<double, 4> progress = {};  // whether there is one, its steps and snapshots
     if (is_first_ && !s_.checkpoint_file.empty()) {
       if (const auto c = read_checkpoint(s_.checkpoint_file, s_.identity)) {
-        load(*c);
+        upload_state(step_, *c, s_.checkpoint_file);
+        take_progress(c->head);
         progress = {1.0, static_cast<double>(steps_), static_cast<double>(c->head.swa_snapshots),
                     0.0};
       }
@@ -338,29 +326,16 @@ class Trainer {
     if (progress[0] == 0) return;
     steps_ = static_cast<int64_t>(progress[1]);
     step_.averager().set_snapshots(static_cast<int64_t>(progress[2]));
-    for (const auto& [which, values] : list_state()) {
-      const auto elements = static_cast<int64_t>(sizes()[static_cast<size_t>(which)]);
-      if (elements > 0) step_.exchange().broadcast(values, elements);
-    }
-    step_.weights().refresh_compute();
+    broadcast_state(step_);
     observer_.on_note(
         fmt::format("resume:checkpoint step:{} train_time:{:.0f}ms", steps_, 1000 * earlier_s_));
   }
 
-  void load(const Checkpoint& c) {
-    for (size_t i = 0; i < kCheckpointArrays; ++i) {
-      if (c.arrays[i].size() == sizes()[i]) continue;
-      throw Error(fmt::format("checkpoint \"{}\" holds another model; delete it to start anew",
-                              s_.checkpoint_file.string()));
-    }
-    for (const auto& [which, values] : list_state()) {
-      const std::vector<float>& array = c.array(which);
-      if (!array.empty()) s_.device->upload(values, array.data(), array.size() * sizeof(float));
-    }
-    steps_ = c.head.steps;
-    earlier_s_ = end_of_last_step_s_ = c.head.train_s;
-    last_loss_ = c.head.last_loss_nats;
-    for (const double seconds : c.head.step_times_s) predictor_.add_step(seconds);
+  void take_progress(const CheckpointHead& head) {
+    steps_ = head.steps;
+    earlier_s_ = end_of_last_step_s_ = head.train_s;
+    last_loss_ = head.last_loss_nats;
+    for (const double seconds : head.step_times_s) predictor_.add_step(seconds);
   }
 
   static constexpr size_t kDecisionBytes = 4 * sizeof(double);
@@ -388,33 +363,6 @@ class Trainer {
 };
 
 }  // namespace
-
-void check_batches(const TrainConfig& train, int64_t ranks) {
-  if (train.micro_batch_tokens % train.seq_len != 0) {
-    throw Error(
-        fmt::format("train.micro_batch_tokens \"{}\" is not a multiple of train.seq_len \"{}\"",
-                    train.micro_batch_tokens, train.seq_len));
-  }
-  if (train.batch_tokens % train.micro_batch_tokens != 0) {
-    throw Error(fmt::format(
-        "train.batch_tokens \"{}\" is not a multiple of train.micro_batch_tokens \"{}\"",
-        train.batch_tokens, train.micro_batch_tokens));
-  }
-  const int64_t leaves = train.gradient_leaves;
-  const int64_t micro_batches = train.batch_tokens / train.micro_batch_tokens;
-  if (!std::has_single_bit(static_cast<uint64_t>(leaves)) || micro_batches % leaves != 0) {
-    throw Error(
-        fmt::format("train.gradient_leaves \"{}\" must be a power of two that divides the {} "
-                    "micro-batches of a step (batch_tokens / micro_batch_tokens)",
-                    leaves, micro_batches));
-  }
-  if (leaves % ranks != 0) {
-    throw Error(fmt::format(
-        "{} ranks do not divide train.gradient_leaves \"{}\"; use 1, 2, 4, ... ranks, at most {}, "
-        "or more leaves",
-        ranks, leaves, leaves));
-  }
-}
 
 TrainResult train(const TrainSetup& setup) {
   std::unique_ptr<Comm> single;
