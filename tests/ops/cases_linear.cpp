@@ -1,4 +1,6 @@
 // Cases of linear maps and embeddings.
+#include <array>
+
 #include "tests/ops/op_case.h"
 #include "tests/ops/tolerance.h"
 
@@ -114,6 +116,11 @@ std::vector<OpCase> linear_cases() {
   }
   cases.push_back(linear_case(3, 2, 5, Kind::kF32));
   cases.push_back(linear_case(131, 48, 1000, Kind::kF32));
+  // Blocks of 256 and parts of them: rows, inputs, outputs; few blocks and more.
+  for (const auto& [rows, in, out] : {std::array<int64_t, 3>{258, 272, 144}, {34, 272, 528}}) {
+    cases.push_back(linear_dw_case(rows, in, out));
+    cases.push_back(with_views(linear_dw_case(rows, in, out), {{"dy", out}}));
+  }
   cases.push_back(linear_dw_case(2051, 32, 48));
   cases.push_back(with_views(linear_dw_case(2051, 32, 48), {{"dy", 48}}));
   cases.push_back(with_addend(linear_case(67, 48, 33, Kind::kF32), 67, 48, 33));

@@ -1,6 +1,7 @@
 // The linear maps.
 #include <algorithm>
 
+#include "src/device/cpu/cpu_linear_dw.h"
 #include "src/device/cpu/cpu_loops.h"
 #include "src/device/cpu/cpu_matmul.h"
 #include "src/device/cpu/cpu_ops.h"
@@ -73,6 +74,10 @@ void CpuOps::linear_dx(Out dx, In dy, In w, int64_t rows, int64_t in, int64_t ou
 void CpuOps::linear_dw(Out dw, In dy, In x, int64_t rows, int64_t in, int64_t out) {
   if (!dw) return;
   PG_CHECK(dy.dtype == x.dtype, "gradients and activations have one type");
+  if (tiles_ != nullptr && has_dw_tiles(*tiles_, dw, dy, rows, in, out)) {
+    linear_dw_by_tiles(*tiles_, *scratch_, dw, dy, x, rows, in, out);
+    return;
+  }
   const int64_t segment = matmul_->segment_rows(dy.dtype);
   for (int64_t row = 0; row < rows; row += segment) {
     matmul_->run_parallel({.m = out,

@@ -19,24 +19,6 @@
 namespace pg {
 namespace {
 
-// Units of floats: the vectors of the products are those of the softmax.
-#define PG_FLOAT_UNITS                                                                      \
-  using Unit = float;                                                                       \
-  using Element = float;                                                                    \
-  using Units = Vector;                                                                     \
-  constexpr bool kPairs = false;                                                            \
-  PG_LANES Units load_units(const float* from) { return load(from); }                       \
-  PG_LANES Units broadcast_unit(float x) { return set1(x); }                                \
-  PG_LANES Vector dot(const Vector& sum, const Units& x, const Units& y) {                  \
-    return multiply_add(x, y, sum);                                                         \
-  }                                                                                         \
-  PG_LANES float join(const float* x, int64_t) { return *x; }                               \
-  PG_LANES void store_elements(float* to, const Vector& x) { store(to, x); }                \
-  PG_LANES void store_row_pair(float* to, int64_t next, const Vector& x, const Vector& y) { \
-    store(to, x);                                                                           \
-    store(to + next, y);                                                                    \
-  }
-
 // Loops over lanes that a compiler may turn into the vectors it has.
 namespace generic {
 #define PG_TARGET
@@ -103,9 +85,8 @@ inline float largest_lane(Vector x) {
   return x.lane[0];
 }
 inline float first_lane(const Vector& x) { return x.lane[0]; }
-PG_FLOAT_UNITS
-#include "src/device/cpu/cpu_tile_columns.inc"
-#include "src/device/cpu/cpu_tile_exp2.inc"
+#include "src/device/cpu/cpu_tile_floats.inc"
+#include "src/device/cpu/cpu_tile_gather.inc"
 #include "src/device/cpu/cpu_tile_loops.inc"
 #undef PG_LANES
 #undef PG_TARGET
@@ -173,9 +154,8 @@ PG_LANES float largest_lane(const Vector& x) {
   return _mm_cvtss_f32(_mm_max_ps(two, _mm_movehdup_ps(two)));
 }
 PG_LANES float first_lane(const Vector& x) { return _mm256_cvtss_f32(x.low); }
-PG_FLOAT_UNITS
-#include "src/device/cpu/cpu_tile_columns.inc"
-#include "src/device/cpu/cpu_tile_exp2.inc"
+#include "src/device/cpu/cpu_tile_floats.inc"
+#include "src/device/cpu/cpu_tile_gather.inc"
 #include "src/device/cpu/cpu_tile_loops.inc"
 #undef PG_LANES
 #undef PG_TARGET
@@ -260,8 +240,7 @@ namespace avx512 {
 #define PG_TARGET __attribute__((target("avx512f")))
 #define PG_LANES PG_TARGET __attribute__((always_inline)) inline
 using namespace avx512_lanes;
-PG_FLOAT_UNITS
-#include "src/device/cpu/cpu_tile_exp2.inc"
+#include "src/device/cpu/cpu_tile_floats.inc"
 #include "src/device/cpu/cpu_tile_loops.inc"
 #undef PG_LANES
 #undef PG_TARGET
@@ -280,8 +259,19 @@ PG_LANES Units broadcast_unit(uint32_t x) { return _mm512_set1_epi32(static_cast
 PG_LANES Vector dot(Vector sum, Units x, Units y) {
   return _mm512_dpbf16_ps(sum, (__m512bh)x, (__m512bh)y);
 }
-PG_LANES uint32_t join(const bf16* x, int64_t next) {
-  return x->bits | static_cast<uint32_t>(x[next].bits) << 16;
+// Of two rows, the elements of one column side by side.
+PG_TARGET void pack_step(uint32_t* to, const bf16* x, int64_t cols, int64_t next) {
+  constexpr int64_t kTwo = 2 * kTileLanes;
+  // Unpacking works within 128 bits: these blocks of 64 bits lie where it takes them from.
+  const __m512i order = _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7);
+  int64_t i = 0;
+  for (; i + kTwo <= cols; i += kTwo) {
+    const __m512i low = _mm512_permutexvar_epi64(order, _mm512_loadu_si512(x + i));
+    const __m512i high = _mm512_permutexvar_epi64(order, _mm512_loadu_si512(x + next + i));
+    _mm512_storeu_si512(to + i, _mm512_unpacklo_epi16(low, high));
+    _mm512_storeu_si512(to + i + kTileLanes, _mm512_unpackhi_epi16(low, high));
+  }
+  for (; i < cols; ++i) to[i] = x[i].bits | static_cast<uint32_t>(x[next + i].bits) << 16;
 }
 PG_LANES void store_elements(bf16* to, Vector x) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), (__m256i)_mm512_cvtneps_pbh(x));
