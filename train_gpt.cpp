@@ -67,6 +67,7 @@ int run(const RunOptions& options, Clock& clock, double start_s) {
   if (!warning.empty()) log.warn(warning);
 
   const TrainResult trained = train_weights(recipe, text, folder, ranks, *device, peak, clock, log);
+  ranks.leave();
   log.write_trained(trained);
   keep_weights(folder, {recipe.model, text.tokenizer.sha256(), trained.exported}, log);
   const RestOfRun rest(trained, folder);  // Ctrl-C ends it, between two lines of progress

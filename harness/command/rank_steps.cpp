@@ -65,8 +65,9 @@ int follow_run(LocalRanks& ranks, const Recipe& recipe) {
   const TokenStream tokens = open_shards(recipe.data.train_shards, recipe);
   const Batches batches(tokens, recipe.data.loader, static_cast<uint64_t>(recipe.train.seed),
                         recipe.train.seq_len);
-  announce_interrupt("rank 0 ends the run after this step");
+  announce_interrupt("rank 0 decides when the run ends");
   train_on_ranks(ranks, recipe, batches, tokens.fingerprint(), {});
+  ranks.leave();
   return 0;
 }
 

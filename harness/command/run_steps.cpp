@@ -145,7 +145,11 @@ TrainResult train_weights(const Recipe& recipe, const RunText& text, const RunFo
   // Ranks that are threads share what was measured for all.
   setup.peak_flops_per_s = peak.matmul_flops_per_s / (ranks.are_threads() ? ranks.ranks() : 1);
   setup.stop_requested = is_interrupt_requested;
-  announce_interrupt("the run ends after this step and is packed and scored");
+  announce_interrupt(ranks.are_threads()
+                         ? "the run ends after this step and is packed and scored"
+                         : "mpirun ends its job about a second after Ctrl-C and TERM; the last "
+                           "checkpoint is kept; "
+                           "kill -USR1 of mpirun ends the run after a step, packed and scored");
   setup.validate = [&](const std::vector<HostTensor>& weights) {
     const DiagnosticLoss loss = diagnose_loss(recipe.model, weights, text.bytes(), text.val_tokens,
                                               without_overlap(recipe.eval), device, clock);

@@ -17,8 +17,8 @@ namespace pg {
 namespace {
 
 int64_t checkpoint_bytes_of(const Recipe& recipe) {
-  const int64_t elements = WeightLayout(list_params(recipe.model)).elements();
-  return checkpoint_bytes(checkpoint_sizes(elements, recipe.train.average != Average::kNone));
+  const WeightLayout layout(list_params(recipe.model));
+  return checkpoint_bytes(checkpoint_sizes(layout, recipe.train.average != Average::kNone));
 }
 
 int64_t file_bytes(const std::filesystem::path& file) {

@@ -29,6 +29,8 @@ class Device {
   // Zeroed memory, aligned to 64 bytes. Throws Error when there is not enough.
   virtual void* allocate(size_t bytes) = 0;
   virtual void release(void* memory) = 0;
+  // In order with the device's other work, without waiting for it; the host memory is free again on
+  // return.
   virtual void upload(void* device_to, const void* host_from, size_t bytes) = 0;
   virtual void download(void* host_to, const void* device_from, size_t bytes) = 0;
   // Within the device, in order with its other work; the two do not overlap.

@@ -171,7 +171,8 @@ class Ops {
   virtual void sum_squares(Out sums, In x, const MatrixBatch& shape, int64_t sums_stride) = 0;
   // sum[1] f64 of pieces[count] f64, as a tree: neighbours, then neighbours of those, ...
   virtual void sum_pieces(Out sum, In pieces, int64_t count) = 0;
-  // coefficient[1] f32 = min(1, max_norm / (sqrt(squares[1] f64) + 1e-6)); 1 when max_norm is 0.
+  // coefficient[1] f32 = min(1, max_norm / (sqrt(squares[1] f64) + 1e-6)); 1 when max_norm is 0; NaN
+  // when squares is not finite.
   virtual void clip_coefficient(Out coefficient, In squares, float max_norm) = 0;
 
   // ---- weights ----
@@ -184,7 +185,8 @@ class Ops {
                                    int64_t s_stride) = 0;
 
   // ---- optimizers ----
-  // All f32, in place. g' = g coefficient[1].
+  // All f32, in place. g' = g coefficient[1]. Where the coefficient is NaN, the gradient being of no
+  // use, nothing is changed: what led to it can still be looked at.
   // m = b1 m + (1-b1) g'; v = b2 v + (1-b2) g'^2;
   // p = p (1 - lr wd) - lr (m/bias1) / (sqrt(v/bias2) + eps) (Loshchilov, Hutter 2019).
   // step: an AdamWStep, f32 [kAdamWScalars].
@@ -199,7 +201,8 @@ class Ops {
   virtual void newton_schulz(Out u, std::span<const NewtonSchulzCoefficients> steps,
                              const MatrixBatch& shape) = 0;
   // p = p decay - step u, f32; decay_step f32 [2].
-  virtual void apply_update(Out p, In u, In decay_step, const MatrixBatch& shape) = 0;
+  virtual void apply_update(Out p, In u, In coefficient, In decay_step,
+                            const MatrixBatch& shape) = 0;
   // average[count] = decay average + (1 - decay) x, f32; decay f32 [1].
   virtual void lerp(Out average, In x, In decay, int64_t count) = 0;
 };

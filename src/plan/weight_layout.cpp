@@ -87,6 +87,7 @@ WeightLayout::WeightLayout(std::span<const ParamSpec> specs)
     }
     offsets_[i] = elements_;
     elements_ += spec.elements();
+    if (spec.group == ParamGroup::kMatrix) matrix_elements_ = align(elements_);
     if (spec.trainable) {
       gradient_offsets_[i] = gradient_elements_;
       gradient_elements_ += spec.elements();

@@ -35,7 +35,7 @@ class WeightLayout {
  public:
   explicit WeightLayout(std::span<const ParamSpec> specs);
 
-  // Parameters start at multiples of 32 elements, so that every one is 64-byte aligned in any type.
+  // Parameters but k and v start at multiples of 32 elements: 64-byte aligned in any type.
   static int64_t align(int64_t elements) { return (elements + 31) / 32 * 32; }
 
   int64_t offset(int param) const { return offsets_[static_cast<size_t>(param)]; }
@@ -45,6 +45,8 @@ class WeightLayout {
   int64_t gradient_elements() const { return gradient_elements_; }
   const std::vector<int>& order() const { return order_; }  // of memory
 
+  // Where the matrices, which come first, end: AdamW steps what lies behind.
+  int64_t matrix_elements() const { return matrix_elements_; }
   // The trained parameters, in the order of memory.
   const std::vector<ParamRange>& trained_ranges() const { return ranges_; }
   // Parameters, given in the order of memory, as few batches as their shapes and gaps allow.
@@ -57,7 +59,7 @@ class WeightLayout {
   std::vector<int> order_;
   std::vector<int64_t> offsets_, gradient_offsets_;  // by parameter
   std::vector<ParamRange> ranges_;
-  int64_t elements_ = 0, gradient_elements_ = 0;
+  int64_t elements_ = 0, gradient_elements_ = 0, matrix_elements_ = 0;
 };
 
 }  // namespace pg

@@ -57,9 +57,10 @@ size_t head_bytes() {
 
 }  // namespace
 
-CheckpointSizes checkpoint_sizes(int64_t flat_elements, bool keeps_average) {
-  const auto flat = static_cast<size_t>(flat_elements);
-  return {flat, flat, flat, keeps_average ? flat : 0};
+CheckpointSizes checkpoint_sizes(const WeightLayout& layout, bool keeps_average) {
+  const auto flat = static_cast<size_t>(layout.elements());
+  const auto matrices = static_cast<size_t>(layout.matrix_elements());
+  return {flat, flat, flat - matrices, keeps_average ? flat : 0};
 }
 
 int64_t checkpoint_bytes(const CheckpointSizes& sizes) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "src/base/bytes.h"
+#include "src/plan/weight_layout.h"
 
 namespace pg {
 
@@ -37,7 +38,7 @@ struct Checkpoint {
 
 // Elements of each array.
 using CheckpointSizes = std::array<size_t, kCheckpointArrays>;
-CheckpointSizes checkpoint_sizes(int64_t flat_elements, bool keeps_average);
+CheckpointSizes checkpoint_sizes(const WeightLayout& layout, bool keeps_average);
 int64_t checkpoint_bytes(const CheckpointSizes& sizes);  // of the file
 
 // A checkpoint as its file will be: the arrays are copied straight to their places, so that training

@@ -6,8 +6,6 @@
 #include <system_error>
 #include <utility>
 
-#include "src/base/error.h"
-
 namespace pg {
 
 CheckpointWriter::CheckpointWriter(std::filesystem::path file, const CheckpointSizes& sizes)
@@ -42,10 +40,10 @@ void CheckpointWriter::wait() {
 void CheckpointWriter::write() {
   try {
     image_->write(file_);
-  } catch (const Error& error) {
-    failure_ = fmt::format("checkpoint:failed step:{} {}", step_, error.what());
   } catch (const std::bad_alloc&) {
     failure_ = fmt::format("checkpoint:failed step:{} out of memory", step_);
+  } catch (const std::exception& error) {
+    failure_ = fmt::format("checkpoint:failed step:{} {}", step_, error.what());
   }
 }
 

@@ -18,8 +18,9 @@ class CheckpointWriter {
   // fill(image) copies the state into the image, on this thread; what follows runs beside it. Waits
   // for the checkpoint before. Memory for the image is taken at the first one; throws bad_alloc.
   void start(int64_t step, const std::function<void(CheckpointImage&)>& fill);
+  bool is_idle() const { return !worker_ || worker_->is_idle(); }
   // Why the checkpoint of an earlier start() was not written, as a note, once; empty: it was, or it
-  // is still being written.
+  // is still being written, and a later call tells.
   std::string take_failure();
   void wait();
 

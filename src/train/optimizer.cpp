@@ -60,9 +60,9 @@ Optimizer::Optimizer(Weights& weights, const OptimizerConfig& config, int rank, 
     : weights_(&weights), config_(config), rank_(rank), work_(divide_work(weights, ranks)) {
   PG_CHECK(weights.gradients() != nullptr, "an optimizer needs gradients");
   Device& device = weights.device();
-  const size_t flat_bytes = static_cast<size_t>(weights.flat_elements()) * sizeof(float);
-  first_ = DeviceBuffer(device, flat_bytes);
-  second_ = DeviceBuffer(device, flat_bytes);
+  const int64_t flat = weights.flat_elements(), matrices = weights.layout().matrix_elements();
+  first_ = DeviceBuffer(device, static_cast<size_t>(flat) * sizeof(float));
+  second_ = DeviceBuffer(device, static_cast<size_t>(flat - matrices) * sizeof(float));
   int64_t largest = 1;
   for (const MuonWork& work : own_work().muon) {
     largest = std::max(largest, work.shape.count * work.shape.stride);
@@ -123,8 +123,8 @@ void Optimizer::step_adamw() {
   for (const AdamWWork& work : own_work().adamw) {
     weights_->device().ops().adamw(
         write(weights_->masters() + work.offset), write(first_moments() + work.offset),
-        write(second_moments() + work.offset), read(weights_->gradients() + work.offset),
-        read(coefficient_.as<float>()),
+        write(second_moments() + (work.offset - weights_->layout().matrix_elements())),
+        read(weights_->gradients() + work.offset), read(coefficient_.as<float>()),
         scalars_at(work.group == ParamGroup::kEmbedding ? kEmbeddingStep : kSmallStep),
         work.elements);
   }
@@ -147,7 +147,7 @@ void Optimizer::step_muon(int bank) {
                       shape);
     ops.newton_schulz(update, steps, shape);
     ops.apply_update(write(weights_->masters() + offset), read(update_.as<float>()),
-                     scalars_at(kMuonSteps + 2 * i), shape);
+                     read(coefficient_.as<float>()), scalars_at(kMuonSteps + 2 * i), shape);
   }
 }
 

@@ -34,8 +34,9 @@ class Optimizer {
   // L2 norm of that gradient. Waits for the device.
   double grad_norm() const;
 
-  // What a resumed run needs: momentum of every parameter, and second moments, [flat_elements] f32
-  // each on the device. A rank keeps those of its own parameters.
+  // What a resumed run needs, f32 on the device: momentum of every parameter [flat_elements], and the
+  // second moments of those that AdamW steps, [flat_elements - matrix_elements]. A rank keeps those
+  // of its own parameters.
   float* first_moments() const { return first_.as<float>(); }
   float* second_moments() const { return second_.as<float>(); }
 
@@ -46,7 +47,7 @@ class Optimizer {
   OptimizerConfig config_;
   int rank_;
   WorkTable work_;
-  DeviceBuffer first_, second_;  // [flat_elements] f32: Muon or AdamW momentum; AdamW second moment
+  DeviceBuffer first_, second_;  // momentum of Muon and AdamW; AdamW's second moments
   DeviceBuffer update_;          // [the largest batch of matrices] f32
   DeviceBuffer sums_;            // [work.sums] f64
   DeviceBuffer squares_;         // [1] f64

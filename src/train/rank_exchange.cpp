@@ -54,7 +54,10 @@ RankExchange::RankExchange(Comm& comm, Weights& weights, Optimizer& optimizer, d
     sum_pieces_.push_back(piece_of(r, leaf_losses, {r * leaves_of_rank, leaves_of_rank}));
     add_pieces(adamw_pieces_, r, weights.masters(), work.adamw_stretches);
     add_pieces(state_pieces_, r, optimizer.first_moments(), stretches);
-    add_pieces(state_pieces_, r, optimizer.second_moments(), stretches);
+    for (const Stretch& s : work.adamw_stretches) {
+      const int64_t offset = s.offset - weights.layout().matrix_elements();
+      state_pieces_.push_back(piece_of(r, optimizer.second_moments(), {offset, s.elements}));
+    }
     for (size_t bank = 0; bank < bank_pieces_.size(); ++bank) {
       add_pieces(bank_pieces_[bank], r, weights.masters(), work.bank_stretches[bank]);
     }

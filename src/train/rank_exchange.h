@@ -27,7 +27,7 @@ class RankExchange {
   void finish_gathers();
   // Every rank gets the optimizer's state of all parameters, as a checkpoint keeps it.
   void gather_state();
-  // Rank 0's masters, optimizer's state and what else is given, on all.
+  // Rank 0's values on every rank.
   void broadcast(float* values, int64_t elements);
 
  private:

@@ -13,7 +13,7 @@ namespace pg {
 struct AdamWWork {
   ParamGroup group = ParamGroup::kScalar;
   int64_t offset = 0, elements = 0;  // in the masters, the gradients and the state
-  int64_t first_sum = 0;             // where the sums of their squares go: see SquareSums
+  int64_t first_sum = 0;             // where the sums of their squares go: Optimizer::square_sums()
 };
 
 // Matrices of one shape that Muon steps together.

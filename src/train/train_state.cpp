@@ -23,7 +23,7 @@ size_t index(CheckpointArray which) { return static_cast<size_t>(which); }
 }  // namespace
 
 CheckpointSizes sizes_of_state(TrainStep& step) {
-  return checkpoint_sizes(step.weights().flat_elements(), step.averager().is_kept());
+  return checkpoint_sizes(step.weights().layout(), step.averager().is_kept());
 }
 
 void download_state(TrainStep& step, CheckpointImage& image) {

@@ -40,9 +40,9 @@ TrainStep::Launched TrainStep::launch(double lr_multiplier) {
   ++steps_done_;
   Launched launched;
   launched.has_swa_begun = averager_.update(steps_done_, lr_multiplier);
-  is_updating_ = false;
   start_reading_numbers();
   launched.event = device_.record();
+  is_updating_ = false;
   return launched;
 }
 

@@ -13,6 +13,7 @@
 #include "src/base/check.h"
 #include "src/base/error.h"
 #include "src/device/comm/comm_single.h"
+#include "src/device/comm/run_ranks.h"
 #include "src/train/checkpoint_writer.h"
 #include "src/train/schedule.h"
 #include "src/train/size_projector.h"
@@ -116,7 +117,8 @@ class Trainer {
       const auto under_way = static_cast<int64_t>(in_flight_.size());
       d.is_wallclock_over = !predictor_.steps_fit(d.elapsed_s, under_way + 1, cap_s);
       // Not when training is about to end: its end is a checkpoint.
-      d.is_checkpoint_due = writer_ && s_.train.checkpoint_every_s > 0 &&
+      // Nor while the one before is still being written, which training would wait for.
+      d.is_checkpoint_due = writer_ && writer_->is_idle() && s_.train.checkpoint_every_s > 0 &&
                             d.elapsed_s - last_checkpoint_s_ >= s_.train.checkpoint_every_s &&
                             predictor_.steps_fit(d.elapsed_s, under_way + 2, cap_s);
     }
@@ -141,6 +143,7 @@ class Trainer {
     try {
       step(decision);
     } catch (const std::exception& error) {
+      if (comm_.ranks() > 1) throw;  // it may be another rank's; the last checkpoint stays
       const bool is_kept = rescue();
       if (dynamic_cast<const std::bad_alloc*>(&error) == nullptr) {
         throw Error(
@@ -154,17 +157,17 @@ class Trainer {
     }
   }
 
-  // Keeps the last whole step where there is one; ranks that have lost each other keep none.
+  // Keeps the last whole step where there is one. What fails on the way is not the failure that
+  // matters.
   bool rescue() {
-    if (step_.is_updating() || comm_.ranks() > 1 || is_lost_) return false;
+    if (step_.is_updating() || is_lost_ || !writer_ || steps_ == 0) return false;
     try {
-      collect(/*all=*/true);
+      save_checkpoint();
+      writer_->wait();
+      return writer_->take_failure().empty();
     } catch (const std::exception&) {
       return false;
     }
-    save_checkpoint();
-    finish_checkpoint();
-    return writer_ && steps_ > 0;
   }
 
   void step(const Decision& decision) {
@@ -265,14 +268,18 @@ class Trainer {
   [[noreturn]] void fail_non_finite(int64_t step) {
     is_lost_ = true;  // the weights themselves may be what is bad
     const std::string tensor = step_.plan().find_non_finite();
-    std::string kept = "no checkpoint was written";
-    if (!s_.checkpoint_file.empty() && std::filesystem::exists(s_.checkpoint_file)) {
-      kept = fmt::format("the last good checkpoint is \"{}\"", s_.checkpoint_file.string());
+    std::string kept;
+    if (is_first_) {
+      const bool has_one =
+          !s_.checkpoint_file.empty() && std::filesystem::exists(s_.checkpoint_file);
+      kept = has_one
+                 ? fmt::format("the last good checkpoint is \"{}\"; ", s_.checkpoint_file.string())
+                 : "no checkpoint was written; ";
     }
     throw Error(fmt::format(
-        "non-finite loss or gradient in step {}: the first bad tensor is \"{}\"; {}; lower "
+        "non-finite loss or gradient in step {}: the first bad tensor is \"{}\"; {}lower "
         "optimizer.matrix_lr, embed_lr or scalar_lr",
-        step, tensor.empty() ? "the optimizer's update" : tensor, kept));
+        step, tensor.empty() ? "of another micro-batch" : tensor, kept));
   }
 
   // Of a step that is known to be good; every rank calls it.
@@ -371,13 +378,12 @@ TrainResult train(const TrainSetup& setup) {
   PG_CHECK(setup.train.seq_len == setup.batches->seq_len(), "batches of the recipe's seq_len");
   check_batches(setup.train, comm.ranks());
   std::optional<Trainer> trainer;
-  try {
+  TrainResult result;
+  fail_on_throw(comm, [&] {  // told while the buffers are there that others may be reading
     trainer.emplace(setup, comm);
-    return trainer->run();
-  } catch (const std::exception& error) {
-    comm.fail(error.what());  // while the buffers are there that others may be reading
-    throw;
-  }
+    result = trainer->run();
+  });
+  return result;
 }
 
 }  // namespace pg

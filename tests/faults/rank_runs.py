@@ -36,9 +36,9 @@ def artifact(job, name):
     return (job.folder / name / "final_model.int6.bin").read_bytes()
 
 
-def start_processes(job, ranks, *words):
+def start_processes(job, ranks, *words, environment=None):
     return subprocess.Popen([*MPIRUN, "-np", str(ranks), job.program, *words], cwd=job.folder,
-                            env={**job.environment, **AS_ROOT}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                            env={**job.environment, **AS_ROOT, **(environment or {})}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                             stderr=subprocess.PIPE, text=True, start_new_session=True)
 
 
@@ -70,11 +70,17 @@ def check_refusals(job):
 
 
 def check_processes(job, whole):
-    for ranks in (2, 4):
-        process = start_processes(job, ranks, *WORDS, "--out", "processes")
-        code, out, err = finish(process, small_job.TIMEOUT_S, f"{ranks} processes")
-        expect(process.returncode == 0 and artifact(job, "processes") == whole, f"{ranks} processes: the same bytes", out, err)
-        shutil.rmtree(job.folder / "processes")
+    for ranks, threads in ((2, "1"), (2, "2"), (4, "1"), (4, "2")):
+        process = start_processes(job, ranks, *WORDS, "--out", "processes", environment={"OMP_NUM_THREADS": threads})
+        _, out, err = finish(process, small_job.TIMEOUT_S, f"{ranks} processes")
+        expect(process.returncode == 0 and artifact(job, "processes") == whole,
+               f"{ranks} processes, {threads} threads each: the same bytes", out, err)
+        if (ranks, threads) != (4, "2"):
+            shutil.rmtree(job.folder / "processes")
+    again = start_processes(job, 2, *WORDS, "--out", "processes")
+    _, out, err = finish(again, END_WITHIN_S, "a finished record")
+    expect(again.returncode != 0 and err.count("holds a finished record") == 1, "a finished record is said once, by rank 0", out, err)
+    shutil.rmtree(job.folder / "processes")
     other = start_processes(job, 1, *WORDS, "--out", "uneven", ":", "-np", "1", job.program, *WORDS, "--out", "uneven",
                             "--set", "optimizer.matrix_lr=0.03")
     _, out, err = finish(other, END_WITHIN_S, "ranks of two recipes")
@@ -101,7 +107,8 @@ def list_ranks(job):
 
 def check_kills(job, whole, kills):
     draw = random.Random(5)
-    for kill in range(kills):
+    kill = 0
+    while kill < kills:
         process = start_processes(job, 4, *WORDS, "--out", "killed")
         began = time.monotonic()
         while not (job.folder / "killed" / "checkpoint.bin").exists() and process.poll() is None:
@@ -115,14 +122,15 @@ def check_kills(job, whole, kills):
             finish(process, small_job.TIMEOUT_S, "a job")
             shutil.rmtree(job.folder / "killed")
             continue
+        kill += 1
         os.kill(ranks[victim], signal.SIGKILL)
         killed_at = time.monotonic()
-        _, out, err = finish(process, END_WITHIN_S, f"kill {kill + 1}, of rank {victim}")
+        _, out, err = finish(process, END_WITHIN_S, f"kill {kill}, of rank {victim}")
         took = time.monotonic() - killed_at
         while list_ranks(job) and time.monotonic() - killed_at < END_WITHIN_S:
             time.sleep(0.05)
         expect(process.returncode != 0 and f"rank {victim}" in err and not list_ranks(job),
-               f"kill {kill + 1}: the job without rank {victim} ended after {took:.1f} s, naming it", out, err)
+               f"kill {kill}: the job without rank {victim} ended after {took:.1f} s, naming it", out, err)
         after = draw.choice([1, 2, 4])
         done = job.run(*WORDS, "--ranks", str(after), "--out", "killed")
         expect(done.returncode == 0 and artifact(job, "killed") == whole, f"it went on with {after} to the same bytes",

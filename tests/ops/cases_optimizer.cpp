@@ -210,7 +210,7 @@ OpCase apply_update_case(const MatrixBatch& shape) {
       {in_out("p", count, normal(), within_batch(shape.count, shape.size(), shape.stride, error)),
        input_f32("u", count, normal()), input_f32("decay_step", 2, fixed({kDecay, kStep}))},
       [=](Ops& ops, const Args& a) {
-        ops.apply_update(a.out("p"), a.in("u"), a.in("decay_step"), shape);
+        ops.apply_update(a.out("p"), a.in("u"), {}, a.in("decay_step"), shape);
       }};
 }
 

@@ -157,7 +157,8 @@ TEST_F(OptimizerTest, StateRoundTripContinuesExactly) {
   const auto weights_after_one = weights_.download();
   const int64_t flat = weights_.flat_elements();
   const std::vector<float> first(one.first_moments(), one.first_moments() + flat);
-  const std::vector<float> second(one.second_moments(), one.second_moments() + flat);
+  const int64_t adamw = flat - weights_.layout().matrix_elements();
+  const std::vector<float> second(one.second_moments(), one.second_moments() + adamw);
   one.step(1, 1.0);
   const auto want = weights_.download();
   weights_.upload(weights_after_one);
@@ -167,6 +168,19 @@ TEST_F(OptimizerTest, StateRoundTripContinuesExactly) {
   two.step(1, 1.0);
   const auto got = weights_.download();
   for (size_t i = 0; i < want.size(); ++i) EXPECT_EQ(want[i].values, got[i].values);
+}
+
+// What led to a gradient that is not finite must still be there to be looked at.
+TEST_F(OptimizerTest, AGradientThatIsNotFiniteChangesNothing) {
+  const auto before = weights_.download();
+  for (const float bad : {INFINITY, NAN}) {
+    weights_.gradient(1)[3] = bad;
+    Optimizer optimizer(weights_, OptimizerConfig{});
+    optimizer.step(0, 1.0);
+    const auto after = weights_.download();
+    for (size_t i = 0; i < before.size(); ++i) EXPECT_EQ(before[i].values, after[i].values);
+    EXPECT_FALSE(std::isfinite(optimizer.grad_norm()));
+  }
 }
 
 TEST_F(OptimizerTest, PolarExpressAndRowNormChangeTheUpdate) {

@@ -125,11 +125,12 @@ TEST_F(Ranks, ACheckpointOfFourRanksGoesOnWithOneAndBack) {
     EXPECT_EQ(half.steps, 3);
     EXPECT_EQ(half.stop_reason, StopReason::kInterrupted);
     setup_.stop_requested = nullptr;
+    recorder_.notes.clear();
     const TrainResult rest = train_on(after);
+    EXPECT_TRUE(recorder_.has_note("resume:checkpoint step:3"));
     EXPECT_EQ(rest.steps, whole.steps);
     expect_same(whole.exported, rest.exported);
   }
-  EXPECT_TRUE(recorder_.has_note("resume:checkpoint step:3"));
 }
 
 TEST_F(Ranks, ThatDoNotDivideTheLeavesAreRefused) {
@@ -190,7 +191,8 @@ TEST_F(Ranks, EachParameterHasOneOwner) {
     EXPECT_EQ(std::count(owners.begin(), owners.end(), 1), weights.flat_elements()) << ranks;
     EXPECT_EQ(std::count(sums.begin(), sums.end(), 1), table.sums) << ranks;
     const auto [least, most] = std::minmax_element(load.begin(), load.end());
-    EXPECT_LT(*most, 1.35 * *least) << ranks;  // one matrix more at most: 66 among up to 8
+    // Largest first to the least loaded: ranks differ by the largest matrix at most.
+    EXPECT_LE(*most - *least, 512.0 * 512 * (2 * 1536 + 512)) << ranks;
   }
 }
 

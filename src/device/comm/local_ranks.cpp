@@ -4,6 +4,7 @@
 #include <string>
 
 #include "src/base/error.h"
+#include "src/base/threads.h"
 #include "src/device/comm/load_mpi.h"
 #include "src/device/comm/run_ranks.h"
 #include "src/device/comm/share_cores.h"
@@ -12,6 +13,7 @@ namespace pg {
 
 LocalRanks::LocalRanks(const RankPlan& plan) : plan_(plan) {
   if (plan.kind != RankPlan::Kind::kMpi) return;
+  threads_ = thread_count();
   mpi_ = make_mpi_comm();
   const int joined = mpi_->ranks();
   if (joined != plan.ranks) {
@@ -26,7 +28,14 @@ LocalRanks::LocalRanks(const RankPlan& plan) : plan_(plan) {
 }
 
 LocalRanks::~LocalRanks() {
-  if (mpi_ != nullptr && std::uncaught_exceptions() > 0) mpi_->fail("failed between two phases");
+  // Parting would wait for the others; ending them from here would hide why.
+  if (std::uncaught_exceptions() > 0) static_cast<void>(mpi_.release());
+}
+
+void LocalRanks::leave() {
+  if (mpi_ == nullptr) return;
+  mpi_.reset();
+  set_thread_count(threads_);
 }
 
 void LocalRanks::run(const std::function<void(Comm&)>& body) {

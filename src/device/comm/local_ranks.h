@@ -26,10 +26,14 @@ class LocalRanks {
   // the process's threads for itself. Processes of MPI that share cores divide them for good, unless
   // OMP_NUM_THREADS is set.
   void run(const std::function<void(Comm&)>& body);
+  // No phase comes any more. Processes part, and this one has all its threads again. An exception
+  // before ends the process without parting, which its launcher tells the others.
+  void leave();
 
  private:
   RankPlan plan_;
   std::unique_ptr<Comm> mpi_;
+  int threads_ = 1;  // before cores were shared
 };
 
 }  // namespace pg

@@ -221,7 +221,8 @@ void CpuOps::sum_pieces(Out sum, In pieces, int64_t count) {
 void CpuOps::clip_coefficient(Out coefficient, In squares, float max_norm) {
   constexpr double kNormFloor = 1e-6;  // as torch.nn.utils.clip_grad_norm_
   const double norm = std::sqrt(*squares.as<double>());
-  const double clip = max_norm > 0.0f ? std::min(1.0, max_norm / (norm + kNormFloor)) : 1.0;
+  double clip = max_norm > 0.0f ? std::min(1.0, max_norm / (norm + kNormFloor)) : 1.0;
+  if (!std::isfinite(norm)) clip = std::numeric_limits<double>::quiet_NaN();
   write_scalar(coefficient, 0, static_cast<float>(clip));
 }
 

@@ -84,18 +84,41 @@ int64_t CpuMatmul::chunk_rows(const Product& product) const {
   return is_exact(product.operands) ? exact_chunk_rows(product.m) : library_chunk_rows(product);
 }
 
+namespace {
+
+// Rows [begin, end) of a product as one, with its operands.
+struct RowsOfProduct {
+  RowsOfProduct(const Product& whole, int64_t begin, int64_t end, const void* a_whole,
+                void* c_whole)
+      : product(whole),
+        a(cpu::advance(a_whole, begin * (whole.transpose_a ? 1 : whole.stride_a()),
+                       whole.operands)),
+        c(cpu::advance(c_whole, begin * whole.stride_c(), whole.result)) {
+    product.m = end - begin;
+    if (whole.transpose_a) product.lda = whole.stride_a();
+  }
+  Product product;
+  const void* a;
+  void* c;
+};
+
+}  // namespace
+
 void CpuMatmul::run_rows(const Product& product, int64_t begin, int64_t end, const void* a,
                          const SharedB& b, void* c) {
-  Product rows = product;
-  rows.m = end - begin;
-  if (product.transpose_a) rows.lda = product.stride_a();
-  a = cpu::advance(a, begin * (product.transpose_a ? 1 : product.stride_a()), product.operands);
-  c = cpu::advance(c, begin * product.stride_c(), product.result);
+  const RowsOfProduct rows(product, begin, end, a, c);
   if (b.packed) {
-    run_exact(rows, a, exact_.packed(rows, static_cast<const float*>(b.data)), c);
+    run_exact(rows.product, rows.a, exact_.packed(rows.product, static_cast<const float*>(b.data)),
+              rows.c);
   } else {
-    onednn_.run(rows, a, b.data, c);
+    onednn_.run(rows.product, rows.a, b.data, rows.c);
   }
+}
+
+void CpuMatmul::run_rows(const Product& product, int64_t begin, int64_t end, const void* a,
+                         const void* b, void* c) {
+  const RowsOfProduct rows(product, begin, end, a, c);
+  run(rows.product, rows.a, b, rows.c);
 }
 
 const char* CpuMatmul::isa_name(DType operands) const {

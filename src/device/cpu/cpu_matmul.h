@@ -45,8 +45,10 @@ class CpuMatmul {
   // B, packed where that helps; valid until the next product on all threads.
   SharedB share_b(const Product& product, const void* b);
   int64_t chunk_rows(const Product& product) const;
-  // Rows [begin, end) of the product.
+  // Rows [begin, end) of the product; B shared by the threads, or each for itself.
   void run_rows(const Product& product, int64_t begin, int64_t end, const void* a, const SharedB& b,
+                void* c);
+  void run_rows(const Product& product, int64_t begin, int64_t end, const void* a, const void* b,
                 void* c);
 
   // Rows of operands that a product over very many of them is cut into, so that a segment stays in

@@ -21,34 +21,58 @@ void convert(T* to, const float* from, int64_t count) {
 
 // X[rows, cols] stays f32 between the iterations, so that a X is exact to fp32; only the operands
 // of products are rounded. A tall X is not transposed: A = Xt X and X B give the same polynomial.
+// The matrices of a group go through each stage together, so that small ones too keep all threads
+// at work.
 template <class T>
 class NewtonSchulz {
  public:
-  NewtonSchulz(CpuMatmul& matmul, CpuScratch& scratch, float* x, int64_t rows, int64_t cols)
-      : matmul_(matmul), scratch_(scratch), x_(x), rows_(rows), cols_(cols) {
-    operand_ = buffer<T>(kOperand, rows * cols);
-    next_operand_ = buffer<T>(kNextOperand, rows * cols);
-    gram_ = buffer<float>(kGram, side_ * side_);
-    gram_operand_ = buffer<T>(kGramOperand, side_ * side_);
-    square_ = buffer<float>(kSquare, side_ * side_);
-    polynomial_ = buffer<T>(kPolynomial, side_ * side_);
+  NewtonSchulz(CpuMatmul& matmul, CpuScratch& scratch, float* x, const MatrixBatch& group)
+      : matmul_(matmul), scratch_(scratch), x_(x), group_(group) {
+    operand_ = buffer<T>(kOperand, size_);
+    next_operand_ = buffer<T>(kNextOperand, size_);
+    gram_ = buffer<float>(kGram, area_);
+    gram_operand_ = buffer<T>(kGramOperand, area_);
+    square_ = buffer<float>(kSquare, area_);
+    polynomial_ = buffer<T>(kPolynomial, area_);
+  }
+
+  // Matrices that are worked on together: as many as the cache has room for.
+  static int64_t group_size(const MatrixBatch& batch) {
+    constexpr int64_t kCacheBytes = 8 << 20;
+    const int64_t side = std::min(batch.rows, batch.cols);
+    constexpr auto kOperandBytes = static_cast<int64_t>(2 * sizeof(T));
+    const int64_t bytes = batch.size() * (int64_t{sizeof(float)} + kOperandBytes) +
+                          side * side * (int64_t{2 * sizeof(float)} + kOperandBytes);
+    return std::clamp(kCacheBytes / std::max<int64_t>(bytes, 1), int64_t{1}, batch.count);
   }
 
   void normalize() {
-    const double squares =
-        cpu::sum_chunks(rows_ * cols_, kGrain, scratch_, [&](int64_t begin, int64_t end) {
-          double sum = 0.0;
+    const int64_t pieces = cpu::chunk_count(size_, kGrain);
+    auto* const sums = static_cast<double*>(
+        scratch_.shared(kPartials, static_cast<size_t>(group_.count * pieces) * sizeof(double)));
+    const auto for_each_piece = [&](const auto& body) {
+      parallel_chunks(group_.count * pieces, [&](int64_t chunk) {
+        const int64_t begin = chunk % pieces * kGrain;
+        body(chunk / pieces, chunk, begin, std::min(begin + kGrain, size_));
+      });
+    };
+    for_each_piece([&](int64_t i, int64_t piece, int64_t begin, int64_t end) {
+      const float* const x = x_of(i);
+      double sum = 0.0;
 #pragma omp simd reduction(+ : sum)
-          for (int64_t i = begin; i < end; ++i) {
-            sum += static_cast<double>(x_[i]) * static_cast<double>(x_[i]);
-          }
-          return sum;
-        });
-    const auto factor = static_cast<float>(1.0 / (std::sqrt(squares) + 1e-7));
-    parallel_ranges(rows_ * cols_, kGrain, [&](int64_t begin, int64_t end) {
+      for (int64_t k = begin; k < end; ++k) {
+        sum += static_cast<double>(x[k]) * static_cast<double>(x[k]);
+      }
+      sums[piece] = sum;
+    });
+    for_each_piece([&](int64_t i, int64_t, int64_t begin, int64_t end) {
+      double squares = 0.0;
+      for (int64_t piece = 0; piece < pieces; ++piece) squares += sums[i * pieces + piece];
+      const auto factor = static_cast<float>(1.0 / (std::sqrt(squares) + 1e-7));
+      float* const x = x_of(i);
 #pragma omp simd
-      for (int64_t i = begin; i < end; ++i) x_[i] *= factor;
-      convert(operand_ + begin, x_ + begin, end - begin);
+      for (int64_t k = begin; k < end; ++k) x[k] *= factor;
+      convert(operand_ + i * size_ + begin, x + begin, end - begin);
     });
   }
 
@@ -59,14 +83,18 @@ class NewtonSchulz {
     compute_polynomial(b, c);
     const Product product = {
         .m = rows_, .n = cols_, .k = side_, .operands = kType, .accumulate = true};
-    const SharedB right = matmul_.share_b(product, tall_ ? polynomial_ : operand_);
-    parallel_ranges(rows_, kBlock, [&, a = a](int64_t begin, int64_t end) {
-      float* const x = x_ + begin * cols_;
-      const int64_t count = (end - begin) * cols_;
+    const Operand left = tall_ ? Operand{operand_, size_} : Operand{polynomial_, area_};
+    const Operand right = tall_ ? Operand{polynomial_, area_} : Operand{operand_, size_};
+    const SharedB shared = share(product, right);
+    const int64_t blocks = cpu::chunk_count(rows_, kBlock);
+    parallel_chunks(group_.count * blocks, [&, a = a](int64_t chunk) {
+      const int64_t i = chunk / blocks, begin = chunk % blocks * kBlock;
+      const int64_t end = std::min(begin + kBlock, rows_), count = (end - begin) * cols_;
+      float* const x = x_of(i) + begin * cols_;
 #pragma omp simd
-      for (int64_t i = 0; i < count; ++i) x[i] *= a;
-      matmul_.run_rows(product, begin, end, tall_ ? operand_ : polynomial_, right, x_);
-      convert(next_operand_ + begin * cols_, x, count);
+      for (int64_t k = 0; k < count; ++k) x[k] *= a;
+      run_rows(product, begin, end, left.of(i), right.of(i), shared, x_of(i));
+      convert(next_operand_ + i * size_ + begin * cols_, x, count);
     });
     std::swap(operand_, next_operand_);
   }
@@ -81,14 +109,36 @@ class NewtonSchulz {
     kSquare,
     kPolynomial
   };
-  static_assert(kPartials == static_cast<Slot>(cpu::kSlotPartials));  // sum_chunks takes this one
   static constexpr DType kType = DTypeOf<T>::value;
   static constexpr int64_t kGrain = 16384;  // elements of an elementwise chunk: 64 KiB of f32
   static constexpr int64_t kBlock = 64;     // rows of a product in a chunk
 
+  // The matrices of a group as operands, one behind the other.
+  struct Operand {
+    const T* data;
+    int64_t stride;
+    const T* of(int64_t i) const { return data + i * stride; }
+  };
+
+  // One of `count` elements for each matrix.
   template <class U>
   U* buffer(Slot slot, int64_t count) {
-    return static_cast<U*>(scratch_.shared(slot, static_cast<size_t>(count) * sizeof(U)));
+    return static_cast<U*>(
+        scratch_.shared(slot, static_cast<size_t>(group_.count * count) * sizeof(U)));
+  }
+  float* x_of(int64_t i) const { return x_ + i * group_.stride; }
+
+  // A large matrix, which is alone, is packed once for all its rows.
+  SharedB share(const Product& product, const Operand& right) {
+    return group_.count == 1 ? matmul_.share_b(product, right.data) : SharedB{};
+  }
+  void run_rows(const Product& product, int64_t begin, int64_t end, const T* a, const T* b,
+                const SharedB& shared, float* c) {
+    if (group_.count == 1) {
+      matmul_.run_rows(product, begin, end, a, shared, c);
+    } else {
+      matmul_.run_rows(product, begin, end, a, b, c);
+    }
   }
 
   // A = X Xt, or Xt X for a tall X.
@@ -99,48 +149,51 @@ class NewtonSchulz {
                              .transpose_a = tall_,
                              .transpose_b = !tall_,
                              .operands = kType};
-    compute_symmetric(product, operand_, gram_, gram_operand_, [this](int64_t row, int64_t count) {
-      convert(gram_operand_ + row * side_, gram_ + row * side_, count);
-    });
+    compute_symmetric(
+        product, {operand_, size_}, gram_, gram_operand_,
+        [this](int64_t at, int64_t count) { convert(gram_operand_ + at, gram_ + at, count); });
   }
 
   // b A + c A A
   void compute_polynomial(float b, float c) {
     const Product product = {.m = side_, .n = side_, .k = side_, .operands = kType};
-    compute_symmetric(product, gram_operand_, square_, polynomial_,
-                      [this, b, c](int64_t row, int64_t count) {
-                        const float* const gram = gram_ + row * side_;
-                        const float* const square = square_ + row * side_;
-                        T* const polynomial = polynomial_ + row * side_;
+    compute_symmetric(product, {gram_operand_, area_}, square_, polynomial_,
+                      [this, b, c](int64_t at, int64_t count) {
+                        const float* const gram = gram_ + at;
+                        const float* const square = square_ + at;
+                        T* const polynomial = polynomial_ + at;
 #pragma omp simd
-                        for (int64_t i = 0; i < count; ++i) {
-                          cpu::store(polynomial[i], b * gram[i] + c * square[i]);
+                        for (int64_t k = 0; k < count; ++k) {
+                          cpu::store(polynomial[k], b * gram[k] + c * square[k]);
                         }
                       });
   }
 
-  // A symmetric product of `operand` with itself into `result`, up to the end of the block that the
-  // diagonal goes through; round(row, count) makes that much of a row of `rounded` from it, and the
-  // rest of `rounded` is what mirrors it. The blocks are those of gram_ too, so that no f32 matrix
-  // needs more.
+  // A symmetric product of each operand with itself into `result`, up to the end of the block that
+  // the diagonal goes through; round(at, count) makes that much of a row of `rounded` from it, and
+  // the rest of `rounded` is what mirrors it. The blocks are those of gram_ too, so that no f32
+  // matrix needs more.
   template <class Round>
-  void compute_symmetric(const Product& product, const T* operand, float* result, T* rounded,
+  void compute_symmetric(const Product& product, const Operand& operand, float* result, T* rounded,
                          const Round& round) {
-    const SharedB right = matmul_.share_b(product, operand);
+    const SharedB shared = share(product, operand);
     const int64_t block = side_ > 256 ? 128 : kBlock;
     const int64_t blocks = cpu::chunk_count(side_, block);
-    parallel_chunks(blocks, [&](int64_t chunk) {
-      const int64_t begin = (blocks - 1 - chunk) * block;  // the widest first: threads end together
+    parallel_chunks(group_.count * blocks, [&](int64_t chunk) {
+      const int64_t i = chunk % group_.count;
+      // The widest first: threads end together.
+      const int64_t begin = (blocks - 1 - chunk / group_.count) * block;
       const int64_t end = std::min(begin + block, side_);
       Product part = product;
       part.n = end;
       part.ldb = product.stride_b();
       part.ldc = side_;
-      matmul_.run_rows(part, begin, end, operand, right, result);
-      for (int64_t row = begin; row < end; ++row) round(row, end);
+      run_rows(part, begin, end, operand.of(i), operand.of(i), shared, result + i * area_);
+      T* const own = rounded + i * area_;
+      for (int64_t row = begin; row < end; ++row) round(i * area_ + row * side_, end);
       for (int64_t column = 0; column < begin; ++column) {
-        T* const to = rounded + column * side_;
-        for (int64_t row = begin; row < end; ++row) to[row] = rounded[row * side_ + column];
+        T* const to = own + column * side_;
+        for (int64_t row = begin; row < end; ++row) to[row] = own[row * side_ + column];
       }
     });
   }
@@ -148,9 +201,11 @@ class NewtonSchulz {
   CpuMatmul& matmul_;
   CpuScratch& scratch_;
   float* const x_;
-  const int64_t rows_, cols_;
+  const MatrixBatch group_;
+  const int64_t rows_ = group_.rows, cols_ = group_.cols, size_ = group_.size();
   const bool tall_ = rows_ > cols_;
-  const int64_t side_ = tall_ ? cols_ : rows_;
+  const int64_t side_ = tall_ ? cols_ : rows_, area_ = side_ * side_;
+  // Of each matrix:
   T *operand_, *next_operand_;  // X, rounded [rows, cols]
   float *gram_, *square_;       // A, A A [side, side]: see compute_symmetric
   T* gram_operand_;             // A, rounded
@@ -163,9 +218,11 @@ void CpuOps::newton_schulz(Out u, std::span<const NewtonSchulzCoefficients> step
                            const MatrixBatch& shape) {
   PG_CHECK(!u.accumulate, "newton_schulz works in place");
   cpu::with_activation_type(compute_, [&]<class T>() {
-    for (int64_t i = 0; i < shape.count; ++i) {
-      NewtonSchulz<T> iteration(*matmul_, *scratch_, u.as<float>() + i * shape.stride, shape.rows,
-                                shape.cols);
+    const int64_t group_size = NewtonSchulz<T>::group_size(shape);
+    for (int64_t i = 0; i < shape.count; i += group_size) {
+      MatrixBatch group = shape;
+      group.count = std::min(group_size, shape.count - i);
+      NewtonSchulz<T> iteration(*matmul_, *scratch_, u.as<float>() + i * shape.stride, group);
       iteration.normalize();
       for (const NewtonSchulzCoefficients& coefficients : steps) iteration.iterate(coefficients);
     }

@@ -57,6 +57,7 @@ void CpuOps::adamw(Out p, Out m, Out v, In g, In coefficient, In step_scalars, i
   std::copy_n(step_scalars.as<float>(), scalars.size(), scalars.begin());
   const auto step = std::bit_cast<AdamWStep>(scalars);
   const float clip = scalar_or_one(coefficient), decay = 1.0f - step.lr * step.weight_decay;
+  if (std::isnan(clip)) return;
   const float beta1 = step.beta1, beta2 = step.beta2, epsilon = step.epsilon;
   const float fresh1 = 1.0f - beta1, fresh2 = 1.0f - beta2;
   const float step_size = step.lr / step.bias1, inverse_bias2 = 1.0f / step.bias2;
@@ -78,6 +79,7 @@ void CpuOps::adamw(Out p, Out m, Out v, In g, In coefficient, In step_scalars, i
 void CpuOps::muon_momentum(Out u, Out m, In g, In coefficient, In momentum, bool row_norm,
                            const MatrixBatch& shape) {
   const float clip = scalar_or_one(coefficient), mu = *momentum.as<float>();
+  if (std::isnan(clip)) return;
   const int64_t cols = shape.cols;
   for_each_row(shape, [&](int64_t matrix, int64_t row) {
     const int64_t at = matrix * shape.stride + row * cols;
@@ -95,7 +97,8 @@ void CpuOps::muon_momentum(Out u, Out m, In g, In coefficient, In momentum, bool
   });
 }
 
-void CpuOps::apply_update(Out p, In u, In decay_step, const MatrixBatch& shape) {
+void CpuOps::apply_update(Out p, In u, In coefficient, In decay_step, const MatrixBatch& shape) {
+  if (std::isnan(scalar_or_one(coefficient))) return;
   const float decay = decay_step.as<float>()[0], step = decay_step.as<float>()[1];
   for_each_row(shape, [&](int64_t matrix, int64_t row) {
     const int64_t at = matrix * shape.stride + row * shape.cols;

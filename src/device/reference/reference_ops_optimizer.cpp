@@ -1,6 +1,7 @@
 // Reductions, casts, scaled weights and optimizer steps, in double; formulas in src/device/ops.h.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <type_traits>
 
 #include "src/device/reference/reference_ops.h"
@@ -116,7 +117,8 @@ void ReferenceOps::sum_pieces(Out sum, In pieces, int64_t count) {
 void ReferenceOps::clip_coefficient(Out coefficient, In squares, float max_norm) {
   // min(1, max_norm / (|g| + 1e-6)); 0 means no clipping
   const double norm = std::sqrt(read(squares, 1)[0]);
-  write(coefficient, {max_norm == 0.0f ? 1.0 : std::min(1.0, max_norm / (norm + kClipEpsilon))});
+  const double clip = max_norm == 0.0f ? 1.0 : std::min(1.0, max_norm / (norm + kClipEpsilon));
+  write(coefficient, {std::isfinite(norm) ? clip : std::numeric_limits<double>::quiet_NaN()});
 }
 
 void ReferenceOps::scale_rows(Out y, In x, In s, const MatrixBatch& shape, int64_t s_stride) {
@@ -154,6 +156,7 @@ void ReferenceOps::adamw(Out p, Out m, Out v, In g, In coefficient, In step_scal
   // m = b1 m + (1-b1) g'; v = b2 v + (1-b2) g'^2; p = p (1 - lr wd) - lr (m/bias1) / (sqrt(v/bias2)
   // + eps)
   const double clip = read_scalar_or_one(coefficient);
+  if (std::isnan(clip)) return;
   const Values scalars = read(step_scalars, kAdamWScalars);  // in the order of AdamWStep
   const double lr = scalars[0], b1 = scalars[1], b2 = scalars[2], epsilon = scalars[3],
                weight_decay = scalars[4], bias1 = scalars[5], bias2 = scalars[6];
@@ -175,6 +178,7 @@ void ReferenceOps::muon_momentum(Out u, Out m, In g, In coefficient, In momentum
                                  const MatrixBatch& shape) {
   // m = mu m + g'; u = g' + mu m; with row_norm each row of u is divided by max(|row|, 1e-7)
   const double clip = read_scalar_or_one(coefficient), mu = read(momentum, 1)[0];
+  if (std::isnan(clip)) return;
   for (int64_t k = 0; k < shape.count; ++k) {
     const Values g_values = read(part(g, k * shape.stride), shape.size());
     Values m_values = read(part(m, k * shape.stride), shape.size()), u_values(g_values.size());
@@ -199,8 +203,10 @@ void ReferenceOps::newton_schulz(Out u, std::span<const NewtonSchulzCoefficients
   }
 }
 
-void ReferenceOps::apply_update(Out p, In u, In decay_step, const MatrixBatch& shape) {
+void ReferenceOps::apply_update(Out p, In u, In coefficient, In decay_step,
+                                const MatrixBatch& shape) {
   // p = p decay - step u
+  if (std::isnan(read_scalar_or_one(coefficient))) return;
   const Values scalars = read(decay_step, 2);
   for (int64_t k = 0; k < shape.count; ++k) {
     const Values u_values = read(part(u, k * shape.stride), shape.size());
