@@ -170,7 +170,7 @@ std::vector<OpCase> attention_cases() {
       shape_of(2, 65, 4, 2, 64), shape_of(1, 64, 2, 1, 64), shape_of(1, 130, 4, 1, 32),
       shape_of(1, 257, 1, 1, 64), shape_of(1, 128, 4, 2, 16),
       // Heads of more than one panel, of part of one and of part of a vector; several key blocks.
-      shape_of(1, 70, 2, 1, 128), shape_of(1, 300, 1, 1, 16), shape_of(1, 75, 3, 1, 80),
+      shape_of(1, 70, 2, 1, 128), shape_of(1, 530, 1, 1, 16), shape_of(1, 75, 3, 1, 80),
       shape_of(2, 19, 2, 1, 24)};
   for (const AttentionShape& s : shapes) {
     cases.push_back(attention_case(s, 1.0));

@@ -1,6 +1,7 @@
 // Cases of linear maps and embeddings.
 #include <array>
 
+
 #include "tests/ops/op_case.h"
 #include "tests/ops/tolerance.h"
 

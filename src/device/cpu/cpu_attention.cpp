@@ -17,8 +17,8 @@ namespace {
 
 using namespace cpu;
 
-// 48 rows of 256 f32 scores fill L1; a panel of k serves all of them.
-constexpr int64_t kKeyBlock = 256, kRows = 48;
+// 24 rows of 512 f32 scores fill L1; a panel of k serves all of them.
+constexpr int64_t kKeyBlock = 512, kRows = 24;
 
 enum Slot : size_t {
   kSlotHead,
@@ -29,7 +29,8 @@ enum Slot : size_t {
   kSlotProbs,
   kSlotMix,
   kSlotMax,
-  kSlotSum
+  kSlotSum,
+  kSlotEnds
 };
 
 template <class T, class E>
@@ -52,6 +53,7 @@ class Forward {
     buffer(mix_, kSlotMix, rows * tiling.cols);
     buffer(max_, kSlotMax, rows);
     buffer(sum_, kSlotSum, rows * kTileLanes);
+    buffer(ends_, kSlotEnds, rows);
   }
 
   void run(In q, In k, In v, const AttentionChunk& chunk) {
@@ -63,6 +65,7 @@ class Forward {
     for (int64_t i = chunk.part; i < tiling_.blocks; i += tiling_.parts) {
       const QueryBlock block(tiling_, i);
       copy_query_rows<T>(q_, q, tiling_, chunk, block);
+      fill_ends(ends_, block);
       std::fill_n(max_, block.rows, -std::numeric_limits<float>::infinity());
       std::fill_n(sum_, block.rows * kTileLanes, 0.0f);
       for (int64_t key = 0; key < block.end; key += kKeyBlock) {
@@ -81,21 +84,18 @@ class Forward {
     for (int64_t panel = 0; panel < keys; panel += kTilePanel) multiply_panel(block, key, panel);
     for (int64_t row = block.first_row(key); row < block.rows; row += kTileRows) {
       const int64_t rows = std::min(kTileRows, block.rows - row);
-      const int64_t seen = std::min(block.token(row + rows - 1) + 1 - key, keys);
+      const int64_t seen = std::min(ends_[row + rows - 1] - key, keys);
       const int64_t width = round_up(seen, kTileLanes);
       if (key == 0) {
         prefetch_next_block<T>(q.data, tiling_, chunk, block, row, rows);
         prefetch_next_block<T>(y_.data, tiling_, chunk, block, row, rows);
       }
-      int64_t visible[kTileRows];
       float factor[kTileRows];
-      for (int64_t r = 0; r < rows; ++r) {
-        visible[r] = std::min(block.token(row + r) + 1 - key, keys);
-      }
       kernel_.softmax({.scores = scores_ + row * kKeyBlock,
                        .probs = probs_ + row * kKeyBlock,
                        .row_stride = kKeyBlock,
-                       .visible = visible,
+                       .ends = ends_ + row,
+                       .key = key,
                        .rows = rows,
                        .width = width,
                        .scale = scale(),
@@ -121,7 +121,7 @@ class Forward {
   void multiply_panel(const QueryBlock& block, int64_t key, int64_t panel) {
     const int64_t begin = key + panel;
     for (int64_t row = block.first_row(begin), rows = 0; row < block.rows; row += rows) {
-      const int64_t seen = block.token(std::min(row + kTileRows, block.rows) - 1) + 1 - begin;
+      const int64_t seen = ends_[std::min(row + kTileRows, block.rows) - 1] - begin;
       rows = seen >= kTilePanel ? block.rows - row : std::min(kTileRows, block.rows - row);
       kernel_.multiply({.a = q_ + row * tiling_.stride,
                         .a_row = tiling_.stride / kUnit,
@@ -149,10 +149,8 @@ class Forward {
         for (int64_t i = 0; i < half; ++i) sums[i] += sums[half + i];
       }
       const float sum = sums[0];
-      const float inverse = 1.0f / sum;
-      const float* const mix = mix_ + row * tiling_.cols;
-      write<T>(y_, tiling_.query_offset(chunk.batch, token, head), shape.head_dim,
-               [=](int64_t j) { return mix[j] * inverse; });
+      write_scaled<T, E>(kernel_, y_, tiling_.query_offset(chunk.batch, token, head),
+                         mix_ + row * tiling_.cols, 1.0f / sum, shape.head_dim);
       write_scalar(lse_, (chunk.batch * shape.heads + head) * shape.tokens + token,
                    max_[row] * std::numbers::ln2_v<float> + std::log(sum));
     });
@@ -171,6 +169,7 @@ class Forward {
   E* probs_;           // [rows, kKeyBlock], not yet divided by the sum
   float* mix_;         // [rows, cols], likewise
   float *max_, *sum_;  // [rows], [rows, kTileLanes]
+  int64_t* ends_;      // [rows]
 };
 
 }  // namespace

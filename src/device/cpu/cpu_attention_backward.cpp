@@ -27,6 +27,7 @@ enum Slot : size_t {
   kSlotQRows,
   kSlotDy,
   kSlotDyRows,
+  kSlotY,
   kSlotScores,
   kSlotDProbs,
   kSlotProbs,
@@ -35,6 +36,7 @@ enum Slot : size_t {
   kSlotDq,
   kSlotLse,
   kSlotDelta,
+  kSlotEnds,
   kSlotSums
 };
 
@@ -63,6 +65,7 @@ class Backward {
     buffer(q_rows_, kSlotQRows, rows * tiling.panel_cols());
     buffer(dy_, kSlotDy, rows * stride);
     buffer(dy_rows_, kSlotDyRows, rows * tiling.panel_cols());
+    buffer(y_, kSlotY, rows * stride);
     buffer(scores_, kSlotScores, kTileRows * kTilePanel);
     buffer(dprobs_, kSlotDProbs, kTileRows * kTilePanel);
     buffer(probs_, kSlotProbs, rows * kKeyBlock);
@@ -72,6 +75,7 @@ class Backward {
     buffer(dq_, kSlotDq, rows * tiling.cols);
     buffer(lse_, kSlotLse, rows);
     buffer(delta_, kSlotDelta, rows);
+    buffer(ends_, kSlotEnds, rows);
   }
 
   void run(const AttentionChunk& chunk) {
@@ -100,20 +104,17 @@ class Backward {
     const AttentionShape& shape = tiling_.shape;
     copy_query_rows<T>(q_, tensors_.q, tiling_, chunk, block);
     copy_query_rows<T>(dy_, tensors_.dy, tiling_, chunk, block);
+    copy_query_rows<T>(y_, tensors_.y, tiling_, chunk, block);
+    kernel_.multiply_rows(delta_, dy_, y_, block.rows, tiling_.stride);
+    fill_ends(ends_, block);
     kernel_.pack_rows(q_rows_, q_, block.rows, tiling_.cols, tiling_.stride);
     kernel_.pack_rows(dy_rows_, dy_, block.rows, tiling_.cols, tiling_.stride);
-    // Padded rows: dy = 0 and D = 0 make every gradient 0 as long as p is finite.
+    // A padded row: dy = 0 and D = 0 make every gradient 0 as long as p is finite.
     std::fill_n(lse_, block.rows, 0.0f);
-    std::fill_n(delta_, block.rows, 0.0f);
     for_each_row(tiling_, chunk, block, [&](int64_t row, int64_t token, int64_t head) {
       lse_[row] =
           tensors_.lse.as<float>()[(chunk.batch * shape.heads + head) * shape.tokens + token] *
           std::numbers::log2e_v<float>;
-      const T* const y = tensors_.y.as<T>() + tiling_.query_offset(chunk.batch, token, head);
-      const E* const dy = dy_ + row * tiling_.stride;
-      delta_[row] = sum_loop(shape.head_dim, [=](int64_t j) {
-        return static_cast<float>(dy[j]) * static_cast<float>(y[j]);
-      });
     });
   }
 
@@ -124,8 +125,8 @@ class Backward {
       for (int64_t row = block.first_row(begin); row < block.rows; row += kTileRows) {
         const int64_t rows = std::min(kTileRows, block.rows - row);
         if (begin == 0) prefetch(chunk, block, row, rows);
-        const int64_t seen = block.token(row + rows - 1) + 1 - begin;
-        differentiate(block, row, rows, key, panel, std::min(seen, kTilePanel));
+        const int64_t seen = ends_[row + rows - 1] - begin;
+        differentiate(row, rows, key, panel, std::min(seen, kTilePanel));
       }
     }
     for (int64_t i = 0; i < keys; i += kTileRows) {
@@ -147,8 +148,7 @@ class Backward {
   }
 
   // Tile [row, row + rows) of the panel of keys, of which some row sees the first `seen`.
-  void differentiate(const QueryBlock& block, int64_t row, int64_t rows, int64_t key, int64_t panel,
-                     int64_t seen) {
+  void differentiate(int64_t row, int64_t rows, int64_t key, int64_t panel, int64_t seen) {
     const int64_t cols = round_up(seen, kTileLanes), stride = tiling_.stride;
     TileProduct product = {.a = q_ + row * stride,
                            .a_row = stride / kUnit,
@@ -163,8 +163,6 @@ class Backward {
     product.b = v_columns_ + (key + panel) * stride;
     product.c = dprobs_;
     kernel_.multiply(product);
-    int64_t visible[kTileRows];
-    for (int64_t r = 0; r < rows; ++r) visible[r] = block.token(row + r) + 1 - key - panel;
     // Pairs along the rows have a place for the keys of two rows.
     const int64_t at = row * kKeyBlock + panel * kUnit;
     kernel_.differentiate({.scores = scores_,
@@ -172,15 +170,17 @@ class Backward {
                            .row_stride = kTilePanel,
                            .lse = lse_ + row,
                            .delta = delta_ + row,
-                           .visible = visible,
+                           .ends = ends_ + row,
                            .scale = tiling_.shape.scale * std::numbers::log2e_v<float>,
+                           .key = key + panel,
                            .rows = rows,
                            .cols = cols,
                            .probs = probs_ + at,
                            .dscores = dscores_ + at,
                            .dscore_rows = dscore_rows_ + row * kKeyBlock + panel,
                            .out_stride = kKeyBlock});
-    if (visible[0] <= cols && panel + cols < kKeyBlock) clear_keys(row, rows, panel + cols);
+    if (ends_[row] - key - panel <= cols && panel + cols < kKeyBlock)
+      clear_keys(row, rows, panel + cols);
   }
 
   // Tiles of the products that follow start at other rows and keys: what one of them reads beyond
@@ -216,7 +216,7 @@ class Backward {
 
   void add_to_queries(const QueryBlock& block, int64_t row, int64_t key, int64_t keys) {
     const int64_t rows = std::min(kTileRows, block.rows - row);
-    const int64_t seen = std::min(block.token(row + rows - 1) + 1 - key, keys);
+    const int64_t seen = std::min(ends_[row + rows - 1] - key, keys);
     for (int64_t col = 0; col < tiling_.cols; col += kTilePanel) {
       kernel_.multiply({.a = dscore_rows_ + row * kKeyBlock,
                         .a_row = kKeyBlock / kUnit,
@@ -233,10 +233,8 @@ class Backward {
   void write_dq(const AttentionChunk& chunk, const QueryBlock& block) {
     const AttentionShape& shape = tiling_.shape;
     for_each_row(tiling_, chunk, block, [&](int64_t row, int64_t token, int64_t head) {
-      const float* const dq = dq_ + row * tiling_.cols;
-      const float scale = shape.scale;
-      write<T>(tensors_.dq, tiling_.query_offset(chunk.batch, token, head), shape.head_dim,
-               [=](int64_t j) { return scale * dq[j]; });
+      write_scaled<T, E>(kernel_, tensors_.dq, tiling_.query_offset(chunk.batch, token, head),
+                         dq_ + row * tiling_.cols, shape.scale, shape.head_dim);
     });
   }
 
@@ -246,20 +244,21 @@ class Backward {
   float *sums_k_, *sums_v_;              // [padded, cols]
   E* head_;                              // [padded, stride]
   E *k_columns_, *k_rows_, *v_columns_;  // panels
-  E *q_, *dy_;                           // [rows, stride]
+  E *q_, *dy_, *y_;                      // [rows, stride]
   E *q_rows_, *dy_rows_;                 // panels
   float *scores_, *dprobs_;              // [kTileRows, kTilePanel]
   E *probs_, *dscores_;                  // units [rows / kUnit, kKeyBlock]
   E* dscore_rows_;                       // [rows, kKeyBlock]
   float* dq_;                            // [rows, cols]
   float *lse_, *delta_;                  // [rows], lse in base 2
+  int64_t* ends_;                        // [rows]
 };
 
 // The gradient of one kv head from the sums [parts][2][padded, cols] of its chunks, added in their
 // order.
-template <class T>
-void write_kv_head(Out to, const AttentionTiling& tiling, int64_t batch, int64_t kv_head,
-                   float* sums, float scale) {
+template <class T, class E>
+void write_kv_head(const TileKernel& kernel, Out to, const AttentionTiling& tiling, int64_t batch,
+                   int64_t kv_head, float* sums, float scale) {
   if (!to) return;
   const AttentionShape& shape = tiling.shape;
   const int64_t size = shape.head_dim, part_stride = 2 * tiling.padded * tiling.cols;
@@ -270,9 +269,8 @@ void write_kv_head(Out to, const AttentionTiling& tiling, int64_t batch, int64_t
     for (int64_t i = 0; i < shape.tokens * tiling.cols; ++i) sums[i] += addend[i];
   }
   for (int64_t t = 0; t < shape.tokens; ++t) {
-    const float* const row = sums + t * tiling.cols;
-    write<T>(to, (batch * shape.tokens + t) * stride + kv_head * size, size,
-             [=](int64_t j) { return scale * row[j]; });
+    write_scaled<T, E>(kernel, to, (batch * shape.tokens + t) * stride + kv_head * size,
+                       sums + t * tiling.cols, scale, size);
   }
 }
 
@@ -293,8 +291,8 @@ void attention_backward_by_tiles(const TileKernel& kernel, CpuScratch& scratch, 
                                     kSlotSums, share_bytes * static_cast<size_t>(tiling.chunks())));
   with_tile_types(q.dtype, kernel, [&]<class T, class E>() {
     const auto write_head = [&](int64_t batch, int64_t kv_head, float* sums) {
-      write_kv_head<T>(dk, tiling, batch, kv_head, sums, shape.scale);
-      write_kv_head<T>(dv, tiling, batch, kv_head, sums + share, 1.0f);
+      write_kv_head<T, E>(kernel, dk, tiling, batch, kv_head, sums, shape.scale);
+      write_kv_head<T, E>(kernel, dv, tiling, batch, kv_head, sums + share, 1.0f);
     };
     parallel_chunks(tiling.chunks(), [&](int64_t index) {
       const AttentionChunk chunk(tiling, index);

@@ -116,20 +116,27 @@ void copy_head_row(E* to, const T* row, const AttentionTiling& tiling) {
   std::fill(to + tiling.shape.head_dim, to + tiling.stride, E{});
 }
 
-// Has the rows of the chunk's next query block fetched that lie where [row, row + rows) lie in this
-// one, of a tensor [N, H*S]. Rows of heads lie far apart, so that the processor fetches few by
-// itself, and all at once they would queue.
+// Has the rows of tokens [begin, end) of the chunk's query heads in a tensor [N, H*S] fetched. They
+// lie far apart, so that the processor fetches few by itself.
 template <class T>
-void prefetch_next_block(const void* x, const AttentionTiling& tiling, const AttentionChunk& chunk,
-                         const QueryBlock& block, int64_t row, int64_t rows) {
+void prefetch_queries(const void* x, const AttentionTiling& tiling, const AttentionChunk& chunk,
+                      int64_t begin, int64_t end) {
   if (x == nullptr) return;
-  const int64_t ahead = tiling.parts * tiling.query_block;
-  const int64_t end = std::min(block.token(row + rows - 1) + 1 + ahead, tiling.shape.tokens);
-  for (int64_t t = block.token(row) + ahead; t < end; ++t) {
+  for (int64_t t = begin; t < std::min(end, tiling.shape.tokens); ++t) {
     prefetch_row(static_cast<const T*>(x) +
                      tiling.query_offset(chunk.batch, t, chunk.kv_head * tiling.group),
                  tiling.group * tiling.shape.head_dim);
   }
+}
+
+// Of the chunk's next query block, the rows that lie where [row, row + rows) lie in this one: all at
+// once they would queue.
+template <class T>
+void prefetch_next_block(const void* x, const AttentionTiling& tiling, const AttentionChunk& chunk,
+                         const QueryBlock& block, int64_t row, int64_t rows) {
+  const int64_t ahead = tiling.parts * tiling.query_block;
+  prefetch_queries<T>(x, tiling, chunk, block.token(row) + ahead,
+                      block.token(row + rows - 1) + 1 + ahead);
 }
 
 // A kv head of x [N, K*S]: [padded, stride].
@@ -158,6 +165,13 @@ void copy_query_rows(E* to, In x, const AttentionTiling& tiling, const Attention
   std::fill_n(to + (block.rows - padding) * tiling.stride, padding * tiling.stride, E{});
 }
 
+// [rows] the number of tokens that a row sees: its own and those before.
+inline void fill_ends(int64_t* ends, const QueryBlock& block) {
+  for (int64_t t = block.begin; t < block.end; ++t, ends += block.group) {
+    std::fill_n(ends, block.group, t + 1);
+  }
+}
+
 // Calls body.operator()<T, E>() with the activation type and that of elements that the kernel reads.
 template <class Body>
 void with_tile_types(DType dtype, const TileKernel& kernel, const Body& body) {
@@ -167,6 +181,19 @@ void with_tile_types(DType dtype, const TileKernel& kernel, const Body& body) {
   } else {
     with_activation_type(dtype, [&]<class T>() { body.template operator()<T, float>(); });
   }
+}
+
+// to[begin + i] = scale from[i], or +=.
+template <class T, class E>
+void write_scaled(const TileKernel& kernel, Out to, int64_t begin, const float* from, float scale,
+                  int64_t count) {
+  if constexpr (std::is_same_v<T, E>) {
+    if (to && !to.accumulate && count % kTileLanes == 0) {
+      kernel.store_scaled(to.as<T>() + begin, from, scale, count);
+      return;
+    }
+  }
+  write<T>(to, begin, count, [=](int64_t i) { return scale * from[i]; });
 }
 
 // Elements E of a unit of 32 bits.

@@ -84,6 +84,12 @@ inline float largest_lane(Vector x) {
   }
   return x.lane[0];
 }
+inline float sum_lanes(Vector x) {
+  for (int64_t half = kTileLanes / 2; half > 0; half /= 2) {
+    for (int64_t i = 0; i < half; ++i) x.lane[i] += x.lane[i + half];
+  }
+  return x.lane[0];
+}
 inline float first_lane(const Vector& x) { return x.lane[0]; }
 #include "src/device/cpu/cpu_tile_floats.inc"
 #include "src/device/cpu/cpu_tile_gather.inc"
@@ -153,6 +159,12 @@ PG_LANES float largest_lane(const Vector& x) {
   const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
   return _mm_cvtss_f32(_mm_max_ps(two, _mm_movehdup_ps(two)));
 }
+PG_LANES float sum_lanes(const Vector& x) {
+  const __m256 eight = _mm256_add_ps(x.low, x.high);
+  const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_add_ps(two, _mm_movehdup_ps(two)));
+}
 PG_LANES float first_lane(const Vector& x) { return _mm256_cvtss_f32(x.low); }
 #include "src/device/cpu/cpu_tile_floats.inc"
 #include "src/device/cpu/cpu_tile_gather.inc"
@@ -187,6 +199,7 @@ PG_LANES Vector keep_lanes(Vector x, int64_t count) {
   return _mm512_maskz_mov_ps(static_cast<__mmask16>((1u << most) - 1), x);
 }
 PG_LANES float largest_lane(Vector x) { return _mm512_reduce_max_ps(x); }
+PG_LANES float sum_lanes(Vector x) { return _mm512_reduce_add_ps(x); }
 PG_LANES float first_lane(Vector x) { return _mm512_cvtss_f32(x); }
 
 // to[j kTilePanel + i] = from[i stride + j] of 16 x 16 units.

@@ -33,8 +33,9 @@ struct SoftmaxTile {
   float* scores = nullptr;  // [rows, row_stride]
   void* probs = nullptr;    // [rows, row_stride] elements, width of them written
   int64_t row_stride = 0;
-  const int64_t* visible = nullptr;  // [rows] keys that count; the probabilities of the rest are 0
-  int64_t rows = 0, width = 0;
+  // [rows] of the keys from `key` on, those below a row's end count; the others' probabilities are 0.
+  const int64_t* ends = nullptr;
+  int64_t key = 0, rows = 0, width = 0;
   float scale = 1.0f;
   float* max = nullptr;     // [rows] of the row so far, scaled
   float* sum = nullptr;     // [rows, kTileLanes] of its exponentials, lane by lane
@@ -46,9 +47,9 @@ struct ScoreTile {
   const float *scores = nullptr, *dprobs = nullptr;  // [rows, row_stride]
   int64_t row_stride = 0;
   const float *lse = nullptr, *delta = nullptr;  // [rows]; lse in base 2
-  const int64_t* visible = nullptr;              // [rows] keys that count; the rest becomes 0
+  const int64_t* ends = nullptr;                 // [rows] as in SoftmaxTile
   float scale = 1.0f;
-  int64_t rows = 0, cols = 0;
+  int64_t key = 0, rows = 0, cols = 0;
   // Units (row pair, key) or, of floats, (row, key): what the products that sum over rows read.
   void *probs = nullptr, *dscores = nullptr;
   // Rows of keys, which the product that sums over keys reads; unused by floats, whose dscores serve
@@ -67,7 +68,12 @@ struct TileKernel {
   // multiple of kTileLanes.
   void (*pack_rows)(void* to, const void* x, int64_t rows, int64_t cols, int64_t stride);
   void (*softmax)(const SoftmaxTile&);
+  // products[rows] of the rows of x and y [rows, stride] elements; stride a multiple of two vectors.
+  void (*multiply_rows)(float* products, const void* x, const void* y, int64_t rows,
+                        int64_t stride);
   void (*differentiate)(const ScoreTile&);
+  // to[count] elements = scale from; count a multiple of kTileLanes.
+  void (*store_scaled)(void* to, const float* from, float scale, int64_t count);
 };
 
 // Whether this processor has the instructions.
