@@ -1,6 +1,7 @@
 // How close the cpu's products come to the machine's peak, measured beside each of them because the
 // cores may be shared. Usage: bench_cpu_ops [filter] [cpu:bf16|cpu:f32]; OMP_NUM_THREADS sets the
-// threads. "bench_cpu_ops products" compares our f32 product with the library's instead.
+// threads. "bench_cpu_ops products" compares our f32 product with the library's instead,
+// "bench_cpu_ops attention-ways" attention in bf16 by tile kernels and by the library's products.
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
@@ -233,6 +234,10 @@ std::vector<bf16> random_bf16(int64_t count, uint64_t seed) {
 // Attention by tile kernels and by the library's products in turns, beside the best product.
 void compare_attention(Device& device) {
   constexpr int kTries = 40;
+  if (!has_tile_isa(TileIsa::kAvx512Bf16)) {
+    std::printf("this processor lacks AVX-512 bf16, which attention-ways compares\n");
+    return;
+  }
   const TileKernel& tiles = tile_kernel(TileIsa::kAvx512Bf16);
   CpuMatmul matmul(thread_count());
   CpuScratch tile_scratch(thread_count()), product_scratch(thread_count());

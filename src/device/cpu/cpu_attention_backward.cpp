@@ -1,7 +1,7 @@
 // Causal attention, backward, by tile kernels: FlashAttention-2's recomputation (Dao 2023).
 //
-// With p = exp(scale q kT - lse) and D = rowsum(dy y): dv = pT dy, ds = p (dy vT - D), dq = scale ds
-// k, dk = scale dsT q. A tile of scores lives in L1 only; what the products read of it are its
+// With p = exp(scale q kT - lse) and D = rowsum(dy y): dv = pT dy, ds = p (dy vT - D), dq = scale
+// ds k, dk = scale dsT q. A tile of scores lives in L1 only; what the products read of it are its
 // roundings: p and ds with pairs along the rows for dv and dk, ds with pairs along the keys for dq.
 #include <numbers>
 

@@ -129,8 +129,8 @@ void prefetch_queries(const void* x, const AttentionTiling& tiling, const Attent
   }
 }
 
-// Of the chunk's next query block, the rows that lie where [row, row + rows) lie in this one: all at
-// once they would queue.
+// Of the chunk's next query block, the rows that lie where [row, row + rows) lie in this one: all
+// at once they would queue.
 template <class T>
 void prefetch_next_block(const void* x, const AttentionTiling& tiling, const AttentionChunk& chunk,
                          const QueryBlock& block, int64_t row, int64_t rows) {
@@ -172,7 +172,8 @@ inline void fill_ends(int64_t* ends, const QueryBlock& block) {
   }
 }
 
-// Calls body.operator()<T, E>() with the activation type and that of elements that the kernel reads.
+// Calls body.operator()<T, E>() with the activation type and that of elements that the kernel
+// reads.
 template <class Body>
 void with_tile_types(DType dtype, const TileKernel& kernel, const Body& body) {
   if (kernel.pairs) {

@@ -12,7 +12,7 @@ namespace {
 
 // The widest that both the processor and ONEDNN_MAX_CPU_ISA allow, as for products. AMX multiplies
 // bf16 eight times faster than vectors do, and tile kernels have none.
-const TileKernel* attention_tiles(DType compute) {
+const TileKernel* widest_tiles(DType compute) {
   const auto has = [](OnednnIsa library, TileIsa isa) {
     return onednn_has(library) && has_tile_isa(isa);
   };
@@ -31,7 +31,7 @@ const TileKernel* attention_tiles(DType compute) {
 CpuOps::CpuOps(DType compute)
     : compute_(compute),
       matmul_(std::make_unique<CpuMatmul>(kMaxCpuThreads)),
-      tiles_(attention_tiles(compute)),
+      tiles_(widest_tiles(compute)),
       scratch_(std::make_unique<CpuScratch>(kMaxCpuThreads)) {
   PG_CHECK(compute == DType::kBF16 || compute == DType::kF32, "the cpu computes in bf16 or f32");
 }

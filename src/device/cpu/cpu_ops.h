@@ -1,5 +1,5 @@
-// The op table for processors: cpu_matmul.h for products, vectorised loops for the rest. One file
-// per family of ops implements this class: cpu_linear.cpp, cpu_ops.cpp (attention), cpu_embedding.cpp,
+// The op table for processors: cpu_matmul.h for products, cpu_attention.h, vectorised loops for the
+// rest. One file per family of ops implements this class: cpu_linear.cpp, cpu_embedding.cpp,
 // cpu_elementwise.cpp, cpu_norm.cpp, cpu_mix_rmsnorm.cpp, cpu_loss.cpp, cpu_optimizer.cpp,
 // cpu_newton_schulz.cpp.
 //
@@ -30,7 +30,7 @@ class CpuOps final : public Ops {
  private:
   DType compute_;
   std::unique_ptr<CpuMatmul> matmul_;
-  const TileKernel* tiles_;  // of attention; null where the library's products are faster
+  const TileKernel* tiles_;  // of attention and dw; null: the library's products
   std::unique_ptr<CpuScratch> scratch_;
 };
 

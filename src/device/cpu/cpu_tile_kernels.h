@@ -3,8 +3,8 @@
 //
 // Operands are `units` of 32 bits: a float, or on processors that multiply bf16 a pair of bf16 that
 // neighbour along the dimension summed over. B is packed in panels of kTilePanel columns, unit row
-// by unit row; A is read unit by unit through two strides, so that rows of pairs (transposed or not)
-// serve as they are. Families of floats give the same bits.
+// by unit row; A is read unit by unit through two strides, so that rows of pairs (transposed or
+// not) serve as they are. Families of floats give the same bits.
 #pragma once
 #include <cstdint>
 
@@ -33,7 +33,8 @@ struct SoftmaxTile {
   float* scores = nullptr;  // [rows, row_stride]
   void* probs = nullptr;    // [rows, row_stride] elements, width of them written
   int64_t row_stride = 0;
-  // [rows] of the keys from `key` on, those below a row's end count; the others' probabilities are 0.
+  // [rows] of the keys from `key` on, those below a row's end count; the others' probabilities are
+  // 0.
   const int64_t* ends = nullptr;
   int64_t key = 0, rows = 0, width = 0;
   float scale = 1.0f;
@@ -42,7 +43,8 @@ struct SoftmaxTile {
   float* factor = nullptr;  // [rows] out: for what was summed under the old maximum
 };
 
-// A tile of the backward pass, two rows at a time: p = 2^(scale score - lse), ds = p (dprob - delta).
+// A tile of the backward pass, two rows at a time: p = 2^(scale score - lse), ds = p (dprob -
+// delta).
 struct ScoreTile {
   const float *scores = nullptr, *dprobs = nullptr;  // [rows, row_stride]
   int64_t row_stride = 0;
@@ -52,8 +54,8 @@ struct ScoreTile {
   int64_t key = 0, rows = 0, cols = 0;
   // Units (row pair, key) or, of floats, (row, key): what the products that sum over rows read.
   void *probs = nullptr, *dscores = nullptr;
-  // Rows of keys, which the product that sums over keys reads; unused by floats, whose dscores serve
-  // both.
+  // Rows of keys, which the product that sums over keys reads; unused by floats, whose dscores
+  // serve both.
   void* dscore_rows = nullptr;
   int64_t out_stride = 0;  // elements from row to row, or units from row pair to row pair
 };
@@ -68,7 +70,8 @@ struct TileKernel {
   // multiple of kTileLanes.
   void (*pack_rows)(void* to, const void* x, int64_t rows, int64_t cols, int64_t stride);
   void (*softmax)(const SoftmaxTile&);
-  // products[rows] of the rows of x and y [rows, stride] elements; stride a multiple of two vectors.
+  // products[rows] of the rows of x and y [rows, stride] elements; stride a multiple of two
+  // vectors.
   void (*multiply_rows)(float* products, const void* x, const void* y, int64_t rows,
                         int64_t stride);
   void (*differentiate)(const ScoreTile&);
