@@ -1,7 +1,6 @@
 // Cases of linear maps and embeddings.
 #include <array>
 
-
 #include "tests/ops/op_case.h"
 #include "tests/ops/tolerance.h"
 
