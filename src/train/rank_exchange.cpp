@@ -31,7 +31,6 @@ RankExchange::RankExchange(Comm& comm, Weights& weights, Optimizer& optimizer, d
                            int64_t leaves, Sums sums)
     : comm_(comm),
       weights_(weights),
-      optimizer_(optimizer),
       sums_(sums),
       own_(all_stretches(optimizer.own_work())),
       bank_pieces_(static_cast<size_t>(optimizer.work().banks)),

@@ -35,7 +35,6 @@ class RankExchange {
 
   Comm& comm_;
   Weights& weights_;
-  Optimizer& optimizer_;
   Sums sums_;
   std::vector<Stretch> own_;  // all stretches of this rank
   DeviceBuffer received_;     // [ranks - 1, elements of own_] f32

@@ -178,7 +178,7 @@ std::vector<std::vector<uint8_t>> list_copies(const Weights& weights) {
   std::vector<std::vector<uint8_t>> copies;
   for (int i = 0; i < weights.count(); ++i) {
     const In copy = weights.compute(i);
-    const auto* const bytes = copy.as<uint8_t>();
+    const auto* const bytes = static_cast<const uint8_t*>(copy.data);
     copies.emplace_back(
         bytes, bytes + static_cast<size_t>(weights.spec(i).elements()) * dtype_bytes(copy.dtype));
   }
