@@ -1,5 +1,7 @@
 #include "src/train/rank_exchange.h"
 
+#include <numeric>
+
 #include "src/base/check.h"
 #include "src/train/gradient_leaves.h"
 
@@ -81,18 +83,18 @@ void RankExchange::reduce_gradients() {
 
 // At each level neighbours are added; where this rank's own part is one of them, the sum goes there.
 void RankExchange::sum_in_order() {
-  const int ranks = comm_.ranks(), own = comm_.rank();
-  std::vector<int>& holder = holders_;  // of the subtree that begins at a rank
-  for (int r = 0; r < ranks; ++r) holder[static_cast<size_t>(r)] = r;
+  const int own = comm_.rank();
+  const auto ranks = static_cast<size_t>(comm_.ranks());
+  std::iota(holders_.begin(), holders_.end(), 0);  // of the subtree that begins at a rank
   const auto part = [&](int rank, size_t stretch) {
     if (rank == own) return weights_.gradients() + own_[stretch].offset;
     const auto place = static_cast<size_t>(rank < own ? rank : rank - 1);
     return static_cast<float*>(receives_[place * own_.size() + stretch].data);
   };
-  for (int width = 1; width < ranks; width *= 2) {
-    for (int r = 0; r + width < ranks; r += 2 * width) {
-      int& left = holder[static_cast<size_t>(r)];
-      const int right = holder[static_cast<size_t>(r + width)];
+  for (size_t width = 1; width < ranks; width *= 2) {
+    for (size_t r = 0; r + width < ranks; r += 2 * width) {
+      int& left = holders_[r];
+      const int right = holders_[r + width];
       const int to = right == own ? right : left, from = right == own ? left : right;
       for (size_t i = 0; i < own_.size(); ++i) {
         add_floats(weights_.device(), part(to, i), part(from, i), own_[i].elements);

@@ -41,6 +41,7 @@ void CpuOps::linear(Out y, In x, In w, In addend, int64_t rows, int64_t in, int6
   const int64_t stride = row_stride(y, out);
   const SharedB b = matmul_->share_b(product, w.data);
   cpu::with_activation_type(y.dtype, [&]<class T>() {
+    const T* const terms = addend.as<T>();
     parallel_ranges(rows, matmul_->chunk_rows(product), [&](int64_t begin, int64_t end) {
       float* sums =
           cpu::thread_floats(*scratch_, thread_index(), cpu::kSlotRows, (end - begin) * out);
@@ -48,7 +49,7 @@ void CpuOps::linear(Out y, In x, In w, In addend, int64_t rows, int64_t in, int6
       chunk.m = end - begin;
       matmul_->run_rows(chunk, 0, chunk.m, cpu::advance(x.data, begin * in, x.dtype), b, sums);
       for (int64_t row = begin; row < end; ++row, sums += out) {
-        const T* const term = addend.as<T>() + row * out;
+        const T* const term = terms + row * out;
         cpu::write<T>(y, row * stride, out,
                       [term, sums](int64_t i) { return static_cast<float>(term[i]) + sums[i]; });
       }

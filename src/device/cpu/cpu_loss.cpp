@@ -136,10 +136,12 @@ void write_double(Out y, double value) {
 
 void CpuOps::softcap_xent(Out loss, Out lse, In logits, In targets, In weights, float cap,
                           int64_t rows, int64_t vocab, int64_t n) {
+  const auto* const ids = targets.as<int32_t>();
+  const auto* const ws = weights.as<float>();
   parallel_ranges(rows, chunk_rows(vocab), [&](int64_t begin, int64_t end) {
     float* const t = thread_floats(*scratch_, thread_index(), kSlotRows, vocab);
     for (int64_t row = begin; row < end; ++row) {
-      const Targets row_targets{targets.as<int32_t>() + row * n, weights.as<float>(), n};
+      const Targets row_targets{ids + row * n, ws, n};
       const RowLoss result =
           compute_row_loss(logits.as<float>() + row * vocab, t, row_targets, cap, vocab);
       write_scalar(loss, row, result.loss);
@@ -150,13 +152,15 @@ void CpuOps::softcap_xent(Out loss, Out lse, In logits, In targets, In weights, 
 
 void CpuOps::softcap_xent_backward(Out dlogits, In logits, In lse, In targets, In weights, In dloss,
                                    float cap, int64_t rows, int64_t vocab, int64_t n) {
+  const auto* const ids = targets.as<int32_t>();
+  const auto* const ws = weights.as<float>();
   const float loss_scale = *dloss.as<float>();
   with_activation_type(dlogits.dtype, [&]<class T>() {
     parallel_ranges(rows, chunk_rows(vocab), [&](int64_t begin, int64_t end) {
       float* const t = thread_floats(*scratch_, thread_index(), kSlotRows, 2 * vocab);
       float* const dz = t + vocab;
       for (int64_t row = begin; row < end; ++row) {
-        const Targets row_targets{targets.as<int32_t>() + row * n, weights.as<float>(), n};
+        const Targets row_targets{ids + row * n, ws, n};
         compute_row_gradient(dz, t, logits.as<float>() + row * vocab, lse.as<float>()[row],
                              row_targets, cap, loss_scale, vocab);
         write<T>(dlogits, row * vocab, vocab, [dz](int64_t i) { return dz[i]; });

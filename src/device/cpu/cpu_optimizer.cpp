@@ -26,11 +26,13 @@ void for_each_row(const MatrixBatch& shape, const Body& body) {
 }  // namespace
 
 void CpuOps::scale_rows(Out y, In x, In s, const MatrixBatch& shape, int64_t s_stride) {
+  const auto* const xs = x.as<float>();
+  const auto* const factors = s.as<float>();
   with_activation_type(y.dtype, [&]<class T>() {
     for_each_row(shape, [&](int64_t matrix, int64_t row) {
       const int64_t at = matrix * shape.stride + row * shape.cols;
-      const float factor = s.as<float>()[matrix * s_stride + row];
-      const float* const from = x.as<float>() + at;
+      const float factor = factors[matrix * s_stride + row];
+      const float* const from = xs + at;
       write<T>(y, at, shape.cols, [=](int64_t i) { return factor * from[i]; });
     });
   });
@@ -38,11 +40,14 @@ void CpuOps::scale_rows(Out y, In x, In s, const MatrixBatch& shape, int64_t s_s
 
 void CpuOps::scale_rows_backward(Out dx, Out ds, In x, In s, const MatrixBatch& shape,
                                  int64_t s_stride) {
+  const auto* const xs = x.as<float>();
+  const auto* const factors = s.as<float>();
+  auto* const gradients = dx.as<float>();
   for_each_row(shape, [&](int64_t matrix, int64_t row) {
     const int64_t at = matrix * shape.stride + row * shape.cols;
-    const float factor = s.as<float>()[matrix * s_stride + row];
-    const float* const values = x.as<float>() + at;
-    float* const gradient = dx.as<float>() + at;
+    const float factor = factors[matrix * s_stride + row];
+    const float* const values = xs + at;
+    float* const gradient = gradients + at;
     if (ds) {
       ds.as<float>()[matrix * s_stride + row] =
           sum_loop(shape.cols, [=](int64_t i) { return gradient[i] * values[i]; });
