@@ -30,6 +30,7 @@ void download_state(TrainStep& step, CheckpointImage& image) {
   Device& device = step.weights().device();
   device.synchronize();
   for (const auto& [which, values] : list_state(step)) {
+    if (values == nullptr) continue;
     device.download(image.array(which), values, image.array_bytes(which));
   }
 }
