@@ -52,9 +52,13 @@ void say_requested() {
   for (;;) {
     int number = 0;
     if (::sigwait(&signals, &number) != 0) continue;
-    // Before the work that an announcement speaks of nobody asks for the request.
-    if (!is_graceful || *announcement.load() == '\0') die_of(number);
+    if (!is_graceful) die_of(number);
     if (number == SIGHUP) continue;
+    // Before the work that an announcement speaks of nobody asks for the request.
+    if (*announcement.load() == '\0') {
+      await_file_writes();
+      ::_exit(kExitOfSignal + number);
+    }
     if (number == SIGXCPU && requested != 0) continue;  // comes again every second
     if (requested.exchange(number) != 0) {
       await_file_writes();
