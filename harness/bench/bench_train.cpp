@@ -98,14 +98,10 @@ class TrainLoop {
   // What a step gives the device, whatever the machine: calls, and how often the activations of a
   // layer pass through memory beside products and attention.
   void print_plan() const {
-    const int64_t elements = shape_.micro_batch_tokens * shape_.model.dim;
-    const double passes =
-        plan_.plan().memory_bound_bytes() /
-        static_cast<double>(elements * static_cast<int64_t>(sizeof(bf16)) * shape_.model.layers);
     fmt::print(
-        "  plan: {} calls a micro-batch, {:.1f} passes over [B*T, D] bf16 a layer beside products "
-        "and attention (front end and loss included); optimizer: {} calls a step\n",
-        plan_.plan().call_count(), passes, optimizer_.ops_per_step());
+        "  plan: {} calls a micro-batch, {:.1f} passes over [B*T, D] a block beside products and "
+        "attention; optimizer: {} calls a step\n",
+        plan_.plan().call_count(), plan_.passes_of_a_block(), optimizer_.ops_per_step());
   }
 
  private:

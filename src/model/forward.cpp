@@ -62,6 +62,7 @@ class Forward {
     if (has_value_embedding(c)) value_embedding_ = project_value_embedding(f.ids);
 
     std::vector<Tensor> skips;
+    p.set_in_block(true);
     for (int64_t l = 0; l < c.layers; ++l) {
       const int64_t decoder = l - encoder_blocks(c);
       if (decoder >= 0 && !skips.empty()) {
@@ -71,6 +72,7 @@ class Forward {
       x = block(x, x0, l);
       if (c.unet_skips && decoder < 0) skips.push_back(x);
     }
+    p.set_in_block(false);
 
     const Tensor h = p.rmsnorm(x, 1.0f);                             // [N, D]
     f.logits = linear(h, kTokenEmbedding, -1, /*f32_output=*/true);  // [N, V], tied

@@ -62,6 +62,11 @@ void ModelPlan::read_log_probs(int64_t first_row, std::span<float> log_probs,
 
 std::string ModelPlan::find_non_finite() { return plan_->find_non_finite(); }
 double ModelPlan::flops() const { return plan_->flops(); }
+double ModelPlan::passes_of_a_block() const {
+  const auto pass = static_cast<double>(batch_ * seq_len_ * config_.dim) *
+                    static_cast<double>(dtype_bytes(plan_->device().compute_dtype()));
+  return plan_->memory_bound_bytes(/*of_blocks=*/true) / pass / static_cast<double>(config_.layers);
+}
 int64_t ModelPlan::arena_bytes() const { return plan_->arena_bytes(); }
 
 }  // namespace pg

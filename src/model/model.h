@@ -77,6 +77,9 @@ class ModelPlan {
   // all are finite.
   std::string find_non_finite();
   double flops() const;  // of one run
+  // How often the activations of a block, [B*T, D] in the compute type, pass through memory in a run,
+  // beside products and attention: bytes of the blocks' other ops, a block.
+  double passes_of_a_block() const;
   int64_t arena_bytes() const;
   Plan& plan() { return *plan_; }
   const Plan& plan() const { return *plan_; }

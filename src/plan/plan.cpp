@@ -77,6 +77,7 @@ void Plan::record(OpId op, double flops, std::vector<Tensor> reads, std::vector<
   call.op = op;
   call.run = std::move(run);
   call.flops = flops;
+  call.in_block = in_block_;
   const int index = static_cast<int>(calls_.size());
   const auto touch = [&](int id) {
     TensorInfo& memory = owner(id);
@@ -139,7 +140,8 @@ void Plan::check_call(const OpCall& call) const {
 }
 
 void Plan::add_rule(Tensor output, std::function<void()> rule) {
-  rules_.push_back([this, output, rule = std::move(rule)] {
+  rules_.push_back([this, output, in_block = in_block_, rule = std::move(rule)] {
+    in_block_ = in_block;
     // An output nothing depends on has no gradient to pass back.
     if (info(output).gradient < 0 || !info(output).gradient_written) return;
     begin_rule(output);
@@ -348,10 +350,10 @@ const double* Plan::device_mean(Tensor t) const {
   return static_cast<const double*>(info(t).data);
 }
 
-double Plan::memory_bound_bytes() const {
+double Plan::memory_bound_bytes(bool of_blocks) const {
   double total = 0;
   for (const OpCall& call : calls_) {
-    if (!is_bound_by_arithmetic(call.op)) total += call.bytes;
+    if (!is_bound_by_arithmetic(call.op) && (call.in_block || !of_blocks)) total += call.bytes;
   }
   return total;
 }

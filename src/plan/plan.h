@@ -80,6 +80,9 @@ class Plan {
   Tensor joined_weight(std::span<const ParamPlace> places);
   bool has_weight(const ParamPlace& place) const { return weights_->has(place); }
 
+  // What is recorded from here on belongs to a block of the model, or to none.
+  void set_in_block(bool in_block) { in_block_ = in_block; }
+
   // Columns [first, first + count) of x, without a copy. Once there is a view of a tensor, its
   // gradient comes through its views alone, which must cover it.
   Tensor columns(Tensor x, int64_t first, int64_t count);
@@ -142,8 +145,8 @@ class Plan {
   int64_t separate_bytes() const { return separate_bytes_; }  // what kSeparate would take
   int64_t call_count() const { return static_cast<int64_t>(calls_.size()); }
   double flops() const;
-  // Read and written in a run by the ops that memory bounds.
-  double memory_bound_bytes() const;
+  // Read and written in a run by the ops that memory bounds; those of blocks alone where wanted.
+  double memory_bound_bytes(bool of_blocks) const;
 
  protected:  // what the ops above are written in; a test writes a faulty one
   enum class Place : uint8_t { kArena, kOwned, kWeight, kWeightGradient };
@@ -183,6 +186,7 @@ class Plan {
     std::vector<int> reads, writes;
     std::function<void(Ops&, const RunArgs&)> run;
     double flops = 0, bytes = 0;
+    bool in_block = false;
   };
 
   TensorInfo& info(Tensor t) { return tensors_[static_cast<size_t>(t.id)]; }
@@ -248,7 +252,7 @@ class Plan {
   float loss_scale_ = 1.0f;
   int64_t separate_bytes_ = 0;
   Tensor rule_output_;  // whose rule is being recorded
-  bool finished_ = false, collects_grams_ = false;
+  bool finished_ = false, collects_grams_ = false, in_block_ = false;
 };
 
 }  // namespace pg

@@ -7,6 +7,7 @@
 #include "src/base/error.h"
 #include "src/base/threads.h"
 #include "src/device/comm/run_ranks.h"
+#include "src/train/optimizer.h"
 #include "src/train/rank_work.h"
 #include "tests/train/trainer_fixture.h"
 
@@ -194,6 +195,12 @@ TEST_F(Ranks, EachParameterHasOneOwner) {
     // Largest first to the least loaded: ranks differ by the largest matrix at most.
     EXPECT_LE(*most - *least, 512.0 * 512 * (2 * 1536 + 512)) << ranks;
   }
+}
+
+TEST_F(Ranks, TheOptimizerIsFewCalls) {
+  const ModelConfig record;
+  Weights weights(*device_, list_params(record), /*with_gradients=*/true);
+  EXPECT_LE(Optimizer(weights, OptimizerConfig{}).ops_per_step(), 110);
 }
 
 // An observer that throws stands for whatever fails on one rank.

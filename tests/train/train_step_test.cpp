@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <utility>
@@ -11,7 +12,7 @@
 #include "src/base/threads.h"
 #include "src/device/comm/comm_single.h"
 #include "src/train/batch_prefetch.h"
-#include "src/train/checkpoint.h"
+#include "src/train/checkpoint_writer.h"
 #include "tests/plan/allocation_counter.h"
 #include "tests/train/late_device.h"
 #include "tests/train/trainer_fixture.h"
@@ -87,10 +88,13 @@ TEST_F(TrainStepTest, ARepeatedStepAllocatesNothing) {
 
 TEST_F(TrainStepTest, BatchesComeInTheirOrderAndAFailureIsThrownWhereItIsNeeded) {
   std::vector<int64_t> asked;
+  std::atomic<int64_t> last_asked = -1;
   bool has_failed = false;
   BatchPrefetch prefetch(*batches_, 2, [&](int64_t k) {
     if (k == 2 && !std::exchange(has_failed, true)) throw Error("the shard is away");
     asked.push_back(k);
+    last_asked = k;
+    last_asked.notify_all();
     return 7 * k;
   });
   std::vector<int32_t> ids(64), targets(64);
@@ -101,10 +105,28 @@ TEST_F(TrainStepTest, BatchesComeInTheirOrderAndAFailureIsThrownWhereItIsNeeded)
     EXPECT_EQ(batch.targets, targets);
   };
   expect_next(0);
+  last_asked.wait(0);  // for ever, if the next one were not read ahead
   expect_next(1);
   EXPECT_THROW(prefetch.next(), Error);  // it failed on the other thread, ahead
   for (const int64_t k : {2, 3, 4}) expect_next(k);
   for (size_t k = 0; k < 5; ++k) EXPECT_EQ(asked[k], static_cast<int64_t>(k));
+}
+
+TEST_F(TrainStepTest, ACheckpointIsWrittenBesideItsStarter) {
+  const std::filesystem::path file = folder_ / "checkpoint.bin";
+  CheckpointWriter writer(file,
+                          {size_t{16} << 20, 0, 0, 0});  // 64 MiB: tens of milliseconds of work
+  writer.start(3, [](CheckpointImage& image) {
+    CheckpointHead head;
+    head.steps = 3;
+    image.set_head(head);
+  });
+  EXPECT_FALSE(writer.is_idle());
+  EXPECT_FALSE(std::filesystem::exists(file));
+  writer.wait();
+  EXPECT_TRUE(writer.is_idle());
+  EXPECT_EQ(writer.take_failure(), "");
+  EXPECT_EQ(peek_checkpoint_steps(file), 3);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "src/base/check.h"
 #include "src/base/threads.h"
 #include "src/device/comm/comm_lists.h"
+#include "src/device/comm/operation_comm.h"
 
 namespace pg {
 namespace {
@@ -98,7 +99,7 @@ void copy_bytes(void* to, const void* from, size_t bytes) {
   });
 }
 
-class ThreadComm final : public Comm {
+class ThreadComm final : public OperationComm {
  public:
   // Shared, because the last rank to go, whichever that is, takes the group along.
   ThreadComm(std::shared_ptr<ThreadGroup> group, int rank)
@@ -114,18 +115,6 @@ class ThreadComm final : public Comm {
   std::string_view name() const override { return "threads"; }
   int rank() const override { return rank_; }
   int ranks() const override { return group_->ranks(); }
-
-  CommTicket exchange(std::span<const CommPiece> sends,
-                      std::span<const CommPiece> receives) override {
-    return start(CommKind::kExchange, sends, receives);
-  }
-  CommTicket all_gather(std::span<const CommPiece> pieces) override {
-    return start(CommKind::kAllGather, pieces, {});
-  }
-  CommTicket reduce_scatter(std::span<const CommPiece> pieces) override {
-    return start(CommKind::kReduceScatter, pieces, {});
-  }
-  void barrier() override { wait(start(CommKind::kBarrier, {}, {})); }
 
   void wait(CommTicket ticket) override {
     Operation& own = operations_[ticket.id % kRing];
@@ -159,7 +148,7 @@ class ThreadComm final : public Comm {
   }
 
   CommTicket start(CommKind kind, std::span<const CommPiece> pieces,
-                   std::span<const CommPiece> receives) {
+                   std::span<const CommPiece> receives) override {
     group_->throw_if_failed();
     Operation& own = operations_[next_ % kRing];
     PG_CHECK(!own.is_in_flight, "too many operations in flight; wait for the oldest");

@@ -282,31 +282,16 @@ void attention_backward_by_tiles(const TileKernel& kernel, CpuScratch& scratch, 
   const AttentionTiling tiling(shape, kRows);
   const Tensors tensors = {dq, dk, dv, dy, y, lse, q, k, v};
   const int64_t share = tiling.padded * tiling.cols;  // of dk, and of dv
-  const auto share_bytes = static_cast<size_t>(2 * share) * sizeof(float);
-  // A kv head that is one chunk writes its gradients while they are in the cache; else its chunks'
-  // shares combine afterwards.
-  const bool whole = tiling.parts == 1;
-  float* const shared = whole ? nullptr
-                              : static_cast<float*>(scratch.shared(
-                                    kSlotSums, share_bytes * static_cast<size_t>(tiling.chunks())));
   with_tile_types(q.dtype, kernel, [&]<class T, class E>() {
-    const auto write_head = [&](int64_t batch, int64_t kv_head, float* sums) {
-      write_kv_head<T, E>(kernel, dk, tiling, batch, kv_head, sums, shape.scale);
-      write_kv_head<T, E>(kernel, dv, tiling, batch, kv_head, sums + share, 1.0f);
-    };
-    parallel_chunks(tiling.chunks(), [&](int64_t index) {
-      const AttentionChunk chunk(tiling, index);
-      float* const sums =
-          whole ? static_cast<float*>(scratch.of_thread(thread_index(), kSlotSums, share_bytes))
-                : shared + index * 2 * share;
-      Backward<T, E>(kernel, scratch, tiling, tensors, sums, sums + share).run(chunk);
-      if (whole) write_head(chunk.batch, chunk.kv_head, sums);
-    });
-    if (whole) return;
-    parallel_chunks(shape.batch * shape.kv_heads, [&](int64_t head) {
-      write_head(head / shape.kv_heads, head % shape.kv_heads,
-                 shared + head * tiling.parts * 2 * share);
-    });
+    run_backward_chunks(
+        tiling, scratch, kSlotSums, share,
+        [&](const AttentionChunk& chunk, float* sums) {
+          Backward<T, E>(kernel, scratch, tiling, tensors, sums, sums + share).run(chunk);
+        },
+        [&](int64_t batch, int64_t kv_head, float* sums) {
+          write_kv_head<T, E>(kernel, dk, tiling, batch, kv_head, sums, shape.scale);
+          write_kv_head<T, E>(kernel, dv, tiling, batch, kv_head, sums + share, 1.0f);
+        });
   });
 }
 

@@ -72,7 +72,7 @@ class Forward {
     buffer(states_, kSlotRowState, rows);
   }
 
-  void run(In q, In k, In v, const ProductChunk& chunk) {
+  void run(In q, In k, In v, const AttentionChunk& chunk) {
     const AttentionShape& shape = tiling_.shape;
     gather_head(k_, k, shape, shape.kv_heads, chunk.batch, chunk.kv_head, 0, tiling_.padded);
     gather_head(v_, v, shape, shape.kv_heads, chunk.batch, chunk.kv_head, 0, tiling_.padded);
@@ -108,7 +108,7 @@ class Forward {
                 probs_, v_ + key * size, mix_);
   }
 
-  void write_block(const ProductChunk& chunk, const ProductBlock& block) {
+  void write_block(const AttentionChunk& chunk, const ProductBlock& block) {
     const AttentionShape& shape = tiling_.shape;
     for_each_row(tiling_, chunk, block, [&](int64_t row, int64_t token, int64_t head) {
       const RowState& state = states_[row];
@@ -139,7 +139,7 @@ void attention_by_products(CpuMatmul& matmul, CpuScratch& scratch, Out y, Out ls
   const ProductTiling tiling(shape, kKeyBlock);
   with_activation_type(q.dtype, [&]<class T>() {
     parallel_chunks(tiling.chunks(), [&](int64_t chunk) {
-      Forward<T>(matmul, scratch, tiling, y, lse).run(q, k, v, ProductChunk(tiling, chunk));
+      Forward<T>(matmul, scratch, tiling, y, lse).run(q, k, v, AttentionChunk(tiling, chunk));
     });
   });
 }

@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "src/base/check.h"
+#include "src/device/cpu/cpu_attention_chunks.h"
 #include "src/device/cpu/cpu_loops.h"
 #include "src/device/cpu/cpu_matmul.h"
 #include "src/device/ops.h"
@@ -47,15 +48,6 @@ struct ProductTiling {
   int64_t key_block;
   int64_t blocks;  // query blocks
   int64_t parts;   // chunks per kv head; part p has the query blocks p, p + parts, ...: balanced
-};
-
-// The part of a chunk: one kv head of one row of the batch, and some of its query blocks.
-struct ProductChunk {
-  ProductChunk(const ProductTiling& tiling, int64_t chunk)
-      : part(chunk % tiling.parts),
-        kv_head(chunk / tiling.parts % tiling.shape.kv_heads),
-        batch(chunk / tiling.parts / tiling.shape.kv_heads) {}
-  int64_t part, kv_head, batch;
 };
 
 // One query block: tokens [begin, end) of the padded sequence.
@@ -98,7 +90,7 @@ void gather_head(T* to, In x, const AttentionShape& shape, int64_t heads, int64_
 
 // The query block of all query heads of a kv head, stacked: [group, size, S].
 template <class T>
-void gather_group(T* to, In x, const ProductTiling& tiling, const ProductChunk& chunk,
+void gather_group(T* to, In x, const ProductTiling& tiling, const AttentionChunk& chunk,
                   const ProductBlock& block) {
   for (int64_t g = 0; g < tiling.group; ++g) {
     gather_head(to + g * block.size() * tiling.shape.head_dim, x, tiling.shape, tiling.shape.heads,
@@ -108,8 +100,8 @@ void gather_group(T* to, In x, const ProductTiling& tiling, const ProductChunk& 
 
 // Calls body(row, token, head) for each real row of the stacked tile.
 template <class Body>
-void for_each_row(const ProductTiling& tiling, const ProductChunk& chunk, const ProductBlock& block,
-                  const Body& body) {
+void for_each_row(const ProductTiling& tiling, const AttentionChunk& chunk,
+                  const ProductBlock& block, const Body& body) {
   for (int64_t g = 0; g < tiling.group; ++g) {
     for (int64_t t = block.begin; t < block.real_end; ++t) {
       body(g * block.size() + t - block.begin, t, chunk.kv_head * tiling.group + g);

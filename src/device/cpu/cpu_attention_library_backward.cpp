@@ -63,7 +63,7 @@ class Backward {
     buffer(delta_, kSlotDelta, rows);
   }
 
-  void run(const ProductChunk& chunk) {
+  void run(const AttentionChunk& chunk) {
     const AttentionShape& shape = tiling_.shape;
     gather_head(k_, tensors_.k, shape, shape.kv_heads, chunk.batch, chunk.kv_head, 0,
                 tiling_.padded);
@@ -82,7 +82,7 @@ class Backward {
   }
 
  private:
-  void load_block(const ProductChunk& chunk, const ProductBlock& block) {
+  void load_block(const AttentionChunk& chunk, const ProductBlock& block) {
     const AttentionShape& shape = tiling_.shape;
     gather_group(q_, tensors_.q, tiling_, chunk, block);
     gather_group(dy_, tensors_.dy, tiling_, chunk, block);
@@ -153,7 +153,7 @@ class Backward {
     }
   }
 
-  void write_dq(const ProductChunk& chunk, const ProductBlock& block) {
+  void write_dq(const AttentionChunk& chunk, const ProductBlock& block) {
     const AttentionShape& shape = tiling_.shape;
     for_each_row(tiling_, chunk, block, [&](int64_t row, int64_t token, int64_t head) {
       const float* const dq = dq_ + row * shape.head_dim;
@@ -204,31 +204,16 @@ void attention_backward_by_products(CpuMatmul& matmul, CpuScratch& scratch, Out 
   const ProductTiling tiling(shape, kKeyBlock);
   const Tensors tensors = {dq, dk, dv, dy, y, lse, q, k, v};
   const int64_t share = tiling.padded * shape.head_dim;  // of dk, and of dv
-  const auto share_bytes = static_cast<size_t>(2 * share) * sizeof(float);
-  // A kv head that is one chunk writes its gradients while they are in the cache; else its chunks'
-  // shares combine afterwards.
-  const bool whole = tiling.parts == 1;
-  float* const shared = whole ? nullptr
-                              : static_cast<float*>(scratch.shared(
-                                    kSlotSums, share_bytes * static_cast<size_t>(tiling.chunks())));
   with_activation_type(q.dtype, [&]<class T>() {
-    const auto write_head = [&](int64_t batch, int64_t kv_head, float* sums) {
-      write_kv_head<T>(dk, tiling, batch, kv_head, sums);
-      write_kv_head<T>(dv, tiling, batch, kv_head, sums + share);
-    };
-    parallel_chunks(tiling.chunks(), [&](int64_t index) {
-      const ProductChunk chunk(tiling, index);
-      float* const sums =
-          whole ? static_cast<float*>(scratch.of_thread(thread_index(), kSlotSums, share_bytes))
-                : shared + index * 2 * share;
-      Backward<T>(matmul, scratch, tiling, tensors, sums, sums + share).run(chunk);
-      if (whole) write_head(chunk.batch, chunk.kv_head, sums);
-    });
-    if (whole) return;
-    parallel_chunks(shape.batch * shape.kv_heads, [&](int64_t head) {
-      write_head(head / shape.kv_heads, head % shape.kv_heads,
-                 shared + head * tiling.parts * 2 * share);
-    });
+    run_backward_chunks(
+        tiling, scratch, kSlotSums, share,
+        [&](const AttentionChunk& chunk, float* sums) {
+          Backward<T>(matmul, scratch, tiling, tensors, sums, sums + share).run(chunk);
+        },
+        [&](int64_t batch, int64_t kv_head, float* sums) {
+          write_kv_head<T>(dk, tiling, batch, kv_head, sums);
+          write_kv_head<T>(dv, tiling, batch, kv_head, sums + share);
+        });
   });
 }
 

@@ -11,6 +11,7 @@
 #include <type_traits>
 
 #include "src/base/check.h"
+#include "src/device/cpu/cpu_attention_chunks.h"
 #include "src/device/cpu/cpu_loops.h"
 #include "src/device/cpu/cpu_tile_kernels.h"
 #include "src/device/ops.h"
@@ -51,15 +52,6 @@ struct AttentionTiling {
   int64_t query_block;  // tokens of a block, even
   int64_t blocks;       // query blocks
   int64_t parts;  // chunks per kv head; part p has the query blocks p, p + parts, ...: balanced
-};
-
-// The part of a chunk: one kv head of one row of the batch, and some of its query blocks.
-struct AttentionChunk {
-  AttentionChunk(const AttentionTiling& tiling, int64_t chunk)
-      : part(chunk % tiling.parts),
-        kv_head(chunk / tiling.parts % tiling.shape.kv_heads),
-        batch(chunk / tiling.parts / tiling.shape.kv_heads) {}
-  int64_t part, kv_head, batch;
 };
 
 // One query block: tokens [begin, end), an even number. Row r is head r % group of token

@@ -11,6 +11,7 @@
 
 #include "kernels/bf16.h"
 #include "src/base/check.h"
+#include "src/device/exact/exact_kernels.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -321,9 +322,9 @@ bool has(TileIsa isa) {
       return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw") &&
              __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
     case TileIsa::kAvx512:
-      return __builtin_cpu_supports("avx512f");
+      return has_exact_isa(ExactIsa::kAvx512);
     default:
-      return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+      return has_exact_isa(ExactIsa::kAvx2);
   }
 }
 const TileKernel& find(TileIsa isa) {

@@ -17,6 +17,7 @@
 #include "src/base/check.h"
 #include "src/base/rng.h"
 #include "src/device/comm/comm_lists.h"
+#include "src/device/comm/operation_comm.h"
 
 namespace pg {
 namespace {
@@ -55,7 +56,7 @@ void check_mpi(int code, const char* call) {
 
 int tag_of(uint64_t id) { return static_cast<int>(id % kTags); }
 
-class MpiComm final : public Comm {
+class MpiComm final : public OperationComm {
  public:
   MpiComm() : operations_(kRing) {
     int is_there = 0;
@@ -92,18 +93,6 @@ class MpiComm final : public Comm {
   int rank() const override { return rank_; }
   int ranks() const override { return ranks_; }
 
-  CommTicket exchange(std::span<const CommPiece> sends,
-                      std::span<const CommPiece> receives) override {
-    return start(CommKind::kExchange, sends, receives);
-  }
-  CommTicket all_gather(std::span<const CommPiece> pieces) override {
-    return start(CommKind::kAllGather, pieces, {});
-  }
-  CommTicket reduce_scatter(std::span<const CommPiece> pieces) override {
-    return start(CommKind::kReduceScatter, pieces, {});
-  }
-  void barrier() override { wait(start(CommKind::kBarrier, {}, {})); }
-
   void wait(CommTicket ticket) override {
     Operation& own = operations_[ticket.id % kRing];
     PG_CHECK(own.is_in_flight && own.what.id == ticket.id, "a ticket is waited for once");
@@ -136,7 +125,7 @@ class MpiComm final : public Comm {
   }
 
   CommTicket start(CommKind kind, std::span<const CommPiece> pieces,
-                   std::span<const CommPiece> receives) {
+                   std::span<const CommPiece> receives) override {
     Operation& own = operations_[next_ % kRing];
     PG_CHECK(!own.is_in_flight, "too many operations in flight; wait for the oldest");
     own.what = {kind, next_};
