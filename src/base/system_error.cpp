@@ -1,7 +1,7 @@
 #include "src/base/system_error.h"
 
 #include <cerrno>
-#include <system_error>
+#include <cstring>
 
 namespace pg {
 namespace {
@@ -37,7 +37,11 @@ std::string_view find_advice(int error, std::string_view otherwise) {
 }  // namespace
 
 std::string describe_system_error(int error, std::string_view otherwise) {
-  return std::generic_category().message(error) + "; " + std::string(find_advice(error, otherwise));
+  // Not std::error_category: a checked build looks at every virtual call through a pipe, and this
+  // names the want of descriptors.
+  char buffer[128] = {};
+  return std::string(strerror_r(error, buffer, sizeof buffer)) + "; " +
+         std::string(find_advice(error, otherwise));
 }
 
 }  // namespace pg

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <csignal>
 #include <filesystem>
+#include <optional>
 #include <thread>
 
 #include "kernels/bf16.h"
@@ -229,14 +230,17 @@ TEST_F(FileTest, TooManyOpenFilesAreNoMatterOfThePath) {
   rlimit old = {};
   getrlimit(RLIMIT_NOFILE, &old);
   const rlimit none = {3, old.rlim_max};
-  std::string message;
+  std::optional<Error>
+      caught;  // asked afterwards: a checked build needs a descriptor for a virtual call
   setrlimit(RLIMIT_NOFILE, &none);
   try {
     read_file(folder_ / "there");
   } catch (const Error& error) {
-    message = error.what();
+    caught = error;
   }
   setrlimit(RLIMIT_NOFILE, &old);
+  ASSERT_TRUE(caught);
+  const std::string message = caught->what();
   EXPECT_NE(message.find("ulimit -n"), std::string::npos) << message;
   EXPECT_EQ(message.find("check the path"), std::string::npos) << message;
 }
