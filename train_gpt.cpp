@@ -14,7 +14,7 @@
 
 // whether it can fit, where it runs, on what
 #include "quant/method/pack_estimate.h"       // forecast_pack: what the artifact will take
-#include "harness/command/rank_steps.h"       // join_ranks, follow_run: several ranks train together
+#include "harness/command/rank_steps.h"       // join_ranks, follow_run: several ranks, one job
 #include "src/device/registry/make_device.h"  // make_device: memory and the op table
 #include "harness/command/run_steps.h"        // RunText: tokenizer, shards, batches; train_weights
 
@@ -25,7 +25,7 @@
 #include "harness/command/artifact_file.h"  // unpack_file: artifact -> all that is evaluated
 
 // the score and the record
-#include "eval/score.h"                 // evaluate: UnpackedModel -> Score in bits per byte
+#include "harness/command/rank_scoring.h"  // RankScoring: UnpackedModel -> Score in bits per byte
 #include "harness/record/run_folder.h"  // RunFolder: where the run's files lie, and writes
 #include "harness/record/run_log.h"     // RunLog: log, JSON lines, tape; holds result and times
 #include "harness/record/record.h"      // write_record: the result, for people and for programs
@@ -55,7 +55,8 @@ int run(const RunOptions& options, Clock& clock, double start_s) {
   const std::string warning = check_forecast(
       recipe, forecast_pack(recipe.model, recipe.quant, code_bytes));  // throws over the cap
 
-  LocalRanks ranks = join_ranks(options, recipe);
+  LocalRanks ranks =
+      join_ranks(options.ranks, [&](int count) { check_batches(recipe.train, count); });
   if (!ranks.has_first()) return follow_run(ranks, recipe);
   const auto device = make_device(recipe.track.device);
   const DevicePeak peak = device->measure_peak();
@@ -66,8 +67,11 @@ int run(const RunOptions& options, Clock& clock, double start_s) {
   log.write_head(collect_facts(recipe, text, ranks, *device, peak), loaded.overrides);
   if (!warning.empty()) log.warn(warning);
 
-  const TrainResult trained = train_weights(recipe, text, folder, ranks, *device, peak, clock, log);
-  ranks.leave();
+  const ByteTable& bytes = text.bytes();
+  const RankScoring scoring(ranks, recipe.track.device, text.val_tokens,
+                            {device.get(), &bytes, &clock});
+  const TrainResult trained =
+      train_weights(recipe, text, folder, ranks, scoring, *device, peak, clock, log);
   log.write_trained(trained);
   keep_weights(folder, {recipe.model, text.tokenizer.sha256(), trained.exported}, log);
   const RestOfRun rest(trained, folder);  // Ctrl-C ends it, between two lines of progress
@@ -76,8 +80,7 @@ int run(const RunOptions& options, Clock& clock, double start_s) {
     log.show_progress(progress);
   };
   log.write_pre_quant(rest.during([&] {
-    return diagnose_loss(recipe.model, trained.exported, text.bytes(), text.val_tokens,
-                         without_overlap(recipe.eval), *device, clock, show);
+    return *scoring.diagnose(recipe.model, trained.exported, without_overlap(recipe.eval), show);
   }));
 
   const auto show_work = [&](const std::string& work) {
@@ -96,13 +99,13 @@ int run(const RunOptions& options, Clock& clock, double start_s) {
   log.write_packed(sealed.summary);
 
   const UnpackedModel shipped = unpack_file(folder.artifact(recipe.quant.matrix_bits));
-  const auto score_with = [&](const ScoringConfig& scoring) {
-    return rest.during([&] {
-      return evaluate(shipped, text.bytes(), text.val_tokens, scoring, *device, clock, show);
-    });
+  share_bytes(ranks, sealed.bytes);
+  const auto score_with = [&](const ScoringConfig& config) {
+    return rest.during([&] { return *scoring.evaluate(shipped, config, show); });
   };
-  log.write_roundtrip(score_with(without_overlap(recipe.eval)));
+  log.write_roundtrip(score_with({without_overlap(recipe.eval)}));
   const Score score = score_with(recipe.scoring());
+  ranks.leave();
   log.write_final(score);
 
   write_record(folder, log.finish(shipped.artifact_sha256(), format_date(std::time(nullptr))));

@@ -12,10 +12,11 @@
 namespace pg {
 
 // tokens: of the stream that will be scored; a short one needs no bigger plan than its windows
-// fill. The device must outlive the scorer.
+// fill. The device and `share`, which may be null, must outlive the scorer. Only rank 0's mixes.
 std::unique_ptr<NetworkScorer> make_scorer(const UnpackedModel& model, const ScoringConfig& config,
-                                           Device& device, int64_t tokens);
+                                           Device& device, int64_t tokens,
+                                           WindowShare* share = nullptr);
 
-EvalConfig fit_batch(EvalConfig config, int64_t tokens);
+EvalConfig fit_batch(EvalConfig config, int64_t tokens, const WindowShare* share);
 
 }  // namespace pg

@@ -59,10 +59,10 @@ LedgerTotals sum_costs(Scorer& scorer, const ByteTable& bytes, std::span<const i
 
 Score evaluate(const UnpackedModel& model, const ByteTable& bytes, const TokenStream& val,
                const ScoringConfig& config, Device& device, Clock& clock,
-               const EvalProgressFn& progress) {
+               const EvalProgressFn& progress, WindowShare* share) {
   const double start_s = clock.now_s();
   check_byte_table(bytes, model.config().vocab_size);
-  const auto scorer = make_scorer(model, config, device, val.size());
+  const auto scorer = make_scorer(model, config, device, val.size(), share);
   const auto report = report_to(progress, val, clock, start_s, config.eval.wallclock_s);
   LedgerTotals seen;  // as last reported: while a chunk is learnt from they stand still
   std::function<void(const LedgerTotals&)> keep_and_report;
@@ -84,14 +84,19 @@ Score evaluate(const UnpackedModel& model, const ByteTable& bytes, const TokenSt
   return score;
 }
 
+void follow_evaluation(const UnpackedModel& model, const TokenStream& val,
+                       const ScoringConfig& config, Device& device, WindowShare& share) {
+  Ledger::follow(*make_scorer(model, config, device, val.size(), &share), val.read_all());
+}
+
 DiagnosticLoss diagnose_loss(const ModelConfig& model, const std::vector<HostTensor>& tensors,
                              const ByteTable& bytes, const TokenStream& val,
                              const EvalConfig& config, Device& device, Clock& clock,
-                             const EvalProgressFn& progress) {
+                             const EvalProgressFn& progress, WindowShare* share) {
   const double start_s = clock.now_s();
   check_byte_table(bytes, model.vocab_size);
-  NetworkScorer scorer =
-      NetworkScorer::for_diagnosis(model, tensors, fit_batch(config, val.size()), device);
+  NetworkScorer scorer = NetworkScorer::for_diagnosis(
+      model, tensors, fit_batch(config, val.size(), share), device, share);
   const LedgerTotals totals =
       sum_costs(scorer, bytes, val.read_all(), report_to(progress, val, clock, start_s, 0));
   return {.diagnostic_loss_nats = totals.loss_nats(),
@@ -99,6 +104,14 @@ DiagnosticLoss diagnose_loss(const ModelConfig& model, const std::vector<HostTen
           .tokens = totals.tokens,
           .bytes = totals.bytes,
           .eval_s = clock.now_s() - start_s};
+}
+
+void follow_diagnosis(const ModelConfig& model, const std::vector<HostTensor>& tensors,
+                      const TokenStream& val, const EvalConfig& config, Device& device,
+                      WindowShare& share) {
+  NetworkScorer scorer = NetworkScorer::for_diagnosis(
+      model, tensors, fit_batch(config, val.size(), &share), device, &share);
+  Ledger::follow(scorer, val.read_all());
 }
 
 void check_tokenizer(const UnpackedModel& model, const Tokenizer& tokenizer) {

@@ -9,6 +9,7 @@
 #include <functional>
 #include <vector>
 
+#include "eval/score/window_share.h"
 #include "eval/scoring_config.h"
 #include "quant/format/unpack.h"
 #include "src/base/clock.h"
@@ -51,7 +52,7 @@ class Score {
  private:
   friend Score evaluate(const UnpackedModel& model, const ByteTable& bytes, const TokenStream& val,
                         const ScoringConfig& config, Device& device, Clock& clock,
-                        const EvalProgressFn& progress);
+                        const EvalProgressFn& progress, WindowShare* share);
   Score() = default;
   double loss_nats_ = 0, bits_per_byte_ = 0, bits_ = 0;
   int64_t tokens_ = 0, bytes_ = 0, documents_ = 0, windows_ = 0;
@@ -68,15 +69,21 @@ struct DiagnosticLoss {
 
 // Throws Error when the configuration, the stream or the byte table does not fit the model, when
 // the stream stands for no bytes, and when a loss is not that of a probability. The result does not
-// depend on batch_tokens or threads.
+// depend on batch_tokens, threads or ranks. `share`: other ranks help, which follow; null: none.
 Score evaluate(const UnpackedModel& model, const ByteTable& bytes, const TokenStream& val,
                const ScoringConfig& config, Device& device, Clock& clock,
-               const EvalProgressFn& progress = {});
+               const EvalProgressFn& progress = {}, WindowShare* share = nullptr);
+// What ranks other than 0 call meanwhile, with the same arguments.
+void follow_evaluation(const UnpackedModel& model, const TokenStream& val,
+                       const ScoringConfig& config, Device& device, WindowShare& share);
 
 DiagnosticLoss diagnose_loss(const ModelConfig& model, const std::vector<HostTensor>& tensors,
                              const ByteTable& bytes, const TokenStream& val,
                              const EvalConfig& config, Device& device, Clock& clock,
-                             const EvalProgressFn& progress = {});
+                             const EvalProgressFn& progress = {}, WindowShare* share = nullptr);
+void follow_diagnosis(const ModelConfig& model, const std::vector<HostTensor>& tensors,
+                      const TokenStream& val, const EvalConfig& config, Device& device,
+                      WindowShare& share);
 
 // What training on the very text that is then reported on gives: published as a score in PR #398
 // of the challenge. It is none, and no Score or DiagnosticLoss can be made of it.

@@ -74,6 +74,16 @@ LedgerTotals Ledger::score_as_decoder(Scorer& scorer, const LedgerHooks& hooks) 
   return run(scorer, hooks, /*as_decoder=*/true);
 }
 
+void Ledger::follow(Scorer& scorer, std::span<const int32_t> stream) {
+  const auto tokens = static_cast<int64_t>(stream.size());
+  const std::vector<Chunk> chunks = scorer.plan_order(tokens);
+  check_order(chunks, tokens);
+  for (const Chunk& chunk : chunks) {
+    scorer.open_chunk(chunk, stream.first(static_cast<size_t>(chunk.end()) - 1));
+    scorer.close_chunk(ScoredChunk(chunk, stream.first(static_cast<size_t>(chunk.end()))));
+  }
+}
+
 LedgerTotals Ledger::run(Scorer& scorer, const LedgerHooks& hooks, bool as_decoder) const {
   const auto tokens = static_cast<int64_t>(stream_.size());
   const std::vector<Chunk> chunks = scorer.plan_order(tokens);

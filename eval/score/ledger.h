@@ -51,6 +51,9 @@ class Ledger {
   // As score(), but opens the chunk before each target with nothing but the tokens before it, as a
   // decoder must. Slow.
   LedgerTotals score_as_decoder(Scorer& scorer, const LedgerHooks& hooks = {}) const;
+  // What another rank does while rank 0 scores the stream: opens and closes the same chunks, and
+  // asks for no distribution.
+  static void follow(Scorer& scorer, std::span<const int32_t> stream);
 
  private:
   LedgerTotals run(Scorer& scorer, const LedgerHooks& hooks, bool as_decoder) const;

@@ -3,7 +3,8 @@
 //
 // A batch runs when a target of its is first asked for. Which windows share a batch follows from
 // the chunk's first target and the tokens before the target, so a decoder, which opens a chunk
-// again for each target with one token more, runs the same shapes on the same rows.
+// again for each target with one token more, runs the same shapes on the same rows. Several ranks run
+// several batches at once; a row of one does not depend on the others.
 #include "eval/score/network_scorer.h"
 
 #include <algorithm>
@@ -24,41 +25,47 @@ WindowShape make_shape(const EvalConfig& config) {
 }
 
 // Windows of a batch: a learner's chunk needs no more than it holds.
-int64_t count_rows(const EvalConfig& config, const Learner* learner) {
+int64_t count_rows(const EvalConfig& config, const Learner* learner, int64_t ranks) {
   const int64_t rows = std::max(config.batch_tokens / config.context, int64_t{1});
   if (learner == nullptr) return rows;
-  const int64_t windows = (learner->chunk_targets() + config.stride - 1) / config.stride;
-  return std::clamp(windows, int64_t{1}, rows);
+  const int64_t targets = config.stride * ranks;
+  return std::clamp((learner->chunk_targets() + targets - 1) / targets, int64_t{1}, rows);
 }
 
 }  // namespace
 
 NetworkScorer::NetworkScorer(const UnpackedModel& model, const EvalConfig& config, Device& device,
-                             std::unique_ptr<TokenMixer> mixer, std::unique_ptr<Learner> learner)
+                             std::unique_ptr<TokenMixer> mixer, std::unique_ptr<Learner> learner,
+                             WindowShare* share)
     : NetworkScorer(model.config(), model.tensors(), config, device, std::move(mixer),
-                    std::move(learner)) {}
+                    std::move(learner), share) {}
 
 NetworkScorer NetworkScorer::for_diagnosis(const ModelConfig& model,
                                            const std::vector<HostTensor>& tensors,
-                                           const EvalConfig& config, Device& device) {
-  return {model, tensors, config, device, nullptr, nullptr};
+                                           const EvalConfig& config, Device& device,
+                                           WindowShare* share) {
+  return {model, tensors, config, device, nullptr, nullptr, share};
 }
 
 NetworkScorer::NetworkScorer(const ModelConfig& model, const std::vector<HostTensor>& tensors,
                              const EvalConfig& config, Device& device,
-                             std::unique_ptr<TokenMixer> mixer, std::unique_ptr<Learner> learner)
+                             std::unique_ptr<TokenMixer> mixer, std::unique_ptr<Learner> learner,
+                             WindowShare* share)
     : shape_(make_shape(config)),
       by_document_(config.windows == Windows::kDocument),
-      rows_(count_rows(config, learner.get())),
+      ranks_(share == nullptr ? 1 : share->ranks()),
+      is_first_(share == nullptr || share->rank() == 0),
+      rows_(count_rows(config, learner.get(), ranks_)),
       mixer_(std::move(mixer)),
       learner_(std::move(learner)),
       weights_(device, learner_ ? learner_->choose_params(model) : list_params(model),
                /*with_gradients=*/learner_ != nullptr),
-      tail_(model, weights_, rows_, shape_.context, shape_.stride) {
+      tail_(model, weights_, rows_, shape_.context, shape_.stride, share) {
   weights_.upload(tensors);
   if (shape_.stride < shape_.context) {
     // A stream has one such window.
-    whole_.emplace(model, weights_, by_document_ ? rows_ : 1, shape_.context, shape_.context);
+    whole_.emplace(model, weights_, by_document_ ? rows_ : 1, shape_.context, shape_.context,
+                   share);
   }
   if (learner_) learner_->start(weights_);
 }
@@ -75,8 +82,8 @@ std::vector<Chunk> NetworkScorer::plan_stream_order(int64_t tokens) const {
     const int64_t first = window.first_target();
     const auto chunk_of = [&](int64_t target) { return (target - 1) / learner_->chunk_targets(); };
     const bool begins =
-        chunks.empty() ||
-        (learner_ ? chunk_of(first) != chunk_of(chunks.back().first) : tail_windows == rows_);
+        chunks.empty() || (learner_ ? chunk_of(first) != chunk_of(chunks.back().first)
+                                    : tail_windows == rows_ * ranks_);
     if (begins) {
       chunks.push_back({.first = first, .count = 0});
       tail_windows = 0;
@@ -88,9 +95,9 @@ std::vector<Chunk> NetworkScorer::plan_stream_order(int64_t tokens) const {
 }
 
 // Where documents begin is not known beforehand, so chunks are cut at fixed targets. Each may cut a
-// window in two; chunks of `rows` whole windows make that one run in `rows` more at most.
+// window in two; chunks of as many whole windows as run at once make that one run more in so many.
 std::vector<Chunk> NetworkScorer::plan_document_order(int64_t tokens) const {
-  const int64_t targets = learner_ ? learner_->chunk_targets() : rows_ * shape_.context;
+  const int64_t targets = learner_ ? learner_->chunk_targets() : rows_ * ranks_ * shape_.context;
   std::vector<Chunk> chunks;
   for (int64_t first = 1; first < tokens; first += targets) {
     chunks.push_back({.first = first, .count = std::min(targets, tokens - first)});
@@ -131,6 +138,9 @@ void NetworkScorer::perceive(int64_t /*target*/, int32_t token) {
 }
 
 void NetworkScorer::close_chunk(const ScoredChunk& scored) {
+  if (!is_first_) {  // nobody asks for targets here, but rank 0 for this rank's share of them
+    for (const Placed& placed : windows_) placed.lane->run_until(placed.number, known_);
+  }
   known_ = {};
   windows_.clear();
   if (learner_) learner_->learn(scored, weights_);

@@ -14,6 +14,7 @@
 #include "eval/score/scorer.h"
 #include "eval/score/window_lane.h"
 #include "eval/score/window_schedule.h"
+#include "eval/score/window_share.h"
 #include "quant/format/unpack.h"
 #include "src/device/device.h"
 #include "src/model/model_config.h"
@@ -23,17 +24,19 @@ namespace pg {
 
 class NetworkScorer final : public Scorer {
  public:
-  // Device must outlive this; mixer and learner may be null. Throws Error when the configuration
-  // does not fit the model.
+  // Device and share must outlive this; mixer, learner and share (this is the only rank) may be
+  // null. The distributions do not depend on the number of ranks. Throws Error when the
+  // configuration does not fit the model.
   NetworkScorer(const UnpackedModel& model, const EvalConfig& config, Device& device,
                 std::unique_ptr<TokenMixer> mixer = nullptr,
-                std::unique_ptr<Learner> learner = nullptr);
+                std::unique_ptr<Learner> learner = nullptr, WindowShare* share = nullptr);
   // Of weights that never were an artifact; score.h makes no Score of it.
   static NetworkScorer for_diagnosis(const ModelConfig& model,
                                      const std::vector<HostTensor>& tensors,
-                                     const EvalConfig& config, Device& device);
+                                     const EvalConfig& config, Device& device,
+                                     WindowShare* share = nullptr);
 
-  // Without a learner a chunk is what one batch of windows scores, with one what it asks for.
+  // Without a learner a chunk is what one batch of windows a rank scores, with one what it asks for.
   std::vector<Chunk> plan_order(int64_t tokens) const override;
   void open_chunk(const Chunk& chunk, std::span<const int32_t> known) override;
   void predict(int64_t target, TokenDistribution& distribution) override;
@@ -60,14 +63,16 @@ class NetworkScorer final : public Scorer {
 
   NetworkScorer(const ModelConfig& model, const std::vector<HostTensor>& tensors,
                 const EvalConfig& config, Device& device, std::unique_ptr<TokenMixer> mixer,
-                std::unique_ptr<Learner> learner);
+                std::unique_ptr<Learner> learner, WindowShare* share);
   int64_t whole_windows_run() const { return whole_ ? whole_->windows_run() : 0; }
   std::vector<Chunk> plan_stream_order(int64_t tokens) const;
   std::vector<Chunk> plan_document_order(int64_t tokens) const;
 
   WindowShape shape_;
   bool by_document_;
-  int64_t rows_;  // windows of a batch
+  int64_t ranks_;
+  bool is_first_;  // rank 0
+  int64_t rows_;   // windows of a batch
   std::unique_ptr<TokenMixer> mixer_;
   std::unique_ptr<Learner> learner_;
   Weights weights_;

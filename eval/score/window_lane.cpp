@@ -13,18 +13,23 @@
 namespace pg {
 
 WindowLane::WindowLane(const ModelConfig& model, Weights& weights, int64_t rows, int64_t context,
-                       int64_t positions)
+                       int64_t positions, WindowShare* share)
     : vocab_(model.vocab_size),
       rows_(rows),
       context_(context),
       positions_(positions),
+      share_(share),
+      ranks_(share == nullptr ? 1 : share->ranks()),
+      rank_(share == nullptr ? 0 : share->rank()),
       plan_(model, weights, rows, context, PlanMode::kLogProbs, positions),
       ids_(static_cast<size_t>(rows * context)),
-      first_rows_(static_cast<size_t>(rows)) {}
+      kept_(static_cast<size_t>(rows * ranks_)),
+      rank_rows_(static_cast<size_t>(ranks_)),
+      rank_values_(static_cast<size_t>(ranks_)) {}
 
 void WindowLane::clear() {
   windows_.clear();
-  ready_batch_ = -1;
+  ready_round_ = -1;
 }
 
 int64_t WindowLane::add(const EvalWindow& window) {
@@ -35,51 +40,83 @@ int64_t WindowLane::add(const EvalWindow& window) {
 
 NetworkDistribution WindowLane::predict(int64_t number, int64_t target,
                                         std::span<const int32_t> known) {
-  const int64_t batch = number / rows_;
-  if (batch != ready_batch_ || target < ready_from_) run_batch(batch, target, known);
-  const int64_t first = std::max(windows_[static_cast<size_t>(number)].first_target(), ready_from_);
-  const auto row = static_cast<size_t>(first_rows_[static_cast<size_t>(number - batch * rows_)] +
-                                       target - first);
+  const int64_t round = number / round_windows();
+  if (round != ready_round_ || target < ready_from_) run_round(round, target, known);
+  const Kept& kept = kept_[static_cast<size_t>(number - round * round_windows())];
+  const auto row = static_cast<size_t>(kept.first_row + target - kept.first_target);
   const auto vocab = static_cast<size_t>(vocab_);
   return {.logits = std::span(log_probs_).subspan(row * vocab, vocab),
           .log_normaliser = 0.0f,
           .entropy_nats = entropies_[row]};
 }
 
-void WindowLane::run_batch(int64_t batch, int64_t target, std::span<const int32_t> known) {
-  const int64_t begin = batch * rows_;
-  const int64_t count = std::min(rows_, static_cast<int64_t>(windows_.size()) - begin);
-  const auto windows =
-      std::span(windows_).subspan(static_cast<size_t>(begin), static_cast<size_t>(count));
+void WindowLane::run_until(int64_t number, std::span<const int32_t> known) {
+  const int64_t round = number / round_windows();
+  if (round <= ready_round_) return;
+  run_round(round, windows_[static_cast<size_t>(number)].first_target(), known);
+}
+
+void WindowLane::run_round(int64_t round, int64_t target, std::span<const int32_t> known) {
+  const int64_t begin = round * round_windows();
+  const int64_t count = std::min(round_windows(), static_cast<int64_t>(windows_.size()) - begin);
+  const auto part = [&](auto list, int64_t first, int64_t size) {
+    return list.subspan(static_cast<size_t>(first), static_cast<size_t>(size));
+  };
+  const auto windows = part(std::span<const EvalWindow>(windows_), begin, count);
+  place_rows(windows, target);
+  const int64_t own_begin = std::min(rank_ * rows_, count);
+  const int64_t own = std::min(rows_, count - own_begin);
+  if (own > 0) {
+    run_batch(part(windows, own_begin, own), part(std::span<const Kept>(kept_), own_begin, own),
+              known);
+  }
+  windows_run_ += count;
+  if (count > rows_) {
+    for (size_t r = 0; r < rank_rows_.size(); ++r) rank_values_[r] = rank_rows_[r] * vocab_;
+    share_->gather(log_probs_, rank_values_);
+    share_->gather(entropies_, rank_rows_);
+  }
+  ready_round_ = round;
+  ready_from_ = target;
+}
+
+// Says where the distributions that this rank will hold lie, and makes room for them.
+void WindowLane::place_rows(std::span<const EvalWindow> windows, int64_t target) {
+  std::fill(rank_rows_.begin(), rank_rows_.end(), 0);
+  int64_t held = 0;
+  for (size_t i = 0; i < windows.size(); ++i) {
+    const auto rank = static_cast<int64_t>(i) / rows_;
+    const int64_t first = std::max(windows[i].first_target(), target);
+    const int64_t targets = std::max<int64_t>(0, windows[i].end_target() - first);
+    kept_[i] = {.first_row = held, .first_target = first, .targets = targets};
+    rank_rows_[static_cast<size_t>(rank)] += targets;
+    if (rank_ == 0 || rank == rank_) held += targets;
+  }
+  log_probs_.resize(static_cast<size_t>(held * vocab_));
+  entropies_.resize(static_cast<size_t>(held));
+}
+
+// At most rows_ windows, of this rank.
+void WindowLane::run_batch(std::span<const EvalWindow> windows, std::span<const Kept> kept,
+                           std::span<const int32_t> known) {
   std::fill(ids_.begin(), ids_.end(), 0);
-  int64_t kept = 0;
   for (size_t i = 0; i < windows.size(); ++i) {
     const auto context = static_cast<size_t>(context_);
     read_inputs(windows[i], known, std::span(ids_).subspan(i * context, context));
-    first_rows_[i] = kept;
-    kept +=
-        std::max<int64_t>(0, windows[i].end_target() - std::max(windows[i].first_target(), target));
   }
   plan_.load(ids_, {});
   plan_.run();
-  windows_run_ += count;
 
   const auto vocab = static_cast<size_t>(vocab_);
-  log_probs_.resize(static_cast<size_t>(kept) * vocab);
-  entropies_.resize(static_cast<size_t>(kept));
   for (size_t i = 0; i < windows.size(); ++i) {
-    const EvalWindow& window = windows[i];
-    const int64_t first = std::max(window.first_target(), target);
-    if (first >= window.end_target()) continue;
-    const int64_t position = first - 1 - window.begin - (context_ - positions_);
-    const auto row = static_cast<size_t>(first_rows_[i]);
-    const auto targets = static_cast<size_t>(window.end_target() - first);
+    if (kept[i].targets == 0) continue;
+    const int64_t position = kept[i].first_target - 1 - windows[i].begin - (context_ - positions_);
+    const auto row = static_cast<size_t>(kept[i].first_row);
+    const auto targets = static_cast<size_t>(kept[i].targets);
     plan_.read_log_probs(static_cast<int64_t>(i) * positions_ + position,
                          std::span(log_probs_).subspan(row * vocab, targets * vocab),
                          std::span(entropies_).subspan(row, targets));
   }
-  ready_batch_ = batch;
-  ready_from_ = target;
 }
 
 void WindowLane::read_inputs(const EvalWindow& window, std::span<const int32_t> known,

@@ -1,5 +1,6 @@
 // Windows of one kind on their way through the model: a static plan, the windows of the open chunk
-// in order, and the distributions of the batch that ran last.
+// in order, and the distributions of the round that ran last. In a round every rank runs a batch,
+// the first windows on rank 0.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -7,6 +8,7 @@
 
 #include "eval/mix/token_mixer.h"
 #include "eval/score/window_schedule.h"
+#include "eval/score/window_share.h"
 #include "src/model/model.h"
 #include "src/plan/weights.h"
 
@@ -14,32 +16,50 @@ namespace pg {
 
 class WindowLane {
  public:
-  // `rows` windows a batch; of each only the last `positions` of `context` can be scored.
+  // `rows` windows a batch; of each only the last `positions` of `context` can be scored. `share`
+  // may be null: this is the only rank.
   WindowLane(const ModelConfig& model, Weights& weights, int64_t rows, int64_t context,
-             int64_t positions);
+             int64_t positions, WindowShare* share);
 
   void clear();
   // Gives the window's number within the lane.
   int64_t add(const EvalWindow& window);
-  // The distribution of a target of window `number`; runs its batch unless that ran last. `known`:
-  // the stream's tokens, up to those before the target at least. Of the batch, distributions of
-  // earlier targets are not kept.
+  // The distribution of a target of window `number`, on rank 0; runs its round unless that ran last.
+  // `known`: the stream's tokens, up to those before the target at least. Of the round,
+  // distributions of earlier targets are not kept.
   NetworkDistribution predict(int64_t number, int64_t target, std::span<const int32_t> known);
-  int64_t windows_run() const { return windows_run_; }
+  // Runs the round of window `number` unless it or a later one ran last: what a rank does that is
+  // not asked for distributions.
+  void run_until(int64_t number, std::span<const int32_t> known);
+  int64_t windows_run() const { return windows_run_; }  // by all ranks
 
  private:
-  void run_batch(int64_t batch, int64_t target, std::span<const int32_t> known);
+  struct Kept {
+    int64_t first_row = 0;  // in log_probs_
+    int64_t first_target = 0, targets = 0;
+  };
+
+  int64_t round_windows() const { return rows_ * ranks_; }
+  void run_round(int64_t round, int64_t target, std::span<const int32_t> known);
+  void place_rows(std::span<const EvalWindow> windows, int64_t target);
+  void run_batch(std::span<const EvalWindow> windows, std::span<const Kept> kept,
+                 std::span<const int32_t> known);
   void read_inputs(const EvalWindow& window, std::span<const int32_t> known,
                    std::span<int32_t> ids) const;
 
   int64_t vocab_, rows_, context_, positions_;
+  WindowShare* share_;
+  int64_t ranks_, rank_;
   ModelPlan plan_;
   std::vector<EvalWindow> windows_;  // of the open chunk
   std::vector<int32_t> ids_;         // [rows, context]
-  int64_t ready_batch_ = -1, ready_from_ = 0;
-  std::vector<int64_t> first_rows_;  // [rows] of the window's first kept target
-  std::vector<float> log_probs_;     // [kept targets, vocab]
-  std::vector<float> entropies_;     // [kept targets] nats
+  int64_t ready_round_ = -1, ready_from_ = 0;
+  std::vector<Kept> kept_;            // [ranks * rows] of the round's windows
+  std::vector<int64_t> rank_rows_;    // [ranks] kept targets of each
+  std::vector<int64_t> rank_values_;  // [ranks] values of what is gathered
+  std::vector<float>
+      log_probs_;  // [kept targets, vocab]: rank 0 keeps the round's, others their own
+  std::vector<float> entropies_;  // [kept targets] nats
   int64_t windows_run_ = 0;
 };
 

@@ -4,6 +4,7 @@
 #include "eval/diagnosis/published_diagnosis.h"
 #include "eval/score.h"
 #include "harness/command/commands.h"
+#include "harness/command/rank_steps.h"
 #include "harness/command/scoring_session.h"
 #include "harness/record/progress_line.h"
 #include "harness/record/run_result.h"
@@ -15,6 +16,7 @@ struct EvalWords {
   ScoringWords scoring;
   int64_t pretrain_epochs = 0;   // on the validation text: no score, a diagnosis
   bool published_mixer = false;  // PR #1033's n-gram cache: no score, a diagnosis
+  int64_t ranks = 0;             // 0: as this process was started, else one
 };
 
 std::vector<Option> list_options(EvalWords& w) {
@@ -26,7 +28,13 @@ std::vector<Option> list_options(EvalWords& w) {
         .range = OptionRange{1, 1000}},
        {.name = "--diagnose-published-mixer",
         .value = &w.published_mixer,
-        .help = "what PR #1033's n-gram cache reports, and why that is no score"}});
+        .help = "what PR #1033's n-gram cache reports, and why that is no score"},
+       {.name = "--ranks",
+        .value = &w.ranks,
+        .help =
+            "ranks that score together in this process, a share of its threads each; mpirun and "
+            "srun start them as processes",
+        .range = OptionRange{1, 4096}}});
 }
 
 void print_contaminated(const ContaminatedLoss& loss) {
@@ -51,7 +59,30 @@ void print_published(const PublishedDiagnosis& d) {
       d.random.normalised_bits, d.random.standard_error);
 }
 
+// The score on rank 0; a process without it takes its part in it.
+std::optional<Score> score_on_ranks(LocalRanks& ranks, const ScoringSession& session, Clock& clock,
+                                    const EvalProgressFn& progress) {
+  const auto& [model, tokenizer, device, recipe, val] = session;
+  ranks.run([&, &model = model, &recipe = recipe, &val = val](Comm& comm) {
+    check_ranks_agree(comm, recipe,
+                      {{"artifact", hex(model.artifact_sha256())},
+                       {"validation data", fmt::format("{:016x}", val->fingerprint())}});
+  });
+  const RankScoring scoring(ranks, recipe.track.device, *val,
+                            {device.get(), &tokenizer.byte_table(), &clock});
+  return scoring.evaluate(model, recipe.scoring(), progress);
+}
+
+void check_diagnosis_ranks(const EvalWords& words, int ranks) {
+  if (ranks == 1 || !(words.published_mixer || words.pretrain_epochs > 0)) return;
+  throw Error(
+      fmt::format("eval: a diagnosis runs on one rank, not on \"{}\"; leave --ranks out", ranks));
+}
+
 int eval_artifact(const EvalWords& words, Clock& clock) {
+  LocalRanks ranks =
+      join_ranks(words.ranks, [&](int count) { check_diagnosis_ranks(words, count); });
+  if (ranks.has_none()) return 0;
   const ScoringSession session = open_scoring_session(
       words.scoring, SessionText::kShards,
       "eval: no validation text or tokenizer; give --recipe, or --data and --tokenizer");
@@ -68,8 +99,11 @@ int eval_artifact(const EvalWords& words, Clock& clock) {
   }
   ProgressLine progress = ProgressLine::for_stream(stderr);
   ScoringProgress scoring(progress);
-  const Score score = evaluate(model, bytes, *val, recipe.scoring(), *device, clock,
-                               [&](const EvalProgress& p) { scoring.show(p); });
+  const std::optional<Score> scored =
+      score_on_ranks(ranks, session, clock, [&](const EvalProgress& p) { scoring.show(p); });
+  ranks.leave();
+  if (!scored) return 0;  // rank 0 tells
+  const Score& score = *scored;
   progress.finish();
   fmt::print(
       "val_loss:{:.8f} val_bpb:{:.8f} tokens:{} bytes:{} documents:{} context:{} stride:{} "

@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <array>
 #include <cstdio>
 #include <memory>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "harness/command/interrupt.h"
 #include "harness/recipe/recipe_identity.h"
@@ -16,23 +18,17 @@
 namespace pg {
 namespace {
 
-void check_ranks_agree(Comm& comm, const Recipe& recipe, uint64_t data_fingerprint) {
-  const std::array<std::pair<std::string, std::string>, 4> facts = {{
-      {"build", describe_program()},
-      {"train.gradient_leaves", std::to_string(recipe.train.gradient_leaves)},
-      {"recipe", fmt::format("{:016x}", identify_training(recipe, 0))},
-      {"training data", fmt::format("{:016x}", data_fingerprint)},
-  }};
-  check_agreement(comm, facts);
+std::string show_fingerprint(const TokenStream& tokens) {
+  return fmt::format("{:016x}", tokens.fingerprint());
 }
 
 }  // namespace
 
-LocalRanks join_ranks(const RunOptions& options, const Recipe& recipe) {
-  RankPlan plan = plan_ranks(detect_launch(), static_cast<int>(options.ranks));
+LocalRanks join_ranks(int64_t asked, const std::function<void(int ranks)>& check) {
+  RankPlan plan = plan_ranks(detect_launch(), static_cast<int>(asked));
   if (!plan.note.empty()) fmt::print(stderr, "{}\n", plan.note);
   try {
-    if (plan.kind != RankPlan::Kind::kNone) check_batches(recipe.train, plan.ranks);
+    if (plan.kind != RankPlan::Kind::kNone) check(plan.ranks);
   } catch (const Error&) {
     if (plan.rank == 0) throw;
     plan.kind = RankPlan::Kind::kNone;
@@ -40,33 +36,68 @@ LocalRanks join_ranks(const RunOptions& options, const Recipe& recipe) {
   return LocalRanks(plan);
 }
 
-TrainResult train_on_ranks(LocalRanks& ranks, const Recipe& recipe, const Batches& batches,
-                           uint64_t data_fingerprint, const TrainSetup& first) {
+void check_ranks_agree(Comm& comm, const Recipe& recipe, const RankFacts& own) {
+  RankFacts facts = {{"build", describe_program()}};
+  for (auto& fact :
+       list_identifying(recipe, Affects::kTraining | Affects::kPacking | Affects::kScoring)) {
+    facts.push_back(std::move(fact));
+  }
+  facts.insert(facts.end(), own.begin(), own.end());
+  check_agreement(comm, facts);
+}
+
+TrainResult train_on_ranks(LocalRanks& ranks, const Recipe& recipe, const RankText& text,
+                           const RankScoring& scoring, const TrainSetup& first) {
   TrainResult result;
   ranks.run([&](Comm& comm) {
-    check_ranks_agree(comm, recipe, data_fingerprint);
+    check_ranks_agree(comm, recipe,
+                      {{"training data", show_fingerprint(text.train)},
+                       {"validation data", show_fingerprint(text.val)}});
     TrainSetup setup;
     if (comm.rank() == 0) setup = first;
     setup.comm = &comm;
     setup.model = recipe.model;
     setup.train = recipe.train;
     setup.optimizer = recipe.optimizer;
-    setup.batches = &batches;
+    setup.batches = &text.batches;
     std::unique_ptr<Device> own;  // of the others
     if (setup.device == nullptr) setup.device = (own = make_device(recipe.track.device)).get();
+    setup.validate = [&](const std::vector<HostTensor>& weights) {
+      const DiagnosticLoss loss = scoring.diagnose_on(comm, *setup.device, recipe.model, weights,
+                                                      without_overlap(recipe.eval), {});
+      return ValidationScore{loss.diagnostic_loss_nats, loss.diagnostic_bits_per_byte};
+    };
     TrainResult trained = train(setup);
-    if (comm.rank() == 0) result = std::move(trained);
+    if (comm.rank() == 0 || !ranks.are_threads()) result = std::move(trained);
   });
   return result;
+}
+
+Bytes share_bytes(LocalRanks& ranks, Bytes bytes) {
+  if (ranks.are_threads()) return bytes;
+  ranks.run([&](Comm& comm) {
+    uint64_t size = bytes.size();
+    comm.broadcast(&size, sizeof size, /*root=*/0);
+    bytes.resize(size);
+    comm.broadcast(bytes.data(), size, /*root=*/0);
+  });
+  return bytes;
 }
 
 int follow_run(LocalRanks& ranks, const Recipe& recipe) {
   if (ranks.has_none()) return 0;
   const TokenStream tokens = open_shards(recipe.data.train_shards, recipe);
+  const TokenStream val = open_shards(recipe.data.val_shards, recipe);
   const Batches batches(tokens, recipe.data.loader, static_cast<uint64_t>(recipe.train.seed),
                         recipe.train.seq_len);
   announce_interrupt("rank 0 decides when the run ends");
-  train_on_ranks(ranks, recipe, batches, tokens.fingerprint(), {});
+  const RankScoring scoring(ranks, recipe.track.device, val, {});
+  const TrainResult trained = train_on_ranks(ranks, recipe, {tokens, val, batches}, scoring, {});
+  scoring.diagnose(recipe.model, trained.exported, without_overlap(recipe.eval), {});
+  const auto shipped = unpack(share_bytes(ranks, {}));
+  if (!shipped.ok()) throw Error(shipped.error());
+  scoring.evaluate(shipped.value(), {without_overlap(recipe.eval)}, {});
+  scoring.evaluate(shipped.value(), recipe.scoring(), {});
   ranks.leave();
   return 0;
 }

@@ -133,15 +133,14 @@ void check_trained(const TrainResult& trained, const TrainConfig& train) {
 }
 
 TrainResult train_weights(const Recipe& recipe, const RunText& text, const RunFolder& folder,
-                          LocalRanks& ranks, Device& device, const DevicePeak& peak, Clock& clock,
-                          RunLog& log) {
+                          LocalRanks& ranks, const RankScoring& scoring, Device& device,
+                          const DevicePeak& peak, Clock& clock, RunLog& log) {
   TrainSetup setup;  // of rank 0
   setup.device = &device;
   setup.clock = &clock;
   setup.observer = &log;
   setup.checkpoint_file = folder.checkpoint();
-  const uint64_t fingerprint = text.train_tokens.fingerprint();
-  setup.identity = identify_training(recipe, fingerprint);
+  setup.identity = identify_training(recipe, text.train_tokens.fingerprint());
   // Ranks that are threads share what was measured for all.
   setup.peak_flops_per_s = peak.matmul_flops_per_s / (ranks.are_threads() ? ranks.ranks() : 1);
   setup.stop_requested = is_interrupt_requested;
@@ -150,15 +149,11 @@ TrainResult train_weights(const Recipe& recipe, const RunText& text, const RunFo
                          : "mpirun ends its job about a second after Ctrl-C and TERM; the last "
                            "checkpoint is kept; "
                            "kill -USR1 of mpirun ends the run after a step, packed and scored");
-  setup.validate = [&](const std::vector<HostTensor>& weights) {
-    const DiagnosticLoss loss = diagnose_loss(recipe.model, weights, text.bytes(), text.val_tokens,
-                                              without_overlap(recipe.eval), device, clock);
-    return ValidationScore{loss.diagnostic_loss_nats, loss.diagnostic_bits_per_byte};
-  };
   setup.project_bytes = [&](const std::vector<HostTensor>& weights) {
     return project_bytes(weights, recipe.quant, counted_code_bytes());
   };
-  const TrainResult trained = train_on_ranks(ranks, recipe, text.batches, fingerprint, setup);
+  const TrainResult trained = train_on_ranks(
+      ranks, recipe, {text.train_tokens, text.val_tokens, text.batches}, scoring, setup);
   check_trained(trained, recipe.train);
   if (const auto changed = text.train_tokens.find_changed(); !changed.empty()) {
     log.add_data_fault(fmt::format(

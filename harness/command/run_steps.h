@@ -5,6 +5,7 @@
 
 #include "harness/command/cli.h"
 #include "harness/command/interrupt.h"
+#include "harness/command/rank_scoring.h"
 #include "harness/exchange/weights_file.h"
 #include "harness/recipe/recipe.h"
 #include "harness/record/run_folder.h"
@@ -51,8 +52,8 @@ TokenStream open_shards(const std::string& shards, const Recipe& recipe);
 // Trains with all that the trainer may not know of: validation, what the weights will pack to, the
 // checkpoint's place, Ctrl-C.
 TrainResult train_weights(const Recipe& recipe, const RunText& text, const RunFolder& folder,
-                          LocalRanks& ranks, Device& device, const DevicePeak& peak, Clock& clock,
-                          RunLog& log);
+                          LocalRanks& ranks, const RankScoring& scoring, Device& device,
+                          const DevicePeak& peak, Clock& clock, RunLog& log);
 
 // Throws Error when not one step was done within the budget: initial weights make no record.
 void check_trained(const TrainResult& trained, const TrainConfig& train);

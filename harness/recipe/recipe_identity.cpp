@@ -20,13 +20,21 @@ bool is_at_baseline(std::string_view key, std::string_view value) {
 
 }  // namespace
 
-std::string list_identity(const Recipe& recipe, Affects stages) {
-  std::string text;
+std::vector<std::pair<std::string, std::string>> list_identifying(const Recipe& recipe,
+                                                                  Affects stages) {
+  std::vector<std::pair<std::string, std::string>> keys;
   visit_recipe_fields(recipe, [&](const char* section, const FieldInfo& info, const auto& member) {
     if (!is_identifying(info, stages)) return;
-    const std::string key = fmt::format("{}.{}", section, info.key), value = format_value(member);
-    if (!is_at_baseline(key, value)) text += fmt::format("{}={}\n", key, value);
+    keys.emplace_back(fmt::format("{}.{}", section, info.key), format_value(member));
   });
+  return keys;
+}
+
+std::string list_identity(const Recipe& recipe, Affects stages) {
+  std::string text;
+  for (const auto& [key, value] : list_identifying(recipe, stages)) {
+    if (!is_at_baseline(key, value)) text += fmt::format("{}={}\n", key, value);
+  }
   return text;
 }
 

@@ -6,6 +6,8 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "harness/recipe/recipe.h"
 #include "src/base/field.h"
@@ -16,6 +18,10 @@ namespace pg {
 constexpr bool is_identifying(const FieldInfo& info, Affects stages) {
   return have_common(info.affects, stages) && !info.is_path;
 }
+
+// Every identifying key and its value: {"optimizer.matrix_lr", "0.5"}.
+std::vector<std::pair<std::string, std::string>> list_identifying(const Recipe& recipe,
+                                                                  Affects stages);
 
 // A line "optimizer.matrix_lr=0.5" for each identifying key that is not at its baseline value.
 std::string list_identity(const Recipe& recipe, Affects stages);

@@ -177,9 +177,7 @@ class Trainer {
     in_flight_.push_back({steps_, lr, decision.elapsed_s, launched.event});
     if (launched.has_swa_begun) observer_.on_note(fmt::format("swa:start step:{}", steps_));
     collect(/*all=*/false);
-    const bool validates =
-        s_.train.val_every > 0 && steps_ % s_.train.val_every == 0 && is_first_ && s_.validate;
-    if (validates) validate();
+    if (s_.train.val_every > 0 && steps_ % s_.train.val_every == 0 && s_.validate) validate();
     if (decision.is_checkpoint_due) {
       save_checkpoint();
       last_checkpoint_s_ = decision.elapsed_s;
@@ -259,8 +257,9 @@ class Trainer {
 
   void validate() {
     collect(/*all=*/true);
-    const double end_s = end_of_last_step_s_, begin_s = s_.clock->now_s();
+    const double end_s = end_of_last_step_s_, begin_s = is_first_ ? s_.clock->now_s() : 0.0;
     const ValidationScore score = s_.validate(step_.weights().download());
+    if (!is_first_) return;
     observer_.on_validation(steps_, end_s, score.loss_nats, score.bits_per_byte);
     paused_s_ += s_.clock->now_s() - begin_s;
   }

@@ -55,6 +55,8 @@ struct TrainSetup {
   Device* device = nullptr;
   Comm* comm = nullptr;  // null: this is the only rank
   const Batches* batches = nullptr;
+  // Called on every rank, or on none, with the same weights; rank 0's answer counts. May be empty.
+  std::function<ValidationScore(const std::vector<HostTensor>&)> validate;
   // From here on: of rank 0, whose clock is the only one; the others need none of it.
   Clock* clock = nullptr;
   TrainObserver* observer = nullptr;
@@ -64,7 +66,6 @@ struct TrainSetup {
   // Of the keys and the data that decide what is computed; a checkpoint of another is refused.
   uint64_t identity = 0;
   double peak_flops_per_s = 0;  // as measured so far, for speed_of_light; 0: not shown
-  std::function<ValidationScore(const std::vector<HostTensor>&)> validate;  // may be empty
   // Prices the artifact of these weights, on a thread in the background; may throw, may be empty.
   std::function<int64_t(const std::vector<HostTensor>&)> project_bytes;
   std::function<bool()> stop_requested;  // Ctrl-C; may be empty

@@ -376,6 +376,37 @@ TEST_F(NetworkScores, ALearnerChangesOnlyWhatIsScoredAfterItsChunk) {
   }
 }
 
+// Says of another rank's targets that all tokens are alike.
+class UniformShare final : public WindowShare {
+ public:
+  explicit UniformShare(int64_t vocab) : vocab_(vocab) {}
+  int rank() const override { return 0; }
+  int ranks() const override { return 2; }
+  void gather(std::span<float> values, std::span<const int64_t> counts) override {
+    ASSERT_EQ(counts.size(), 2u);
+    ASSERT_EQ(static_cast<int64_t>(values.size()), counts[0] + counts[1]);
+    const auto others = values.subspan(static_cast<size_t>(counts[0]));
+    std::fill(others.begin(), others.end(), -std::log(static_cast<float>(vocab_)));
+  }
+
+ private:
+  int64_t vocab_;
+};
+
+TEST_F(NetworkScores, EverySecondBatchIsTheOtherRanks) {
+  const EvalConfig eval = make_eval(12, 4, 24);  // two windows a batch
+  UniformShare share(config_.vocab_size);
+  NetworkScorer alone = NetworkScorer::for_diagnosis(config_, weights_, eval, *reference_);
+  NetworkScorer shared = NetworkScorer::for_diagnosis(config_, weights_, eval, *reference_, &share);
+  const std::vector<float> own = list_losses(alone, ids_, LedgerTier::kMetered);
+  const std::vector<float> losses = list_losses(shared, ids_, LedgerTier::kMetered);
+  for (size_t t = 0; t < losses.size(); ++t) {  // the first window scores 12 targets, each other 4
+    const bool is_others = t >= 12 && (t - 12) / 8 % 2 == 1;
+    EXPECT_EQ(losses[t], is_others ? std::log(static_cast<float>(config_.vocab_size)) : own[t])
+        << "target " << t + 1;
+  }
+}
+
 TEST_F(NetworkScores, RefusesTokensOutsideTheVocabulary) {
   ModelConfig smaller = config_;
   smaller.vocab_size = kTestVocab - 4;

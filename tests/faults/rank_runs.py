@@ -3,12 +3,13 @@
 
   rank_runs.py PROGRAM [KILLS]     KILLS: how often one of four processes is killed at a random moment (3)
 
-Every run ends with the bytes of the one on one rank; a job of which a process dies ends within 30 s, and what goes on from its
+Every run ends with the bytes and the score of the one on one rank, by a network that learns while it is scored and n-grams; a job of which a process dies ends within 30 s, and what goes on from its
 checkpoint, on any number of ranks, ends with the same bytes.
 """
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -18,9 +19,11 @@ import time
 import small_job
 
 END_WITHIN_S = 30
+SCORING = ["--set", "ttt.kind=lora", "--set", "ttt.lora_chunk_tokens=64", "--set", "mix.kind=logit"]
 WORDS = ["run", "recipe.toml", "--seed", small_job.SEED, "--set", "train.max_steps=200", "--set", "train.batch_tokens=2048",
          "--set", "train.micro_batch_tokens=256", "--set", "train.gradient_leaves=8", "--set", "train.average=ema",
-         "--set", "optimizer.grad_clip_norm=0.3", "--set", "train.checkpoint_every_s=1e-9"]
+         "--set", "optimizer.grad_clip_norm=0.3", "--set", "train.checkpoint_every_s=1e-9", "--set", "train.val_every=100",
+         *SCORING]
 MPIRUN = ["mpirun", "--oversubscribe", "--bind-to", "none"]
 AS_ROOT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
 
@@ -33,7 +36,11 @@ def expect(holds, what, *shown):
 
 
 def artifact(job, name):
-    return (job.folder / name / "final_model.int6.bin").read_bytes()
+    """What a run on any number of ranks must end with: the artifact's bytes, and the digits of the loss before quantising, the
+    round trip and the final score."""
+    folder = job.folder / name
+    scores = re.findall(r"val_loss:[0-9.]+ val_bpb:[0-9.]+", (folder / f"train_seed{small_job.SEED}.log").read_text())
+    return (folder / "final_model.int6.bin").read_bytes(), scores[-6:]
 
 
 def start_processes(job, ranks, *words, environment=None):
@@ -59,6 +66,18 @@ def check_threads(job, whole):
             shutil.rmtree(job.folder / "several")
 
 
+def check_scores(job):
+    """The score of an artifact by itself, on ranks of both kinds."""
+    words = ["eval", "whole/final_model.int6.bin", "--recipe", "recipe.toml", *SCORING]
+    scores = {}
+    for ranks in (1, 2, 4):
+        scores[f"{ranks} threads"] = job.run(*words, "--ranks", str(ranks)).stdout
+        if shutil.which("mpirun"):
+            _, scores[f"{ranks} processes"], _ = finish(start_processes(job, ranks, *words), small_job.TIMEOUT_S, "eval")
+    digits = {re.sub(" eval_time.*", "", said) for said in scores.values()}
+    expect(len(digits) == 1 and digits.pop().startswith("val_loss:"), f"eval on {', '.join(scores)}: the same digits, said once", scores)
+
+
 def check_refusals(job):
     done = job.run(*WORDS, "--ranks", "3", "--out", "three")
     expect(done.returncode == 1 and done.stderr.count("\n") == 1 and not (job.folder / "three").exists() and
@@ -74,7 +93,7 @@ def check_processes(job, whole):
         process = start_processes(job, ranks, *WORDS, "--out", "processes", environment={"OMP_NUM_THREADS": threads})
         _, out, err = finish(process, small_job.TIMEOUT_S, f"{ranks} processes")
         expect(process.returncode == 0 and artifact(job, "processes") == whole,
-               f"{ranks} processes, {threads} threads each: the same bytes", out, err)
+               f"{ranks} processes, {threads} threads each: the same bytes and scores", out, err)
         if (ranks, threads) != (4, "2"):
             shutil.rmtree(job.folder / "processes")
     again = start_processes(job, 2, *WORDS, "--out", "processes")
@@ -84,7 +103,7 @@ def check_processes(job, whole):
     other = start_processes(job, 1, *WORDS, "--out", "uneven", ":", "-np", "1", job.program, *WORDS, "--out", "uneven",
                             "--set", "optimizer.matrix_lr=0.03")
     _, out, err = finish(other, END_WITHIN_S, "ranks of two recipes")
-    expect(other.returncode != 0 and "recipe" in err, "ranks with different recipes are refused", out, err)
+    expect(other.returncode != 0 and 'optimizer.matrix_lr is "' in err, "ranks with different recipes are refused by the key", out, err)
     shutil.rmtree(job.folder / "uneven", ignore_errors=True)
 
 
@@ -133,7 +152,7 @@ def check_kills(job, whole, kills):
                f"kill {kill}: the job without rank {victim} ended after {took:.1f} s, naming it", out, err)
         after = draw.choice([1, 2, 4])
         done = job.run(*WORDS, "--ranks", str(after), "--out", "killed")
-        expect(done.returncode == 0 and artifact(job, "killed") == whole, f"it went on with {after} to the same bytes",
+        expect(done.returncode == 0 and artifact(job, "killed") == whole, f"it went on with {after} to the same bytes and scores",
                done.stdout, done.stderr)
         shutil.rmtree(job.folder / "killed")
 
@@ -145,6 +164,7 @@ def main():
         expect(done.returncode == 0, "one rank", done.stderr)
         whole = artifact(job, "whole")
         check_threads(job, whole)
+        check_scores(job)
         check_refusals(job)
         if shutil.which("mpirun") is None:
             print("no mpirun: ranks as processes were not tried")

@@ -13,7 +13,7 @@ namespace pg {
 
 LocalRanks::LocalRanks(const RankPlan& plan) : plan_(plan) {
   if (plan.kind != RankPlan::Kind::kMpi) return;
-  threads_ = thread_count();
+  all_threads_ = thread_count();
   mpi_ = make_mpi_comm();
   const int joined = mpi_->ranks();
   if (joined != plan.ranks) {
@@ -25,6 +25,7 @@ LocalRanks::LocalRanks(const RankPlan& plan) : plan_(plan) {
                 "; use the mpirun of this OpenMPI, with SLURM srun --mpi=pmix");
   }
   fail_on_throw(*mpi_, [&] { share_cores(*mpi_); });
+  shared_threads_ = thread_count();
 }
 
 LocalRanks::~LocalRanks() {
@@ -32,11 +33,7 @@ LocalRanks::~LocalRanks() {
   if (std::uncaught_exceptions() > 0) static_cast<void>(mpi_.release());
 }
 
-void LocalRanks::leave() {
-  if (mpi_ == nullptr) return;
-  mpi_.reset();
-  set_thread_count(threads_);
-}
+void LocalRanks::leave() { mpi_.reset(); }
 
 void LocalRanks::run(const std::function<void(Comm&)>& body) {
   switch (plan_.kind) {
@@ -45,7 +42,10 @@ void LocalRanks::run(const std::function<void(Comm&)>& body) {
     case RankPlan::Kind::kThreads:
       return run_ranks(plan_.ranks, body);
     case RankPlan::Kind::kMpi:
-      return fail_on_throw(*mpi_, [&] { body(*mpi_); });
+      set_thread_count(shared_threads_);
+      fail_on_throw(*mpi_, [&] { body(*mpi_); });
+      set_thread_count(all_threads_);
+      return;
   }
 }
 

@@ -23,17 +23,17 @@ class LocalRanks {
   bool are_threads() const { return plan_.kind == RankPlan::Kind::kThreads; }
 
   // A phase: body(comm) for each rank of this process, as run_ranks() does. Between phases rank 0 has
-  // the process's threads for itself. Processes of MPI that share cores divide them for good, unless
-  // OMP_NUM_THREADS is set.
+  // the process's threads for itself. Processes of MPI that share cores divide them until the first
+  // phase is over and in each later one, unless OMP_NUM_THREADS is set.
   void run(const std::function<void(Comm&)>& body);
-  // No phase comes any more. Processes part, and this one has all its threads again. An exception
-  // before ends the process without parting, which its launcher tells the others.
+  // No phase comes any more: processes part. An exception before ends the process without parting,
+  // which its launcher tells the others.
   void leave();
 
  private:
   RankPlan plan_;
   std::unique_ptr<Comm> mpi_;
-  int threads_ = 1;  // before cores were shared
+  int all_threads_ = 1, shared_threads_ = 1;  // without and with the other processes
 };
 
 }  // namespace pg

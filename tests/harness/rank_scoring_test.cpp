@@ -1,0 +1,110 @@
+// Any number of ranks gives the same score to the last bit, whatever learns or mixes on the way, and
+// a rank that fails ends the scoring of all.
+#include "harness/command/rank_scoring.h"
+
+#include <gtest/gtest.h>
+
+#include "src/base/error.h"
+#include "src/device/registry/make_device.h"
+#include "tests/eval/eval_fixture.h"
+
+namespace pg {
+namespace {
+
+constexpr int64_t kTokens = 150;
+
+class RankScores : public testing::Test {
+ protected:
+  static ScoringConfig make_scoring(Windows windows, TttKind ttt, MixKind mix) {
+    ScoringConfig scoring = {
+        {.context = 16, .stride = 4, .windows = windows, .batch_tokens = 48, .wallclock_s = 0}};
+    scoring.ttt.kind = ttt;
+    scoring.ttt.chunk_tokens = 32;
+    scoring.ttt.lora_chunk_tokens = 12;
+    scoring.ttt.epochs = 1;
+    scoring.mix.kind = mix;
+    return scoring;
+  }
+
+  RankScoring::First first() { return {device_.get(), &bytes_, &clock_}; }
+  LocalRanks make_ranks(int count) {
+    return LocalRanks({.kind = RankPlan::Kind::kThreads, .rank = 0, .ranks = count, .note = ""});
+  }
+  Score score_on(int count, const ScoringConfig& scoring) {
+    LocalRanks ranks = make_ranks(count);
+    return *RankScoring(ranks, "cpu", val_, first()).evaluate(model_, scoring, {});
+  }
+
+  ModelConfig config_ = make_test_config();
+  std::vector<HostTensor> weights_ = make_random_weights(config_, 3);
+  UnpackedModel model_ = make_artifact_model(config_, weights_);
+  TokenStream val_ = make_stream(make_random_ids(kTokens, 8));
+  ByteTable bytes_ = make_test_bytes();
+  std::unique_ptr<Device> device_ = make_device("cpu");
+  ManualClock clock_;
+};
+
+TEST_F(RankScores, AnyNumberOfRanksGivesTheSameScore) {
+  for (const Windows windows : {Windows::kStream, Windows::kDocument}) {
+    for (const TttKind ttt : {TttKind::kNone, TttKind::kSgd, TttKind::kPhased, TttKind::kLora}) {
+      for (const MixKind mix : {MixKind::kNone, MixKind::kLogit}) {
+        const ScoringConfig scoring = make_scoring(windows, ttt, mix);
+        const Score alone = evaluate(model_, bytes_, val_, scoring, *device_, clock_);
+        for (const int ranks : {1, 2, 5}) {
+          const Score together = score_on(ranks, scoring);
+          const auto where = ::testing::Message()
+                             << ranks << " ranks, " << choice_name(windows) << ", "
+                             << choice_name(ttt) << ", " << choice_name(mix);
+          EXPECT_EQ(together.bits(), alone.bits()) << where;
+          EXPECT_EQ(together.tokens(), alone.tokens()) << where;
+          EXPECT_EQ(together.bytes(), alone.bytes()) << where;
+          // Windows that a chunk of documents cuts run twice, and chunks differ.
+          if (windows == Windows::kStream) {
+            EXPECT_EQ(together.windows(), alone.windows()) << where;
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_F(RankScores, AStreamOfFewerWindowsThanRanksIsScored) {
+  const ScoringConfig scoring = make_scoring(Windows::kStream, TttKind::kNone, MixKind::kNone);
+  const TokenStream brief = make_stream(make_random_ids(12, 8));
+  const Score alone = evaluate(model_, bytes_, brief, scoring, *device_, clock_);
+  LocalRanks ranks = make_ranks(4);
+  EXPECT_EQ(RankScoring(ranks, "cpu", brief, first()).evaluate(model_, scoring, {})->bits(),
+            alone.bits());
+}
+
+TEST_F(RankScores, DiagnosisOfWeightsIsTheSame) {
+  const EvalConfig eval = make_scoring(Windows::kStream, {}, {}).eval;
+  const DiagnosticLoss alone =
+      diagnose_loss(config_, weights_, bytes_, val_, eval, *device_, clock_);
+  for (const int count : {1, 2, 4}) {
+    LocalRanks ranks = make_ranks(count);
+    const auto loss =
+        RankScoring(ranks, "cpu", val_, first()).diagnose(config_, weights_, eval, {});
+    EXPECT_EQ(loss->diagnostic_loss_nats, alone.diagnostic_loss_nats) << count << " ranks";
+  }
+}
+
+// Ctrl-C while several score: what ends rank 0 is what is thrown, and nobody waits for it.
+TEST_F(RankScores, AnExceptionOfTheProgressEndsAllRanks) {
+  struct Stop {};
+  LocalRanks ranks = make_ranks(3);
+  const RankScoring scoring(ranks, "cpu", val_, first());
+  const ScoringConfig config = make_scoring(Windows::kStream, TttKind::kLora, MixKind::kNone);
+  EXPECT_THROW(scoring.evaluate(model_, config, [](const EvalProgress&) { throw Stop{}; }), Stop);
+  EXPECT_EQ(scoring.evaluate(model_, config, {})->bits(), score_on(1, config).bits());
+}
+
+TEST_F(RankScores, ARankWithoutADeviceEndsTheScoring) {
+  LocalRanks ranks = make_ranks(3);
+  const RankScoring scoring(ranks, "no such device", val_, first());
+  const ScoringConfig config = make_scoring(Windows::kStream, TttKind::kNone, MixKind::kNone);
+  EXPECT_THROW(scoring.evaluate(model_, config, {}), Error);
+}
+
+}  // namespace
+}  // namespace pg
