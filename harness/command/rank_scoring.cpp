@@ -17,7 +17,7 @@ std::optional<Score> RankScoring::evaluate(const UnpackedModel& model, const Sco
                                            const EvalProgressFn& progress) const {
   std::optional<Score> score;
   run([&](Comm& comm, Device& device) {
-    RankShare share(comm, device);
+    RankShare share(comm);
     fail_on_throw(comm, [&] {
       if (comm.rank() != 0) return follow_evaluation(model, val_, config, device, share);
       score =
@@ -44,7 +44,7 @@ DiagnosticLoss RankScoring::diagnose_on(Comm& comm, Device& device, const ModelC
                                         const EvalConfig& config,
                                         const EvalProgressFn& progress) const {
   DiagnosticLoss loss;
-  RankShare share(comm, device);
+  RankShare share(comm);
   fail_on_throw(comm, [&] {
     if (comm.rank() != 0) return follow_diagnosis(model, tensors, val_, config, device, share);
     loss = diagnose_loss(model, tensors, *first_.bytes, val_, config, device, *first_.clock,

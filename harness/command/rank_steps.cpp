@@ -77,9 +77,9 @@ Bytes share_bytes(LocalRanks& ranks, Bytes bytes) {
   if (ranks.are_threads()) return bytes;
   ranks.run([&](Comm& comm) {
     uint64_t size = bytes.size();
-    comm.broadcast(&size, sizeof size, /*root=*/0);
+    comm.host().broadcast(&size, sizeof size, /*root=*/0);
     bytes.resize(size);
-    comm.broadcast(bytes.data(), size, /*root=*/0);
+    comm.host().broadcast(bytes.data(), size, /*root=*/0);
   });
   return bytes;
 }

@@ -8,6 +8,7 @@
 #include <new>
 #include <optional>
 #include <system_error>
+#include <type_traits>
 #include <utility>
 
 #include "src/base/check.h"
@@ -35,6 +36,14 @@ struct Decision {
   bool is_wallclock_over = false, is_interrupted = false, is_checkpoint_due = false;
 };
 
+// How far a checkpoint has come.
+struct Progress {
+  bool is_resumed = false;
+  int64_t steps = 0, swa_snapshots = 0;
+};
+static_assert(std::is_trivially_copyable_v<Decision> && std::is_trivially_copyable_v<Progress>,
+              "ranks tell each other their bytes");
+
 class NullObserver final : public TrainObserver {
  public:
   void on_step(const StepReport& /*report*/) override {}
@@ -51,7 +60,6 @@ class Trainer {
         start_s_(is_first_ ? setup.clock->now_s() : 0.0),
         observer_(is_first_ ? *setup.observer : null_observer_),
         step_(setup, comm) {
-    if (comm.ranks() > 1) decision_ = DeviceBuffer(*setup.device, kDecisionBytes);
     if (is_first_ && setup.project_bytes) start_projector();
     if (is_first_ && !setup.checkpoint_file.empty()) {
       writer_.emplace(setup.checkpoint_file, sizes_of_state(step_));
@@ -122,20 +130,8 @@ class Trainer {
                             d.elapsed_s - last_checkpoint_s_ >= s_.train.checkpoint_every_s &&
                             predictor_.steps_fit(d.elapsed_s, under_way + 2, cap_s);
     }
-    if (comm_.ranks() == 1) return d;
-    std::array<double, 4> values = {d.elapsed_s, d.is_wallclock_over ? 1.0 : 0.0,
-                                    d.is_interrupted ? 1.0 : 0.0, d.is_checkpoint_due ? 1.0 : 0.0};
-    static_assert(sizeof values == kDecisionBytes);
-    share(values);
-    return {values[0], values[1] != 0, values[2] != 0, values[3] != 0};
-  }
-
-  // Rank 0's values, on every rank.
-  void share(std::array<double, 4>& values) {
-    s_.device->upload(decision_.data(), values.data(), kDecisionBytes);
-    comm_.broadcast(decision_.data(), kDecisionBytes, /*root=*/0);
-    s_.device->synchronize();
-    s_.device->download(values.data(), decision_.data(), kDecisionBytes);
+    comm_.host().broadcast(&d, sizeof d, /*root=*/0);
+    return d;
   }
 
   // A step that cannot be done - text that cannot be read, no memory - costs no earlier one.
@@ -319,19 +315,18 @@ class Trainer {
 
   // Rank 0 reads, the others get it from there.
   void resume() {
-    std::array<double, 4> progress = {};  // whether there is one, its steps and snapshots
+    Progress progress;
     if (is_first_ && !s_.checkpoint_file.empty()) {
       if (const auto c = read_checkpoint(s_.checkpoint_file, s_.identity)) {
         upload_state(step_, *c, s_.checkpoint_file);
         take_progress(c->head);
-        progress = {1.0, static_cast<double>(steps_), static_cast<double>(c->head.swa_snapshots),
-                    0.0};
+        progress = {.is_resumed = true, .steps = steps_, .swa_snapshots = c->head.swa_snapshots};
       }
     }
-    if (comm_.ranks() > 1) share(progress);
-    if (progress[0] == 0) return;
-    steps_ = static_cast<int64_t>(progress[1]);
-    step_.averager().set_snapshots(static_cast<int64_t>(progress[2]));
+    comm_.host().broadcast(&progress, sizeof progress, /*root=*/0);
+    if (!progress.is_resumed) return;
+    steps_ = progress.steps;
+    step_.averager().set_snapshots(progress.swa_snapshots);
     broadcast_state(step_);
     observer_.on_note(
         fmt::format("resume:checkpoint step:{} train_time:{:.0f}ms", steps_, 1000 * earlier_s_));
@@ -344,8 +339,6 @@ class Trainer {
     for (const double seconds : head.step_times_s) predictor_.add_step(seconds);
   }
 
-  static constexpr size_t kDecisionBytes = 4 * sizeof(double);
-
   const TrainSetup& s_;
   Comm& comm_;
   const bool is_first_;  // rank 0
@@ -354,7 +347,6 @@ class Trainer {
   NullObserver null_observer_;
   TrainObserver& observer_;
   TrainStep step_;
-  DeviceBuffer decision_;  // [4] f64, between ranks
   StopPredictor predictor_;
   std::vector<InFlight> in_flight_;  // the oldest first
   int64_t steps_ = 0;                // launched

@@ -2,6 +2,7 @@
 // fails ends them all.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <mutex>
 
 #include "src/base/error.h"
@@ -9,6 +10,7 @@
 #include "src/device/comm/run_ranks.h"
 #include "src/train/optimizer.h"
 #include "src/train/rank_work.h"
+#include "tests/train/late_device.h"
 #include "tests/train/trainer_fixture.h"
 
 namespace pg {
@@ -84,6 +86,35 @@ TEST_F(Ranks, AnyNumberOfRanksAndThreadsGivesTheSameWeights) {
       }
     }
     set_thread_count(threads);
+  }
+}
+
+// Rank 0's decisions go from host to host: no rank waits for its device but for the step before.
+TEST_F(Ranks, NoRankWaitsForItsDeviceWithinAStep) {
+  constexpr int kRanks = 4;
+  struct Waits {
+    int64_t blocking = 0;
+    size_t events = 0;
+  };
+  const auto count_waits = [&](int64_t steps) {
+    setup_.train.max_steps = steps;
+    std::array<Waits, kRanks> waits;
+    run_ranks(kRanks, [&](Comm& comm) {
+      LateDevice device(device_name_);
+      TrainSetup setup = setup_;
+      setup.device = &device;
+      setup.comm = &comm;
+      train(setup);
+      for (const uint64_t age : device.waits) EXPECT_LE(age, 1u);
+      waits[static_cast<size_t>(comm.rank())] = {
+          device.synchronizations + device.blocking_downloads, device.waits.size()};
+    });
+    return waits;
+  };
+  const auto few = count_waits(4), many = count_waits(9);
+  for (size_t rank = 0; rank < kRanks; ++rank) {
+    EXPECT_EQ(many[rank].blocking, few[rank].blocking) << "rank " << rank;  // begin and end alone
+    EXPECT_EQ(many[rank].events, few[rank].events + 5) << "rank " << rank;
   }
 }
 

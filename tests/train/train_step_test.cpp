@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cmath>
 #include <cstring>
+#include <mutex>
 #include <utility>
 
 #include "src/base/error.h"
@@ -15,6 +16,7 @@
 #include "src/train/checkpoint_writer.h"
 #include "tests/plan/allocation_counter.h"
 #include "tests/train/late_device.h"
+#include "tests/train/lock_counter.h"
 #include "tests/train/trainer_fixture.h"
 
 namespace pg {
@@ -68,6 +70,21 @@ TEST_F(TrainStepTest, ALateNonFiniteStepIsNeverKept) {
   for (const float value : kept->array(CheckpointArray::kMasters)) {
     ASSERT_TRUE(std::isfinite(value));
   }
+}
+
+TEST_F(TrainStepTest, ARepeatedStepTakesNoLock) {
+  setup_.train.gradient_leaves = 2;
+  const auto comm = make_single_comm();
+  TrainStep step(setup_, *comm);
+  step.start_at(0);
+  for (int i = 0; i < 4; ++i) step.launch(1.0);
+  EXPECT_EQ(count_locks([&] {
+              step.launch(1.0);
+              step.launch(0.5);
+            }),
+            0);
+  std::mutex mutex;
+  EXPECT_EQ(count_locks([&] { const std::lock_guard lock(mutex); }), PG_LOCKS_ARE_COUNTED);
 }
 
 TEST_F(TrainStepTest, ARepeatedStepAllocatesNothing) {

@@ -10,7 +10,7 @@ namespace pg {
 
 // Every rank gives (name, value) pairs, in the same order; a value is short, such as a hash. Throws
 // the same Error on every rank where one differs from rank 0, naming what differs, both values and
-// the rank. For ranks whose buffers are host memory.
+// the rank.
 void check_agreement(Comm& comm, std::span<const std::pair<std::string, std::string>> facts);
 
 }  // namespace pg

@@ -54,6 +54,9 @@ class Comm {
   virtual void barrier() = 0;
   // Tells the others that this rank ends, and why. Never throws, does not wait.
   virtual void fail(std::string_view reason) noexcept = 0;
+  // The same ranks' Comm for buffers in host memory, with an order of operations of its own: what
+  // hosts tell each other without waiting for their devices. Itself where devices use host memory.
+  virtual Comm& host() { return *this; }
 
   void broadcast(void* data, size_t bytes, int root) {
     const CommPiece piece{root, data, bytes};

@@ -69,8 +69,8 @@ void check_cuda(cudaError_t code, const char* call) {
 
 class NcclComm final : public Comm {
  public:
-  NcclComm(std::shared_ptr<NcclGroup> group, int rank, cudaStream_t compute)
-      : group_(std::move(group)), rank_(rank), compute_(compute) {
+  NcclComm(std::shared_ptr<NcclGroup> group, Comm& host, cudaStream_t compute)
+      : group_(std::move(group)), host_(host), rank_(host.rank()), compute_(compute) {
     check_cuda(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreate");
     check_cuda(cudaMalloc(&barrier_word_, sizeof(int)), "cudaMalloc");
     check_cuda(cudaEventCreateWithFlags(&ready_, cudaEventDisableTiming), "cudaEventCreate");
@@ -92,6 +92,7 @@ class NcclComm final : public Comm {
   std::string_view name() const override { return "nccl"; }
   int rank() const override { return rank_; }
   int ranks() const override { return group_->ranks(); }
+  Comm& host() override { return host_; }
 
   CommTicket exchange(std::span<const CommPiece> sends,
                       std::span<const CommPiece> receives) override {
@@ -161,7 +162,10 @@ class NcclComm final : public Comm {
     check_failure();
   }
 
-  void fail(std::string_view reason) noexcept override { group_->fail(rank_, reason); }
+  void fail(std::string_view reason) noexcept override {
+    group_->fail(rank_, reason);
+    host_.fail(reason);
+  }
 
  private:
   template <class Body>
@@ -192,6 +196,7 @@ class NcclComm final : public Comm {
   }
 
   const std::shared_ptr<NcclGroup> group_;
+  Comm& host_;
   const int rank_;
   const cudaStream_t compute_;
   cudaStream_t stream_ = nullptr;
@@ -216,8 +221,8 @@ std::shared_ptr<NcclGroup> make_nccl_group(int ranks) {
   return std::make_shared<NcclGroup>(ranks, id);
 }
 
-std::unique_ptr<Comm> make_nccl_comm(std::shared_ptr<NcclGroup> group, int rank, void* stream) {
-  return std::make_unique<NcclComm>(std::move(group), rank, static_cast<cudaStream_t>(stream));
+std::unique_ptr<Comm> make_nccl_comm(std::shared_ptr<NcclGroup> group, Comm& host, void* stream) {
+  return std::make_unique<NcclComm>(std::move(group), host, static_cast<cudaStream_t>(stream));
 }
 
 }  // namespace pg

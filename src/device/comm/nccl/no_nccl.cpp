@@ -8,7 +8,7 @@ std::shared_ptr<NcclGroup> make_nccl_group(int /*ranks*/) {
   throw Error("this build has no NCCL; build with the preset cuda where the CUDA toolkit is");
 }
 
-std::unique_ptr<Comm> make_nccl_comm(std::shared_ptr<NcclGroup> /*group*/, int /*rank*/,
+std::unique_ptr<Comm> make_nccl_comm(std::shared_ptr<NcclGroup> /*group*/, Comm& /*host*/,
                                      void* /*stream*/) {
   return nullptr;  // nobody has a group to call it with
 }
