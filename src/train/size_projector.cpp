@@ -1,5 +1,6 @@
 #include "src/train/size_projector.h"
 
+#include <ctime>
 #include <exception>
 #include <new>
 #include <utility>
@@ -7,6 +8,15 @@
 #include "src/base/check.h"
 
 namespace pg {
+namespace {
+
+double read_thread_cpu_s() {
+  timespec time = {};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+}  // namespace
 
 SizeProjector::SizeProjector(Project project)
     : project_(std::move(project)),
@@ -19,7 +29,7 @@ std::vector<HostTensor>& SizeProjector::weights() {
 
 void SizeProjector::start(int64_t step) {
   PG_CHECK(is_idle(), "a job is in flight");
-  projection_ = {.step = step, .bytes = 0, .failure = {}};
+  projection_ = {.step = step, .bytes = 0, .cpu_s = 0, .failure = {}};
   has_answer_ = true;
   worker_.start();
 }
@@ -31,6 +41,12 @@ std::optional<Projection> SizeProjector::take() {
 }
 
 void SizeProjector::project() {
+  const double start_s = read_thread_cpu_s();
+  price();
+  projection_.cpu_s = read_thread_cpu_s() - start_s;
+}
+
+void SizeProjector::price() {
   try {
     projection_.bytes = project_(weights_);
   } catch (const std::bad_alloc&) {

@@ -16,6 +16,7 @@ namespace pg {
 struct Projection {
   int64_t step = 0;   // whose weights were priced
   int64_t bytes = 0;  // 0 when pricing failed
+  double cpu_s = 0;   // processor time that pricing took
   std::string failure;
 };
 
@@ -36,6 +37,7 @@ class SizeProjector {
 
  private:
   void project();
+  void price();
 
   Project project_;
   std::vector<HostTensor> weights_;

@@ -25,8 +25,9 @@ namespace pg {
 namespace {
 
 // Handing the weights to the projector costs training a copy of them, 0.5 ms for 2.6M parameters on
-// the README's machine; every few seconds is often enough to watch.
-constexpr double kProjectEvery_s = 5.0;
+// the README's machine, and pricing them a core's time, 0.3 s for 27M: every few seconds is often
+// enough to watch, and less often where pricing would take more than this share of a core.
+constexpr double kProjectEvery_s = 5.0, kProjectShare = 0.01;
 // The peak is measured anew so often (20 ms a time): what the machine can do at its quietest.
 constexpr double kPeakEvery_s = 60.0;
 
@@ -239,13 +240,14 @@ class Trainer {
   void project(double end_s) {
     if (const auto projection = projector_->take()) {
       if (projection->bytes > 0) projected_bytes_ = projection->bytes;
+      project_every_s_ = std::max(kProjectEvery_s, projection->cpu_s / kProjectShare);
       if (!projection->failure.empty() && !std::exchange(has_failed_projection_, true)) {
         observer_.on_note(
             fmt::format("projection:failed step:{} {}", projection->step, projection->failure));
       }
     }
     if (!projector_->is_idle()) return;
-    if (last_project_s_ >= 0 && end_s - last_project_s_ < kProjectEvery_s) return;
+    if (last_project_s_ >= 0 && end_s - last_project_s_ < project_every_s_) return;
     last_project_s_ = end_s;
     step_.averager().download(projector_->weights());
     projector_->start(steps_);
@@ -355,6 +357,7 @@ class Trainer {
   double last_project_s_ = -1, last_checkpoint_s_ = 0, last_peak_s_ = 0;
   double peak_flops_per_s_ = s_.peak_flops_per_s;  // the best so far
   int64_t projected_bytes_ = 0;
+  double project_every_s_ = kProjectEvery_s;
   bool has_failed_projection_ = false;
   std::optional<SizeProjector> projector_;
   std::optional<CheckpointWriter> writer_;

@@ -6,8 +6,11 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cmath>
+#include <ctime>
 #include <new>
+#include <thread>
 
 #include "src/base/bytes.h"
 #include "src/base/error.h"
@@ -276,6 +279,36 @@ TEST_F(TrainerTest, TheAverageOfTheMomentIsPriced) {
   setup_.stop_requested = [&] { return is_priced.load(); };
   train(setup_);  // the projector has ended before it returns
   expect_same(one_step.exported, priced);
+}
+
+// A price that takes long is asked for seldom: of a core it never takes more than a hundredth.
+TEST_F(TrainerTest, ADearProjectionIsAskedForSeldom) {
+  constexpr double kCost_s = 0.2, kEvery_s = 100 * kCost_s;
+  TickingClock clock(1);
+  setup_.clock = &clock;
+  setup_.train.max_steps = 12;
+  std::atomic<int> begun = 0, ended = 0;
+  setup_.project_bytes = [&](const std::vector<HostTensor>&) {
+    ++begun;
+    timespec now = {}, start = {};
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &start);
+    const auto seconds = [](const timespec& t) {
+      return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+    };
+    do {
+      ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    } while (seconds(now) - seconds(start) < kCost_s);
+    ++ended;
+    return int64_t{1};
+  };
+  setup_.stop_requested = [&] {  // prices take no time by the test's clock
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    while (begun != ended) std::this_thread::yield();
+    return false;
+  };
+  train(setup_);
+  EXPECT_GE(ended, 2);
+  EXPECT_LE(ended, 1 + clock.now_s() / kEvery_s);
 }
 
 TEST_F(TrainerTest, AFailedProjectionIsNotedOnceAndEndsNothing) {
