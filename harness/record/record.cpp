@@ -6,6 +6,7 @@
 #include "harness/record/compliance.h"
 #include "harness/record/report_svg.h"
 #include "harness/record/run_files.h"
+#include "harness/record/score_name.h"
 #include "src/base/bytes.h"
 #include "src/base/hash.h"
 #include "src/text/json_object.h"
@@ -45,6 +46,7 @@ std::string write_submission_json(const RunResult& result) {
   json.add("name", record.name).add("blurb", record.blurb);
   json.add("date", result.date).add("track", result.recipe.track.name);
   json.add("val_loss", result.score.loss_nats).add("val_bpb", result.score.bits_per_byte);
+  json.add("val_bpb_is", name_score(result.recipe).line);
   json.add("seeds", seeds);
   json.add("seed_results", JsonObject().add(fmt::format("{}", seed), seed_result(result)));
   json.add("pre_quant_val_loss", result.pre_quant.diagnostic_loss_nats);

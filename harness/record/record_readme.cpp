@@ -4,6 +4,7 @@
 
 #include "harness/recipe/recipe_identity.h"
 #include "harness/record/record.h"
+#include "harness/record/score_name.h"
 #include "src/text/text_escape.h"
 #include "src/text/text_format.h"
 
@@ -13,14 +14,14 @@ namespace {
 std::string write_result_table(const RunResult& r) {
   const double steps = static_cast<double>(r.steps > 0 ? r.steps : 1);
   return fmt::format(
-      "| seed | steps | ms/step | before quantisation, bpb | artifact, bpb | artifact, sliding, "
-      "bpb | loss, nats | "
-      "artifact, bytes |\n"
+      "| seed | steps | ms/step | before quantisation, bpb | artifact, bpb | artifact, {}, bpb | "
+      "loss, nats | artifact, bytes |\n"
       "|---|---|---|---|---|---|---|---|\n"
       "| {} | {} | {:.2f} | {:.4f} | {:.4f} | **{:.4f}** | {:.4f} | {} |\n",
-      r.recipe.train.seed, format_thousands(r.steps), r.times.train_s * 1e3 / steps,
-      r.pre_quant.diagnostic_bits_per_byte, r.roundtrip.bits_per_byte, r.score.bits_per_byte,
-      r.score.loss_nats, format_thousands(r.pack.total_bytes));
+      name_score(r.recipe).column, r.recipe.train.seed, format_thousands(r.steps),
+      r.times.train_s * 1e3 / steps, r.pre_quant.diagnostic_bits_per_byte,
+      r.roundtrip.bits_per_byte, r.score.bits_per_byte, r.score.loss_nats,
+      format_thousands(r.pack.total_bytes));
 }
 
 std::string format_budget(double used_s, double budget_s) {

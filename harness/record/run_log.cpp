@@ -9,6 +9,7 @@
 #include "harness/record/eval_estimate.h"
 #include "harness/record/log_rewind.h"
 #include "harness/record/machine.h"
+#include "harness/record/score_name.h"
 #include "src/text/text_escape.h"
 #include "src/text/text_format.h"
 
@@ -369,15 +370,17 @@ void RunLog::write_roundtrip(const ScoreLine& score) {
 void RunLog::write_final(const ScoreLine& score) {
   result_.score = score;
   const int64_t stride = result_.recipe.eval.stride;
-  const std::string name =
-      fmt::format("final_int{}_sliding_window", result_.recipe.quant.matrix_bits);
-  write_line(fmt::format("{} val_loss:{:.4f} val_bpb:{:.4f} stride:{} eval_time:{}", name,
+  const ScoreName name = name_score(result_.recipe);
+  write_line(fmt::format("{} val_loss:{:.4f} val_bpb:{:.4f} stride:{} eval_time:{}", name.line,
                          score.loss_nats, score.bits_per_byte, stride, seconds(score.eval_s)));
-  const std::string exact =
-      fmt::format("val_loss:{:.8f} val_bpb:{:.8f}", score.loss_nats, score.bits_per_byte);
-  log_.write_line(fmt::format("{}_exact {}", name, exact));
-  log_.write_line("final_int8_zlib_roundtrip_exact " + exact);
-  write_event(score_event("final", score).add("stride", stride));
+  const auto write_exact = [&](const std::string& line, const ScoreLine& of) {
+    log_.write_line(fmt::format("{}_exact val_loss:{:.8f} val_bpb:{:.8f}", line, of.loss_nats,
+                                of.bits_per_byte));
+  };
+  write_exact(name.line, score);
+  // All that some parsers read; they take it for a plain score.
+  write_exact("final_int8_zlib_roundtrip", name.is_plain ? score : result_.roundtrip);
+  write_event(score_event("final", score).add("stride", stride).add("name", name.line));
   if (score.is_over_budget()) warn(describe_over_budget(score));
   close_lap(result_.times.eval_s);
 }

@@ -86,6 +86,19 @@ TEST(Record, ReadmeHasResultTablesAndCommand) {
   EXPECT_NE(readme.find("train_gpt run runs/a/recipe.toml --out runs/a_again"), std::string::npos);
 }
 
+TEST(Record, ALearntAndMixedScoreIsNamed) {
+  RunResult result = make_result();
+  EXPECT_NE(write_record_readme(result).find("| artifact, sliding, bpb |"), std::string::npos);
+  EXPECT_NE(write_submission_json(result).find("\"val_bpb_is\": \"final_int6_sliding_window\""),
+            std::string::npos);
+  result.recipe.ttt.kind = TttKind::kLora;
+  result.recipe.mix.kind = MixKind::kLogit;
+  EXPECT_NE(write_record_readme(result).find("| artifact, sliding + LoRA + n-grams, bpb |"),
+            std::string::npos);
+  EXPECT_NE(write_submission_json(result).find("\"val_bpb_is\": \"legal_ttt_ngram_mix\""),
+            std::string::npos);
+}
+
 TEST(Record, SubmissionIsWrittenLastAndTheCheckpointGoes) {
   const TemporaryFolder temporary;
   const RunFolder folder = {.path = temporary.path(), .seed = 1337};

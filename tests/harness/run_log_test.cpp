@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "harness/record/score_name.h"
 #include "src/base/error.h"
 #include "tests/harness/run_fixture.h"
 
@@ -90,6 +91,39 @@ TEST(RunLog, LinesAreThoseOfThePublicScripts) {
             "final_int6_sliding_window val_loss:2.0312 val_bpb:1.2008 stride:64 eval_time:73900ms\n"
             "final_int6_sliding_window_exact val_loss:2.03123457 val_bpb:1.20076543\n"
             "final_int8_zlib_roundtrip_exact val_loss:2.03123457 val_bpb:1.20076543\n");
+}
+
+// What is learnt or mixed while scoring never stands under a plain score's name.
+TEST(RunLog, ALearntOrMixedScoreHasItsOwnName) {
+  const auto name = [](TttKind ttt, MixKind mix) {
+    Recipe recipe;
+    recipe.ttt.kind = ttt;
+    recipe.mix.kind = mix;
+    return name_score(recipe).line;
+  };
+  EXPECT_EQ(name(TttKind::kNone, MixKind::kNone), "final_int6_sliding_window");
+  EXPECT_EQ(name(TttKind::kNone, MixKind::kTilt), "legal_ngram_mix");
+  for (const TttKind ttt : {TttKind::kSgd, TttKind::kPhased, TttKind::kLora}) {
+    EXPECT_EQ(name(ttt, MixKind::kNone), "legal_ttt");
+    EXPECT_EQ(name(ttt, MixKind::kLogit), "legal_ttt_ngram_mix");
+  }
+  const TemporaryFolder folder;
+  Recipe recipe;
+  recipe.ttt.kind = TttKind::kLora;
+  ManualClock clock;
+  {
+    RunLog log(recipe, open_run_folder(folder.path(), recipe, false), clock, 0,
+               ProgressLine(std::tmpfile(), TerminalStyle::kPlain, false));
+    ScoreLine plain, learnt;
+    plain.loss_nats = 2.5;
+    learnt.loss_nats = 2.25;
+    log.write_roundtrip(plain);
+    log.write_final(learnt);
+  }
+  const std::string log = read_text_file(folder.path() / "train_seed1337.log");
+  EXPECT_NE(log.find("\nlegal_ttt_exact val_loss:2.25000000 "), std::string::npos) << log;
+  EXPECT_NE(log.find("\nfinal_int8_zlib_roundtrip_exact val_loss:2.50000000 "), std::string::npos);
+  EXPECT_EQ(log.find("sliding_window"), std::string::npos);
 }
 
 // A clock that moves by another time in each stage: every lap lands in its own field, with what it
