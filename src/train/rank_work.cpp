@@ -7,11 +7,7 @@
 namespace pg {
 namespace {
 
-// Floating-point operations of one Newton-Schulz iteration.
-int64_t matrix_cost(const ParamSpec& spec) {
-  const int64_t side = std::min(spec.rows, spec.cols), length = std::max(spec.rows, spec.cols);
-  return side * side * (2 * length + side);
-}
+int64_t matrix_cost(const ParamSpec& spec) { return newton_schulz_flops(spec.rows, spec.cols); }
 
 class Division {
  public:

@@ -2,12 +2,20 @@
 // whole, because Newton-Schulz needs it whole; the rest is cut by elements. The table is a function
 // of the layout and the number of ranks alone, and what is computed does not depend on it.
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
 #include "src/plan/weights.h"
 
 namespace pg {
+
+// Of one iteration: A = x xT, A A, and their sum times x, on the smaller side. A symmetric product is
+// counted whole, also where one triangle of it is computed.
+constexpr int64_t newton_schulz_flops(int64_t rows, int64_t cols) {
+  const int64_t side = std::min(rows, cols), length = std::max(rows, cols);
+  return 2 * side * side * (2 * length + side);
+}
 
 // Elements that AdamW steps, at one rate.
 struct AdamWWork {

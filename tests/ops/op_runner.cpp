@@ -2,90 +2,19 @@
 #include "tests/ops/op_runner.h"
 
 #include <cmath>
-#include <cstring>
 #include <set>
 #include <sstream>
 
 #include "src/base/rng.h"
 #include "src/base/threads.h"
 #include "src/device/reference/reference_values.h"
+#include "tests/ops/op_tensors.h"
 #include "tests/ops/tolerance.h"
 
 namespace pg::optest {
 namespace {
 
-using RawBytes = std::vector<uint8_t>;
-
-constexpr size_t kGuardBytes = 64;
-// NaN in every type (and id -1), so that a read beyond the end shows in the result too.
-constexpr uint8_t kPoison = 0xff;
 constexpr uint64_t kPriorSeed = 77;
-
-RawBytes encode(const Values& values, DType dtype) {
-  RawBytes bytes(values.size() * dtype_bytes(dtype));
-  if (dtype == DType::kI32) {
-    for (size_t i = 0; i < values.size(); ++i) {
-      const int32_t id = static_cast<int32_t>(values[i]);
-      std::memcpy(&bytes[4 * i], &id, 4);
-    }
-  } else {
-    reference::write(Out{bytes.data(), dtype, false}, values);
-  }
-  return bytes;
-}
-
-Values decode(const RawBytes& bytes, DType dtype) {
-  return reference::read(In{bytes.data(), dtype},
-                         static_cast<int64_t>(bytes.size() / dtype_bytes(dtype)));
-}
-
-// A tensor on the device between two guards; of a view, the gaps between its rows are guards too.
-class GuardedTensor {
- public:
-  GuardedTensor(Device& device, const RawBytes& content, const Operand& operand, DType dtype)
-      : device_(device),
-        layout_(operand.layout),
-        element_(dtype_bytes(dtype)),
-        count_(operand.count),
-        sent_(static_cast<size_t>(layout_.extent(count_)) * element_ + 2 * kGuardBytes, kPoison) {
-    for (int64_t i = 0; i < count_; ++i) {
-      std::copy_n(content.begin() + i * static_cast<int64_t>(element_), element_, at(sent_, i));
-    }
-    buffer_ = DeviceBuffer(device, sent_.size());
-    device.upload(buffer_.data(), sent_.data(), sent_.size());
-  }
-  void* data() const { return buffer_.as<uint8_t>() + kGuardBytes; }
-  RawBytes content() const {
-    RawBytes all = fetch(), packed(static_cast<size_t>(count_) * element_);
-    for (int64_t i = 0; i < count_; ++i) {
-      std::copy_n(at(all, i), element_, packed.begin() + i * static_cast<int64_t>(element_));
-    }
-    return packed;
-  }
-  bool are_guards_intact() const {
-    RawBytes all = fetch(), want = sent_;
-    for (int64_t i = 0; i < count_; ++i) std::copy_n(at(all, i), element_, at(want, i));
-    return all == want;
-  }
-  bool is_unchanged() const { return fetch() == sent_; }
-
- private:
-  RawBytes::iterator at(RawBytes& all, int64_t i) const {
-    return all.begin() + static_cast<int64_t>(kGuardBytes) +
-           layout_.position(i) * static_cast<int64_t>(element_);
-  }
-  RawBytes fetch() const {
-    RawBytes all(sent_.size());
-    device_.download(all.data(), buffer_.data(), all.size());
-    return all;
-  }
-  Device& device_;
-  Layout layout_;
-  size_t element_;  // bytes
-  int64_t count_;
-  RawBytes sent_;
-  DeviceBuffer buffer_;
-};
 
 // Which outputs a run adds to and which it leaves out.
 struct Mode {

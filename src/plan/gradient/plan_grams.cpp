@@ -1,6 +1,7 @@
 // The sums of a WeightUse: what a weight's input looks like and how much the loss cares about its
 // output. Both come from ops that the gradients need anyway: a gram is a weight gradient with
 // dy = x, a sum of squares is the gradient of mix's factor with x = dy.
+#include "src/plan/op_flops.h"
 #include "src/plan/plan.h"
 
 namespace pg {
@@ -41,11 +42,10 @@ Tensor Plan::record_input_gram(Tensor x) {
 Tensor Plan::record_gram(Tensor x) {
   const int64_t rows = info(x).rows, dim = info(x).cols;
   const OutRef gram = make_sum(info(x).name + ".gram", dim, dim);
-  const double flops =
-      2.0 * static_cast<double>(rows) * static_cast<double>(dim) * static_cast<double>(dim);
-  record(OpId::kLinearDw, flops, {x}, {gram}, [=, this](Ops& ops, const RunArgs& args) {
-    ops.linear_dw(out(gram, args), in(x), in(x), rows, dim, dim);
-  });
+  record(OpId::kLinearDw, product_flops(rows, dim, dim), {x}, {gram},
+         [=, this](Ops& ops, const RunArgs& args) {
+           ops.linear_dw(out(gram, args), in(x), in(x), rows, dim, dim);
+         });
   return Tensor{gram.id};
 }
 

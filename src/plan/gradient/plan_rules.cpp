@@ -2,6 +2,7 @@
 //
 // Only products count as flops: the rest is bounded by memory, which OpCall::bytes counts.
 #include "src/base/check.h"
+#include "src/plan/op_flops.h"
 #include "src/plan/plan.h"
 
 namespace pg {
@@ -10,16 +11,6 @@ namespace {
 // The fp32 machine epsilon, which the records' RMSNorm uses whatever the storage type
 // (formulas.md 2.1).
 constexpr float kNormEpsilon = 1.1920929e-07f;
-
-double product_flops(int64_t rows, int64_t in, int64_t out) {
-  return 2.0 * static_cast<double>(rows) * static_cast<double>(in) * static_cast<double>(out);
-}
-
-// Two products over the causal half of T x T per head.
-double attention_flops(const AttentionShape& s) {
-  const double pairs = 0.5 * static_cast<double>(s.tokens) * static_cast<double>(s.tokens + 1);
-  return 4.0 * static_cast<double>(s.batch * s.heads * s.head_dim) * pairs;
-}
 
 }  // namespace
 
@@ -312,8 +303,7 @@ Tensor Plan::attention(Tensor q, Tensor k, Tensor v, const AttentionShape& shape
   add_rule(y, [=, this] {
     const Tensor dy = gradient(y);
     const OutRef dq = contribute(q), dk = contribute(k), dv = contribute(v);
-    // Five products where the forward pass has two.
-    record(OpId::kAttentionBackward, 2.5 * attention_flops(shape), {dy, y, lse, q, k, v},
+    record(OpId::kAttentionBackward, attention_backward_flops(shape), {dy, y, lse, q, k, v},
            {dq, dk, dv}, [=, this](Ops& ops, const RunArgs& args) {
              ops.attention_backward(out(dq, args), out(dk, args), out(dv, args), in(dy), in(y),
                                     in(lse), in(q), in(k), in(v), shape);
