@@ -4,20 +4,24 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
+#include <memory>
 #include <numeric>
-#include <utility>
+#include <string>
 #include <vector>
 
 #include "harness/bench/bench_profile.h"
+#include "harness/bench/counting_device.h"
+#include "harness/bench/scratch_folder.h"
 #include "src/base/error.h"
 #include "src/base/rng.h"
-#include "src/base/threads.h"
+#include "src/data/corpus/write_shard.h"
+#include "src/device/comm/comm_single.h"
 #include "src/device/registry/make_device.h"
-#include "src/model/model.h"
 #include "src/plan/plan.h"
 #include "src/text/json_object.h"
-#include "src/train/optimizer.h"
+#include "src/train/train_step.h"
 
 namespace pg {
 namespace {
@@ -58,60 +62,178 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-// One shape's weights, plan and optimizer on random tokens.
+// A shard of random ids, which is gone again when its stream is closed.
+TokenStream open_random_tokens(int64_t vocab_size) {
+  constexpr size_t kTokens = size_t{1} << 20;
+  const CounterRng rng(1, kStreamTest);
+  std::vector<uint16_t> ids(kTokens);
+  for (size_t i = 0; i < ids.size(); ++i) {
+    ids[i] = static_cast<uint16_t>(rng.below(i, static_cast<uint64_t>(vocab_size)));
+  }
+  const ScratchFolder folder;
+  const std::string shard = folder.file("random.bin");
+  write_shard(shard, ids);
+  return TokenStream::open(shard, vocab_size);
+}
+
+// The trainer's own step on one shape.
 class TrainLoop {
  public:
-  TrainLoop(const Shape& shape, Device& device)
-      : shape_(shape),
-        weights_(device, list_params(shape.model), true),
-        plan_(shape.model, weights_, shape.micro_batch_tokens / shape.seq_len, shape.seq_len,
-              PlanMode::kTrain),
-        optimizer_(weights_, OptimizerConfig{}) {
-    weights_.initialise(1);
-    const CounterRng rng(1, kStreamTest);
-    std::vector<int32_t> ids(static_cast<size_t>(shape.micro_batch_tokens));
-    for (size_t i = 0; i < ids.size(); ++i) {
-      ids[i] = static_cast<int32_t>(rng.below(i, static_cast<uint64_t>(shape.model.vocab_size)));
-    }
-    plan_.load(ids, ids);
+  TrainLoop(const Shape& shape, Device& device, int64_t leaves)
+      : device_(device),
+        stream_(open_random_tokens(shape.model.vocab_size)),
+        batches_(stream_, Loader::kShuffled, /*seed=*/1, shape.seq_len),
+        comm_(make_single_comm()),
+        step_(make_setup(shape, leaves), *comm_) {
+    step_.start_at(0);
   }
 
-  void step() {
-    const int64_t micro_batches = shape_.batch_tokens / shape_.micro_batch_tokens;
-    for (int64_t m = 0; m < micro_batches; ++m) {
-      plan_.run(m > 0);
-    }
-    weights_.finish_gradients();
-    plan_.mean_loss();
+  // Waits for the step, so that the peak can be measured between two: what a trainer hides by giving
+  // the next one to the device meanwhile is counted here.
+  double time_step() {
     const auto start = std::chrono::steady_clock::now();
-    optimizer_.step(steps_++, 1.0);
-    optimizer_.grad_norm();  // waits for the device
-    optimizer_s_ += seconds_since(start);
+    device_.wait(step_.launch(1.0).event);
+    const TrainStep::Numbers numbers = step_.numbers(++steps_);
+    const double step_s = seconds_since(start);
+    if (!std::isfinite(numbers.loss_nats) || !std::isfinite(numbers.grad_norm)) {
+      throw Error(fmt::format("the loss of step {} is not finite; its speed says nothing", steps_));
+    }
+    return step_s;
   }
-  // Seconds in the optimizer since the last call.
-  double take_optimizer_s() { return std::exchange(optimizer_s_, 0.0); }
-  double step_flops() const {
-    const int64_t micro_batches = shape_.batch_tokens / shape_.micro_batch_tokens;
-    return plan_.flops() * static_cast<double>(micro_batches);
+  // The optimizer once more, from the gradients of the last step.
+  double time_optimizer() {
+    const auto start = std::chrono::steady_clock::now();
+    step_.optimizer().step(steps_, 1.0);
+    device_.synchronize();
+    return seconds_since(start);
   }
-  void profile(std::vector<OpProfile>& profile) { plan_.plan().run_profiled(profile); }
-  // What a step gives the device, whatever the machine: calls, and how often the activations of a
-  // layer pass through memory beside products and attention.
-  void print_plan() const {
-    fmt::print(
-        "  plan: {} calls a micro-batch, {:.1f} passes over [B*T, D] a block beside products and "
-        "attention; optimizer: {} calls a step\n",
-        plan_.plan().call_count(), plan_.passes_of_a_block(), optimizer_.ops_per_step());
+  // What a step asks of the device.
+  OpCounts count_step() {
+    device_.take_counts();
+    time_step();
+    return device_.take_counts();
   }
+  double step_flops() { return step_.plan().flops() * static_cast<double>(step_.micro_batches()); }
+  TrainStep& train_step() { return step_; }
 
  private:
-  Shape shape_;
-  Weights weights_;
-  ModelPlan plan_;
-  Optimizer optimizer_;
+  TrainSetup make_setup(const Shape& shape, int64_t leaves) {
+    TrainSetup setup;
+    setup.model = shape.model;
+    setup.train.seq_len = shape.seq_len;
+    setup.train.batch_tokens = shape.batch_tokens;
+    setup.train.micro_batch_tokens = shape.micro_batch_tokens;
+    setup.train.gradient_leaves = leaves;
+    setup.device = &device_;
+    setup.batches = &batches_;
+    check_batches(setup.train, /*ranks=*/1);
+    return setup;
+  }
+
+  CountingDevice device_;
+  TokenStream stream_;
+  Batches batches_;
+  std::unique_ptr<Comm> comm_;
+  TrainStep step_;
   int64_t steps_ = 0;
-  double optimizer_s_ = 0;
 };
+
+struct Measured {
+  DevicePeak peak;  // the best between the steps
+  OpCounts calls;   // of a step
+  double median_s = 0, best_s = 0, optimizer_share = 0;
+  double flops_per_s = 0;  // by the median
+};
+
+Measured measure(TrainLoop& loop, Device& device, int64_t steps) {
+  Measured m;
+  m.peak = device.measure_peak();
+  m.calls = loop.count_step();  // warms up too
+  loop.time_optimizer();
+  std::vector<double> step_s;
+  double optimizer_s = 0;
+  for (int64_t i = 0; i < steps; ++i) {
+    step_s.push_back(loop.time_step());
+    optimizer_s += loop.time_optimizer();
+    m.peak.matmul_flops_per_s = std::max(m.peak.matmul_flops_per_s, device.measure_matmul());
+  }
+  m.optimizer_share = optimizer_s / std::accumulate(step_s.begin(), step_s.end(), 0.0);
+  std::sort(step_s.begin(), step_s.end());
+  m.best_s = step_s.front();
+  m.median_s = step_s[step_s.size() / 2];
+  m.flops_per_s = loop.step_flops() / m.median_s;
+  return m;
+}
+
+int64_t total(const OpCounts& calls) {
+  return std::accumulate(calls.begin(), calls.end(), int64_t{0});
+}
+
+void print_json(const Shape& shape, const Measured& m) {
+  const double tokens = static_cast<double>(shape.batch_tokens);
+  JsonObject line;
+  line.add("shape", shape.name).add("params", count_params(shape.model));
+  line.add("seq_len", shape.seq_len).add("batch_tokens", shape.batch_tokens);
+  line.add("tokens_per_s", tokens / m.median_s).add("best_tokens_per_s", tokens / m.best_s);
+  line.add("gflops", m.flops_per_s / 1e9);
+  line.add("peak_gflops", m.peak.matmul_flops_per_s / 1e9);
+  line.add("optimizer_share", m.optimizer_share);
+  line.add("calls_per_step", total(m.calls));
+  fmt::print("{}\n", line.line());
+}
+
+void print_table(const Shape& shape, const Measured& m) {
+  const double tokens = static_cast<double>(shape.batch_tokens);
+  fmt::print("{}: {:.2f}M parameters, {} x {}, T = {}, {} tokens a step, {}\n", shape.name,
+             static_cast<double>(count_params(shape.model)) / 1e6, shape.model.layers,
+             shape.model.dim, shape.seq_len, shape.batch_tokens, m.peak.description);
+  fmt::print("  median {:.1f} ms/step  {:.0f} tok/s   best {:.1f} ms  {:.0f} tok/s\n",
+             1e3 * m.median_s, tokens / m.median_s, 1e3 * m.best_s, tokens / m.best_s);
+  fmt::print(
+      "  {:.0f} GFLOP/s of {:.0f}, the best peak between the steps = {:.1f} %   copy {:.1f} "
+      "GB/s\n",
+      m.flops_per_s / 1e9, m.peak.matmul_flops_per_s / 1e9,
+      100 * m.flops_per_s / m.peak.matmul_flops_per_s, m.peak.copy_bytes_per_s / 1e9);
+  fmt::print("  optimizer: {:.1f} % of the step\n", 100 * m.optimizer_share);
+}
+
+// What a step gives the device, whatever the machine: calls, and how often the activations of a
+// layer pass through memory beside products and attention.
+void print_calls(TrainStep& step, const OpCounts& calls, const std::vector<OpProfile>& profile,
+                 int64_t profiled_runs) {
+  fmt::print(
+      "  plan: {} calls a micro-batch, {:.1f} passes over [B*T, D] a block beside products and "
+      "attention; optimizer: {} calls a step\n",
+      step.plan().plan().call_count(), step.plan().passes_of_a_block(),
+      step.optimizer().ops_per_step());
+  std::string others;
+  for (size_t i = 0; i < calls.size(); ++i) {
+    const int64_t beside = calls[i] - step.micro_batches() * profile[i].calls / profiled_runs;
+    if (beside > 0) others += fmt::format(" {} {},", kOps[i].name, beside);
+  }
+  if (!others.empty()) others.pop_back();
+  fmt::print("  step: {} calls, {} micro-batches; beside their plan:{}\n", total(calls),
+             step.micro_batches(), others);
+}
+
+void bench_shape(const Shape& shape, Device& device, const BenchTrainOptions& options) {
+  TrainLoop loop(shape, device, options.leaves);
+  const Measured measured = measure(loop, device, options.steps);
+  if (options.json) {
+    print_json(shape, measured);
+  } else {
+    print_table(shape, measured);
+    if (options.profile) {
+      std::vector<OpProfile> profile;
+      for (int64_t i = 0; i < options.steps; ++i) {
+        loop.train_step().plan().plan().run_profiled(profile);
+      }
+      print_profile(profile, measured.peak);
+      print_calls(loop.train_step(), measured.calls, profile, options.steps);
+    }
+  }
+  std::fflush(stdout);
+}
 
 }  // namespace
 
@@ -121,52 +243,7 @@ int run_bench_train(const BenchTrainOptions& options) {
   for (const Shape& shape : make_shapes()) {
     if (options.shape != "all" && options.shape != shape.name) continue;
     found = true;
-    DevicePeak peak = device->measure_peak();
-    TrainLoop loop(shape, *device);
-    loop.step();
-    loop.take_optimizer_s();
-    std::vector<double> step_s;
-    for (int64_t i = 0; i < options.steps; ++i) {
-      const auto start = std::chrono::steady_clock::now();
-      loop.step();
-      step_s.push_back(seconds_since(start));
-      peak.matmul_flops_per_s = std::max(peak.matmul_flops_per_s, device->measure_matmul());
-    }
-    const double optimizer_share =
-        loop.take_optimizer_s() / std::accumulate(step_s.begin(), step_s.end(), 0.0);
-    std::sort(step_s.begin(), step_s.end());
-    const double best_s = step_s.front(), median_s = step_s[step_s.size() / 2];
-    const double tokens = static_cast<double>(shape.batch_tokens);
-    const double flops_per_s = loop.step_flops() / median_s;
-    if (options.json) {
-      JsonObject line;
-      line.add("shape", shape.name).add("params", count_params(shape.model));
-      line.add("seq_len", shape.seq_len).add("batch_tokens", shape.batch_tokens);
-      line.add("tokens_per_s", tokens / median_s).add("best_tokens_per_s", tokens / best_s);
-      line.add("gflops", flops_per_s / 1e9);
-      line.add("peak_gflops", peak.matmul_flops_per_s / 1e9);
-      line.add("optimizer_share", optimizer_share);
-      fmt::print("{}\n", line.line());
-      continue;
-    }
-    fmt::print("{}: {:.2f}M parameters, {} x {}, T = {}, {} tokens a step, {}\n", shape.name,
-               static_cast<double>(count_params(shape.model)) / 1e6, shape.model.layers,
-               shape.model.dim, shape.seq_len, shape.batch_tokens, peak.description);
-    fmt::print("  median {:.1f} ms/step  {:.0f} tok/s   best {:.1f} ms  {:.0f} tok/s\n",
-               1e3 * median_s, tokens / median_s, 1e3 * best_s, tokens / best_s);
-    fmt::print(
-        "  {:.0f} GFLOP/s of {:.0f}, the best peak between the steps = {:.1f} %   copy {:.1f} "
-        "GB/s\n",
-        flops_per_s / 1e9, peak.matmul_flops_per_s / 1e9,
-        100 * flops_per_s / peak.matmul_flops_per_s, peak.copy_bytes_per_s / 1e9);
-    fmt::print("  optimizer: {:.1f} % of the step\n", 100 * optimizer_share);
-    if (options.profile) {
-      std::vector<OpProfile> profile;
-      for (int64_t i = 0; i < options.steps; ++i) loop.profile(profile);
-      print_profile(profile, peak);
-      loop.print_plan();
-    }
-    std::fflush(stdout);
+    bench_shape(shape, *device, options);
   }
   if (!found) {
     throw Error(fmt::format("unknown shape \"{}\"; use small, record, cpu_10min_1mb or all",

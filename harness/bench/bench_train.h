@@ -1,5 +1,5 @@
-// `train_gpt bench train`: training speed on random tokens, beside the machine's own peak measured
-// in the same run.
+// `train_gpt bench train`: speed of the training step - batches, gradients by leaves, optimizer,
+// average - on random tokens, beside the machine's own peak measured in the same run.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -11,7 +11,8 @@ struct BenchTrainOptions {
   std::string shape =
       "all";             // "small" (4 x 256, T = 256), "record" (the 27M stack, T = 2048) or "all"
   int64_t steps = 10;    // timed optimizer steps per shape, after one to warm up
-  bool profile = false;  // time every op
+  int64_t leaves = 1;    // train.gradient_leaves
+  bool profile = false;  // time every op of the plan, and count all of the step
   bool json = false;     // one JSON object a shape instead of the table
 };
 

@@ -13,11 +13,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
-#include <cstdlib>
 #include <ctime>
-#include <filesystem>
 #include <functional>
 
+#include "harness/bench/scratch_folder.h"
 #include "src/base/check.h"
 #include "src/base/error.h"
 #include "src/files/write_file.h"
@@ -85,28 +84,6 @@ Bytes encode_brotli(std::span<const uint8_t> raw) {
   return out;
 }
 
-// A folder of its own for an external program's files; removed on every way out.
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "pg_coder_XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) {
-      throw Error("cannot create a folder \"" + pattern + "\"; check TMPDIR");
-    }
-    path_ = pattern;
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  std::string file(const char* name) const { return (path_ / name).string(); }
-
- private:
-  std::filesystem::path path_;
-};
-
 // Signals that this program blocks or ignores are a child's own business again.
 class SpawnAttributes {
  public:
@@ -153,7 +130,7 @@ bool run_program(std::vector<std::string> arguments) {
 }
 
 ReferenceResult measure_lrzip(std::span<const uint8_t> raw) {
-  const TemporaryFolder folder;
+  const ScratchFolder folder;
   const std::string in = folder.file("raw"), packed = folder.file("packed"),
                     out = folder.file("out");
   bool installed = true;

@@ -1,0 +1,154 @@
+#include "harness/bench/counting_device.h"
+
+#include <utility>
+
+namespace pg {
+
+OpCounts CountingOps::take_counts() { return std::exchange(counts_, OpCounts{}); }
+
+Ops& CountingOps::counted(OpId op) {
+  ++counts_[static_cast<size_t>(op)];
+  return inner_;
+}
+
+void CountingOps::linear(Out y, In x, In w, In addend, int64_t rows, int64_t in, int64_t out) {
+  counted(OpId::kLinear).linear(y, x, w, addend, rows, in, out);
+}
+void CountingOps::linear_dx(Out dx, In dy, In w, int64_t rows, int64_t in, int64_t out) {
+  counted(OpId::kLinearDx).linear_dx(dx, dy, w, rows, in, out);
+}
+void CountingOps::linear_dw(Out dw, In dy, In x, int64_t rows, int64_t in, int64_t out) {
+  counted(OpId::kLinearDw).linear_dw(dw, dy, x, rows, in, out);
+}
+void CountingOps::embed(Out y, In ids, In table, int64_t rows, int64_t dim) {
+  counted(OpId::kEmbed).embed(y, ids, table, rows, dim);
+}
+void CountingOps::embed_backward(Out dtable, In ids, In dy, int64_t rows, int64_t vocab,
+                                 int64_t dim) {
+  counted(OpId::kEmbedBackward).embed_backward(dtable, ids, dy, rows, vocab, dim);
+}
+void CountingOps::bigram_hash(Out hashed, In ids, int64_t rows, int64_t tokens, int64_t buckets) {
+  counted(OpId::kBigramHash).bigram_hash(hashed, ids, rows, tokens, buckets);
+}
+void CountingOps::add_scaled(Out y, In x, In z, In s1, In s2, int64_t rows, int64_t dim) {
+  counted(OpId::kAddScaled).add_scaled(y, x, z, s1, s2, rows, dim);
+}
+void CountingOps::add_scaled_backward(Out dx, Out dz, Out ds1, Out ds2, In dy, In z, In s1, In s2,
+                                      int64_t rows, int64_t dim) {
+  counted(OpId::kAddScaledBackward).add_scaled_backward(dx, dz, ds1, ds2, dy, z, s1, s2, rows, dim);
+}
+void CountingOps::mix(Out y, In x, In a, In z, In b, int64_t rows, int64_t dim) {
+  counted(OpId::kMix).mix(y, x, a, z, b, rows, dim);
+}
+void CountingOps::mix_backward(Out dx, Out dz, Out da, Out db, In dy, In x, In a, In z, In b,
+                               int64_t rows, int64_t dim) {
+  counted(OpId::kMixBackward).mix_backward(dx, dz, da, db, dy, x, a, z, b, rows, dim);
+}
+void CountingOps::leaky_relu2(Out y, In x, float slope, int64_t count) {
+  counted(OpId::kLeakyRelu2).leaky_relu2(y, x, slope, count);
+}
+void CountingOps::leaky_relu2_backward(Out dx, In dy, In x, float slope, int64_t count) {
+  counted(OpId::kLeakyRelu2Backward).leaky_relu2_backward(dx, dy, x, slope, count);
+}
+void CountingOps::smear(Out y, In x, In gate, int64_t rows, int64_t tokens, int64_t dim) {
+  counted(OpId::kSmear).smear(y, x, gate, rows, tokens, dim);
+}
+void CountingOps::smear_backward(Out dx, Out dgate, In dy, In x, In gate, int64_t rows,
+                                 int64_t tokens, int64_t dim) {
+  counted(OpId::kSmearBackward).smear_backward(dx, dgate, dy, x, gate, rows, tokens, dim);
+}
+void CountingOps::rmsnorm(Out y, Out rstd, In x, float scale, float eps, int64_t rows,
+                          int64_t dim) {
+  counted(OpId::kRmsnorm).rmsnorm(y, rstd, x, scale, eps, rows, dim);
+}
+void CountingOps::rmsnorm_backward(Out dx, In dy, In x, In rstd, float scale, int64_t rows,
+                                   int64_t dim) {
+  counted(OpId::kRmsnormBackward).rmsnorm_backward(dx, dy, x, rstd, scale, rows, dim);
+}
+void CountingOps::mix_rmsnorm(Out y, Out n, Out rstd, In x, In a, In z, In b, float scale,
+                              float eps, int64_t rows, int64_t dim) {
+  counted(OpId::kMixRmsnorm).mix_rmsnorm(y, n, rstd, x, a, z, b, scale, eps, rows, dim);
+}
+void CountingOps::mix_rmsnorm_backward(Out dx, Out dz, Out da, Out db, In dy, In dn, In x, In a,
+                                       In z, In b, In rstd, float scale, int64_t rows,
+                                       int64_t dim) {
+  counted(OpId::kMixRmsnormBackward)
+      .mix_rmsnorm_backward(dx, dz, da, db, dy, dn, x, a, z, b, rstd, scale, rows, dim);
+}
+void CountingOps::qk_norm_rope(Out y, Out rstd, In x, In gain, In table, float eps,
+                               const HeadShape& shape) {
+  counted(OpId::kQkNormRope).qk_norm_rope(y, rstd, x, gain, table, eps, shape);
+}
+void CountingOps::qk_norm_rope_backward(Out dx, Out dgain, In dy, In x, In rstd, In gain, In table,
+                                        const HeadShape& shape) {
+  counted(OpId::kQkNormRopeBackward)
+      .qk_norm_rope_backward(dx, dgain, dy, x, rstd, gain, table, shape);
+}
+void CountingOps::attention(Out y, Out lse, In q, In k, In v, const AttentionShape& shape) {
+  counted(OpId::kAttention).attention(y, lse, q, k, v, shape);
+}
+void CountingOps::attention_backward(Out dq, Out dk, Out dv, In dy, In y, In lse, In q, In k, In v,
+                                     const AttentionShape& shape) {
+  counted(OpId::kAttentionBackward).attention_backward(dq, dk, dv, dy, y, lse, q, k, v, shape);
+}
+void CountingOps::xsa(Out y, In x, In v, const AttentionShape& shape) {
+  counted(OpId::kXsa).xsa(y, x, v, shape);
+}
+void CountingOps::xsa_backward(Out dx, Out dv, In dy, In x, In v, const AttentionShape& shape) {
+  counted(OpId::kXsaBackward).xsa_backward(dx, dv, dy, x, v, shape);
+}
+void CountingOps::softcap_xent(Out loss, Out lse, In logits, In targets, In weights, float cap,
+                               int64_t rows, int64_t vocab, int64_t n) {
+  counted(OpId::kSoftcapXent)
+      .softcap_xent(loss, lse, logits, targets, weights, cap, rows, vocab, n);
+}
+void CountingOps::softcap_xent_backward(Out dlogits, In logits, In lse, In targets, In weights,
+                                        In dloss, float cap, int64_t rows, int64_t vocab,
+                                        int64_t n) {
+  counted(OpId::kSoftcapXentBackward)
+      .softcap_xent_backward(dlogits, logits, lse, targets, weights, dloss, cap, rows, vocab, n);
+}
+void CountingOps::softcap_log_probs(Out log_probs, Out entropy, In logits, float cap, int64_t rows,
+                                    int64_t vocab) {
+  counted(OpId::kSoftcapLogProbs).softcap_log_probs(log_probs, entropy, logits, cap, rows, vocab);
+}
+void CountingOps::cast(Out y, In x, int64_t count) { counted(OpId::kCast).cast(y, x, count); }
+void CountingOps::sum(Out sum, In x, double scale, int64_t count) {
+  counted(OpId::kSum).sum(sum, x, scale, count);
+}
+void CountingOps::sum_squares(Out sums, In x, const MatrixBatch& shape, int64_t sums_stride) {
+  counted(OpId::kSumSquares).sum_squares(sums, x, shape, sums_stride);
+}
+void CountingOps::sum_pieces(Out sum, In pieces, int64_t count) {
+  counted(OpId::kSumPieces).sum_pieces(sum, pieces, count);
+}
+void CountingOps::clip_coefficient(Out coefficient, In squares, float max_norm) {
+  counted(OpId::kClipCoefficient).clip_coefficient(coefficient, squares, max_norm);
+}
+void CountingOps::scale_rows(Out y, In x, In s, const MatrixBatch& shape, int64_t s_stride) {
+  counted(OpId::kScaleRows).scale_rows(y, x, s, shape, s_stride);
+}
+void CountingOps::scale_rows_backward(Out dx, Out ds, In x, In s, const MatrixBatch& shape,
+                                      int64_t s_stride) {
+  counted(OpId::kScaleRowsBackward).scale_rows_backward(dx, ds, x, s, shape, s_stride);
+}
+void CountingOps::adamw(Out p, Out m, Out v, In g, In coefficient, In step, int64_t count) {
+  counted(OpId::kAdamw).adamw(p, m, v, g, coefficient, step, count);
+}
+void CountingOps::muon_momentum(Out u, Out m, In g, In coefficient, In mu, bool row_norm,
+                                const MatrixBatch& shape) {
+  counted(OpId::kMuonMomentum).muon_momentum(u, m, g, coefficient, mu, row_norm, shape);
+}
+void CountingOps::newton_schulz(Out u, std::span<const NewtonSchulzCoefficients> steps,
+                                const MatrixBatch& shape) {
+  counted(OpId::kNewtonSchulz).newton_schulz(u, steps, shape);
+}
+void CountingOps::apply_update(Out p, In u, In coefficient, In decay_step,
+                               const MatrixBatch& shape) {
+  counted(OpId::kApplyUpdate).apply_update(p, u, coefficient, decay_step, shape);
+}
+void CountingOps::lerp(Out average, In x, In decay, int64_t count) {
+  counted(OpId::kLerp).lerp(average, x, decay, count);
+}
+
+}  // namespace pg
