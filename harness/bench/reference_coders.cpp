@@ -2,26 +2,19 @@
 
 #include <brotli/decode.h>
 #include <brotli/encode.h>
-#include <fcntl.h>
 #include <lzma.h>
-#include <spawn.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 #include <zstd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <csignal>
 #include <ctime>
 #include <functional>
 
+#include "harness/bench/child_program.h"
 #include "harness/bench/scratch_folder.h"
 #include "src/base/check.h"
 #include "src/base/error.h"
 #include "src/files/write_file.h"
-
-extern char** environ;
 
 namespace pg {
 namespace {
@@ -84,49 +77,11 @@ Bytes encode_brotli(std::span<const uint8_t> raw) {
   return out;
 }
 
-// Signals that this program blocks or ignores are a child's own business again.
-class SpawnAttributes {
- public:
-  SpawnAttributes() {
-    posix_spawnattr_init(&attributes_);
-    sigset_t signals;
-    ::sigemptyset(&signals);
-    posix_spawnattr_setsigmask(&attributes_, &signals);
-    ::sigaddset(&signals, SIGPIPE);
-    ::sigaddset(&signals, SIGXFSZ);
-    posix_spawnattr_setsigdefault(&attributes_, &signals);
-    posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-  }
-  ~SpawnAttributes() { posix_spawnattr_destroy(&attributes_); }
-  SpawnAttributes(const SpawnAttributes&) = delete;
-  SpawnAttributes& operator=(const SpawnAttributes&) = delete;
-  const posix_spawnattr_t* get() const { return &attributes_; }
-
- private:
-  posix_spawnattr_t attributes_;
-};
-
-// No shell; its chatter is dropped. False when the program is not installed.
-bool run_program(std::vector<std::string> arguments) {
-  std::vector<char*> argv;
-  for (std::string& argument : arguments) argv.push_back(argument.data());
-  argv.push_back(nullptr);
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-  posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-  const SpawnAttributes attributes;
-  pid_t pid = 0;
-  const int status = posix_spawnp(&pid, argv[0], &actions, attributes.get(), argv.data(), environ);
-  posix_spawn_file_actions_destroy(&actions);
-  if (status == ENOENT) return false;
-  int exit_status = -1;
-  if (status != 0 || ::waitpid(pid, &exit_status, 0) != pid) {
-    throw Error("cannot run \"" + arguments[0] + "\"");
-  }
-  if (WIFEXITED(exit_status) && WEXITSTATUS(exit_status) == 127) return false;
-  if (exit_status != 0) throw Error("\"" + arguments[0] + "\" failed");
-  return true;
+// Its chatter is dropped. False when the program is not installed.
+bool run_program(const std::vector<std::string>& arguments) {
+  const std::optional<int> code = run_child(arguments, ChildOutput::kDropped);
+  if (code.value_or(0) != 0) throw Error("\"" + arguments[0] + "\" failed");
+  return code.has_value();
 }
 
 ReferenceResult measure_lrzip(std::span<const uint8_t> raw) {

@@ -1,5 +1,6 @@
 // `train_gpt bench ...`: the words; what they measure is in harness/bench/.
 #include "harness/bench/bench_eval.h"
+#include "harness/bench/bench_ops_program.h"
 #include "harness/bench/bench_pack.h"
 #include "harness/bench/bench_train.h"
 #include "harness/command/commands.h"
@@ -59,6 +60,17 @@ std::vector<Option> list_eval(BenchEvalOptions& o) {
   };
 }
 
+std::vector<Option> list_ops(BenchOpsOptions& o) {
+  return {
+      device_option(o.device),
+      {.name = "--filter",
+       .value = &o.filter,
+       .help = "only cases with this text in \"op [shape]\""},
+      {.name = "--once", .value = &o.once, .help = "one run a case: whether, not how fast"},
+      {.name = "--json", .value = &o.json, .help = "one JSON object a line instead of the table"},
+  };
+}
+
 }  // namespace
 
 Command make_bench_train_command() {
@@ -77,6 +89,12 @@ Command make_bench_eval_command() {
   return make_command<BenchEvalOptions>(
       "bench eval", "time the forward passes of scoring", list_eval,
       [](const BenchEvalOptions& options, Clock&) { return run_bench_eval(options); });
+}
+
+Command make_bench_ops_command() {
+  return make_command<BenchOpsOptions>(
+      "bench ops", "time every op over the cases of the op test", list_ops,
+      [](const BenchOpsOptions& options, Clock&) { return run_bench_ops(options); });
 }
 
 }  // namespace pg

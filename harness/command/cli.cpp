@@ -30,7 +30,7 @@ std::vector<Command> list_commands(const RunFunction& run) {
           make_audit_command(),           make_encode_command(),      make_decode_command(),
           make_tokenizer_train_command(), make_tokenize_command(),    make_corpus_info_command(),
           make_recipe_command(),          make_bench_train_command(), make_bench_pack_command(),
-          make_bench_eval_command(),      make_docs_ops_command()};
+          make_bench_eval_command(),      make_bench_ops_command(),   make_docs_ops_command()};
 }
 
 // Commands of two words: what their first word stands for.

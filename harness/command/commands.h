@@ -21,6 +21,7 @@ Command make_recipe_command();
 Command make_bench_train_command();
 Command make_bench_pack_command();
 Command make_bench_eval_command();
+Command make_bench_ops_command();
 Command make_docs_ops_command();
 
 }  // namespace pg

@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
-"""Every op of the op list has its lines in what bench_ops prints, each with a positive time, and its flops where the list
+"""Every op of the op list has its lines in what `train_gpt bench ops` prints, each with a positive time, and its flops where the list
 says that arithmetic bounds it.
 
-  bench_ops_test.py BENCH_OPS ROOT
+  bench_ops_test.py TRAIN_GPT ROOT
 """
 import json
+import os
 import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 
 
 def read_op_names(root):
@@ -35,7 +37,24 @@ def find_faults(names, lines):
 
 
 def run(program, *words):
-    return subprocess.run([program, "--once", *words], check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
+    return subprocess.run([program, "bench", "ops", "--once", *words], check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
+
+
+def find_wrong_answers(program):
+    """Mistakes end with 1 and one line that names them."""
+    with tempfile.TemporaryDirectory(dir=pathlib.Path(program).parent) as folder:
+        alone = pathlib.Path(folder) / "train_gpt"
+        os.link(program, alone)
+        for command, named in [([program, "bench", "ops", "--once", "--filter", "no such op"], '"no such op"'),
+                               ([program, "bench", "ops", "--device", "abacus"], '"abacus"'),
+                               ([alone, "bench", "ops"], f'"{folder}/tests/bench_ops"')]:
+            said = subprocess.run(command, capture_output=True, text=True)
+            if said.returncode != 1 or said.stdout or named not in said.stderr or said.stderr.count("\n") != 1:
+                yield f"{command}: {said}"
+    with open("/dev/full", "w") as full:
+        said = subprocess.run([program, "bench", "ops", "--once", "--filter", "lerp"], stdout=full, stderr=subprocess.PIPE)
+    if said.returncode != 1:
+        yield f"its output is lost: {said}"
 
 
 def main():
@@ -60,9 +79,7 @@ def main():
     cases = sum(line["op"] == "newton_schulz" for line in lines)
     if len(table) != cases + 2 or not all("newton_schulz [" in row for row in table[2:]):
         faults.append(f"the table has {len(table)} lines for {cases} cases")
-    wrong = subprocess.run([program, "--filter", "no such op"], stderr=subprocess.PIPE, text=True)
-    if wrong.returncode != 1 or '"no such op"' not in wrong.stderr:
-        faults.append(f"a filter that nothing passes: {wrong}")
+    faults += find_wrong_answers(program)
     print(*faults or [f"{len(names)} ops, {len(lines)} cases"], sep="\n")
     return bool(faults)
 
