@@ -6,6 +6,8 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <ctime>
+#include <filesystem>
 #include <memory>
 #include <numeric>
 #include <string>
@@ -16,11 +18,14 @@
 #include "harness/bench/scratch_folder.h"
 #include "src/base/error.h"
 #include "src/base/rng.h"
+#include "src/base/threads.h"
 #include "src/data/corpus/write_shard.h"
 #include "src/device/comm/comm_single.h"
 #include "src/device/registry/make_device.h"
 #include "src/plan/plan.h"
 #include "src/text/json_object.h"
+#include "src/train/checkpoint_writer.h"
+#include "src/train/train_state.h"
 #include "src/train/train_step.h"
 
 namespace pg {
@@ -76,6 +81,13 @@ TokenStream open_random_tokens(int64_t vocab_size) {
   return TokenStream::open(shard, vocab_size);
 }
 
+// What a checkpoint costs training.
+struct CheckpointCost {
+  double bytes = 0;
+  double copy_s = 0;  // training waits for the copy of its state
+  double core_s = 0;  // processor time of writing it, beside training
+};
+
 // The trainer's own step on one shape.
 class TrainLoop {
  public:
@@ -113,6 +125,29 @@ class TrainLoop {
     time_step();
     return device_.take_counts();
   }
+  // The second of two, which finds its memory there.
+  CheckpointCost time_checkpoint() {
+    const ScratchFolder folder;
+    const std::string file = folder.file("checkpoint.bin");
+    CheckpointWriter writer(file, sizes_of_state(step_));
+    CheckpointCost cost;
+    for (int i = 0; i < 2; ++i) {
+      const auto start = std::chrono::steady_clock::now();
+      writer.start(steps_, [&](CheckpointImage& image) {
+        CheckpointHead head;
+        head.steps = steps_;
+        image.set_head(head);
+        download_state(step_, image);
+      });
+      cost.copy_s = seconds_since(start);
+      const std::clock_t begin = std::clock();  // of all threads, of which the writer alone works
+      writer.wait();
+      cost.core_s = static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
+      if (const std::string failure = writer.take_failure(); !failure.empty()) throw Error(failure);
+    }
+    cost.bytes = static_cast<double>(std::filesystem::file_size(file));
+    return cost;
+  }
   double step_flops() { return step_.plan().flops() * static_cast<double>(step_.micro_batches()); }
   TrainStep& train_step() { return step_; }
 
@@ -142,7 +177,8 @@ struct Measured {
   DevicePeak peak;  // the best between the steps
   OpCounts calls;   // of a step
   double median_s = 0, best_s = 0, optimizer_share = 0;
-  double flops_per_s = 0;  // by the median
+  double flops_per_s = 0;  // by the median; with_optimizer: its products too
+  double flops_per_s_with_optimizer = 0;
 };
 
 Measured measure(TrainLoop& loop, Device& device, int64_t steps) {
@@ -162,6 +198,8 @@ Measured measure(TrainLoop& loop, Device& device, int64_t steps) {
   m.best_s = step_s.front();
   m.median_s = step_s[step_s.size() / 2];
   m.flops_per_s = loop.step_flops() / m.median_s;
+  m.flops_per_s_with_optimizer =
+      m.flops_per_s + loop.train_step().optimizer().flops_per_step() / m.median_s;
   return m;
 }
 
@@ -177,6 +215,7 @@ void print_json(const Shape& shape, const Measured& m) {
   line.add("tokens_per_s", tokens / m.median_s).add("best_tokens_per_s", tokens / m.best_s);
   line.add("gflops", m.flops_per_s / 1e9);
   line.add("peak_gflops", m.peak.matmul_flops_per_s / 1e9);
+  line.add("gflops_with_optimizer", m.flops_per_s_with_optimizer / 1e9);
   line.add("optimizer_share", m.optimizer_share);
   line.add("calls_per_step", total(m.calls));
   fmt::print("{}\n", line.line());
@@ -194,7 +233,18 @@ void print_table(const Shape& shape, const Measured& m) {
       "GB/s\n",
       m.flops_per_s / 1e9, m.peak.matmul_flops_per_s / 1e9,
       100 * m.flops_per_s / m.peak.matmul_flops_per_s, m.peak.copy_bytes_per_s / 1e9);
-  fmt::print("  optimizer: {:.1f} % of the step\n", 100 * m.optimizer_share);
+  fmt::print("  optimizer: {:.1f} % of the step; with its products {:.0f} GFLOP/s = {:.1f} %\n",
+             100 * m.optimizer_share, m.flops_per_s_with_optimizer / 1e9,
+             100 * m.flops_per_s_with_optimizer / m.peak.matmul_flops_per_s);
+}
+
+void print_checkpoint(const CheckpointCost& cost) {
+  constexpr double kEvery_s = 30;
+  const double share = (cost.copy_s + cost.core_s / thread_count()) / kEvery_s;
+  fmt::print(
+      "  checkpoint: {:.0f} MB; training waits {:.0f} ms for a copy, {:.2f} s of a core write it: "
+      "{:.2f} % of training with one every {:.0f} s\n",
+      cost.bytes / 1e6, 1e3 * cost.copy_s, cost.core_s, 100 * share, kEvery_s);
 }
 
 // What a step gives the device, whatever the machine: calls, and how often the activations of a
@@ -230,6 +280,7 @@ void bench_shape(const Shape& shape, Device& device, const BenchTrainOptions& op
       }
       print_profile(profile, measured.peak);
       print_calls(loop.train_step(), measured.calls, profile, options.steps);
+      print_checkpoint(loop.time_checkpoint());
     }
   }
   std::fflush(stdout);

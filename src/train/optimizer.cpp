@@ -158,6 +158,15 @@ int64_t Optimizer::ops_per_step() const {
   return 2 * adamw + 4 * muon + 2 + weights_->refresh_ops();
 }
 
+double Optimizer::flops_per_step() const {
+  double flops = 0;
+  for (const MuonWork& work : own_work().muon) {
+    const MatrixBatch& shape = work.shape;
+    flops += static_cast<double>(shape.count * newton_schulz_flops(shape.rows, shape.cols));
+  }
+  return flops * static_cast<double>(config_.newton_schulz_steps);
+}
+
 double Optimizer::grad_norm() const {
   Device& device = weights_->device();
   device.synchronize();

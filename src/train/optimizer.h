@@ -27,7 +27,8 @@ class Optimizer {
 
   const WorkTable& work() const { return work_; }
   const RankWork& own_work() const { return work_.ranks[static_cast<size_t>(rank_)]; }
-  int64_t ops_per_step() const;  // of this rank, the compute copies included
+  int64_t ops_per_step() const;   // of this rank, the compute copies included
+  double flops_per_step() const;  // of the products of Newton-Schulz, on this rank
   double* square_sums() const { return sums_.as<double>(); }  // [work().sums] f64
   // The sum of the squares of the gradient of the last step, before clipping; [1] f64.
   const double* squares() const { return squares_.as<double>(); }

@@ -10,11 +10,11 @@
 
 namespace pg {
 
-// Of one iteration: A = x xT, A A, and their sum times x, on the smaller side. A symmetric product is
-// counted whole, also where one triangle of it is computed.
+// Floating-point operations of one iteration: A = x xT and A A, of which a triangle is enough, and
+// their sum times x, on the smaller side.
 constexpr int64_t newton_schulz_flops(int64_t rows, int64_t cols) {
   const int64_t side = std::min(rows, cols), length = std::max(rows, cols);
-  return 2 * side * side * (2 * length + side);
+  return side * side * (3 * length + side);
 }
 
 // Elements that AdamW steps, at one rate.
