@@ -70,8 +70,9 @@ int run(const RunOptions& options, Clock& clock, double start_s) {
   const ByteTable& bytes = text.bytes();
   const RankScoring scoring(ranks, recipe.track.device, text.val_tokens,
                             {device.get(), &bytes, &clock});
+  const double calibrate_s = rehearse_run(recipe, *device, clock, log);
   const TrainResult trained =
-      train_weights(recipe, text, folder, ranks, scoring, *device, peak, clock, log);
+      train_weights(recipe, text, folder, ranks, scoring, *device, peak, calibrate_s, clock, log);
   log.write_trained(trained);
   keep_weights(folder, {recipe.model, text.tokenizer.sha256(), trained.exported}, log);
   const RestOfRun rest(trained, folder);  // Ctrl-C ends it, between two lines of progress

@@ -6,6 +6,7 @@
 #include "harness/recipe/recipe.h"
 #include "quant/method/calibration.h"
 #include "quant/method/quantize.h"
+#include "src/base/clock.h"
 #include "src/device/device.h"
 #include "src/train/batches.h"
 
@@ -18,6 +19,12 @@ bool needs_calibration(const QuantConfig& quant);
 Calibration calibrate_weights(const Recipe& recipe, const std::vector<HostTensor>& weights,
                               const Batches& batches, Device& device,
                               const WorkProgressFn& progress);
+
+// Seconds that calibrate_weights will take on this device, from a part of it done on weights as
+// training begins with and on ids of no text: what is known before the clock of training starts.
+// Takes two batches and what they need, and another second where a batch is short; at most about as
+// long as the answer. 0 where nothing is to be calibrated.
+double rehearse_calibration(const Recipe& recipe, Device& device, Clock& clock);
 
 QuantResult quantize_weights(const Recipe& recipe, const std::vector<HostTensor>& weights,
                              const Sha256& tokenizer_sha256, const Calibration& calibration,

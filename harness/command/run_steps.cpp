@@ -5,6 +5,7 @@
 #include "eval/score.h"
 #include "harness/command/data_checks.h"
 #include "harness/command/interrupt.h"
+#include "harness/command/pack_steps.h"
 #include "harness/command/rank_steps.h"
 #include "harness/command/recipe_path.h"
 #include "harness/recipe/recipe_identity.h"
@@ -125,6 +126,12 @@ void check_trained(const TrainResult& trained, const TrainConfig& train) {
         "no step was trained: the run was interrupted before its first; there is nothing to score "
         "and no record, start it again");
   }
+  if (has_clock && trained.reserve_s >= train.wallclock_s) {
+    throw Error(fmt::format(
+        "calibration leaves no time to train: {:.3f} s are to be kept free for it on this machine, "
+        "train.wallclock_s is \"{}\"; raise it or lower quant.calibration_tokens, and give --fresh",
+        trained.reserve_s, train.wallclock_s));
+  }
   throw Error(fmt::format(
       "no step was trained within the budget: train.wallclock_s is \"{}\" and one step took or "
       "would "
@@ -132,9 +139,18 @@ void check_trained(const TrainResult& trained, const TrainConfig& train) {
       train.wallclock_s, trained.train_s));
 }
 
+double rehearse_run(const Recipe& recipe, Device& device, Clock& clock, RunLog& log) {
+  if (recipe.train.wallclock_s == 0 || !needs_calibration(recipe.quant)) return 0;
+  const double begin_s = clock.now_s();
+  const double calibrate_s = rehearse_calibration(recipe, device, clock);
+  log.on_note(fmt::format("calibrate_estimate:{:.0f}ms rehearsal_time:{:.0f}ms", 1e3 * calibrate_s,
+                          1e3 * (clock.now_s() - begin_s)));
+  return calibrate_s;
+}
+
 TrainResult train_weights(const Recipe& recipe, const RunText& text, const RunFolder& folder,
                           LocalRanks& ranks, const RankScoring& scoring, Device& device,
-                          const DevicePeak& peak, Clock& clock, RunLog& log) {
+                          const DevicePeak& peak, double calibrate_s, Clock& clock, RunLog& log) {
   TrainSetup setup;  // of rank 0
   setup.device = &device;
   setup.clock = &clock;
@@ -143,6 +159,7 @@ TrainResult train_weights(const Recipe& recipe, const RunText& text, const RunFo
   setup.identity = identify_training(recipe, text.train_tokens.fingerprint());
   // Ranks that are threads share what was measured for all.
   setup.peak_flops_per_s = peak.matmul_flops_per_s / (ranks.are_threads() ? ranks.ranks() : 1);
+  setup.rest_s = calibrate_s;
   setup.stop_requested = is_interrupt_requested;
   announce_interrupt(ranks.are_threads()
                          ? "the run ends after this step and is packed and scored"

@@ -51,7 +51,8 @@ void visit_train_fields(Config& c, Visit&& visit) {
       .env = "MAX_WALLCLOCK_SECONDS",
       .help = "training budget; the last step ends before it; 0 means no cap"});
   training("reserve_s", c.reserve_s, {.min = 0, .max = 1e6, .unit = "s",
-      .help = "part of the budget kept free for calibration after the last step"});
+      .help = "limit of what is kept free for calibration after the last step; 0: as much as was "
+      "rehearsed before the first, and a margin"});
   training("max_steps", c.max_steps, {.min = 1, .max = 1e9, .unit = "steps", .env = "ITERATIONS",
       .help = "optimizer steps at most"});
   training("batch_tokens", c.batch_tokens, {.min = 1, .max = 1e9, .unit = "tokens",

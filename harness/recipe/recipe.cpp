@@ -72,12 +72,6 @@ void check_recipe(const Recipe& recipe) {
         fmt::format("recipe: eval.stride is larger than eval.context: \"{}\"; give at most {}",
                     recipe.eval.stride, recipe.eval.context));
   }
-  if (train.wallclock_s > 0 && train.reserve_s >= train.wallclock_s) {
-    throw Error(fmt::format(
-        "recipe: train.reserve_s leaves nothing of train.wallclock_s: \"{}\"; give less "
-        "than {}",
-        train.reserve_s, train.wallclock_s));
-  }
 }
 
 std::string write_recipe(const Recipe& recipe, RecipeComments comments, const KeyFilter& is_kept) {

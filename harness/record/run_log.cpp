@@ -244,6 +244,7 @@ void RunLog::on_step(const StepReport& report) {
                        .add("train_s", report.train_s)
                        .add("step_s", report.step_s)
                        .add("decided_s", report.decided_s)
+                       .add("end_s", report.end_s)
                        .add("lr_multiplier", report.lr_multiplier)
                        .add("next_window", report.step * windows_per_step)
                        .line());
@@ -281,6 +282,7 @@ void RunLog::write_trained(const TrainResult& trained) {
   result_.stop_reason = trained.stop_reason;
   result_.averaging = trained.averaging;
   result_.times.train_s = trained.train_s;
+  result_.times.reserve_s = trained.reserve_s;
   const char* reason = stop_name(trained.stop_reason);
   if (trained.stop_reason == StopReason::kInterrupted) {
     write_line(fmt::format("stopping_early: {} train_time:{} {}", reason, seconds(trained.train_s),
@@ -291,6 +293,7 @@ void RunLog::write_trained(const TrainResult& trained) {
   JsonObject stop;
   stop.add("event", "stop").add("reason", reason).add("step", trained.steps);
   stop.add("train_s", trained.train_s).add("tokens", trained.tokens);
+  stop.add("reserve_s", trained.reserve_s);
   stop.add("averaging", trained.averaging);
   write_event(stop);
   tape_.write_line(stop.line());

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
-
 namespace pg {
 
 ScoreLine::ScoreLine(const Score& score)
@@ -25,16 +23,15 @@ std::string describe_over_budget(const ScoreLine& score) {
 std::string describe_training_over_budget(const StageTimes& times, const TrainConfig& train) {
   const double used_s = times.budgeted_train_s();
   if (train.wallclock_s == 0 || used_s <= train.wallclock_s) return {};
-  // To a tenth of a second, upwards.
-  const double reserve_s =
-      std::ceil((train.reserve_s + used_s - train.wallclock_s) * 10 + 0.5) / 10;
+  const bool is_limited = train.reserve_s > 0 && times.reserve_s >= train.reserve_s;
+  const std::string advice =
+      is_limited
+          ? fmt::format("train.reserve_s, {}, allowed no more: leave it out", train.reserve_s)
+          : "something slowed the machine down: run it again with nothing beside it";
   return fmt::format(
-      "training took {:.3f} s and calibration {:.3f} s, together more than train.wallclock_s, {} "
-      "s: "
-      "the record says train_under_budget false; train.reserve_s = {:.1f} (now {}) would have "
-      "ended "
-      "training early enough",
-      times.train_s, times.calibrate_s, train.wallclock_s, reserve_s, train.reserve_s);
+      "training took {:.3f} s and calibration {:.3f} s, for which {:.3f} s were kept free: more "
+      "than train.wallclock_s, {} s; the record says train_under_budget false; {}",
+      times.train_s, times.calibrate_s, times.reserve_s, train.wallclock_s, advice);
 }
 
 }  // namespace pg

@@ -52,7 +52,8 @@ std::string describe_over_budget(const ScoreLine& score);
 struct StageTimes {
   double first_step_s = 0;  // from program start to the end of the first step
   double train_s = 0;
-  double diagnose_s = 0;   // losses before the score: of the weights, and without sliding
+  double reserve_s = 0;   // of the training budget, kept free for calibration; takes no time itself
+  double diagnose_s = 0;  // losses before the score: of the weights, and without sliding
   double calibrate_s = 0;  // reads training text, so it counts as training
   double quantize_s = 0;
   double pack_s = 0;  // compress, check the round trip, write
@@ -62,8 +63,8 @@ struct StageTimes {
   double budgeted_train_s() const { return train_s + calibrate_s; }
 };
 
-// What to say of training and calibration that took more than their budget, "" of others; names the
-// key that would have ended training earlier.
+// What to say of training and calibration that took more than their budget, "" of others; names
+// train.reserve_s where that is what kept too little free.
 std::string describe_training_over_budget(const StageTimes& times, const TrainConfig& train);
 
 struct RunResult {

@@ -20,7 +20,7 @@ struct CheckpointHead {
   double train_s = 0;
   double last_loss_nats = 0;
   int64_t swa_snapshots = 0;
-  std::vector<double> step_times_s;  // the stop predictor's recent steps, at most kStepTimes
+  std::vector<double> step_times_s;  // the stop predictor's, at most kStepTimes
 };
 inline constexpr size_t kStepTimes = 16;
 

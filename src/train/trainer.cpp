@@ -18,6 +18,7 @@
 #include "src/train/checkpoint_writer.h"
 #include "src/train/schedule.h"
 #include "src/train/size_projector.h"
+#include "src/train/stop_predictor.h"
 #include "src/train/train_state.h"
 #include "src/train/train_step.h"
 
@@ -33,7 +34,7 @@ constexpr double kPeakEvery_s = 60.0;
 
 // What rank 0 decides before a step, from one look at its clock.
 struct Decision {
-  double elapsed_s = 0;
+  double elapsed_s = 0, end_s = 0;
   bool is_wallclock_over = false, is_interrupted = false, is_checkpoint_due = false;
 };
 
@@ -42,6 +43,7 @@ struct Progress {
   bool is_resumed = false;
   int64_t steps = 0, swa_snapshots = 0;
 };
+static_assert(StopPredictor::kWindow + 1 <= kStepTimes, "a checkpoint holds what it is told of");
 static_assert(std::is_trivially_copyable_v<Decision> && std::is_trivially_copyable_v<Progress>,
               "ranks tell each other their bytes");
 
@@ -60,7 +62,8 @@ class Trainer {
         is_first_(comm.rank() == 0),
         start_s_(is_first_ ? setup.clock->now_s() : 0.0),
         observer_(is_first_ ? *setup.observer : null_observer_),
-        step_(setup, comm) {
+        step_(setup, comm),
+        predictor_(setup.train, setup.rest_s) {
     if (is_first_ && setup.project_bytes) start_projector();
     if (is_first_ && !setup.checkpoint_file.empty()) {
       writer_.emplace(setup.checkpoint_file, sizes_of_state(step_));
@@ -96,6 +99,7 @@ class Trainer {
     return {.steps = steps_,
             .tokens = steps_ * s_.train.batch_tokens,
             .train_s = steps_ > 0 ? end_of_last_step_s_ : decision.elapsed_s,
+            .reserve_s = predictor_.reserve_s(),
             .last_loss_nats = last_loss_,
             .stop_reason = reason,
             .averaging = step_.averager().describe(),
@@ -122,14 +126,14 @@ class Trainer {
     if (is_first_) {
       d.is_interrupted = s_.stop_requested && s_.stop_requested();
       d.elapsed_s = now_s();
-      const double cap_s = effective_cap_s(s_.train);
+      d.end_s = predictor_.end_s();
       const auto under_way = static_cast<int64_t>(in_flight_.size());
-      d.is_wallclock_over = !predictor_.steps_fit(d.elapsed_s, under_way + 1, cap_s);
+      d.is_wallclock_over = !predictor_.steps_fit(d.elapsed_s, under_way + 1);
       // Not when training is about to end: its end is a checkpoint.
       // Nor while the one before is still being written, which training would wait for.
       d.is_checkpoint_due = writer_ && writer_->is_idle() && s_.train.checkpoint_every_s > 0 &&
                             d.elapsed_s - last_checkpoint_s_ >= s_.train.checkpoint_every_s &&
-                            predictor_.steps_fit(d.elapsed_s, under_way + 2, cap_s);
+                            predictor_.steps_fit(d.elapsed_s, under_way + 2);
     }
     comm_.host().broadcast(&d, sizeof d, /*root=*/0);
     return d;
@@ -168,10 +172,10 @@ class Trainer {
   }
 
   void step(const Decision& decision) {
-    const double lr = lr_multiplier(s_.train, steps_, decision.elapsed_s);
+    const double lr = lr_multiplier(s_.train, steps_, decision.elapsed_s, decision.end_s);
     const TrainStep::Launched launched = step_.launch(lr);
     ++steps_;
-    in_flight_.push_back({steps_, lr, decision.elapsed_s, launched.event});
+    in_flight_.push_back({steps_, lr, decision.elapsed_s, decision.end_s, launched.event});
     if (launched.has_swa_begun) observer_.on_note(fmt::format("swa:start step:{}", steps_));
     collect(/*all=*/false);
     if (s_.train.val_every > 0 && steps_ % s_.train.val_every == 0 && s_.validate) validate();
@@ -198,7 +202,7 @@ class Trainer {
 
   struct InFlight {
     int64_t step = 0;
-    double lr_multiplier = 1, decided_s = 0;
+    double lr_multiplier = 1, decided_s = 0, end_s = 0;
     uint64_t event = 0;
   };
 
@@ -213,6 +217,7 @@ class Trainer {
     r.grad_norm = grad_norm;
     r.lr_multiplier = done.lr_multiplier;
     r.decided_s = done.decided_s;
+    r.end_s = done.end_s;
     r.step_s = step_s;
     r.train_s = end_s;
     r.tokens_per_s = static_cast<double>(s_.train.batch_tokens) / std::max(step_s, 1e-9);
@@ -226,10 +231,9 @@ class Trainer {
                            static_cast<double>(comm_.ranks());
       r.speed_of_light = flops / (std::max(step_s, 1e-9) * peak_flops_per_s_);
     }
-    const double cap_s = effective_cap_s(s_.train);
-    r.time_left_s = cap_s > 0 ? std::max(cap_s - end_s, 0.0) : 0.0;
+    r.time_left_s = std::max(predictor_.end_s() - end_s, 0.0);
     r.log = done.step <= 10 || done.step % s_.train.log_every == 0 ||
-            done.step == s_.train.max_steps || !predictor_.steps_fit(end_s, 1, cap_s);
+            done.step == s_.train.max_steps || !predictor_.steps_fit(end_s, 1);
     if (projector_) project(end_s);
     r.projected_bytes = projected_bytes_;
     note_checkpoint_failure();
@@ -311,7 +315,7 @@ class Trainer {
                     .train_s = now_s(),
                     .last_loss_nats = last_loss_,
                     .swa_snapshots = step_.averager().snapshots(),
-                    .step_times_s = predictor_.recent_steps_s()});
+                    .step_times_s = predictor_.steps_to_keep_s()});
     download_state(step_, image);
   }
 

@@ -23,12 +23,13 @@ struct StepReport {
   double loss_nats = 0;  // mean over the batch
   double grad_norm = 0;  // before clipping
   double lr_multiplier = 1;
-  double decided_s = 0;         // the time that the multiplier was chosen by
+  double decided_s = 0;         // the times that the multiplier was chosen by: of the decision,
+  double end_s = 0;             // and of the end of training as it looked then; 0 without a cap
   double step_s = 0;            // this step
   double train_s = 0;           // since training began, earlier runs of a resumed training included
   double tokens_per_s = 0;      // of this step
   double speed_of_light = 0;    // flops of the step over the device's measured peak, 0..1
-  double time_left_s = 0;       // to the cap; 0 when there is none
+  double time_left_s = 0;       // to the end of training; 0 when there is no cap
   int64_t projected_bytes = 0;  // of the artifact, as priced last; 0 before the first answer
   bool log = false;             // on the log grid: first ten steps, every log_every, the last
 };
@@ -65,6 +66,8 @@ struct TrainSetup {
   std::filesystem::path checkpoint_file;
   // Of the keys and the data that decide what is computed; a checkpoint of another is refused.
   uint64_t identity = 0;
+  // What comes after training and counts against its budget, in seconds as rehearsed.
+  double rest_s = 0;
   double peak_flops_per_s = 0;  // as measured so far, for speed_of_light; 0: not shown
   // Prices the artifact of these weights, on a thread in the background; may throw, may be empty.
   std::function<int64_t(const std::vector<HostTensor>&)> project_bytes;
@@ -77,6 +80,7 @@ struct TrainResult {
   int64_t steps = 0;
   int64_t tokens = 0;
   double train_s = 0;
+  double reserve_s = 0;  // of the budget, kept free for what comes after
   double last_loss_nats = 0;
   StopReason stop_reason = StopReason::kMaxSteps;
   std::string averaging;             // what `exported` is: "none", "ema 0.997", "swa of 31"

@@ -221,9 +221,10 @@ TEST(RunLog, TapeHoldsTheDecisionsOfEachStep) {
   write_golden_log(folder.path());
   const std::string tape = read_text_file(folder.path() / "tape.jsonl");
   EXPECT_NE(tape.find("\"tape_format\":1"), std::string::npos);
-  EXPECT_NE(tape.find("{\"step\":500,\"train_s\":41.45,\"step_s\":0.0834,\"decided_s\":0.0,"
-                      "\"lr_multiplier\":1.0,\"next_window\":192000}\n"),
-            std::string::npos);
+  EXPECT_NE(
+      tape.find("{\"step\":500,\"train_s\":41.45,\"step_s\":0.0834,\"decided_s\":0.0,\"end_s\":0.0,"
+                "\"lr_multiplier\":1.0,\"next_window\":192000}\n"),
+      std::string::npos);
   EXPECT_NE(tape.find("{\"event\":\"stop\",\"reason\":\"interrupted\",\"step\":500,"),
             std::string::npos);
 }
@@ -396,29 +397,37 @@ TEST(ProgressLine, WithoutATerminalNobodyWaitsLongForALine) {
   EXPECT_EQ(std::string(text, size), "5\n7\n12\n");
 }
 
-TEST(RunLog, TrainingOverItsBudgetIsWarnedOfByItsKey) {
-  for (const double calibrate_s : {0.25, 0.5}) {
-    const TemporaryFolder temporary(std::to_string(calibrate_s));
-    Recipe recipe;
-    recipe.train.wallclock_s = 3;
-    recipe.train.reserve_s = 0.25;
-    ManualClock clock;
-    const RunFolder folder = open_run_folder(temporary.path(), recipe, false);
-    std::FILE* sink = std::tmpfile();
-    {
-      RunLog log(recipe, folder, clock, 0.0, ProgressLine(sink, TerminalStyle::kPlain, false));
-      TrainResult trained;
-      trained.train_s = 2.75;
-      log.write_trained(trained);
-      clock.advance_s(calibrate_s);
-      log.note_calibrated();
-    }
-    std::fclose(sink);
-    const bool is_over = calibrate_s > 0.25;
-    for (const auto& file : {folder.log(), folder.events()}) {
-      const std::string text = read_text_file(file);
-      EXPECT_EQ(text.find("train.reserve_s = 0.6 (now 0.25)") != std::string::npos, is_over)
-          << text;
+TEST(RunLog, TrainingOverItsBudgetIsWarnedOfWithWhatWasKeptFree) {
+  for (const double limit_s : {0.0, 0.25}) {
+    for (const double calibrate_s : {0.25, 0.5}) {
+      const TemporaryFolder temporary(std::to_string(limit_s) + std::to_string(calibrate_s));
+      Recipe recipe;
+      recipe.train.wallclock_s = 3;
+      recipe.train.reserve_s = limit_s;
+      ManualClock clock;
+      const RunFolder folder = open_run_folder(temporary.path(), recipe, false);
+      std::FILE* sink = std::tmpfile();
+      {
+        RunLog log(recipe, folder, clock, 0.0, ProgressLine(sink, TerminalStyle::kPlain, false));
+        TrainResult trained;
+        trained.train_s = 2.75;
+        trained.reserve_s = 0.25;
+        log.write_trained(trained);
+        clock.advance_s(calibrate_s);
+        log.note_calibrated();
+      }
+      std::fclose(sink);
+      const bool is_over = calibrate_s > 0.25;
+      const std::string advice = limit_s > 0
+                                     ? "train.reserve_s, 0.25, allowed no more: leave it out"
+                                     : "something slowed the machine down";
+      for (const auto& file : {folder.log(), folder.events()}) {
+        const std::string text = read_text_file(file);
+        const std::string figures =
+            "training took 2.750 s and calibration 0.500 s, for which 0.250 s were kept free: more";
+        EXPECT_EQ(text.find(figures) != std::string::npos, is_over) << text;
+        EXPECT_EQ(text.find(advice) != std::string::npos, is_over) << text;
+      }
     }
   }
 }

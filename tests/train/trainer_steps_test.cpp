@@ -50,7 +50,8 @@ TEST_F(TrainerSteps, FollowTheWarmdownOverTheLastSteps) {
   expect_same(train(setup_).exported, step_by_hand({1.0, 1.0, 0.75, 0.5, 0.25}));
 }
 
-// The last half of a budget of 1 s, by the elapsed time at which each step begins.
+// The last half of a budget of 1 s, by the elapsed time at which each step begins and the end as it
+// is foreseen then.
 TEST_F(TrainerSteps, FollowTheWarmdownOverTheBudget) {
   TickingClock clock(0.02);
   setup_.clock = &clock;
@@ -61,7 +62,9 @@ TEST_F(TrainerSteps, FollowTheWarmdownOverTheBudget) {
   const TrainResult result = train(setup_);
   std::vector<double> multipliers;
   for (const StepReport& report : recorder_.steps) {
-    multipliers.push_back(std::min(1.0, (1.0 - report.decided_s) / 0.5));
+    EXPECT_LE(report.end_s, 1.0);
+    EXPECT_GT(report.end_s, 0.9);
+    multipliers.push_back(std::min(1.0, (1.0 - report.decided_s / report.end_s) / 0.5));
   }
   ASSERT_LT(multipliers.back(), 0.5);
   expect_same(result.exported, step_by_hand(multipliers));

@@ -139,6 +139,37 @@ TEST_F(TrainerTest, TheLastStepEndsBeforeTheCap) {
   EXPECT_TRUE(recorder_.steps.back().log);
 }
 
+// A tick is 0.01 s and no step is longer than another: what was rehearsed and a margin are kept free,
+// or as much as the recipe allows. The learning rate has come down when training ends.
+TEST_F(TrainerTest, TimeIsKeptFreeForWhatComesAfter) {
+  setup_.train.max_steps = 100000;
+  setup_.train.wallclock_s = 1.0;
+  setup_.train.warmdown_form = WarmdownForm::kFraction;
+  setup_.train.warmdown_fraction = 0.5;
+  setup_.rest_s = 0.4;
+  for (const double most_s : {0.0, 0.25, 0.75}) {
+    TickingClock clock(0.01);
+    setup_.clock = &clock;
+    setup_.train.reserve_s = most_s;
+    const TrainResult result = train(setup_);
+    const double kept_s = most_s == 0.25 ? 0.25 : 0.5;
+    EXPECT_NEAR(result.reserve_s, kept_s, 1e-9);
+    EXPECT_EQ(result.stop_reason, StopReason::kWallclock);
+    EXPECT_LE(result.train_s, 1.0 - kept_s);
+    EXPECT_GT(result.train_s, 0.9 - kept_s);
+    const StepReport last = std::exchange(recorder_.steps, {}).back();
+    EXPECT_LE(last.end_s, 1.0 - kept_s);
+    EXPECT_NEAR(last.lr_multiplier, 1.0 - (last.decided_s / last.end_s - 0.5) / 0.5, 1e-12);
+    EXPECT_LT(last.lr_multiplier, 0.2);
+  }
+}
+
+TEST_F(TrainerTest, WhatLeavesNoTimeLeavesNoStep) {
+  setup_.train.wallclock_s = 1.0;
+  setup_.rest_s = 0.9;
+  EXPECT_EQ(train(setup_).steps, 0);
+}
+
 TEST_F(TrainerTest, ANonFiniteLossNamesATensorAndKeepsTheCheckpoint) {
   setup_.checkpoint_file = folder_ / "checkpoint.bin";
   setup_.train.checkpoint_every_s = 1e-9;
