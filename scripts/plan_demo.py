@@ -19,7 +19,7 @@ EVAL_BUDGET_S = 60  # eval.wallclock_s of the recipe; half of it is planned for
 FULL_TRAIN_S = 90  # what a machine trains for that gets through enough steps
 LONGEST_TRAIN_S = 150
 SHORTEST_TRAIN_S = 60  # even where that takes longer than was left
-RESERVE_S = 5  # train.reserve_s of the recipe: the trainer stops so much earlier
+RESERVE = 2  # times what calibration took in the rehearsal: the trainer stops about so much earlier
 SCORING_SHARE = 0.35  # of the time for the run, at most
 # A model of this size learns more from many small steps than from few large ones: 218,000 tokens in
 # 213 steps of 1,024 ended at 3.99 nats, 139,000 in 17 steps of 8,192 at 5.82.
@@ -30,7 +30,7 @@ SAMPLE_POSITIONS = 120 * 256  # tokens written, times the window each is compute
 
 
 def read_rehearsal(folder):
-    """Training tokens a second, seconds of training, seconds of each scoring pass."""
+    """Training tokens a second, seconds of training, of each scoring pass, and kept free for calibration."""
     steps, passes = [], {}
     with open(folder + "/run.jsonl", encoding="utf-8") as lines:
         for event in map(json.loads, lines):
@@ -39,7 +39,9 @@ def read_rehearsal(folder):
             elif event["event"] == "score":
                 passes[event["stage"]] = event["eval_s"]
     speed = statistics.median(s["tokens_per_s"] for s in steps[1:])
-    return speed, steps[-1]["train_s"], passes
+    with open(folder + "/submission.json", encoding="utf-8") as record:
+        reserve_s = RESERVE * json.load(record)["calibrate_time_s"]
+    return speed, steps[-1]["train_s"], passes, reserve_s
 
 
 def choose_batch(tokens):
@@ -49,7 +51,7 @@ def choose_batch(tokens):
     return batch
 
 
-def plan(speed, passes, probe_tokens, val_tokens, other_s, left_s):
+def plan(speed, passes, reserve_s, probe_tokens, val_tokens, other_s, left_s):
     """(train_s, batch, decay, scored tokens, stride, scoring_s, sample_s)"""
     plain_s = (passes["pre_quant"] + passes["roundtrip"]) / probe_tokens  # a token, both passes
     final_s = passes["final"] / probe_tokens
@@ -68,8 +70,9 @@ def plan(speed, passes, probe_tokens, val_tokens, other_s, left_s):
     most_s = run_s - scoring_s
     is_fast = choose_batch(speed * FULL_TRAIN_S) == LARGEST_BATCH
     train_s = max(SHORTEST_TRAIN_S, min(FULL_TRAIN_S if is_fast else LONGEST_TRAIN_S, most_s))
-    batch = choose_batch(speed * (train_s - RESERVE_S))
-    steps = max(1.0, speed * (train_s - RESERVE_S) / batch)
+    trained = speed * max(0.0, train_s - reserve_s)
+    batch = choose_batch(trained)
+    steps = max(1.0, trained / batch)
     decay = min(LONGEST_AVERAGE, max(0.5, 1 - 10 / steps))
     return train_s, batch, decay, tokens, stride, scoring_s, sample_s
 
@@ -80,10 +83,10 @@ def main(arguments):
     folder, wall_s, left_s, probe_file, val_file = arguments
     with open(probe_file, encoding="utf-8") as probe, open(val_file, encoding="utf-8") as val:
         probe, val = json.load(probe), json.load(val)
-    speed, rehearsed_s, passes = read_rehearsal(folder)
+    speed, rehearsed_s, passes, reserve_s = read_rehearsal(folder)
     other_s = max(0.0, float(wall_s) - rehearsed_s - sum(passes.values()))
     train_s, batch, decay, tokens, stride, scoring_s, sample_s = plan(
-        speed, passes, probe["tokens"], val["tokens"], other_s, float(left_s))
+        speed, passes, reserve_s, probe["tokens"], val["tokens"], other_s, float(left_s))
     documents = 0
     if tokens < val["tokens"]:
         documents = max(1, round(val["documents"] * tokens / val["tokens"]))
@@ -96,7 +99,7 @@ def main(arguments):
               if documents else f"all {val['documents']} validation documents")
     say = lambda text: print(text, file=sys.stderr)
     say(f"this machine trains {speed:,.0f} tokens a second; the plan:")
-    say(f"  train             {train_s:4.0f} s  about {speed * (train_s - RESERVE_S) / batch:,.0f} "
+    say(f"  train             {train_s:4.0f} s  about {speed * max(0.0, train_s - reserve_s) / batch:,.0f} "
         f"steps of {batch:,} tokens")
     say(f"  quantise and pack {other_s:4.0f} s")
     say(f"  score             {scoring_s:4.0f} s  three passes over {scored}, about {tokens:,} "
