@@ -16,7 +16,7 @@ class StopPredictor {
  public:
   static constexpr size_t kWindow = 15;
   // Of the longest step. Of the 2,403 steps of the tape 24 were longer than 1.15 times the longest
-  // of the 16 before them, one was longer than that of all before it.
+  // of the 16 before them, one was so of the longest of all before it.
   static constexpr double kStepMargin = 1.15;
   // A step of the past that took more of the recent mean than this was a stall, which is not kept
   // free again; twice the mean is the longest of the tape.
