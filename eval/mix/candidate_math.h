@@ -1,37 +1,9 @@
-// exp and log over arrays of candidates, in loops the compiler vectorises.
+// log over arrays of candidates, in loops the compiler vectorises; exp is in src/base/simd_math.h.
 #pragma once
 #include <bit>
 #include <cstdint>
 
 namespace pg {
-
-// e^x in double: x = n ln2 + r, |r| <= ln2/2, Taylor to r^12 / 12! (< 2e-16 relative). Below -700
-// it stays at e^-700, above 700 at e^700.
-inline double exp_f64(double x) {
-  constexpr double kLog2e = 1.4426950408889634;
-  constexpr double kLn2High = 6.93145751953125e-1, kLn2Low = 1.42860682030941723212e-6;
-  constexpr double kRoundMagic = 6755399441055744.0;  // 1.5 * 2^52
-  x = x < -700.0 ? -700.0 : x;
-  x = x > 700.0 ? 700.0 : x;
-  const double shifted = x * kLog2e + kRoundMagic;
-  const double n = shifted - kRoundMagic;
-  const double r = (x - n * kLn2High) - n * kLn2Low;
-  double p = 1.0 / 479001600;
-  p = p * r + 1.0 / 39916800;
-  p = p * r + 1.0 / 3628800;
-  p = p * r + 1.0 / 362880;
-  p = p * r + 1.0 / 40320;
-  p = p * r + 1.0 / 5040;
-  p = p * r + 1.0 / 720;
-  p = p * r + 1.0 / 120;
-  p = p * r + 1.0 / 24;
-  p = p * r + 1.0 / 6;
-  p = p * r + 0.5;
-  p = p * r + 1.0;
-  p = p * r + 1.0;
-  return std::bit_cast<double>(std::bit_cast<uint64_t>(p) +
-                               (std::bit_cast<uint64_t>(shifted) << 52));
-}
 
 // ln x for normal float x > 0: x = 2^n m, m in [sqrt(1/2), sqrt(2)), then Cephes' polynomial for
 // ln m. Relative error below 2e-7 of max(1, |ln x|).

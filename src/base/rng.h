@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <numbers>
 
+#include "src/base/exact_math.h"
+
 namespace pg {
 
 // The finaliser of SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number
@@ -34,7 +36,7 @@ class CounterRng {
   double normal(uint64_t index) const {
     const double u = 1.0 - uniform(2 * index);  // in (0, 1]: log is finite
     const double v = uniform(2 * index + 1);
-    return std::sqrt(-2.0 * std::log(u)) * std::cos(2.0 * std::numbers::pi * v);
+    return std::sqrt(-2.0 * log_f64(u)) * sin_cos_f64(2.0 * std::numbers::pi * v).cos;
   }
 
  private:

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <vector>
 
+#include "src/base/exact_math.h"
 #include "src/model/model.h"
 
 namespace pg {
@@ -21,15 +22,16 @@ std::vector<float> make_rope_table(const ModelConfig& c, int64_t tokens) {
   double base = c.rope_base;
   if (c.rope_ntk_length > 0 && tokens > c.rope_ntk_length) {
     const double ratio = static_cast<double>(tokens) / static_cast<double>(c.rope_ntk_length);
-    base *= std::pow(ratio, dims / (dims - 2.0));
+    base *= pow_f64(ratio, dims / (dims - 2.0));
   }
   std::vector<float> table;
   for (int64_t t = 0; t < tokens; ++t) {
     for (int64_t i = 0; i < c.rope_dims / 2; ++i) {
       const double angle =
-          static_cast<double>(t) * std::pow(base, -2.0 * static_cast<double>(i) / dims);
-      table.push_back(static_cast<float>(std::cos(angle)));
-      table.push_back(static_cast<float>(std::sin(angle)));
+          static_cast<double>(t) * pow_f64(base, -2.0 * static_cast<double>(i) / dims);
+      const auto [sine, cosine] = sin_cos_f64(angle);
+      table.push_back(static_cast<float>(cosine));
+      table.push_back(static_cast<float>(sine));
     }
   }
   return table;

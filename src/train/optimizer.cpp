@@ -7,6 +7,7 @@
 #include <span>
 
 #include "src/base/check.h"
+#include "src/base/exact_math.h"
 #include "src/train/schedule.h"
 
 namespace pg {
@@ -45,8 +46,8 @@ AdamWStep make_adamw_step(const OptimizerConfig& config, double lr, int64_t step
           static_cast<float>(config.adam_beta2),
           static_cast<float>(config.adam_epsilon),
           static_cast<float>(config.adam_weight_decay),
-          static_cast<float>(1.0 - std::pow(config.adam_beta1, step)),
-          static_cast<float>(1.0 - std::pow(config.adam_beta2, step))};
+          static_cast<float>(1.0 - pow_f64(config.adam_beta1, step)),
+          static_cast<float>(1.0 - pow_f64(config.adam_beta2, step))};
 }
 
 void put(std::vector<float>& scalars, size_t place, const AdamWStep& step) {

@@ -1,0 +1,20 @@
+// log, pow, sin and cos in double with the same bits on every processor, where libm has another
+// way for each set of instructions. Scalar: for tables, schedules and one number a row; exp_f64,
+// exp_simd and tanh_simd (simd_math.h) are for loops.
+#pragma once
+
+namespace pg {
+
+// ln x within 1 ulp. ln 0 = -infinity; a NaN for x < 0.
+double log_f64(double x);
+
+// x^y for x > 0 as e^(y ln x): relative error below (3 + 3 |y ln x|) 2^-53 where |y ln x| < 700.
+double pow_f64(double x, double y);
+
+struct SinCos {
+  double sin, cos;
+};
+// Absolute error below 3e-16 for |x| < 2^27.
+SinCos sin_cos_f64(double x);
+
+}  // namespace pg
