@@ -5,10 +5,10 @@
 // on the diagonal, only the vectors with a visible score are computed.
 #include "src/device/cpu/cpu_attention.h"
 
-#include <cmath>
 #include <limits>
 #include <numbers>
 
+#include "src/base/exact_math.h"
 #include "src/base/threads.h"
 #include "src/device/cpu/cpu_attention_tiles.h"
 
@@ -152,7 +152,7 @@ class Forward {
       write_scaled<T, E>(kernel_, y_, tiling_.query_offset(chunk.batch, token, head),
                          mix_ + row * tiling_.cols, 1.0f / sum, shape.head_dim);
       write_scalar(lse_, (chunk.batch * shape.heads + head) * shape.tokens + token,
-                   max_[row] * std::numbers::ln2_v<float> + std::log(sum));
+                   max_[row] * std::numbers::ln2_v<float> + static_cast<float>(log_f64(sum)));
     });
   }
 

@@ -6,9 +6,9 @@
 
 #include "src/device/cpu/cpu_attention_library.h"
 
-#include <cmath>
 #include <limits>
 
+#include "src/base/exact_math.h"
 #include "src/base/simd_math.h"
 #include "src/base/threads.h"
 #include "src/device/cpu/cpu_attention.h"
@@ -117,7 +117,7 @@ class Forward {
       write<T>(y_, ((chunk.batch * shape.tokens + token) * shape.heads + head) * shape.head_dim,
                shape.head_dim, [=](int64_t j) { return mix[j] * inverse; });
       write_scalar(lse_, (chunk.batch * shape.heads + head) * shape.tokens + token,
-                   state.max + std::log(state.sum));
+                   state.max + static_cast<float>(log_f64(state.sum)));
     });
   }
 

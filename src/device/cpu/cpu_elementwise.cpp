@@ -37,7 +37,7 @@ void CpuOps::add_scaled(Out y, In x, In z, In s1, In s2, int64_t rows, int64_t d
         const T* const xs = x.as<T>() + first_x;
         const T* const zs = z.as<T>() + first;
         write<T>(y, first, count, [=](int64_t i) {
-          return static_cast<float>(xs[i]) + s * static_cast<float>(zs[i]);
+          return std::fma(s, static_cast<float>(zs[i]), static_cast<float>(xs[i]));
         });
       });
     });
@@ -61,8 +61,9 @@ void CpuOps::add_scaled_backward(Out dx, Out dz, Out ds1, Out ds2, In dy, In z, 
           write<T>(dz, begin, n, [=](int64_t i) { return s * static_cast<float>(dys[i]); });
           if (!needs_dot) return 0.0f;
           const T* const zs = z.as<T>() + begin;
-          return sum_loop(
-              n, [=](int64_t i) { return static_cast<float>(dys[i]) * static_cast<float>(zs[i]); });
+          return sum_products(
+              n, [dys](int64_t i) { return static_cast<float>(dys[i]); },
+              [zs](int64_t i) { return static_cast<float>(zs[i]); });
         });
     write_scalar(ds1, 0, static_cast<float>(f2 * dot));
     write_scalar(ds2, 0, static_cast<float>(f1 * dot));
@@ -78,7 +79,7 @@ void CpuOps::mix(Out y, In x, In a, In z, In b, int64_t rows, int64_t dim) {
         const T* const xs = x.as<T>() + row * dim;
         const T* const zs = z.as<T>() + row * dim;
         write<T>(y, row * dim, dim, [xs, zs, fa, fb](int64_t i) {
-          return fa[i] * static_cast<float>(xs[i]) + fb[i] * static_cast<float>(zs[i]);
+          return std::fma(fa[i], static_cast<float>(xs[i]), fb[i] * static_cast<float>(zs[i]));
         });
       }
     });

@@ -11,6 +11,7 @@
 #include <cmath>
 #include <limits>
 
+#include "src/base/exact_math.h"
 #include "src/base/simd_math.h"
 #include "src/base/threads.h"
 #include "src/device/cpu/cpu_loops.h"
@@ -63,8 +64,9 @@ RowLoss compute_row_loss(const float* z, float* t, const Targets& targets, float
                          int64_t vocab) {
   compute_tanh(t, z, 1.0f / cap, vocab);
   const float largest = cap * max_of(t, vocab);
-  const float log_sum =
-      std::log(sum_loop(vocab, [=](int64_t i) { return exp_simd(cap * t[i] - largest); }));
+  const float sum =
+      sum_loop(vocab, [=](int64_t i) { return exp_simd(std::fma(cap, t[i], -largest)); });
+  const auto log_sum = static_cast<float>(log_f64(sum));
   float loss = 0.0f;
   for (int64_t i = 0; i < targets.n; ++i) {
     if (targets.ids[i] < 0) continue;
@@ -81,7 +83,7 @@ void compute_row_gradient(float* dz, float* t, const float* z, float lse, const 
   compute_tanh(t, z, 1.0f / cap, vocab);
 #pragma omp simd
   for (int64_t i = 0; i < vocab; ++i) {
-    dz[i] = factor * exp_simd(cap * t[i] - lse) * (1.0f - t[i] * t[i]);
+    dz[i] = factor * exp_simd(std::fma(cap, t[i], -lse)) * std::fma(-t[i], t[i], 1.0f);
   }
   for (int64_t i = 0; i < targets.n; ++i) {
     const int32_t id = targets.ids[i];
@@ -117,14 +119,6 @@ RowSums sum_row(const float* c, int64_t vocab, float largest) {
     sums.moment += moment[lane];
   }
   return sums;
-}
-
-template <class Value>
-double sum_double(int64_t begin, int64_t end, Value value) {
-  double total = 0.0;
-#pragma omp simd reduction(+ : total)
-  for (int64_t i = begin; i < end; ++i) total += value(i);
-  return total;
 }
 
 void write_double(Out y, double value) {
@@ -177,7 +171,7 @@ void CpuOps::softcap_log_probs(Out log_probs, Out entropy, In logits, float cap,
       compute_tanh(c, logits.as<float>() + row * vocab, 1.0f / cap, vocab, cap);
       const float largest = max_of(c, vocab);
       const RowSums sums = sum_row(c, vocab, largest);
-      const double log_mass = std::log(sums.mass);
+      const double log_mass = log_f64(sums.mass);
       // A NaN among the logits is in `moment`, if nowhere else.
       const double normaliser =
           std::isfinite(sums.moment) ? static_cast<double>(largest) + log_mass : sums.moment;
@@ -193,7 +187,8 @@ void CpuOps::sum(Out sum, In x, double scale, int64_t count) {
   const auto* const xs = x.as<float>();
   const double total =
       sum_chunks(count, kChunkElements, *scratch_, [=](int64_t begin, int64_t end) {
-        return sum_double(begin, end, [xs](int64_t i) { return static_cast<double>(xs[i]); });
+        return sum_loop<double>(
+            end - begin, [from = xs + begin](int64_t i) { return static_cast<double>(from[i]); });
       });
   write_double(sum, scale * total);
 }
@@ -205,8 +200,8 @@ void CpuOps::sum_squares(Out sums, In x, const MatrixBatch& shape, int64_t sums_
     const auto* const xs = x.as<float>() + matrix * shape.stride;
     const int64_t begin = piece * kSumPiece;
     sums.as<double>()[matrix * sums_stride + piece] =
-        sum_double(begin, std::min(begin + kSumPiece, size), [xs](int64_t i) {
-          const double value = xs[i];
+        sum_loop<double>(std::min(kSumPiece, size - begin), [from = xs + begin](int64_t i) {
+          const double value = from[i];
           return value * value;
         });
   });

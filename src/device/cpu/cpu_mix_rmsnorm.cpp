@@ -20,7 +20,7 @@ struct MixRow {
   const float *a, *b;
 
   float operator()(int64_t i) const {
-    return a[i] * static_cast<float>(x[i]) + b[i] * static_cast<float>(z[i]);
+    return std::fma(a[i], static_cast<float>(x[i]), b[i] * static_cast<float>(z[i]));
   }
 };
 
@@ -65,17 +65,16 @@ void mix_rows(bf16* y, float* r, const Streams<bf16>& streams, float eps, int64_
   const float inverse_dim = 1.0f / static_cast<float>(dim);
   for (int64_t row = 0; row < count; ++row, y += dim) {
     const MixRow<bf16> mix_at = streams.row(begin + row);
-    float squares = 0.0f;
-#pragma omp simd reduction(+ : squares)
-    for (int64_t i = 0; i < dim; ++i) {
+    const auto round = [=](int64_t i, float* lanes, int64_t lane) {
       const auto bits = std::bit_cast<uint32_t>(mix_at(i));
       const uint32_t nearest = bits + 0x7fffu + ((bits >> 16) & 1u), quiet = bits | 0x400000u;
       const bool is_nan = (bits & 0x7fffffffu) > 0x7f800000u;
       const uint32_t rounded = is_nan ? quiet : nearest;
       y[i].bits = static_cast<uint16_t>(rounded >> 16);
       const float v = std::bit_cast<float>(rounded & 0xffff0000u);
-      squares += v * v;
-    }
+      lanes[lane] = std::fma(v, v, lanes[lane]);
+    };
+    const float squares = sum_in_lanes<float>(dim, round);
     r[row] = 1.0f / std::sqrt(squares * inverse_dim + eps);
   }
 }
@@ -95,8 +94,8 @@ void mix_gradients(float* g, const Streams<T>& streams, In dy, In dn, const floa
     prefetch_row(mix_at.x + kBlockRows * dim, dim);
     prefetch_row(mix_at.z + kBlockRows * dim, dim);
     const float r = rstd[begin + row];
-    const float product =
-        sum_loop(dim, [=](int64_t i) { return static_cast<float>(dns[i]) * mix_at(i); });
+    const float product = sum_products(
+        dim, [dns](int64_t i) { return static_cast<float>(dns[i]); }, mix_at);
     along[row] = r * r * product * inverse_dim;
   }
   for (int64_t row = 0; row < count; ++row, g += dim) {
@@ -104,7 +103,7 @@ void mix_gradients(float* g, const Streams<T>& streams, In dy, In dn, const floa
     const T* const dns = dn.as<T>() + (begin + row) * dim;
     const float factor = scale * rstd[begin + row], along_y = along[row];
     const auto through_norm = [=](int64_t i) {
-      return factor * (static_cast<float>(dns[i]) - along_y * mix_at(i));
+      return factor * std::fma(-along_y, mix_at(i), static_cast<float>(dns[i]));
     };
     if (dy) {
       const T* const dys = dy.as<T>() + (begin + row) * dim;
@@ -129,10 +128,10 @@ void add_block(float* total, const float* g, const T* x, int64_t count, int64_t 
 #pragma omp simd
     for (int64_t i = 0; i < dim; ++i) {
       float sum = total[i];
-      sum += g[i] * static_cast<float>(x[i]);
-      sum += g1[i] * static_cast<float>(x1[i]);
-      sum += g2[i] * static_cast<float>(x2[i]);
-      sum += g3[i] * static_cast<float>(x3[i]);
+      sum = std::fma(g[i], static_cast<float>(x[i]), sum);
+      sum = std::fma(g1[i], static_cast<float>(x1[i]), sum);
+      sum = std::fma(g2[i], static_cast<float>(x2[i]), sum);
+      sum = std::fma(g3[i], static_cast<float>(x3[i]), sum);
       total[i] = sum;
     }
   }

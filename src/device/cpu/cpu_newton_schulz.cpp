@@ -58,12 +58,10 @@ class NewtonSchulz {
     };
     for_each_piece([&](int64_t i, int64_t piece, int64_t begin, int64_t end) {
       const float* const x = x_of(i);
-      double sum = 0.0;
-#pragma omp simd reduction(+ : sum)
-      for (int64_t k = begin; k < end; ++k) {
-        sum += static_cast<double>(x[k]) * static_cast<double>(x[k]);
-      }
-      sums[piece] = sum;
+      sums[piece] = cpu::sum_loop<double>(end - begin, [from = x + begin](int64_t k) {
+        const double value = from[k];
+        return value * value;
+      });
     });
     for_each_piece([&](int64_t i, int64_t, int64_t begin, int64_t end) {
       double squares = 0.0;

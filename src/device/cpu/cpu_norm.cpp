@@ -42,10 +42,8 @@ void write_row(Out y, int64_t begin, const float* values, int64_t count) {
 
 template <class Size>
 float dot(const float* a, const float* b, Size size) {
-  float total = 0.0f;
-#pragma omp simd reduction(+ : total)
-  for (int64_t i = 0; i < size; ++i) total += a[i] * b[i];
-  return total;
+  return sum_products(
+      size, [a](int64_t i) { return a[i]; }, [b](int64_t i) { return b[i]; });
 }
 
 // The rotation of one token: pairs (i, i + half), cos and sin apart for vector loads.
@@ -71,8 +69,8 @@ void rotate(float* head, const Rotation& by) {
 #pragma omp simd
   for (int64_t i = 0; i < by.half; ++i) {
     const float a = low[i], b = high[i];
-    low[i] = a * cos[i] + b * sin[i];
-    high[i] = b * cos[i] - a * sin[i];
+    low[i] = std::fma(b, sin[i], a * cos[i]);
+    high[i] = std::fma(-a, sin[i], b * cos[i]);
   }
 }
 
@@ -108,7 +106,7 @@ void norm_rope_row_backward(float* dy, float* total, const float* x, const float
     if (total != nullptr) total[h] += along_n;
     const float factor = gains[h] * r[h], along_x = r[h] * along_n * inverse_size;
 #pragma omp simd
-    for (int64_t i = 0; i < size; ++i) dy[i] = factor * (dy[i] - along_x * x[i]);
+    for (int64_t i = 0; i < size; ++i) dy[i] = factor * std::fma(-along_x, x[i], dy[i]);
   }
 }
 
@@ -125,7 +123,7 @@ void xsa_row(float* x, const float* v, int64_t kv_heads, int64_t group, Size siz
     for (int64_t h = 0; h < group; ++h, x += size) {
       const float along_v = inverse * dot(x, v, size) * inverse;
 #pragma omp simd
-      for (int64_t i = 0; i < size; ++i) x[i] -= along_v * v[i];
+      for (int64_t i = 0; i < size; ++i) x[i] = std::fma(-along_v, v[i], x[i]);
     }
   }
 }
@@ -146,13 +144,13 @@ void xsa_row_backward(float* dy, float* dv, const float* x, const float* v, int6
       sum_ab += a * b;
 #pragma omp simd
       for (int64_t i = 0; i < size; ++i) {
-        dv[i] -= b * x[i] + a * dy[i];
-        dy[i] -= along_v * v[i];
+        dv[i] -= std::fma(a, dy[i], b * x[i]);
+        dy[i] = std::fma(-along_v, v[i], dy[i]);
       }
     }
     const float along_v = inverse < 1.0f / kXsaFloor ? 2.0f * sum_ab * inverse : 0.0f;
 #pragma omp simd
-    for (int64_t i = 0; i < size; ++i) dv[i] = inverse * (dv[i] + along_v * v[i]);
+    for (int64_t i = 0; i < size; ++i) dv[i] = inverse * std::fma(along_v, v[i], dv[i]);
   }
 }
 
@@ -189,9 +187,9 @@ void CpuOps::rmsnorm_backward(Out dx, In dy, In x, In rstd, float scale, int64_t
       for (int64_t row = begin; row < end; ++row) {
         const T* const xs = x.as<T>() + row * dim;
         const T* const dys = dy.as<T>() + row * dim;
-        const float product = sum_loop(dim, [xs, dys](int64_t i) {
-          return static_cast<float>(xs[i]) * static_cast<float>(dys[i]);
-        });
+        const float product = sum_products(
+            dim, [xs](int64_t i) { return static_cast<float>(xs[i]); },
+            [dys](int64_t i) { return static_cast<float>(dys[i]); });
         along_x[row - begin] = r[row] * r[row] * product * inverse_dim;
       }
       for (int64_t row = begin; row < end; ++row) {
@@ -199,7 +197,7 @@ void CpuOps::rmsnorm_backward(Out dx, In dy, In x, In rstd, float scale, int64_t
         const T* const dys = dy.as<T>() + row * dim;
         const float factor = scale * r[row], along = along_x[row - begin];
         write<T>(dx, row * dim, dim, [=](int64_t i) {
-          return factor * (static_cast<float>(dys[i]) - along * static_cast<float>(xs[i]));
+          return factor * std::fma(-along, static_cast<float>(xs[i]), static_cast<float>(dys[i]));
         });
       }
     });

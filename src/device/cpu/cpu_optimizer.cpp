@@ -49,8 +49,8 @@ void CpuOps::scale_rows_backward(Out dx, Out ds, In x, In s, const MatrixBatch& 
     const float* const values = xs + at;
     float* const gradient = gradients + at;
     if (ds) {
-      ds.as<float>()[matrix * s_stride + row] =
-          sum_loop(shape.cols, [=](int64_t i) { return gradient[i] * values[i]; });
+      ds.as<float>()[matrix * s_stride + row] = sum_products(
+          shape.cols, [=](int64_t i) { return gradient[i]; }, [=](int64_t i) { return values[i]; });
     }
 #pragma omp simd
     for (int64_t i = 0; i < shape.cols; ++i) gradient[i] *= factor;
@@ -95,7 +95,7 @@ void CpuOps::muon_momentum(Out u, Out m, In g, In coefficient, In momentum, bool
     const auto update = [=](int64_t i) { return clip * g_row[i] + mu * m_row[i]; };
     float factor = 1.0f;
     if (row_norm) {
-      const float squares = sum_loop(cols, [=](int64_t i) { return update(i) * update(i); });
+      const float squares = sum_products(cols, update, update);
       factor = 1.0f / std::max(std::sqrt(squares), kRowNormFloor);
     }
     write<float>(u, at, cols, [=](int64_t i) { return factor * update(i); });
