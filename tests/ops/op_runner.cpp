@@ -5,6 +5,7 @@
 #include <set>
 #include <sstream>
 
+#include "src/base/hash.h"
 #include "src/base/rng.h"
 #include "src/base/threads.h"
 #include "src/device/reference/reference_values.h"
@@ -214,6 +215,18 @@ Faults check_repeats(Device& device, const OpCase& op_case) {
     set_thread_count(threads_before);
   }
   return faults;
+}
+
+std::string hash_outputs(Device& device, const OpCase& op_case) {
+  constexpr size_t kDigits = 16;
+  const Problem problem = make_problem(op_case, device.compute_dtype());
+  RawBytes all;
+  for (const Mode& mode : modes_of(op_case)) {
+    for (const auto& [name, bytes] : run_once(device, op_case, problem, mode).outputs) {
+      all.insert(all.end(), bytes.begin(), bytes.end());
+    }
+  }
+  return hex(sha256(all)).substr(0, kDigits);
 }
 
 }  // namespace pg::optest

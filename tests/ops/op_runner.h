@@ -20,6 +20,9 @@ Faults check_values(Device& device, const OpCase& op_case);
 // Bitwise equal when run again, and on 1, 2, 3 and 4 threads.
 Faults check_repeats(Device& device, const OpCase& op_case);
 
+// 16 hex digits of all outputs, overwritten, added to and one at a time.
+std::string hash_outputs(Device& device, const OpCase& op_case);
+
 // The gradient rule of a case against finite differences of its op, both by `ops` in double.
 Faults check_gradient(Ops& ops, const OpCase& op_case);
 // Whether check_gradient has a rule to check and few enough elements to do it.
