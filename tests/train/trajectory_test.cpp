@@ -1,9 +1,10 @@
 // Twelve steps of Muon and AdamW on the CPU, in single precision, against the fp64 reference's from
-// the same weights on the same text.
+// the same weights on the same text; and their bits, which are the same on every processor.
 #include <gtest/gtest.h>
 
 #include <cmath>
 
+#include "src/base/hash.h"
 #include "src/device/registry/make_device.h"
 #include "src/train/optimizer.h"
 #include "tests/model/model_fixture.h"
@@ -15,11 +16,11 @@ namespace {
 constexpr int64_t kSteps = 12, kBatch = 2, kTokens = 12;
 
 std::vector<HostTensor> take_steps(const char* device_name, const ModelConfig& config,
-                                   int64_t steps) {
+                                   int64_t steps, double perturbation = 0.1) {
   const auto device = make_device(device_name);
   Weights weights(*device, list_params(config), /*with_gradients=*/true);
   weights.initialise(1);
-  perturb(weights, 0.1, 11);
+  if (perturbation > 0) perturb(weights, perturbation, 11);
   ModelPlan plan(config, weights, kBatch, kTokens, PlanMode::kTrain);
   Optimizer optimizer(weights, OptimizerConfig{});
   for (int64_t step = 0; step < steps; ++step) {
@@ -61,6 +62,16 @@ TEST(Trajectory, TwelveStepsOfTheCpuAreTheReferences) {
     EXPECT_LE(distance(cpu, exact, of_muon), bound) << (of_muon ? "Muon" : "AdamW");
     EXPECT_LE(bound, 0.01 * moved) << "too loose to mean anything";
   }
+}
+
+// As every op has (tests/ops/exact_ops_test.cpp), and initialisation, schedules and tables.
+TEST(Trajectory, TwelveStepsEndWithTheSameBitsOnEveryProcessor) {
+  std::vector<uint8_t> bytes;
+  for (const HostTensor& tensor : take_steps("cpu:f32", make_small_config(), kSteps, 0.0)) {
+    const auto* const values = reinterpret_cast<const uint8_t*>(tensor.values.data());
+    bytes.insert(bytes.end(), values, values + tensor.values.size() * sizeof tensor.values[0]);
+  }
+  EXPECT_EQ(hex(sha256(bytes)), "b306d92843add53ba0fa1e6c97f8134f461726a06c59ec863bac410ca8ecaa4d");
 }
 
 }  // namespace
