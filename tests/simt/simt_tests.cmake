@@ -8,7 +8,7 @@ if(PG_HAVE_CUDA AND NOT PG_SANITIZE)
     ${dir}/cuda/kernel_harness_cuda.cpp
     ${dir}/rmsnorm_check.cpp ${dir}/rmsnorm_kernel_test.cpp
     ${dir}/softcap_xent_check.cpp ${dir}/softcap_xent_kernel_test.cpp)
-  target_link_libraries(kernels_cuda_test PRIVATE pg_options pg_kernels_cuda GTest::gtest_main)
+  target_link_libraries(kernels_cuda_test PRIVATE pg_options pg_base pg_kernels_cuda GTest::gtest_main)
   add_test(NAME kernels_cuda COMMAND kernels_cuda_test)
   set_tests_properties(kernels_cuda PROPERTIES LABELS fast SKIP_REGULAR_EXPRESSION "\\[  SKIPPED \\]")
 endif()
