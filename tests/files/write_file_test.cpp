@@ -9,12 +9,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <optional>
+#include <span>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "src/base/bytes.h"
 #include "src/base/error.h"
@@ -192,6 +195,20 @@ TEST_F(WriteFileTest, TheLongestNameIsWritten) {
 }
 
 // At whatever call the descriptors run out: the old file stands, and nothing beside it.
+// Such files are written in blocks past the page cache, where there are whole ones.
+TEST_F(WriteFileTest, LargeFilesHaveEveryByte) {
+  constexpr size_t kLarge = size_t{8} << 20;
+  std::vector<uint8_t> bytes(2 * kLarge);
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<uint8_t>(i * 7 + i / 4096);
+  for (const size_t size : {kLarge - 1, kLarge, kLarge + 1, kLarge + 4096, kLarge + 4102531}) {
+    const auto part = std::span(bytes).subspan(3, size);  // memory of no alignment
+    write_file_atomic(folder_ / "file", part);
+    const Bytes got = read_file(folder_ / "file");
+    EXPECT_TRUE(std::ranges::equal(got, part)) << size << " bytes";
+  }
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_), {}), 1);
+}
+
 TEST_F(WriteFileTest, WithoutDescriptorsNothingIsLeft) {
   write_file_atomic(folder_ / "file", "old");
   rlimit old = {};
