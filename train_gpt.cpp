@@ -1,7 +1,7 @@
 // train_gpt: the whole job of parameter golf in one program. run() is the pipeline, top to bottom:
 //
-//   recipe -> forecast -> device -> tokens -> train -> quantise -> seal -> unpack -> evaluate
-//     -> record
+//   recipe -> forecast -> device -> tokens -> rehearse -> train -> quantise -> seal -> unpack
+//     -> evaluate -> record
 //
 // Each include says what it gives. The other commands are in harness/command/, one file each.
 
