@@ -32,10 +32,12 @@ void CpuOps::add_scaled(Out y, In x, In z, In s1, In s2, int64_t rows, int64_t d
   const float s = scalar_or_one(s1) * scalar_or_one(s2);
   const int64_t stride = row_stride(x, dim);
   with_activation_type(x.dtype, [&]<class T>() {
+    const T* const x_data = x.as<T>();
+    const T* const z_data = z.as<T>();
     parallel_ranges(rows * dim, kChunkElements, [&](int64_t begin, int64_t end) {
       for_each_run(begin, end, dim, stride, [&](int64_t first, int64_t first_x, int64_t count) {
-        const T* const xs = x.as<T>() + first_x;
-        const T* const zs = z.as<T>() + first;
+        const T* const xs = x_data + first_x;
+        const T* const zs = z_data + first;
         write<T>(y, first, count, [=](int64_t i) {
           return std::fma(s, static_cast<float>(zs[i]), static_cast<float>(xs[i]));
         });
@@ -50,17 +52,19 @@ void CpuOps::add_scaled_backward(Out dx, Out dz, Out ds1, Out ds2, In dy, In z, 
   const bool needs_dot = ds1 || ds2;
   const int64_t stride = row_stride(dx, dim);
   with_activation_type(dy.dtype, [&]<class T>() {
+    const T* const dy_data = dy.as<T>();
+    const T* const z_data = z.as<T>();
     const double dot =
         sum_chunks(rows * dim, kChunkElements, *scratch_, [&](int64_t begin, int64_t end) {
-          const T* const dys = dy.as<T>() + begin;
+          const T* const dys = dy_data + begin;
           const int64_t n = end - begin;
           for_each_run(begin, end, dim, stride, [&](int64_t first, int64_t at, int64_t count) {
-            const T* const run = dy.as<T>() + first;
+            const T* const run = dy_data + first;
             write<T>(dx, at, count, [run](int64_t i) { return static_cast<float>(run[i]); });
           });
           write<T>(dz, begin, n, [=](int64_t i) { return s * static_cast<float>(dys[i]); });
           if (!needs_dot) return 0.0f;
-          const T* const zs = z.as<T>() + begin;
+          const T* const zs = z_data + begin;
           return sum_products(
               n, [dys](int64_t i) { return static_cast<float>(dys[i]); },
               [zs](int64_t i) { return static_cast<float>(zs[i]); });
@@ -74,10 +78,12 @@ void CpuOps::mix(Out y, In x, In a, In z, In b, int64_t rows, int64_t dim) {
   const float* const fa = vector_or_ones(a, dim, *scratch_, kSlotVector);
   const float* const fb = vector_or_ones(b, dim, *scratch_, kSlotVector2);
   with_activation_type(x.dtype, [&]<class T>() {
+    const T* const x_data = x.as<T>();
+    const T* const z_data = z.as<T>();
     parallel_ranges(rows, chunk_rows(dim), [&](int64_t begin, int64_t end) {
       for (int64_t row = begin; row < end; ++row) {
-        const T* const xs = x.as<T>() + row * dim;
-        const T* const zs = z.as<T>() + row * dim;
+        const T* const xs = x_data + row * dim;
+        const T* const zs = z_data + row * dim;
         write<T>(y, row * dim, dim, [xs, zs, fa, fb](int64_t i) {
           return std::fma(fa[i], static_cast<float>(xs[i]), fb[i] * static_cast<float>(zs[i]));
         });
@@ -94,17 +100,20 @@ void CpuOps::mix_backward(Out dx, Out dz, Out da, Out db, In dy, In x, In a, In 
   const ColumnSums sums_a(da, chunks, dim, *scratch_, kSlotPartials);
   const ColumnSums sums_b(db, chunks, dim, *scratch_, kSlotPartials2);
   with_activation_type(dy.dtype, [&]<class T>() {
+    const T* const dy_data = dy.as<T>();
+    const T* const x_data = x.as<T>();
+    const T* const z_data = z.as<T>();
     parallel_ranges(rows, grain, [&](int64_t begin, int64_t end) {
       float* const total_a = sums_a.start_chunk(begin / grain);
       float* const total_b = sums_b.start_chunk(begin / grain);
       for (int64_t row = begin; row < end; ++row) {
-        const T* const dys = dy.as<T>() + row * dim;
+        const T* const dys = dy_data + row * dim;
         write<T>(dx, row * dim, dim,
                  [dys, fa](int64_t i) { return fa[i] * static_cast<float>(dys[i]); });
         write<T>(dz, row * dim, dim,
                  [dys, fb](int64_t i) { return fb[i] * static_cast<float>(dys[i]); });
-        if (total_a != nullptr) add_products(total_a, dys, x.as<T>() + row * dim, dim);
-        if (total_b != nullptr) add_products(total_b, dys, z.as<T>() + row * dim, dim);
+        if (total_a != nullptr) add_products(total_a, dys, x_data + row * dim, dim);
+        if (total_b != nullptr) add_products(total_b, dys, z_data + row * dim, dim);
       }
     });
   });
@@ -114,8 +123,9 @@ void CpuOps::mix_backward(Out dx, Out dz, Out da, Out db, In dy, In x, In a, In 
 
 void CpuOps::leaky_relu2(Out y, In x, float slope, int64_t count) {
   with_activation_type(x.dtype, [&]<class T>() {
+    const T* const x_data = x.as<T>();
     parallel_ranges(count, kChunkElements, [&](int64_t begin, int64_t end) {
-      const T* const xs = x.as<T>() + begin;
+      const T* const xs = x_data + begin;
       write<T>(y, begin, end - begin, [xs, slope](int64_t i) {
         const float v = static_cast<float>(xs[i]);
         const float l = v > 0.0f ? v : slope * v;
@@ -128,9 +138,11 @@ void CpuOps::leaky_relu2(Out y, In x, float slope, int64_t count) {
 void CpuOps::leaky_relu2_backward(Out dx, In dy, In x, float slope, int64_t count) {
   const float positive = 2.0f, negative = 2.0f * slope * slope;
   with_activation_type(x.dtype, [&]<class T>() {
+    const T* const dy_data = dy.as<T>();
+    const T* const x_data = x.as<T>();
     parallel_ranges(count, kChunkElements, [&](int64_t begin, int64_t end) {
-      const T* const dys = dy.as<T>() + begin;
-      const T* const xs = x.as<T>() + begin;
+      const T* const dys = dy_data + begin;
+      const T* const xs = x_data + begin;
       write<T>(dx, begin, end - begin, [=](int64_t i) {
         const float v = static_cast<float>(xs[i]);
         return static_cast<float>(dys[i]) * (v * (v > 0.0f ? positive : negative));
@@ -142,9 +154,10 @@ void CpuOps::leaky_relu2_backward(Out dx, In dy, In x, float slope, int64_t coun
 void CpuOps::smear(Out y, In x, In gate, int64_t rows, int64_t tokens, int64_t dim) {
   const float* const g = compute_sigmoid(gate, dim, *scratch_);
   with_activation_type(x.dtype, [&]<class T>() {
+    const T* const x_data = x.as<T>();
     parallel_ranges(rows, chunk_rows(dim), [&](int64_t begin, int64_t end) {
       for (int64_t row = begin; row < end; ++row) {
-        const T* const xs = x.as<T>() + row * dim;
+        const T* const xs = x_data + row * dim;
         if (row % tokens == 0) {
           write<T>(y, row * dim, dim,
                    [xs, g](int64_t i) { return (1.0f - g[i]) * static_cast<float>(xs[i]); });
@@ -166,10 +179,12 @@ void CpuOps::smear_backward(Out dx, Out dgate, In dy, In x, In gate, int64_t row
   const int64_t grain = chunk_rows(dim);
   const ColumnSums sums(dgate, chunk_count(rows, grain), dim, *scratch_, kSlotPartials);
   with_activation_type(dy.dtype, [&]<class T>() {
+    const T* const dy_data = dy.as<T>();
+    const T* const x_data = x.as<T>();
     parallel_ranges(rows, grain, [&](int64_t begin, int64_t end) {
       float* const total = sums.start_chunk(begin / grain);
       for (int64_t row = begin; row < end; ++row) {
-        const T* const dys = dy.as<T>() + row * dim;
+        const T* const dys = dy_data + row * dim;
         // At the end of a sequence no later token reads this one.
         const bool is_last = (row + 1) % tokens == 0;
         const T* const after = is_last ? dys : dys + dim;
@@ -179,7 +194,7 @@ void CpuOps::smear_backward(Out dx, Out dgate, In dy, In x, In gate, int64_t row
                  keep * g[i] * static_cast<float>(after[i]);
         });
         if (total == nullptr) continue;
-        const T* const xs = x.as<T>() + row * dim;
+        const T* const xs = x_data + row * dim;
         const bool is_first = row % tokens == 0;
         const T* const before = is_first ? xs : xs - dim;
         const float has_before = is_first ? 0.0f : 1.0f;

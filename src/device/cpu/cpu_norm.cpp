@@ -161,13 +161,14 @@ void xsa_row_backward(float* dy, float* dv, const float* x, const float* v, int6
 void CpuOps::rmsnorm(Out y, Out rstd, In x, float scale, float eps, int64_t rows, int64_t dim) {
   const float inverse_dim = 1.0f / static_cast<float>(dim);
   with_activation_type(x.dtype, [&]<class T>() {
+    const T* const x_data = x.as<T>();
     parallel_ranges(rows, chunk_rows(dim), [&](int64_t begin, int64_t end) {
       float r[kMaxChunkRows];
       for (int64_t row = begin; row < end; ++row) {
-        r[row - begin] = inverse_rms(x.as<T>() + row * dim, dim, inverse_dim, eps);
+        r[row - begin] = inverse_rms(x_data + row * dim, dim, inverse_dim, eps);
       }
       for (int64_t row = begin; row < end; ++row) {
-        const T* const xs = x.as<T>() + row * dim;
+        const T* const xs = x_data + row * dim;
         const float factor = scale * r[row - begin];
         write<T>(y, row * dim, dim,
                  [xs, factor](int64_t i) { return factor * static_cast<float>(xs[i]); });
@@ -182,19 +183,21 @@ void CpuOps::rmsnorm_backward(Out dx, In dy, In x, In rstd, float scale, int64_t
   const float inverse_dim = 1.0f / static_cast<float>(dim);
   const auto* const r = rstd.as<float>();
   with_activation_type(x.dtype, [&]<class T>() {
+    const T* const x_data = x.as<T>();
+    const T* const dy_data = dy.as<T>();
     parallel_ranges(rows, chunk_rows(dim), [&](int64_t begin, int64_t end) {
       float along_x[kMaxChunkRows];
       for (int64_t row = begin; row < end; ++row) {
-        const T* const xs = x.as<T>() + row * dim;
-        const T* const dys = dy.as<T>() + row * dim;
+        const T* const xs = x_data + row * dim;
+        const T* const dys = dy_data + row * dim;
         const float product = sum_products(
             dim, [xs](int64_t i) { return static_cast<float>(xs[i]); },
             [dys](int64_t i) { return static_cast<float>(dys[i]); });
         along_x[row - begin] = r[row] * r[row] * product * inverse_dim;
       }
       for (int64_t row = begin; row < end; ++row) {
-        const T* const xs = x.as<T>() + row * dim;
-        const T* const dys = dy.as<T>() + row * dim;
+        const T* const xs = x_data + row * dim;
+        const T* const dys = dy_data + row * dim;
         const float factor = scale * r[row], along = along_x[row - begin];
         write<T>(dx, row * dim, dim, [=](int64_t i) {
           return factor * std::fma(-along, static_cast<float>(xs[i]), static_cast<float>(dys[i]));
@@ -211,6 +214,7 @@ void CpuOps::qk_norm_rope(Out y, Out rstd, In x, In gain, In table, float eps,
   const float* const gains = vector_or_ones(gain, heads, *scratch_, kSlotVector);
   const auto* const cos_sin = table.as<float>();
   with_activation_type(x.dtype, [&]<class T>() {
+    const T* const x_data = x.as<T>();
     parallel_ranges(shape.rows(), chunk_rows(dim), [&](int64_t begin, int64_t end) {
       float* const values =
           thread_floats(*scratch_, thread_index(), kSlotRows, dim + heads + shape.rope_dims);
@@ -218,7 +222,7 @@ void CpuOps::qk_norm_rope(Out y, Out rstd, In x, In gain, In table, float eps,
       const Rotation rotation{r + heads, r + heads + half, half};
       for (int64_t row = begin; row < end; ++row) {
         load_rotation(rotation, cos_sin + row % shape.tokens * 2 * half, 1.0f);
-        load_row(values, x.as<T>() + row * x_stride, dim);
+        load_row(values, x_data + row * x_stride, dim);
         with_head_size(shape.head_dim, [&](auto size) {
           norm_rope_row(values, r, gains, rotation, eps, heads, size);
         });
@@ -239,6 +243,8 @@ void CpuOps::qk_norm_rope_backward(Out dx, Out dgain, In dy, In x, In rstd, In g
   const auto* const cos_sin = table.as<float>();
   const ColumnSums sums(dgain, chunk_count(shape.rows(), grain), heads, *scratch_, kSlotPartials);
   with_activation_type(x.dtype, [&]<class T>() {
+    const T* const dy_data = dy.as<T>();
+    const T* const x_data = x.as<T>();
     parallel_ranges(shape.rows(), grain, [&](int64_t begin, int64_t end) {
       float* const values =
           thread_floats(*scratch_, thread_index(), kSlotRows, 2 * dim + shape.rope_dims);
@@ -247,8 +253,8 @@ void CpuOps::qk_norm_rope_backward(Out dx, Out dgain, In dy, In x, In rstd, In g
       float* const total = sums.start_chunk(begin / grain);
       for (int64_t row = begin; row < end; ++row) {
         load_rotation(back, cos_sin + row % shape.tokens * 2 * half, -1.0f);
-        load_row(values, dy.as<T>() + row * dim, dim);
-        load_row(xs, x.as<T>() + row * x_stride, dim);
+        load_row(values, dy_data + row * dim, dim);
+        load_row(xs, x_data + row * x_stride, dim);
         with_head_size(shape.head_dim, [&](auto size) {
           norm_rope_row_backward(values, total, xs, r + row * heads, gains, back, heads, size);
         });
@@ -264,12 +270,14 @@ void CpuOps::xsa(Out y, In x, In v, const AttentionShape& shape) {
   const int64_t dim = shape.heads * shape.head_dim, kv_dim = kv_heads * shape.head_dim;
   const int64_t v_stride = row_stride(v, kv_dim);
   with_activation_type(x.dtype, [&]<class T>() {
+    const T* const x_data = x.as<T>();
+    const T* const v_data = v.as<T>();
     parallel_ranges(shape.rows(), chunk_rows(dim), [&](int64_t begin, int64_t end) {
       float* const xs = thread_floats(*scratch_, thread_index(), kSlotRows, dim + kv_dim);
       float* const vs = xs + dim;
       for (int64_t row = begin; row < end; ++row) {
-        load_row(xs, x.as<T>() + row * dim, dim);
-        load_row(vs, v.as<T>() + row * v_stride, kv_dim);
+        load_row(xs, x_data + row * dim, dim);
+        load_row(vs, v_data + row * v_stride, kv_dim);
         with_head_size(shape.head_dim, [&](auto size) { xsa_row(xs, vs, kv_heads, group, size); });
         write_row<T>(y, row * dim, xs, dim);
       }
@@ -282,15 +290,18 @@ void CpuOps::xsa_backward(Out dx, Out dv, In dy, In x, In v, const AttentionShap
   const int64_t dim = shape.heads * shape.head_dim, kv_dim = kv_heads * shape.head_dim;
   const int64_t v_stride = row_stride(v, kv_dim), dv_stride = row_stride(dv, kv_dim);
   with_activation_type(x.dtype, [&]<class T>() {
+    const T* const dy_data = dy.as<T>();
+    const T* const x_data = x.as<T>();
+    const T* const v_data = v.as<T>();
     parallel_ranges(shape.rows(), chunk_rows(dim), [&](int64_t begin, int64_t end) {
       float* const dys = thread_floats(*scratch_, thread_index(), kSlotRows, 2 * (dim + kv_dim));
       float* const xs = dys + dim;
       float* const vs = xs + dim;
       float* const dvs = vs + kv_dim;
       for (int64_t row = begin; row < end; ++row) {
-        load_row(dys, dy.as<T>() + row * dim, dim);
-        load_row(xs, x.as<T>() + row * dim, dim);
-        load_row(vs, v.as<T>() + row * v_stride, kv_dim);
+        load_row(dys, dy_data + row * dim, dim);
+        load_row(xs, x_data + row * dim, dim);
+        load_row(vs, v_data + row * v_stride, kv_dim);
         with_head_size(shape.head_dim, [&](auto size) {
           xsa_row_backward(dys, dvs, xs, vs, kv_heads, group, size);
         });
