@@ -95,8 +95,8 @@ say "7/7 sample: what the packed model writes"
   --prompt "She was" --tokens 120 --context 256 --temperature 0.4 --top-p 0.8 | tee "$record/sample.txt"
 scripts/known_words.py "$data/train.jsonl" "$record/sample.txt"
 
-val_bpb=$(sed -n 's/^final_int6_sliding_window_exact .*val_bpb:\([0-9.]*\).*/\1/p' "$record"/train_seed*.log | tail -1)
+val_bpb=$(sed -n 's/^  "val_bpb": \([0-9.]*\).*/\1/p' "$record/submission.json")
 bytes=$(sed -n 's/.*"bytes_total": \([0-9]*\).*/\1/p' "$record/submission.json")
 scored=$([ "$documents" -gt 0 ] && echo "the first $documents validation documents, not to be compared with a score on all" || echo "all validation documents")
-printf '\nval_bpb %s on %s\nartifact bytes %s of 1000000, code included\nrecord %s/README.md\n%d s in all\n' \
+printf '\nval_bpb %.8f on %s\nartifact bytes %s of 1000000, code included\nrecord %s/README.md\n%d s in all\n' \
   "$val_bpb" "$scored" "$bytes" "$record" $((SECONDS - start))
