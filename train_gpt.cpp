@@ -16,7 +16,7 @@
 #include "quant/method/pack_estimate.h"       // forecast_pack: what the artifact will take
 #include "harness/command/rank_steps.h"       // join_ranks, follow_run: several ranks, one job
 #include "src/device/registry/make_device.h"  // make_device: memory and the op table
-#include "harness/command/run_steps.h"        // RunText: tokenizer, shards, batches; train_weights
+#include "harness/command/run_steps.h"        // RunText: tokenizer, shards; rehearse, train
 
 // weights
 #include "src/train/trainer.h"              // TrainResult: averaged weights within the budget
@@ -25,10 +25,10 @@
 #include "harness/command/artifact_file.h"  // unpack_file: artifact -> all that is evaluated
 
 // the score and the record
-#include "harness/command/rank_scoring.h"  // RankScoring: UnpackedModel -> Score in bits per byte
-#include "harness/record/run_folder.h"  // RunFolder: where the run's files lie, and writes
-#include "harness/record/run_log.h"     // RunLog: log, JSON lines, tape; holds result and times
-#include "harness/record/record.h"      // write_record: the result, for people and for programs
+#include "harness/command/rank_scoring.h"  // RankScoring: UnpackedModel -> Score on all ranks
+#include "harness/record/run_folder.h"     // RunFolder: where the run's files lie, and writes
+#include "harness/record/run_log.h"        // RunLog: log, JSON lines, tape; holds result and times
+#include "harness/record/record.h"         // write_record: the result, for people and for programs
 
 // the process
 #include "harness/command/interrupt.h"         // watch_signals: Ctrl-C, before there are threads

@@ -111,15 +111,17 @@ TEST(RunLog, ALearntOrMixedScoreHasItsOwnName) {
   Recipe recipe;
   recipe.ttt.kind = TttKind::kLora;
   ManualClock clock;
+  std::FILE* sink = std::tmpfile();
   {
     RunLog log(recipe, open_run_folder(folder.path(), recipe, false), clock, 0,
-               ProgressLine(std::tmpfile(), TerminalStyle::kPlain, false));
+               ProgressLine(sink, TerminalStyle::kPlain, false));
     ScoreLine plain, learnt;
     plain.loss_nats = 2.5;
     learnt.loss_nats = 2.25;
     log.write_roundtrip(plain);
     log.write_final(learnt);
   }
+  std::fclose(sink);
   const std::string log = read_text_file(folder.path() / "train_seed1337.log");
   EXPECT_NE(log.find("\nlegal_ttt_exact val_loss:2.25000000 "), std::string::npos) << log;
   EXPECT_NE(log.find("\nfinal_int8_zlib_roundtrip_exact val_loss:2.50000000 "), std::string::npos);

@@ -2,13 +2,12 @@
 // calls builds a small map that no caller can spare it. Replaces operator new, so one source of a
 // program includes it and no more.
 #pragma once
-#include <dlfcn.h>
-
 #include <atomic>
 #include <cstdint>
 #include <cstdlib>
-#include <cstring>
 #include <new>
+
+#include "tests/plan/onednn_caller.h"
 
 namespace pg {
 
@@ -26,11 +25,7 @@ int64_t count_allocations(const Body& body) {
 }
 
 inline void* allocate_counted(size_t bytes, const void* caller) {
-  if (allocations_counted) {
-    Dl_info place;
-    const bool known = dladdr(caller, &place) != 0 && place.dli_fname != nullptr;
-    if (!known || std::strstr(place.dli_fname, "dnnl") == nullptr) ++allocation_count;
-  }
+  if (allocations_counted && !is_in_onednn(caller)) ++allocation_count;
   return std::malloc(bytes);
 }
 

@@ -7,7 +7,8 @@
 
 #include <atomic>
 #include <cstdint>
-#include <cstring>
+
+#include "tests/plan/onednn_caller.h"
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
@@ -42,12 +43,7 @@ int64_t count_locks(const Body& body) {
 extern "C" int pthread_mutex_lock(pthread_mutex_t* mutex) noexcept {
   using Lock = int (*)(pthread_mutex_t*);
   static const auto lock = reinterpret_cast<Lock>(dlsym(RTLD_NEXT, "pthread_mutex_lock"));
-  if (pg::locks_counted) {
-    Dl_info place;
-    const bool known =
-        dladdr(__builtin_return_address(0), &place) != 0 && place.dli_fname != nullptr;
-    if (!known || std::strstr(place.dli_fname, "dnnl") == nullptr) ++pg::lock_count;
-  }
+  if (pg::locks_counted && !pg::is_in_onednn(__builtin_return_address(0))) ++pg::lock_count;
   return lock(mutex);
 }
 #endif

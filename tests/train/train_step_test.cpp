@@ -22,7 +22,22 @@
 namespace pg {
 namespace {
 
-class TrainStepTest : public TrainerTest {};
+class TrainStepTest : public TrainerTest {
+ protected:
+  // What count(body) says of two steps after the first four.
+  template <class Count>
+  int64_t count_in_steps(const Count& count) {
+    setup_.train.gradient_leaves = 2;
+    const auto comm = make_single_comm();
+    TrainStep step(setup_, *comm);
+    step.start_at(0);
+    for (int i = 0; i < 4; ++i) step.launch(1.0);
+    return count([&] {
+      step.launch(1.0);
+      step.launch(0.5);
+    });
+  }
+};
 
 TEST_F(TrainStepTest, TheOnlyWaitIsForTheStepBefore) {
   const TrainResult on_time = train(setup_);
@@ -73,16 +88,7 @@ TEST_F(TrainStepTest, ALateNonFiniteStepIsNeverKept) {
 }
 
 TEST_F(TrainStepTest, ARepeatedStepTakesNoLock) {
-  setup_.train.gradient_leaves = 2;
-  const auto comm = make_single_comm();
-  TrainStep step(setup_, *comm);
-  step.start_at(0);
-  for (int i = 0; i < 4; ++i) step.launch(1.0);
-  EXPECT_EQ(count_locks([&] {
-              step.launch(1.0);
-              step.launch(0.5);
-            }),
-            0);
+  EXPECT_EQ(count_in_steps([](const auto& steps) { return count_locks(steps); }), 0);
   std::mutex mutex;
   EXPECT_EQ(count_locks([&] { const std::lock_guard lock(mutex); }), PG_LOCKS_ARE_COUNTED);
 }
@@ -90,16 +96,7 @@ TEST_F(TrainStepTest, ARepeatedStepTakesNoLock) {
 TEST_F(TrainStepTest, ARepeatedStepAllocatesNothing) {
   const int threads = thread_count();
   set_thread_count(1);
-  setup_.train.gradient_leaves = 2;
-  const auto comm = make_single_comm();
-  TrainStep step(setup_, *comm);
-  step.start_at(0);
-  for (int i = 0; i < 4; ++i) step.launch(1.0);
-  EXPECT_EQ(count_allocations([&] {
-              step.launch(1.0);
-              step.launch(0.5);
-            }),
-            0);
+  EXPECT_EQ(count_in_steps([](const auto& steps) { return count_allocations(steps); }), 0);
   set_thread_count(threads);
 }
 
