@@ -25,6 +25,7 @@
 #include "harness/command/artifact_file.h"  // unpack_file: artifact -> all that is evaluated
 
 // the score and the record
+#include "harness/command/final_score.h"   // score_finally: UnpackedModel -> val.pgt, whose length is the score
 #include "harness/command/rank_scoring.h"  // RankScoring: UnpackedModel -> Score on all ranks
 #include "harness/record/run_folder.h"     // RunFolder: where the run's files lie, and writes
 #include "harness/record/run_log.h"        // RunLog: log, JSON lines, tape; holds result and times
@@ -105,12 +106,18 @@ int run(const RunOptions& options, Clock& clock, double start_s) {
     return rest.during([&] { return *scoring.evaluate(shipped, config, show); });
   };
   log.write_roundtrip(score_with({without_overlap(recipe.eval)}));
-  const Score score = score_with(recipe.scoring());
+  const auto exact_device = make_device(kExactDevice);
+  const RankScoring exact(ranks, std::string(kExactDevice), text.val_tokens,
+                          {exact_device.get(), &bytes, &clock});
+  const FinalScore final_score = rest.during([&] {
+    return *score_finally(ranks, recipe, shipped, text.val_tokens, exact, scoring, show);
+  });
   ranks.leave();
-  log.write_final(score);
+  folder.write(folder.coded_text(), final_score.file);
+  log.write_final(final_score.line, final_score.coded);
 
   write_record(folder, log.finish(shipped.artifact_sha256(), format_date(std::time(nullptr))));
-  fmt::print("val_bpb {:.8f}\nartifact_bytes {}\nrecord {}\n", score.bits_per_byte(),
+  fmt::print("val_bpb {:.8f}\nartifact_bytes {}\nrecord {}\n", final_score.line.bits_per_byte,
              sealed.summary.total_bytes, folder.shown);
   return 0;
 }

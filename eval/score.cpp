@@ -26,24 +26,29 @@ void check_byte_table(const ByteTable& bytes, int64_t vocab_size) {
            "the columns of a byte table differ in length");
 }
 
+std::vector<int32_t> read_scored(const TokenStream& val, const ScoringConfig& config) {
+  if (config.first_tokens == 0) return val.read_all();
+  std::vector<int32_t> stream(static_cast<size_t>(config.first_tokens));
+  val.read(0, stream);
+  return stream;
+}
+
 // What `progress` is told of the totals so far.
-std::function<void(const LedgerTotals&)> report_to(const EvalProgressFn& progress,
-                                                   const TokenStream& val, Clock& clock,
-                                                   double start_s, double budget_s) {
+std::function<void(const LedgerTotals&)> report_to(const EvalProgressFn& progress, int64_t tokens,
+                                                   Clock& clock, double start_s, double budget_s) {
   if (!progress) return {};
-  return
-      [&progress, &clock, targets = val.size() - 1, start_s, budget_s](const LedgerTotals& totals) {
-        progress({.tokens_done = totals.tokens,
-                  .tokens_total = targets,
-                  .bits_per_byte = totals.bits_per_byte(),
-                  .elapsed_s = clock.now_s() - start_s,
-                  .budget_s = budget_s});
-      };
+  return [&progress, &clock, targets = tokens - 1, start_s, budget_s](const LedgerTotals& totals) {
+    progress({.tokens_done = totals.tokens,
+              .tokens_total = targets,
+              .bits_per_byte = totals.bits_per_byte(),
+              .elapsed_s = clock.now_s() - start_s,
+              .budget_s = budget_s});
+  };
 }
 
 LedgerTotals sum_costs(Scorer& scorer, const ByteTable& bytes, std::span<const int32_t> stream,
-                       const std::function<void(const LedgerTotals&)>& on_progress) {
-  LedgerHooks hooks;
+                       const std::function<void(const LedgerTotals&)>& on_progress,
+                       LedgerHooks hooks = {}) {
   hooks.on_progress = on_progress;
   const LedgerTotals totals = Ledger(stream, bytes).score(scorer, hooks);
   if (totals.bytes == 0) {
@@ -59,18 +64,20 @@ LedgerTotals sum_costs(Scorer& scorer, const ByteTable& bytes, std::span<const i
 
 Score evaluate(const UnpackedModel& model, const ByteTable& bytes, const TokenStream& val,
                const ScoringConfig& config, Device& device, Clock& clock,
-               const EvalProgressFn& progress, WindowShare* share) {
+               const EvalProgressFn& progress, WindowShare* share, const LedgerHooks& observer) {
   const double start_s = clock.now_s();
   check_byte_table(bytes, model.config().vocab_size);
-  const auto scorer = make_scorer(model, config, device, val.size(), share);
-  const auto report = report_to(progress, val, clock, start_s, config.eval.wallclock_s);
+  const std::vector<int32_t> stream = read_scored(val, config);
+  const auto tokens = static_cast<int64_t>(stream.size());
+  const auto scorer = make_scorer(model, config, device, tokens, share);
+  const auto report = report_to(progress, tokens, clock, start_s, config.eval.wallclock_s);
   LedgerTotals seen;  // as last reported: while a chunk is learnt from they stand still
   std::function<void(const LedgerTotals&)> keep_and_report;
   if (report) {
     scorer->watch_learning([&] { report(seen); });
     keep_and_report = [&](const LedgerTotals& totals) { report(seen = totals); };
   }
-  const LedgerTotals totals = sum_costs(*scorer, bytes, val.read_all(), keep_and_report);
+  const LedgerTotals totals = sum_costs(*scorer, bytes, stream, keep_and_report, observer);
   Score score;
   score.loss_nats_ = totals.loss_nats();
   score.bits_per_byte_ = totals.bits_per_byte();
@@ -86,7 +93,9 @@ Score evaluate(const UnpackedModel& model, const ByteTable& bytes, const TokenSt
 
 void follow_evaluation(const UnpackedModel& model, const TokenStream& val,
                        const ScoringConfig& config, Device& device, WindowShare& share) {
-  Ledger::follow(*make_scorer(model, config, device, val.size(), &share), val.read_all());
+  const std::vector<int32_t> stream = read_scored(val, config);
+  const auto tokens = static_cast<int64_t>(stream.size());
+  Ledger::follow(*make_scorer(model, config, device, tokens, &share), stream);
 }
 
 DiagnosticLoss diagnose_loss(const ModelConfig& model, const std::vector<HostTensor>& tensors,
@@ -98,7 +107,7 @@ DiagnosticLoss diagnose_loss(const ModelConfig& model, const std::vector<HostTen
   NetworkScorer scorer = NetworkScorer::for_diagnosis(
       model, tensors, fit_batch(config, val.size(), share), device, share);
   const LedgerTotals totals =
-      sum_costs(scorer, bytes, val.read_all(), report_to(progress, val, clock, start_s, 0));
+      sum_costs(scorer, bytes, val.read_all(), report_to(progress, val.size(), clock, start_s, 0));
   return {.diagnostic_loss_nats = totals.loss_nats(),
           .diagnostic_bits_per_byte = totals.bits_per_byte(),
           .tokens = totals.tokens,

@@ -9,6 +9,7 @@
 #include <functional>
 #include <vector>
 
+#include "eval/score/ledger.h"
 #include "eval/score/window_share.h"
 #include "eval/scoring_config.h"
 #include "quant/format/unpack.h"
@@ -52,7 +53,8 @@ class Score {
  private:
   friend Score evaluate(const UnpackedModel& model, const ByteTable& bytes, const TokenStream& val,
                         const ScoringConfig& config, Device& device, Clock& clock,
-                        const EvalProgressFn& progress, WindowShare* share);
+                        const EvalProgressFn& progress, WindowShare* share,
+                        const LedgerHooks& observer);
   Score() = default;
   double loss_nats_ = 0, bits_per_byte_ = 0, bits_ = 0;
   int64_t tokens_ = 0, bytes_ = 0, documents_ = 0, windows_ = 0;
@@ -70,9 +72,11 @@ struct DiagnosticLoss {
 // Throws Error when the configuration, the stream or the byte table does not fit the model, when
 // the stream stands for no bytes, and when a loss is not that of a probability. The result does not
 // depend on batch_tokens, threads or ranks. `share`: other ranks help, which follow; null: none.
+// `observer` hears what is scored, but for the progress, which is `progress`'s.
 Score evaluate(const UnpackedModel& model, const ByteTable& bytes, const TokenStream& val,
                const ScoringConfig& config, Device& device, Clock& clock,
-               const EvalProgressFn& progress = {}, WindowShare* share = nullptr);
+               const EvalProgressFn& progress = {}, WindowShare* share = nullptr,
+               const LedgerHooks& observer = {});
 // What ranks other than 0 call meanwhile, with the same arguments.
 void follow_evaluation(const UnpackedModel& model, const TokenStream& val,
                        const ScoringConfig& config, Device& device, WindowShare& share);

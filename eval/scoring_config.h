@@ -7,9 +7,10 @@
 namespace pg {
 
 struct ScoringConfig {
-  EvalConfig eval;  // windows and budget
-  TttConfig ttt;    // what learns from the scored text
-  MixConfig mix;    // n-grams of the scored text
+  EvalConfig eval;           // windows and budget
+  TttConfig ttt;             // what learns from the scored text
+  MixConfig mix;             // n-grams of the scored text
+  int64_t first_tokens = 0;  // of the stream are scored; 0: all
   // Implicit: windows alone are a way of scoring.
   ScoringConfig(const EvalConfig& eval_, const TttConfig& ttt_ = {}, const MixConfig& mix_ = {})
       : eval(eval_), ttt(ttt_), mix(mix_) {}

@@ -5,7 +5,8 @@
 #include <algorithm>
 
 #include "eval/audit/audit_runner.h"
-#include "eval/code/decode_tier.h"
+#include "eval/code/text_decoder.h"
+#include "eval/code/text_encoder.h"
 #include "src/base/error.h"
 
 namespace pg {
@@ -47,8 +48,7 @@ std::string find_file_fault(AuditRunner& runner, std::span<const int32_t> text,
   const auto encoder = runner.subject().make_scorer(), decoder = runner.subject().make_scorer();
   EncodedText encoded;
   try {
-    encoded = encode_text(*encoder, text, *runner.subject().bytes,
-                          {.context = 1, .stride = 1, .windows = Windows::kStream});
+    encoded = encode_text(*encoder, text, *runner.subject().bytes, Sha256{});
   } catch (const Error& error) {
     return error.what();
   }

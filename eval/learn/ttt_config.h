@@ -19,9 +19,9 @@ struct TttConfig {
   TttKind kind = TttKind::kNone;
   double clip_norm = 1.0;
   // sgd and phased
-  int64_t chunk_tokens = 4096;
-  int64_t epochs = 1;
-  double lr = 0.01;
+  int64_t chunk_tokens = 32768;
+  int64_t epochs = 3;
+  double lr = 0.002;
   double momentum = 0.9;
   int64_t batch_tokens = 2048;
   int64_t frozen_blocks = 0;
@@ -31,10 +31,49 @@ struct TttConfig {
   double lora_alpha = 16.0;
   std::string lora_targets = "q,v,out,up,down,head";
   int64_t lora_chunk_tokens = 64;
-  double lora_lr = 0.002;
+  double lora_lr = 0.01;
   double lora_beta2 = 0.99;
   double lora_weight_decay = 0.0;
   LoraReset lora_reset = LoraReset::kWarm;
 };
+
+// clang-format off
+template <class Config, class Visit>
+void visit_ttt_fields(Config& c, Visit&& visit) {
+  const auto scoring = affecting(Affects::kScoring, visit);
+  scoring("kind", c.kind, {.help = "none; sgd: all weights after each chunk; phased: all weights "
+      "on all text so far, phases times; lora: adapters after each chunk"});
+  scoring("clip_norm", c.clip_norm, {.min = 0, .max = 1e6, .env = "TTT_GRAD_CLIP",
+      .help = "the gradient of a step is scaled down to this norm; 0: never"});
+  scoring("chunk_tokens", c.chunk_tokens, {.min = 1, .max = 1 << 30, .unit = "tokens",
+      .env = "TTT_CHUNK_TOKENS", .help = "sgd, phased: targets scored between two trainings"});
+  scoring("epochs", c.epochs, {.min = 1, .max = 1000, .env = "TTT_EPOCHS",
+      .help = "sgd, phased: passes over a chunk (all text so far)"});
+  scoring("lr", c.lr, {.min = 0, .max = 100, .env = "TTT_LR",
+      .help = "sgd, phased: learning rate at its start, 0 at the end of its cosine"});
+  scoring("momentum", c.momentum, {.min = 0, .max = 1, .env = "TTT_MOMENTUM",
+      .help = "sgd, phased: momentum, kept from chunk to chunk"});
+  scoring("batch_tokens", c.batch_tokens, {.min = 1, .max = 1 << 24, .unit = "tokens",
+      .help = "sgd, phased: tokens of a step, in rows of eval.context"});
+  scoring("frozen_blocks", c.frozen_blocks, {.min = 0, .max = 128, .env = "TTT_FREEZE_BLOCKS",
+      .help = "sgd, phased: blocks, counted from the first, that never change"});
+  scoring("phases", c.phases, {.min = 1, .max = 1000,
+      .help = "phased: trainings, evenly spread over the stream"});
+  scoring("lora_rank", c.lora_rank, {.min = 1, .max = 4096, .help = "lora: rank"});
+  scoring("lora_alpha", c.lora_alpha, {.min = 0.001, .max = 1e6,
+      .help = "lora: an adapter's output counts alpha / rank times"});
+  scoring("lora_targets", c.lora_targets, {
+      .help = "lora: adapted matrices, some of q,k,v,out,up,down,head"});
+  scoring("lora_chunk_tokens", c.lora_chunk_tokens, {.min = 1, .max = 1 << 20, .unit = "tokens",
+      .help = "lora: targets of a step; at most eval.context"});
+  scoring("lora_lr", c.lora_lr, {.min = 0, .max = 10, .help = "lora: AdamW learning rate"});
+  scoring("lora_beta2", c.lora_beta2, {.min = 0, .max = 0.999999,
+      .help = "lora: AdamW decay of the second moment; there is no first"});
+  scoring("lora_weight_decay", c.lora_weight_decay, {.min = 0, .max = 1000,
+      .help = "lora: AdamW decay"});
+  scoring("lora_reset", c.lora_reset, {.help = "lora: at a document's start nothing, B and AdamW's "
+      "state (A stays warm), or the adapters whole"});
+}
+// clang-format on
 
 }  // namespace pg

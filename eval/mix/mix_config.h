@@ -26,4 +26,37 @@ struct MixConfig {
   int64_t tilt_min_count = 1;
 };
 
+// clang-format off
+template <class Config, class Visit>
+void visit_mix_fields(Config& c, Visit&& visit) {
+  const auto scoring = affecting(Affects::kScoring, visit);
+  scoring("kind", c.kind, {
+      .help = "how n-grams of the scored tokens reshape the network's distribution"});
+  scoring("min_order", c.min_order, {.min = 2, .max = 16, .unit = "tokens",
+      .help = "shortest n-grams counted, context and successor"});
+  scoring("max_order", c.max_order, {.min = 2, .max = 16, .unit = "tokens",
+      .help = "longest n-grams counted, context and successor"});
+  scoring("match_length", c.match_length, {.min = 1, .max = 32, .unit = "tokens",
+      .help = "tokens that must agree before a longest match predicts"});
+  scoring("learn_rate", c.learn_rate, {.min = 0, .max = 1,
+      .help = "logit: step of the gate weights after each scored token"});
+  scoring("linear_base", c.linear_base, {.min = 0, .max = 1,
+      .help = "linear: weight of the n-grams where the network is sure"});
+  scoring("linear_range", c.linear_range, {.min = 0, .max = 1,
+      .help = "linear: what is added to it where the network is unsure"});
+  scoring("linear_slope", c.linear_slope, {.min = -100, .max = 100,
+      .help = "linear: how fast the weight grows with the network's entropy"});
+  scoring("linear_centre_nats", c.linear_centre_nats, {.min = 0, .max = 20, .unit = "nats",
+      .help = "linear: entropy at which half of the range is added"});
+  scoring("tilt_order", c.tilt_order, {.min = 2, .max = 16, .unit = "tokens",
+      .help = "tilt: context and hinted token"});
+  scoring("tilt_beta", c.tilt_beta, {.min = 0, .max = 20, .unit = "nats",
+      .help = "tilt: added to the hinted token's logit"});
+  scoring("tilt_threshold", c.tilt_threshold, {.min = 0, .max = 1,
+      .help = "tilt: share of the context's occurrences that the hint must have"});
+  scoring("tilt_min_count", c.tilt_min_count, {.min = 1, .max = 65535,
+      .help = "tilt: occurrences of a context before it hints"});
+}
+// clang-format on
+
 }  // namespace pg

@@ -16,6 +16,34 @@ struct EvalConfig {
   Windows windows = Windows::kStream;
   int64_t batch_tokens = 8192;
   double wallclock_s = 600.0;
+  double exact_share = 0.8;
 };
+
+// clang-format off
+// What an artifact stores of them: which window scores a token.
+template <class Config, class Visit>
+void visit_window_fields(Config& c, Visit&& visit) {
+  const auto scoring = affecting(Affects::kScoring, visit);
+  scoring("context", c.context, {.min = 1, .max = 1 << 20, .unit = "tokens", .env = "EVAL_SEQ_LEN",
+      .help = "tokens of a scoring window"});
+  scoring("stride", c.stride, {.min = 1, .max = 1 << 20, .unit = "tokens", .env = "EVAL_STRIDE",
+      .help = "tokens by which the window slides; at most context, which means no overlap"});
+  scoring("windows", c.windows, {
+      .help = "stream: windows reach back over document starts; document: they do not"});
+}
+
+template <class Config, class Visit>
+void visit_eval_fields(Config& c, Visit&& visit) {
+  visit_window_fields(c, visit);
+  const auto scoring = affecting(Affects::kScoring, visit);
+  scoring("batch_tokens", c.batch_tokens, {.min = 1, .max = 1 << 24, .unit = "tokens",
+      .help = "tokens of the windows scored in one forward pass"});
+  scoring("wallclock_s", c.wallclock_s, {.min = 0, .max = 1e7, .unit = "s",
+      .help = "evaluation budget; a score that took longer is marked as over it; 0: none"});
+  scoring("exact_share", c.exact_share, {.min = 0, .max = 1,
+      .help = "part of the budget within which the whole text must be scored exactly to be coded; "
+      "else what an eighth of that is enough for is, and the fast device meters the whole"});
+}
+// clang-format on
 
 }  // namespace pg

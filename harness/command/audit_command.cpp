@@ -168,6 +168,10 @@ int audit_artifact(const AuditWords& words, Clock&) {
   const Tokenizer& tokenizer = session.tokenizer;
   const Recipe& recipe = session.recipe;
   const TokenStream& val = *session.val;
+  if (!session.foreign_scoring.empty()) {
+    ProgressLine::for_stream(stderr).warn(fmt::format(
+        "audit of what is not the artifact's own scoring: {}", session.foreign_scoring));
+  }
   EvalConfig eval = recipe.eval;
   eval.batch_tokens = std::min(eval.batch_tokens, kBatchWindows * eval.context);
   std::vector<int32_t> text =

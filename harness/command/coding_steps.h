@@ -4,7 +4,7 @@
 #include <span>
 #include <string>
 
-#include "eval/code/decode_tier.h"
+#include "eval/code/coded_text.h"
 #include "harness/record/progress_line.h"
 #include "src/data/corpus/text_codec.h"
 

@@ -4,9 +4,11 @@
 #include <cstdio>
 #include <utility>
 
-#include "eval/code/decode_tier.h"
 #include "eval/code/text_correction.h"
-#include "eval/score/network_scorer.h"
+#include "eval/code/text_decoder.h"
+#include "eval/make_scorer.h"
+#include "eval/score.h"
+#include "eval/scoring_keys.h"
 #include "harness/command/artifact_file.h"
 #include "harness/command/coding_steps.h"
 #include "harness/command/commands.h"
@@ -27,7 +29,6 @@ namespace {
 struct DecodeWords {
   std::filesystem::path artifact, file, tokenizer;
   std::filesystem::path out;  // empty: stdout
-  std::string device = "cpu";
 };
 
 std::vector<Option> list_options(DecodeWords& w) {
@@ -45,16 +46,16 @@ std::vector<Option> list_options(DecodeWords& w) {
        .help = "SentencePiece .model file",
        .is_required = true},
       {.name = "--out", .value = &w.out, .help = "text file to write; default stdout"},
-      {.name = "--device", .value = &w.device, .help = "device to run on", .shows_default = true},
   };
 }
 
-void check_same(const Sha256& want, const Sha256& have, const char* what) {
+void check_artifact(const Sha256& want, const Sha256& have) {
   if (want == have) return;
-  throw Error(fmt::format(
-      "{} is not the one of the coded text: sha256 \"{}\" given, \"{}\" in the file; decode with "
-      "what it was encoded with",
-      what, hex(have), hex(want)));
+  throw Error(
+      fmt::format("the artifact is not the one of the coded text: sha256 \"{}\" given, \"{}\" in "
+                  "the file; decode "
+                  "with what it was encoded with",
+                  hex(have), hex(want)));
 }
 
 std::string restore_text(const std::filesystem::path& file, std::span<const uint8_t> correction,
@@ -78,16 +79,15 @@ int decode_file(const DecodeWords& words, Clock& clock) {
         "\"{}\": {}", escape_terminal(words.file.string()),
         foreign.empty() ? coded.error() : fmt::format("not a coded text: it is {}", foreign)));
   }
-  const CodingKey& key = coded.value().key;
   const UnpackedModel model = unpack_file(words.artifact);
-  check_same(key.artifact_sha256, model.artifact_sha256(), "artifact");
+  check_artifact(coded.value().artifact_sha256, model.artifact_sha256());
   const Tokenizer tokenizer = open_tokenizer_file(words.tokenizer);
-  check_same(key.tokenizer_sha256, tokenizer.sha256(), "tokenizer");
-  const auto device = make_device(words.device);
-  NetworkScorer scorer(model, make_coding_config(key), *device);
+  check_tokenizer(model, tokenizer);
+  const auto device = make_device(kExactDevice);
+  const auto scorer = make_scorer(model, read_scoring(model), *device, coded.value().tokens);
   ProgressLine progress = ProgressLine::for_stream(stderr);
   const Result<std::vector<int32_t>> decoded = decode_text(
-      scorer, coded.value(), model.config().vocab_size, show_coding_progress(progress, "decode"));
+      *scorer, coded.value(), model.config().vocab_size, show_coding_progress(progress, "decode"));
   progress.finish();
   if (!decoded.ok()) {
     throw Error(fmt::format("\"{}\": {}", escape_terminal(words.file.string()), decoded.error()));

@@ -1,9 +1,9 @@
 // `train_gpt encode`: a text as a file of the score's length.
 #include <fmt/format.h>
 
-#include "eval/code/decode_tier.h"
 #include "eval/code/text_correction.h"
-#include "eval/score/network_scorer.h"
+#include "eval/code/text_encoder.h"
+#include "eval/make_scorer.h"
 #include "harness/command/coding_steps.h"
 #include "harness/command/commands.h"
 #include "harness/command/output_path.h"
@@ -26,6 +26,7 @@ struct EncodeWords {
 };
 
 std::vector<Option> list_options(EncodeWords& w) {
+  w.scoring.needs_own_scoring = true;
   return list_scoring_options(
       w.scoring,
       {{.name = "--text",
@@ -70,21 +71,15 @@ int encode_file(const EncodeWords& words, Clock& clock) {
   const ScoringSession session = open_scoring_session(
       words.scoring, words.text.empty() ? SessionText::kShards : SessionText::kOther,
       "encode: no text or tokenizer; give --tokenizer and --text or --data");
-  const auto& [model, tokenizer, device, recipe, shards] = session;
+  const auto& [model, tokenizer, device, recipe, shards, foreign] = session;
   ProgressLine progress = ProgressLine::for_stream(stderr);
   const auto [tokens, correction, text_bytes] =
       shards ? Document{shards->read_all(), {}, 0} : read_document(words, tokenizer, progress);
-  const CodingKey key = {.artifact_sha256 = model.artifact_sha256(),
-                         .tokenizer_sha256 = tokenizer.sha256(),
-                         .context = recipe.eval.context,
-                         .stride = recipe.eval.stride,
-                         .windows = recipe.eval.windows};
-  if (recipe.ttt.kind != TttKind::kNone) {
-    progress.warn("a coded text does not learn: ttt.kind is left out of its figures");
-  }
-  NetworkScorer scorer(model, make_coding_config(key), *device);
-  const EncodedText encoded = encode_text(scorer, tokens, tokenizer.byte_table(), key,
-                                          show_coding_progress(progress, "encode"), correction);
+  const auto scorer =
+      make_scorer(model, recipe.scoring(), *device, static_cast<int64_t>(tokens.size()));
+  const EncodedText encoded =
+      encode_text(*scorer, tokens, tokenizer.byte_table(), model.artifact_sha256(),
+                  show_coding_progress(progress, "encode"), correction);
   progress.finish();
   std::FILE* const summary = summary_stream(words.out);  // before the file has another inode
   write_file_atomic(words.out, encoded.file);

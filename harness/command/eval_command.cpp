@@ -8,6 +8,7 @@
 #include "harness/command/scoring_session.h"
 #include "harness/record/progress_line.h"
 #include "harness/record/run_result.h"
+#include "src/device/registry/make_device.h"
 
 namespace pg {
 namespace {
@@ -29,6 +30,10 @@ std::vector<Option> list_options(EvalWords& w) {
        {.name = "--diagnose-published-mixer",
         .value = &w.published_mixer,
         .help = "what PR #1033's n-gram cache reports, and why that is no score"},
+       {.name = "--fast",
+        .value = &w.scoring.is_fast,
+        .help = "on the recipe's own device, in bf16 where the machine has it: quicker, and an "
+                "approximation"},
        {.name = "--ranks",
         .value = &w.ranks,
         .help =
@@ -62,7 +67,7 @@ void print_published(const PublishedDiagnosis& d) {
 // The score on rank 0; a process without it takes its part in it.
 std::optional<Score> score_on_ranks(LocalRanks& ranks, const ScoringSession& session, Clock& clock,
                                     const EvalProgressFn& progress) {
-  const auto& [model, tokenizer, device, recipe, val] = session;
+  const auto& [model, tokenizer, device, recipe, val, foreign] = session;
   ranks.run([&, &model = model, &recipe = recipe, &val = val](Comm& comm) {
     check_ranks_agree(comm, recipe,
                       {{"artifact", hex(model.artifact_sha256())},
@@ -86,7 +91,7 @@ int eval_artifact(const EvalWords& words, Clock& clock) {
   const ScoringSession session = open_scoring_session(
       words.scoring, SessionText::kShards,
       "eval: no validation text or tokenizer; give --recipe, or --data and --tokenizer");
-  const auto& [model, tokenizer, device, recipe, val] = session;
+  const auto& [model, tokenizer, device, recipe, val, foreign] = session;
   const ByteTable& bytes = tokenizer.byte_table();
   if (words.published_mixer) {
     print_published(diagnose_published_mixer(model, bytes, *val, recipe.eval, *device));
@@ -107,10 +112,16 @@ int eval_artifact(const EvalWords& words, Clock& clock) {
   progress.finish();
   fmt::print(
       "val_loss:{:.8f} val_bpb:{:.8f} tokens:{} bytes:{} documents:{} context:{} stride:{} "
-      "windows:{} eval_time:{:.0f}ms{}\n",
+      "windows:{} eval_time:{:.0f}ms{}{}{}\n",
       score.loss_nats(), score.bits_per_byte(), score.tokens(), score.bytes(), score.documents(),
       recipe.eval.context, recipe.eval.stride, choice_name(recipe.eval.windows),
-      score.eval_s() * 1e3, score.is_over_budget() ? " OVER BUDGET" : "");
+      score.eval_s() * 1e3, device->name() == kExactDevice ? "" : " APPROXIMATE",
+      foreign.empty() ? "" : " NOT THE ARTIFACT'S OWN SCORING",
+      score.is_over_budget() ? " OVER BUDGET" : "");
+  if (!foreign.empty()) {
+    progress.warn(
+        fmt::format("not the artifact's own scoring: {}; no record may state it", foreign));
+  }
   if (score.is_over_budget()) progress.warn(describe_over_budget(score));
   return 0;
 }

@@ -2,6 +2,7 @@
 #include <cstdio>
 
 #include "eval/diagnosis/generate.h"
+#include "eval/scoring_keys.h"
 #include "harness/command/commands.h"
 #include "harness/command/scoring_session.h"
 #include "src/data/corpus/text_codec.h"
@@ -15,7 +16,7 @@ struct GenerateWords {
   std::filesystem::path artifact, tokenizer;
   std::string prompt;
   std::string device = "cpu";
-  GenerateOptions options;
+  GenerateOptions options = {.context = 0};
 };
 
 std::vector<Option> list_options(GenerateWords& w) {
@@ -35,7 +36,7 @@ std::vector<Option> list_options(GenerateWords& w) {
        .shows_default = true},
       {.name = "--context",
        .value = &w.options.context,
-       .help = "newest tokens that the model sees",
+       .help = "newest tokens that the model sees; 0: as many as the artifact is scored with",
        .shows_default = true},
       {.name = "--temperature",
        .value = &w.options.temperature,
@@ -58,13 +59,15 @@ void print_text(const std::string& text) { std::fputs(text.c_str(), stdout); }
 
 int generate_text(const GenerateWords& words, Clock&) {
   const OpenedModel opened = open_model(words.artifact, words.tokenizer, words.device);
+  GenerateOptions options = words.options;
+  if (options.context == 0) options.context = read_scoring(opened.model).eval.context;
   const TextCodec codec(opened.tokenizer);
   std::vector<int32_t> ids = codec.encode_document(words.prompt);
   const std::vector<int32_t> prompt = ids;
   // A token may be part of a character: each time the whole text is decoded and what is new and
   // final is printed.
   std::string shown;
-  generate(opened.model, prompt, words.options, *opened.device, [&](int32_t id) {
+  generate(opened.model, prompt, options, *opened.device, [&](int32_t id) {
     ids.push_back(id);
     const std::string text = codec.decode(ids);
     if (is_utf8(text) && text.starts_with(shown)) {

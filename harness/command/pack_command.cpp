@@ -50,6 +50,7 @@ int pack_weights(const PackWords& words, Clock& clock) {
   }
   const WeightsFile& weights = file.value();
   recipe.model = weights.config;
+  settle_rope_context(recipe);
   check_recipe(recipe);
   const auto device = make_device(recipe.track.device);
   const double start_s = clock.now_s();

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "eval/scoring_keys.h"
 #include "src/model/model.h"
 
 namespace pg {
@@ -100,7 +101,7 @@ QuantResult quantize_weights(const Recipe& recipe, const std::vector<HostTensor>
   const QuantInput input{.config = &recipe.model,
                          .weights = &weights,
                          .tokenizer_sha256 = tokenizer_sha256,
-                         .scoring = {recipe.eval.context, recipe.eval.stride},
+                         .scoring_keys = write_scoring_keys(recipe.scoring()),
                          .calibration = calibration.tensors.empty() ? nullptr : &calibration,
                          .progress = progress};
   return quantize(input, recipe.quant, code_bytes);

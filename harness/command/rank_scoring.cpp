@@ -14,14 +14,15 @@ RankScoring::RankScoring(LocalRanks& ranks, std::string device_name, const Token
     : ranks_(ranks), device_name_(std::move(device_name)), val_(val), first_(first) {}
 
 std::optional<Score> RankScoring::evaluate(const UnpackedModel& model, const ScoringConfig& config,
-                                           const EvalProgressFn& progress) const {
+                                           const EvalProgressFn& progress,
+                                           const LedgerHooks& observer) const {
   std::optional<Score> score;
   run([&](Comm& comm, Device& device) {
     RankShare share(comm);
     fail_on_throw(comm, [&] {
       if (comm.rank() != 0) return follow_evaluation(model, val_, config, device, share);
-      score =
-          pg::evaluate(model, *first_.bytes, val_, config, device, *first_.clock, progress, &share);
+      score = pg::evaluate(model, *first_.bytes, val_, config, device, *first_.clock, progress,
+                           &share, observer);
     });
   });
   return score;

@@ -30,9 +30,10 @@ class RankScoring {
               const First& first);
 
   // Each is a phase of the ranks: evaluate() and diagnose_loss(), nothing in a process without rank
-  // 0. Model and tensors are the same on all; progress is for rank 0.
+  // 0. Model and tensors are the same on all; progress and observer are for rank 0.
   std::optional<Score> evaluate(const UnpackedModel& model, const ScoringConfig& config,
-                                const EvalProgressFn& progress) const;
+                                const EvalProgressFn& progress,
+                                const LedgerHooks& observer = {}) const;
   std::optional<DiagnosticLoss> diagnose(const ModelConfig& model,
                                          const std::vector<HostTensor>& tensors,
                                          const EvalConfig& config,

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "harness/command/final_score.h"
 #include "harness/command/interrupt.h"
 #include "harness/recipe/recipe_identity.h"
 #include "harness/record/machine.h"
@@ -97,7 +98,8 @@ int follow_run(LocalRanks& ranks, const Recipe& recipe) {
   const auto shipped = unpack(share_bytes(ranks, {}));
   if (!shipped.ok()) throw Error(shipped.error());
   scoring.evaluate(shipped.value(), {without_overlap(recipe.eval)}, {});
-  scoring.evaluate(shipped.value(), recipe.scoring(), {});
+  const RankScoring exact(ranks, std::string(kExactDevice), val, {});
+  score_finally(ranks, recipe, shipped.value(), val, exact, scoring, {});
   ranks.leave();
   return 0;
 }

@@ -21,7 +21,10 @@ struct ScoringWords {
   std::filesystem::path artifact;
   std::filesystem::path recipe;  // may be empty
   std::vector<std::string> sets;
-  std::string val_shards, tokenizer, device;  // each short for a --set; empty: not given
+  std::string val_shards, tokenizer;  // each short for a --set; empty: not given
+  std::string device;                 // empty: exact arithmetic
+  bool is_fast = false;               // on the recipe's device instead
+  bool needs_own_scoring = false;     // keys given by hand are refused
 };
 // With them `own`, the command's own options, before --device and --set.
 std::vector<Option> list_scoring_options(ScoringWords& words, const std::vector<Option>& own);
@@ -40,8 +43,10 @@ struct ScoringSession {
   UnpackedModel model;
   Tokenizer tokenizer;
   std::unique_ptr<Device> device;
-  Recipe recipe;                   // context and stride the artifact's where nobody gives them
+  // [eval], [ttt] and [mix] as the artifact has them, but for keys given by hand.
+  Recipe recipe;
   std::optional<TokenStream> val;  // with SessionText::kShards
+  std::string foreign_scoring;  // a key that is not the artifact's own: "eval.stride is 8, was 64"
 };
 
 enum class SessionText : uint8_t {

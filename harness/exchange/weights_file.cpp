@@ -39,9 +39,15 @@ Failure describe_missing(const std::string& key) {
                   key)};
 }
 
-// Every field must be given, and none that this program does not know: both would be another model.
+// A file of an older version lacks the fields that came later, which have their frozen values. Every
+// other one must be given, and none that this program does not know: both would be another model.
+constexpr size_t kFirstModelKeys = 22;
+
 Result<ModelConfig> parse_config(const SafetensorsMetadata& metadata) {
   Recipe recipe;
+  for (const FrozenValue& later : frozen_model_keys().subspan(kFirstModelKeys)) {
+    set_recipe_value(recipe, later.key, PlainText{std::string(later.value)}, {});
+  }
   try {
     for (const auto& [key, value] : metadata) {
       if (!key.starts_with(kModelPrefix)) continue;
@@ -50,12 +56,10 @@ Result<ModelConfig> parse_config(const SafetensorsMetadata& metadata) {
   } catch (const Error& error) {
     return Failure{error.what()};
   }
-  std::string missing;
-  visit_model_fields(recipe.model, [&](const FieldInfo& info, const auto&) {
-    const std::string key = std::string(kModelPrefix) + info.key;
-    if (missing.empty() && !metadata.contains(key)) missing = key;
-  });
-  if (!missing.empty()) return describe_missing(missing);
+  for (const FrozenValue& first : frozen_model_keys().first(kFirstModelKeys)) {
+    const std::string key(first.key);
+    if (!metadata.contains(key)) return describe_missing(key);
+  }
   const std::string problem = check_model_config(recipe.model);
   if (!problem.empty()) return Failure{problem};
   return recipe.model;

@@ -1,8 +1,8 @@
 // THE table of recipe keys: one row a key, with range, unit, community environment name, help, and
 // what the key affects. Parsing, --set, environment, printing, help, comparison and identities are
 // visitors over it. A key is a member of its struct, which holds the default, and a row here, and
-// nothing else; the rows of [model] stand beside their struct, because the artifact's header is
-// read by them.
+// nothing else; the rows of [model], [eval], [ttt] and [mix] stand beside their structs, because an
+// artifact stores them.
 #pragma once
 #include "eval/learn/ttt_config.h"
 #include "eval/mix/mix_config.h"
@@ -168,89 +168,6 @@ void visit_quant_fields(Config& c, Visit&& visit) {
       .help = "AWQ-lite: int8 for the 64 input columns that matter most"});
   packing("cap_bytes", c.cap_bytes, {.min = 1, .max = 1e12, .unit = "bytes",
       .help = "largest allowed artifact, code included"});
-}
-
-template <class Config, class Visit>
-void visit_eval_fields(Config& c, Visit&& visit) {
-  const auto scoring = affecting(Affects::kScoring, visit);
-  scoring("context", c.context, {.min = 1, .max = 1 << 20, .unit = "tokens", .env = "EVAL_SEQ_LEN",
-      .help = "tokens of a scoring window"});
-  scoring("stride", c.stride, {.min = 1, .max = 1 << 20, .unit = "tokens", .env = "EVAL_STRIDE",
-      .help = "tokens by which the window slides; at most context, which means no overlap"});
-  scoring("windows", c.windows, {
-      .help = "stream: windows reach back over document starts; document: they do not"});
-  scoring("batch_tokens", c.batch_tokens, {.min = 1, .max = 1 << 24, .unit = "tokens",
-      .help = "tokens of the windows scored in one forward pass"});
-  scoring("wallclock_s", c.wallclock_s, {.min = 0, .max = 1e7, .unit = "s",
-      .help = "evaluation budget; a score that took longer is marked as over it; 0: none"});
-}
-
-template <class Config, class Visit>
-void visit_ttt_fields(Config& c, Visit&& visit) {
-  const auto scoring = affecting(Affects::kScoring, visit);
-  scoring("kind", c.kind, {.help = "none; sgd: all weights after each chunk; phased: all weights "
-      "on all text so far, phases times; lora: adapters after each chunk"});
-  scoring("clip_norm", c.clip_norm, {.min = 0, .max = 1e6, .env = "TTT_GRAD_CLIP",
-      .help = "the gradient of a step is scaled down to this norm; 0: never"});
-  scoring("chunk_tokens", c.chunk_tokens, {.min = 1, .max = 1 << 30, .unit = "tokens",
-      .env = "TTT_CHUNK_TOKENS", .help = "sgd, phased: targets scored between two trainings"});
-  scoring("epochs", c.epochs, {.min = 1, .max = 1000, .env = "TTT_EPOCHS",
-      .help = "sgd, phased: passes over a chunk (all text so far)"});
-  scoring("lr", c.lr, {.min = 0, .max = 100, .env = "TTT_LR",
-      .help = "sgd, phased: learning rate at its start, 0 at the end of its cosine"});
-  scoring("momentum", c.momentum, {.min = 0, .max = 1, .env = "TTT_MOMENTUM",
-      .help = "sgd, phased: momentum, kept from chunk to chunk"});
-  scoring("batch_tokens", c.batch_tokens, {.min = 1, .max = 1 << 24, .unit = "tokens",
-      .help = "sgd, phased: tokens of a step, in rows of eval.context"});
-  scoring("frozen_blocks", c.frozen_blocks, {.min = 0, .max = 128, .env = "TTT_FREEZE_BLOCKS",
-      .help = "sgd, phased: blocks, counted from the first, that never change"});
-  scoring("phases", c.phases, {.min = 1, .max = 1000,
-      .help = "phased: trainings, evenly spread over the stream"});
-  scoring("lora_rank", c.lora_rank, {.min = 1, .max = 4096, .help = "lora: rank"});
-  scoring("lora_alpha", c.lora_alpha, {.min = 0.001, .max = 1e6,
-      .help = "lora: an adapter's output counts alpha / rank times"});
-  scoring("lora_targets", c.lora_targets, {
-      .help = "lora: adapted matrices, some of q,k,v,out,up,down,head"});
-  scoring("lora_chunk_tokens", c.lora_chunk_tokens, {.min = 1, .max = 1 << 20, .unit = "tokens",
-      .help = "lora: targets of a step; at most eval.context"});
-  scoring("lora_lr", c.lora_lr, {.min = 0, .max = 10, .help = "lora: AdamW learning rate"});
-  scoring("lora_beta2", c.lora_beta2, {.min = 0, .max = 0.999999,
-      .help = "lora: AdamW decay of the second moment; there is no first"});
-  scoring("lora_weight_decay", c.lora_weight_decay, {.min = 0, .max = 1000,
-      .help = "lora: AdamW decay"});
-  scoring("lora_reset", c.lora_reset, {.help = "lora: at a document's start nothing, B and AdamW's "
-      "state (A stays warm), or the adapters whole"});
-}
-
-template <class Config, class Visit>
-void visit_mix_fields(Config& c, Visit&& visit) {
-  const auto scoring = affecting(Affects::kScoring, visit);
-  scoring("kind", c.kind, {
-      .help = "how n-grams of the scored tokens reshape the network's distribution"});
-  scoring("min_order", c.min_order, {.min = 2, .max = 16, .unit = "tokens",
-      .help = "shortest n-grams counted, context and successor"});
-  scoring("max_order", c.max_order, {.min = 2, .max = 16, .unit = "tokens",
-      .help = "longest n-grams counted, context and successor"});
-  scoring("match_length", c.match_length, {.min = 1, .max = 32, .unit = "tokens",
-      .help = "tokens that must agree before a longest match predicts"});
-  scoring("learn_rate", c.learn_rate, {.min = 0, .max = 1,
-      .help = "logit: step of the gate weights after each scored token"});
-  scoring("linear_base", c.linear_base, {.min = 0, .max = 1,
-      .help = "linear: weight of the n-grams where the network is sure"});
-  scoring("linear_range", c.linear_range, {.min = 0, .max = 1,
-      .help = "linear: what is added to it where the network is unsure"});
-  scoring("linear_slope", c.linear_slope, {.min = -100, .max = 100,
-      .help = "linear: how fast the weight grows with the network's entropy"});
-  scoring("linear_centre_nats", c.linear_centre_nats, {.min = 0, .max = 20, .unit = "nats",
-      .help = "linear: entropy at which half of the range is added"});
-  scoring("tilt_order", c.tilt_order, {.min = 2, .max = 16, .unit = "tokens",
-      .help = "tilt: context and hinted token"});
-  scoring("tilt_beta", c.tilt_beta, {.min = 0, .max = 20, .unit = "nats",
-      .help = "tilt: added to the hinted token's logit"});
-  scoring("tilt_threshold", c.tilt_threshold, {.min = 0, .max = 1,
-      .help = "tilt: share of the context's occurrences that the hint must have"});
-  scoring("tilt_min_count", c.tilt_min_count, {.min = 1, .max = 65535,
-      .help = "tilt: occurrences of a context before it hints"});
 }
 
 template <class Config, class Visit>

@@ -22,7 +22,15 @@ LoadedRecipe load_recipe(const std::filesystem::path& file, const std::vector<st
   for (const std::string& assignment : sets) {
     loaded.overrides.push_back(apply_override(loaded.recipe, assignment));
   }
+  settle_rope_context(loaded.recipe);
   return loaded;
+}
+
+void settle_rope_context(Recipe& recipe) {
+  ModelConfig& model = recipe.model;
+  if (model.rope_ntk_length > 0 && model.rope_context == 0) {
+    model.rope_context = recipe.train.seq_len;
+  }
 }
 
 void apply_environment(Recipe& recipe, const EnvironmentLookup& environment,

@@ -54,9 +54,13 @@ struct LoadedRecipe {
 
 // File, then environment, then each "section.key=value" of `sets`. Throws Error with file and line,
 // the offending value and the nearest known name or the allowed range, and for a community variable
-// that would be ignored. Does not check keys against each other: check_recipe does.
+// that would be ignored. Gives model.rope_context its value where it is left at 0. Does not check keys
+// against each other: check_recipe does.
 LoadedRecipe load_recipe(const std::filesystem::path& file, const std::vector<std::string>& sets,
                          const EnvironmentLookup& environment);
+
+// A model.rope_context that matters and is left at 0 becomes train.seq_len.
+void settle_rope_context(Recipe& recipe);
 
 // The steps of load_recipe. `label` names the text in messages.
 void apply_toml(Recipe& recipe, std::string_view text, std::string_view label);

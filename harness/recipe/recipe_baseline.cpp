@@ -1,37 +1,17 @@
 // The defaults of the version that identities are counted from, frozen: see recipe_identity.h.
 #include <array>
+#include <vector>
 
+#include "eval/scoring_keys.h"
 #include "harness/recipe/recipe_identity.h"
 
 namespace pg {
 namespace {
 
 // clang-format off
-constexpr auto kBaseline = std::to_array<BaselineValue>({
+constexpr auto kFrozen = std::to_array<FrozenValue>({
     {"track.device", "\"cpu\""},
     {"data.loader", "\"sequential\""},
-    {"model.vocab_size", "1024"},
-    {"model.layers", "11"},
-    {"model.dim", "512"},
-    {"model.heads", "8"},
-    {"model.kv_heads", "4"},
-    {"model.mlp_hidden", "1536"},
-    {"model.leaky_slope", "0.5"},
-    {"model.rope_dims", "16"},
-    {"model.rope_base", "10000.0"},
-    {"model.rope_ntk_length", "1024"},
-    {"model.qk_gain_init", "1.5"},
-    {"model.ln_scale", "true"},
-    {"model.xsa_last_n", "4"},
-    {"model.unet_skips", "true"},
-    {"model.resid_mix", "true"},
-    {"model.smear_gate", "true"},
-    {"model.bigram_buckets", "1536"},
-    {"model.bigram_dim", "128"},
-    {"model.value_embed_dim", "128"},
-    {"model.value_embed_layers", "2"},
-    {"model.logit_softcap", "30.0"},
-    {"model.embed_init_std", "0.005"},
     {"train.wallclock_s", "600.0"},
     {"train.reserve_s", "0.0"},
     {"train.max_steps", "20000"},
@@ -81,48 +61,27 @@ constexpr auto kBaseline = std::to_array<BaselineValue>({
     {"quant.lqer_group", "64"},
     {"quant.awq_group", "false"},
     {"quant.cap_bytes", "16000000"},
-    {"eval.context", "2048"},
-    {"eval.stride", "64"},
-    {"eval.windows", "\"stream\""},
     {"eval.batch_tokens", "8192"},
     {"eval.wallclock_s", "600.0"},
-    {"ttt.kind", "\"none\""},
-    {"ttt.clip_norm", "1.0"},
-    {"ttt.chunk_tokens", "4096"},
-    {"ttt.epochs", "1"},
-    {"ttt.lr", "0.01"},
-    {"ttt.momentum", "0.9"},
-    {"ttt.batch_tokens", "2048"},
-    {"ttt.frozen_blocks", "0"},
-    {"ttt.phases", "3"},
-    {"ttt.lora_rank", "8"},
-    {"ttt.lora_alpha", "16.0"},
-    {"ttt.lora_targets", "\"q,v,out,up,down,head\""},
-    {"ttt.lora_chunk_tokens", "64"},
-    {"ttt.lora_lr", "0.002"},
-    {"ttt.lora_beta2", "0.99"},
-    {"ttt.lora_weight_decay", "0.0"},
-    {"ttt.lora_reset", "\"warm\""},
-    {"mix.kind", "\"none\""},
-    {"mix.min_order", "3"},
-    {"mix.max_order", "10"},
-    {"mix.match_length", "8"},
-    {"mix.learn_rate", "0.002"},
-    {"mix.linear_base", "0.2"},
-    {"mix.linear_range", "0.55"},
-    {"mix.linear_slope", "2.0"},
-    {"mix.linear_centre_nats", "3.0"},
-    {"mix.tilt_order", "16"},
-    {"mix.tilt_beta", "2.625"},
-    {"mix.tilt_threshold", "0.8"},
-    {"mix.tilt_min_count", "1"},
     {"train.gradient_leaves", "1"},
     {"train.sums", "\"ordered\""},
+    {"eval.exact_share", "0.8"},
 });
 // clang-format on
 
 }  // namespace
 
-std::span<const BaselineValue> recipe_baseline() { return kBaseline; }
+std::span<const FrozenValue> frozen_run_keys() { return kFrozen; }
+
+std::span<const FrozenValue> recipe_baseline() {
+  static const std::vector<FrozenValue> all = [] {
+    std::vector<FrozenValue> keys;
+    for (const auto part : {frozen_run_keys(), frozen_model_keys(), frozen_scoring_keys()}) {
+      keys.insert(keys.end(), part.begin(), part.end());
+    }
+    return keys;
+  }();
+  return all;
+}
 
 }  // namespace pg

@@ -15,7 +15,7 @@ namespace {
 bool is_at_baseline(std::string_view key, std::string_view value) {
   const auto baseline = recipe_baseline();
   return std::any_of(baseline.begin(), baseline.end(),
-                     [&](const BaselineValue& b) { return b.key == key && b.value == value; });
+                     [&](const FrozenValue& b) { return b.key == key && b.value == value; });
 }
 
 }  // namespace

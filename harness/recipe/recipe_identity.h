@@ -11,6 +11,7 @@
 
 #include "harness/recipe/recipe.h"
 #include "src/base/field.h"
+#include "src/base/stored_keys.h"
 
 namespace pg {
 
@@ -32,11 +33,9 @@ std::string hash_recipe(const Recipe& recipe);
 // Of a training on data of this fingerprint: a checkpoint of one identity goes on under it alone.
 uint64_t identify_training(const Recipe& recipe, uint64_t data_fingerprint);
 
-struct BaselineValue {
-  std::string_view key, value;  // "model.layers", "11"; as write_recipe writes it
-};
-// Every key that affects anything, once. Values never change. A new key is added at the value that
-// computes what was computed without it.
-std::span<const BaselineValue> recipe_baseline();
+// Every key that affects anything, once: those that an artifact stores (frozen_model_keys,
+// frozen_scoring_keys) and the others.
+std::span<const FrozenValue> recipe_baseline();
+std::span<const FrozenValue> frozen_run_keys();
 
 }  // namespace pg

@@ -161,13 +161,6 @@ void set_recipe_value(Recipe& recipe, std::string_view full_key, const RecipeVal
   if (!is_known) fail_unknown_key(full_key, place);
 }
 
-std::string format_value(int64_t value) { return fmt::format("{}", value); }
-std::string format_value(double value) {
-  const std::string text = fmt::format("{}", value);
-  const bool is_integral = text.find_first_not_of("-0123456789") == std::string::npos;
-  return is_integral ? text + ".0" : text;  // without the point TOML reads an integer
-}
-std::string format_value(bool value) { return value ? "true" : "false"; }
 std::string format_value(const std::string& value) {
   return fmt::format("\"{}\"", escape_toml(value));
 }

@@ -10,6 +10,7 @@
 
 #include "harness/recipe/recipe.h"
 #include "src/base/field.h"
+#include "src/base/stored_keys.h"
 
 namespace pg {
 
@@ -38,10 +39,7 @@ std::vector<std::string> list_sections();
 // Throws Error that names the nearest known key.
 [[noreturn]] void fail_unknown_key(std::string_view full_key, const ValuePlace& place);
 
-// As in the canonical recipe: shortest text that reads back to the same value.
-std::string format_value(int64_t value);
-std::string format_value(double value);
-std::string format_value(bool value);
+// As in the canonical recipe, beside those of numbers (src/base/stored_keys.h).
 std::string format_value(const std::string& value);  // quoted
 template <class Choice>
 requires std::is_enum_v<Choice> std::string format_value(Choice value) {  // its name, quoted

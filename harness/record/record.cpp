@@ -47,6 +47,17 @@ std::string write_submission_json(const RunResult& result) {
   json.add("date", result.date).add("track", result.recipe.track.name);
   json.add("val_loss", result.score.loss_nats).add("val_bpb", result.score.bits_per_byte);
   json.add("val_bpb_is", name_score(result.recipe).line);
+  json.add("val_bpb_from", result.is_exact() ? std::string("the length of val.pgt")
+                                             : "bits metered on " + result.recipe.track.device);
+  JsonObject coded;
+  coded.add("tokens", result.coded.tokens)
+      .add("text_bytes", result.coded.bytes)
+      .add("payload_bytes", result.coded.payload_bytes)
+      .add("file_bytes", result.coded.file_bytes)
+      .add("val_bpb", result.coded.bits_per_byte())
+      .add("metered_bpb", result.coded.metered_bits_per_byte());
+  if (!result.is_exact()) coded.add("fast_bpb", result.coded.fast_bits_per_byte());
+  json.add("coded", coded);
   json.add("seeds", seeds);
   json.add("seed_results", JsonObject().add(fmt::format("{}", seed), seed_result(result)));
   json.add("pre_quant_val_loss", result.pre_quant.diagnostic_loss_nats);

@@ -32,6 +32,7 @@ struct RunFolder {
   std::filesystem::path checkpoint() const { return path / kCheckpointName; }
   std::filesystem::path submission() const { return path / "submission.json"; }
   std::filesystem::path plot() const { return path / "loss.svg"; }
+  std::filesystem::path coded_text() const { return path / "val.pgt"; }
   std::filesystem::path readme() const { return path / "README.md"; }
   std::filesystem::path weights() const { return path / "final_model.safetensors"; }
   std::filesystem::path artifact(int64_t matrix_bits) const;

@@ -370,8 +370,9 @@ void RunLog::write_roundtrip(const ScoreLine& score) {
   close_lap(result_.times.diagnose_s);
 }
 
-void RunLog::write_final(const ScoreLine& score) {
+void RunLog::write_final(const ScoreLine& score, const CodedPart& coded) {
   result_.score = score;
+  result_.coded = coded;
   const int64_t stride = result_.recipe.eval.stride;
   const ScoreName name = name_score(result_.recipe);
   write_line(fmt::format("{} val_loss:{:.4f} val_bpb:{:.4f} stride:{} eval_time:{}", name.line,
@@ -383,7 +384,26 @@ void RunLog::write_final(const ScoreLine& score) {
   write_exact(name.line, score);
   // All that some parsers read; they take it for a plain score.
   write_exact("final_int8_zlib_roundtrip", name.is_plain ? score : result_.roundtrip);
-  write_event(score_event("final", score).add("stride", stride).add("name", name.line));
+  log_.write_line(
+      fmt::format("coded_exact tokens:{} text_bytes:{} payload_bytes:{} file_bytes:{} "
+                  "val_bpb:{:.8f} metered_bpb:{:.8f}",
+                  coded.tokens, coded.bytes, coded.payload_bytes, coded.file_bytes,
+                  coded.bits_per_byte(), coded.metered_bits_per_byte()));
+  if (!result_.is_exact()) {
+    write_line(
+        fmt::format("val_bpb is metered on the fast device, {}; the first {} targets are scored "
+                    "exactly and coded: "
+                    "{:.6f} bpb, {:+.6f} against the fast device's",
+                    result_.recipe.track.device, format_thousands(coded.tokens),
+                    coded.bits_per_byte(), coded.bits_per_byte() - coded.fast_bits_per_byte()));
+  }
+  write_event(score_event("final", score)
+                  .add("stride", stride)
+                  .add("name", name.line)
+                  .add("exact", result_.is_exact())
+                  .add("coded_tokens", coded.tokens)
+                  .add("payload_bytes", coded.payload_bytes)
+                  .add("metered_bpb", coded.metered_bits_per_byte()));
   if (score.is_over_budget()) warn(describe_over_budget(score));
   close_lap(result_.times.eval_s);
 }

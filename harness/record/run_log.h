@@ -49,7 +49,7 @@ class RunLog final : public TrainObserver {
   void write_roundtrip(const ScoreLine& score);
   // The final score under its name (score_name.h), and the line that some parsers only read, which
   // is of a plain score always. Warns of one that took longer than its budget.
-  void write_final(const ScoreLine& score);
+  void write_final(const ScoreLine& score, const CodedPart& coded);
   // The whole result, for write_record. `date`: YYYY-MM-DD, unless the recipe gives one.
   const RunResult& finish(const Sha256& artifact_sha256, const std::string& date);
 

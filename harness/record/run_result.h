@@ -1,6 +1,7 @@
 // What a run came to: what its record states. The run's log gathers it stage by stage.
 #pragma once
 #include <cstdint>
+#include <numbers>
 #include <string>
 #include <vector>
 
@@ -45,6 +46,21 @@ struct ScoreLine {
   bool is_over_budget() const { return budget_s > 0 && eval_s > budget_s; }
 };
 
+// The start of the validation text, or all of it, as it lies coded in val.pgt.
+struct CodedPart {
+  int64_t tokens = 0, bytes = 0;  // targets, and of text
+  int64_t payload_bytes = 0;      // of the file, behind its header
+  int64_t file_bytes = 0;
+  double metered_bits = 0;  // of the distributions that it is coded with
+  double fast_bits = 0;     // the same targets on the fast device, where it metered the whole text
+
+  double bits() const { return 8.0 * static_cast<double>(payload_bytes); }
+  double bits_per_byte() const { return bits() / static_cast<double>(bytes); }
+  double metered_bits_per_byte() const { return metered_bits / static_cast<double>(bytes); }
+  double fast_bits_per_byte() const { return fast_bits / static_cast<double>(bytes); }
+  double loss_nats() const { return bits() * std::numbers::ln2 / static_cast<double>(tokens); }
+};
+
 // "evaluation took 612.0 s of 600.0 s ..."; for a score that is over its budget.
 std::string describe_over_budget(const ScoreLine& score);
 
@@ -82,7 +98,9 @@ struct RunResult {
   std::string artifact_sha256;
   DiagnosticLoss pre_quant;  // exported weights before quantisation, windows that do not overlap
   ScoreLine roundtrip;       // artifact, windows that do not overlap
-  ScoreLine score;           // artifact, sliding windows: the result
+  ScoreLine score;           // artifact, as it says it is scored: the result
+  CodedPart coded;           // the text in val.pgt
+  bool is_exact() const { return coded.tokens == score.tokens; }  // and the file's length
   StageTimes times;
   LossCurve curve;
 };

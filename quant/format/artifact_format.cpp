@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <map>
 #include <string>
-#include <type_traits>
 
+#include "src/base/stored_keys.h"
 #include "src/model/model.h"
 
 namespace pg {
@@ -31,22 +31,27 @@ std::vector<PayloadEntry> order_payload(const std::vector<ParamSpec>& specs) {
   return order;
 }
 
-uint32_t model_field_count() {
-  uint32_t count = 0;
-  const ModelConfig config;
-  visit_model_fields(config, [&](const FieldInfo&, const auto&) { ++count; });
-  return count;
+std::string write_model_keys(const ModelConfig& config) {
+  KeyWriter writer(frozen_model_keys());
+  visit_model_fields(
+      config, [&](const FieldInfo& info, const auto& value) { writer("model", info, value); });
+  return writer.text();
 }
 
-uint32_t model_field_fingerprint() {
-  uint64_t hash = kFnvOffset;
-  const ModelConfig config;
-  visit_model_fields(config, [&](const FieldInfo& info, const auto& value) {
-    using Value = std::decay_t<decltype(value)>;
-    const char type = std::is_same_v<Value, bool> ? 'b' : std::is_same_v<Value, double> ? 'f' : 'i';
-    hash = fnv1a(as_bytes(std::string(info.key) + ':' + type + ' '), hash);
-  });
-  return static_cast<uint32_t>(hash ^ (hash >> 32));
+std::string read_model_keys(std::string_view& keys, ModelConfig& config) {
+  size_t end = 0;
+  while (keys.substr(end).starts_with("model.")) {
+    end = std::min(keys.find('\n', end), keys.size() - 1) + 1;
+  }
+  const std::string_view own = keys.substr(0, end);
+  keys.remove_prefix(end);
+  KeyReader reader(own, frozen_model_keys());
+  visit_model_fields(config,
+                     [&](const FieldInfo& info, auto& value) { reader("model", info, value); });
+  std::string error = reader.finish();
+  if (!error.empty()) return error;
+  if (write_model_keys(config) != own) return "its keys are not written as this format writes them";
+  return check_model_config(config);
 }
 
 }  // namespace pg

@@ -4,12 +4,12 @@
 //
 //   bytes  field
 //   4      magic "PGAF"
-//   2      version, 2
-//   1      number of model fields F
-//   4      fingerprint of the field names and types: a build with other fields refuses the file
+//   2      version, 3
+//   2      version of the arithmetic that the score is for
 //   32     SHA-256 of the tokenizer's model file
-//   4, 4   context and stride that the score is for, tokens
-//   ...    F fields in visit_model_fields order: integers u32, reals f64, switches u8 (0 or 1)
+//   2      bytes of keys
+//   ...    keys that are not at their frozen value (src/base/stored_keys.h), a line each: those of
+//          the model, "model.layers=5", then how it is scored, "eval.context=256"
 //   2      number of tensors N
 //   ...    form of each tensor, in list_params order:
 //          u8 bits (2 to 8 for codes, 16 for fp16) + 32 factored + 64 fine columns + 128 low rank
@@ -26,6 +26,8 @@
 #pragma once
 #include <cstdint>
 #include <span>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "quant/coder/weight_coder.h"
@@ -36,7 +38,10 @@
 namespace pg {
 
 constexpr uint32_t kArtifactMagic = 0x46414750;  // "PGAF"
-constexpr uint16_t kArtifactVersion = 2;
+constexpr uint16_t kArtifactVersion = 3;
+// Of the exact device, of what learns and mixes while scoring, and of the coder of texts: raised
+// with any change of a bit that they compute.
+constexpr uint16_t kExactArithmetic = 1;
 // 1 GiB of fp32: ten times the largest model that ever fitted the challenge's cap.
 constexpr int64_t kMaxArtifactElements = int64_t{1} << 28;
 // A small file may not claim a large model: beyond 16M weights there must be a byte for every 256
@@ -48,8 +53,8 @@ constexpr int kMaxLowRank = 16;
 
 struct ArtifactHeader {
   Sha256 tokenizer_sha256 = {};
-  ScoringForm scoring;
   ModelConfig config;
+  std::string scoring_keys;
   std::vector<QuantTensor> forms;  // list_params order: everything but the numbers
 };
 
@@ -60,8 +65,10 @@ struct PayloadEntry {
 };
 std::vector<PayloadEntry> order_payload(const std::vector<ParamSpec>& specs);
 
-uint32_t model_field_count();
-uint32_t model_field_fingerprint();
+std::string write_model_keys(const ModelConfig& config);
+// Takes the model's keys from the head of `keys`, whose rest is how it is scored. An error text, or
+// empty.
+std::string read_model_keys(std::string_view& keys, ModelConfig& config);
 
 // Calls the visitor for each stream of a tensor in file order: half(v), real(v), halves(vector,
 // count, kind), small_codes(vector, count, max_code), codes(shape, vector). One walk serves writer

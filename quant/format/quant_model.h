@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "quant/format/low_rank.h"
-#include "quant/format/scoring_form.h"
 #include "src/base/hash.h"
 #include "src/model/model_config.h"
 #include "src/plan/weights.h"
@@ -40,7 +39,7 @@ struct QuantTensor {
 struct QuantModel {
   ModelConfig config;
   Sha256 tokenizer_sha256 = {};
-  ScoringForm scoring;
+  std::string scoring_keys;          // how it is scored: eval/scoring_keys.h
   std::vector<QuantTensor> tensors;  // in list_params order
 };
 

@@ -17,34 +17,6 @@ namespace pg {
 namespace {
 
 constexpr size_t kDigestBytes = sizeof(Sha256);
-constexpr int64_t kMaxScoringContext = 1 << 20;
-
-// Reads the model fields and checks each against the range its recipe key has. Empty when all is
-// well.
-std::string read_fields(ByteReader& reader, ModelConfig& config) {
-  std::string error;
-  visit_model_fields(config, [&](const FieldInfo& info, auto& value) {
-    using Value = std::decay_t<decltype(value)>;
-    double number;
-    if constexpr (std::is_same_v<Value, bool>) {
-      const uint8_t byte = reader.u8();
-      value = byte != 0;
-      if (byte > 1 && error.empty()) error = std::string(info.key) + " is neither 0 nor 1";
-      return;
-    } else if constexpr (std::is_same_v<Value, double>) {
-      number = value = reader.f64();
-    } else {
-      value = reader.u32();
-      number = static_cast<double>(value);
-    }
-    // Written so that a NaN fails.
-    if (!(number >= info.min && number <= info.max) && error.empty()) {
-      error = std::string(info.key) + " is out of range: \"" + std::to_string(number) + "\"";
-    }
-  });
-  if (!reader.ok()) return "the header is cut short";
-  return error.empty() ? check_model_config(config) : error;
-}
 
 // Form of one tensor; an error text, or empty.
 std::string read_form(ByteReader& reader, const ParamSpec& spec, QuantTensor& t) {
@@ -152,6 +124,15 @@ struct StreamReader {
   }
 };
 
+Failure refuse_version(uint16_t version) {
+  const std::string what = "artifact version \"" + std::to_string(version) +
+                           "\", this build reads " + std::to_string(kArtifactVersion);
+  if (version > kArtifactVersion) return {what + "; use the program that wrote it"};
+  return {what +
+          ": an older file does not say how it is scored; pack the run's final_model.safetensors "
+          "again with train_gpt pack, or score it with the program that wrote it"};
+}
+
 }  // namespace
 
 Result<ArtifactHeader> parse_header(ByteReader& reader) {
@@ -160,27 +141,22 @@ Result<ArtifactHeader> parse_header(ByteReader& reader) {
     return Failure{"not a model artifact: the first bytes are not \"PGAF\""};
   }
   const uint16_t version = reader.u16();
-  const uint8_t fields = reader.u8();
-  const uint32_t fingerprint = reader.u32();
-  if (version != kArtifactVersion) {
-    return Failure{"unknown artifact version: \"" + std::to_string(version) +
-                   "\", this build reads " + std::to_string(kArtifactVersion)};
-  }
-  if (fields != model_field_count() || fingerprint != model_field_fingerprint()) {
-    return Failure{"the artifact's model fields are not those of this build"};
-  }
+  if (version != kArtifactVersion) return refuse_version(version);
+  const uint16_t arithmetic = reader.u16();
   const std::span<const uint8_t> tokenizer = reader.bytes(kDigestBytes);
+  const std::span<const uint8_t> bytes = reader.bytes(reader.u16());
   if (!reader.ok()) return Failure{"the header is cut short"};
-  std::copy(tokenizer.begin(), tokenizer.end(), header.tokenizer_sha256.begin());
-  header.scoring.context = reader.u32();
-  header.scoring.stride = reader.u32();
-  if (header.scoring.context < 1 || header.scoring.context > kMaxScoringContext ||
-      header.scoring.stride < 1 || header.scoring.stride > header.scoring.context) {
-    return Failure{"the scoring window is out of range"};
+  if (arithmetic != kExactArithmetic) {
+    return Failure{"the artifact's score is for arithmetic \"" + std::to_string(arithmetic) +
+                   "\", this build computes by " + std::to_string(kExactArithmetic) +
+                   "; score it with the program that wrote it"};
   }
-  if (std::string error = read_fields(reader, header.config); !error.empty()) {
+  std::copy(tokenizer.begin(), tokenizer.end(), header.tokenizer_sha256.begin());
+  std::string_view keys(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  if (std::string error = read_model_keys(keys, header.config); !error.empty()) {
     return Failure{std::move(error)};
   }
+  header.scoring_keys = keys;
   const uint16_t tensors = reader.u16();
   const std::vector<ParamSpec> specs = list_params(header.config);
   if (!reader.ok()) return Failure{"the header is cut short"};
@@ -198,7 +174,7 @@ Result<ArtifactHeader> parse_header(ByteReader& reader) {
 Result<QuantModel> parse_payload(const ArtifactHeader& header, std::span<const uint8_t> stream) {
   QuantModel model{.config = header.config,
                    .tokenizer_sha256 = header.tokenizer_sha256,
-                   .scoring = header.scoring,
+                   .scoring_keys = header.scoring_keys,
                    .tensors = header.forms};
   WeightDecoder decoder(stream);
   for (const PayloadEntry& entry : order_payload(list_params(header.config))) {
@@ -238,7 +214,7 @@ Result<UnpackedModel> unpack(std::span<const uint8_t> artifact) {
   UnpackedModel model;
   model.config_ = quantised.config;
   model.tokenizer_sha256_ = quantised.tokenizer_sha256;
-  model.scoring_ = quantised.scoring;
+  model.scoring_keys_ = quantised.scoring_keys;
   model.artifact_sha256_ = sha256(artifact);
   for (size_t i = 0; i < specs.size(); ++i) {
     model.tensors_.push_back(dequantize(quantised.tensors[i], specs[i]));

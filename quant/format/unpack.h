@@ -3,9 +3,9 @@
 #pragma once
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
-#include "quant/format/scoring_form.h"
 #include "src/base/hash.h"
 #include "src/base/result.h"
 #include "src/model/model_config.h"
@@ -21,15 +21,15 @@ class UnpackedModel {
   // SHA-256 of the tokenizer's model file that the artifact was trained with.
   const Sha256& tokenizer_sha256() const { return tokenizer_sha256_; }
   const Sha256& artifact_sha256() const { return artifact_sha256_; }
-  // The window that the artifact was made to be scored with.
-  const ScoringForm& scoring() const { return scoring_; }
+  // How the artifact is scored: read_scoring() in eval/scoring_keys.h reads them.
+  const std::string& scoring_keys() const { return scoring_keys_; }
 
  private:
   friend Result<UnpackedModel> unpack(std::span<const uint8_t> artifact);
   UnpackedModel() = default;
   ModelConfig config_;
   std::vector<HostTensor> tensors_;
-  ScoringForm scoring_;
+  std::string scoring_keys_;
   Sha256 tokenizer_sha256_ = {}, artifact_sha256_ = {};
 };
 

@@ -126,7 +126,7 @@ ModelQuantizer::ModelQuantizer(const QuantInput& input, const QuantConfig& quant
   }
   model_.config = *input.config;
   model_.tokenizer_sha256 = input.tokenizer_sha256;
-  model_.scoring = input.scoring;
+  model_.scoring_keys = input.scoring_keys;
   model_.tensors.resize(specs.size());
   multipliers_.assign(specs.size(), 1.0);
   losses_.assign(specs.size(), 0.0);

@@ -17,7 +17,7 @@ struct QuantInput {
   const ModelConfig* config = nullptr;
   const std::vector<HostTensor>* weights = nullptr;  // full precision, list_params order
   Sha256 tokenizer_sha256 = {};
-  ScoringForm scoring;
+  std::string scoring_keys;                  // how the artifact is scored: eval/scoring_keys.h
   const Calibration* calibration = nullptr;  // null: only methods that need none
   WorkProgressFn progress = {};
 };

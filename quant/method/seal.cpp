@@ -24,6 +24,7 @@ void check_round_trip(const QuantModel& model, std::span<const uint8_t> artifact
   const std::vector<HostTensor>& tensors = unpacked.value().tensors();
   PG_CHECK(tensors.size() == specs.size(), "a sealed artifact lost tensors");
   PG_CHECK(unpacked.value().tokenizer_sha256() == model.tokenizer_sha256, "tokenizer hash changed");
+  PG_CHECK(unpacked.value().scoring_keys() == model.scoring_keys, "scoring keys changed");
   for (size_t i = 0; i < specs.size(); ++i) {
     const std::vector<float> expected = dequantize(model.tensors[i], specs[i]).values;
     const std::vector<float>& found = tensors[i].values;

@@ -13,21 +13,6 @@
 namespace pg {
 namespace {
 
-void write_fields(const ModelConfig& config, ByteWriter& out) {
-  visit_model_fields(config, [&](const FieldInfo&, const auto& value) {
-    using Value = std::decay_t<decltype(value)>;
-    if constexpr (std::is_same_v<Value, bool>) {
-      out.u8(value ? 1 : 0);
-    } else if constexpr (std::is_same_v<Value, double>) {
-      out.f64(value);
-    } else {
-      static_assert(std::is_same_v<Value, int64_t>, "a new field type needs an encoding");
-      PG_CHECK(value >= 0 && value <= std::numeric_limits<uint32_t>::max(), "field out of range");
-      out.u32(static_cast<uint32_t>(value));
-    }
-  });
-}
-
 void write_form(const QuantTensor& t, ByteWriter& out) {
   const bool fine = t.fine.count > 0, low_rank = t.low_rank.rank > 0;
   out.u8(static_cast<uint8_t>(t.bits + (t.is_factored ? 32 : 0) + (fine ? 64 : 0) +
@@ -103,12 +88,12 @@ Bytes encode_header(const QuantModel& model) {
   ByteWriter out;
   out.u32(kArtifactMagic);
   out.u16(kArtifactVersion);
-  out.u8(static_cast<uint8_t>(model_field_count()));
-  out.u32(model_field_fingerprint());
+  out.u16(kExactArithmetic);
   out.bytes(model.tokenizer_sha256);
-  out.u32(static_cast<uint32_t>(model.scoring.context));
-  out.u32(static_cast<uint32_t>(model.scoring.stride));
-  write_fields(model.config, out);
+  const std::string keys = write_model_keys(model.config) + model.scoring_keys;
+  PG_CHECK(keys.size() <= std::numeric_limits<uint16_t>::max(), "an artifact's keys are too long");
+  out.u16(static_cast<uint16_t>(keys.size()));
+  out.bytes(as_bytes(keys));
   out.u16(static_cast<uint16_t>(specs.size()));
   for (size_t i = 0; i < specs.size(); ++i) {
     const QuantTensor& t = model.tensors[i];

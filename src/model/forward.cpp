@@ -16,12 +16,13 @@ namespace {
 
 // (cos, sin) of position times frequency, [T, R/2, 2]. Angles in f64: at long contexts f32 loses
 // the low bits of the product. Beyond rope_ntk_length the base grows by (T / length)^(R / (R - 2)),
-// as the records do.
+// as the records do; T is the model's own context, so that a short text has the same base.
 std::vector<float> make_rope_table(const ModelConfig& c, int64_t tokens) {
   const double dims = static_cast<double>(c.rope_dims);
   double base = c.rope_base;
-  if (c.rope_ntk_length > 0 && tokens > c.rope_ntk_length) {
-    const double ratio = static_cast<double>(tokens) / static_cast<double>(c.rope_ntk_length);
+  if (c.rope_ntk_length > 0 && c.rope_context > c.rope_ntk_length) {
+    const double ratio =
+        static_cast<double>(c.rope_context) / static_cast<double>(c.rope_ntk_length);
     base *= pow_f64(ratio, dims / (dims - 2.0));
   }
   std::vector<float> table;

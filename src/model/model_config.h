@@ -1,11 +1,12 @@
 // Everything that decides the shape and the forward pass of a model. The defaults are the stack of
-// record 2026-03-23 (11 x 512, about 27M parameters). The artifact header carries exactly these
-// fields.
+// record 2026-03-23 (11 x 512, about 27M parameters). The artifact stores exactly these fields.
 #pragma once
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "src/base/field.h"
+#include "src/base/stored_keys.h"
 
 namespace pg {
 
@@ -20,6 +21,7 @@ struct ModelConfig {
   int64_t rope_dims = 16;
   double rope_base = 10000.0;
   int64_t rope_ntk_length = 1024;
+  int64_t rope_context = 0;
   double qk_gain_init = 1.5;
   bool ln_scale = true;
   int64_t xsa_last_n = 4;
@@ -57,8 +59,11 @@ void visit_model_fields(Config& c, Visit&& visit) {
   training("rope_base", c.rope_base, {.min = 1, .max = 1e9, .env = "ROPE_BASE",
       .help = "RoPE base frequency"});
   training("rope_ntk_length", c.rope_ntk_length, {.min = 0, .max = 1 << 20, .unit = "tokens",
-      .help = "beyond this context the RoPE base grows by (T/length)^(R/(R-2)); 0 switches that "
-      "off"});
+      .help = "for a rope_context T beyond this length the RoPE base grows by "
+      "(T/length)^(R/(R-2)); 0 switches that off"});
+  training("rope_context", c.rope_context, {.min = 0, .max = 1 << 20, .unit = "tokens",
+      .help = "context that the RoPE base is for, whatever the length of a text; 0 in a recipe: "
+      "train.seq_len"});
   training("qk_gain_init", c.qk_gain_init, {.min = 0, .max = 100, .env = "QK_GAIN_INIT",
       .help = "initial per-head gain on normalised queries"});
   training("ln_scale", c.ln_scale, {.env = "LN_SCALE",
@@ -85,6 +90,9 @@ void visit_model_fields(Config& c, Visit&& visit) {
       .help = "standard deviation of the initial token embedding"});
 }
 // clang-format on
+
+// Of every model key, in the order of versions.
+std::span<const FrozenValue> frozen_model_keys();
 
 // Empty when the fields fit each other, else what does not and how to mend it.
 std::string check_model_config(const ModelConfig& config);

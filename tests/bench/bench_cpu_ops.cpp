@@ -1,5 +1,5 @@
 // How close the cpu's products come to the machine's peak, measured beside each of them because the
-// cores may be shared. Usage: bench_cpu_ops [filter] [cpu:bf16|cpu:f32]; OMP_NUM_THREADS sets the
+// cores may be shared. Usage: bench_cpu_ops [filter] [cpu:bf16|cpu:exact]; OMP_NUM_THREADS sets the
 // threads. "bench_cpu_ops products" compares our f32 product with the library's instead,
 // "bench_cpu_ops attention-ways" attention in bf16 by tile kernels and by the library's products.
 #include <algorithm>

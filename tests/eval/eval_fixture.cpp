@@ -25,6 +25,7 @@ ModelConfig make_test_config(int64_t ntk_length) {
   config.mlp_hidden = 64;
   config.rope_dims = 8;
   config.rope_ntk_length = ntk_length;
+  config.rope_context = 2 * ntk_length;
   config.xsa_last_n = 1;
   config.bigram_buckets = 16;
   config.bigram_dim = 8;
@@ -53,7 +54,7 @@ std::vector<HostTensor> make_random_weights(const ModelConfig& config, uint64_t 
 }
 
 UnpackedModel make_artifact_model(const ModelConfig& config, const std::vector<HostTensor>& weights,
-                                  const Sha256& tokenizer_sha256) {
+                                  const Sha256& tokenizer_sha256, const std::string& scoring_keys) {
   QuantConfig quant;
   quant.scales = ScaleRule::kRowMax;
   quant.rounding = Rounding::kNearest;
@@ -61,7 +62,7 @@ UnpackedModel make_artifact_model(const ModelConfig& config, const std::vector<H
   const QuantInput input{.config = &config,
                          .weights = &weights,
                          .tokenizer_sha256 = tokenizer_sha256,
-                         .scoring = {},
+                         .scoring_keys = scoring_keys,
                          .calibration = nullptr};
   const SealedArtifact artifact =
       seal(quantize(input, quant, /*code_bytes=*/0).model, quant, /*code_bytes=*/0);

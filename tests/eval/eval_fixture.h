@@ -26,7 +26,8 @@ std::vector<HostTensor> make_random_weights(const ModelConfig& config, uint64_t 
 std::vector<HostTensor> make_zero_weights(const ModelConfig& config);
 // Through quantise, seal and unpack, as there is no other way.
 UnpackedModel make_artifact_model(const ModelConfig& config, const std::vector<HostTensor>& weights,
-                                  const Sha256& tokenizer_sha256 = {});
+                                  const Sha256& tokenizer_sha256 = {},
+                                  const std::string& scoring_keys = {});
 
 std::vector<uint16_t> make_random_ids(int64_t count, uint64_t seed);
 TokenStream make_stream(std::span<const uint16_t> ids);

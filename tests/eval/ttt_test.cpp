@@ -61,7 +61,7 @@ class TestTimeTraining : public testing::Test {
   const UnpackedModel model_ = make_artifact_model(config_, make_random_weights(config_, 1));
   const EvalConfig eval_ = {.context = kContext, .stride = 8, .batch_tokens = 64};
   const std::vector<uint16_t> ids_ = make_random_ids(kTokens, 2);
-  const std::unique_ptr<Device> device_ = make_device("cpu:f32");
+  const std::unique_ptr<Device> device_ = make_device("cpu:exact");
 };
 
 class EachKind : public TestTimeTraining, public testing::WithParamInterface<TttKind> {};

@@ -7,8 +7,9 @@
 #include <string>
 #include <string_view>
 
-#include "eval/code/decode_tier.h"
 #include "eval/code/text_correction.h"
+#include "eval/code/text_decoder.h"
+#include "eval/code/text_encoder.h"
 #include "tests/eval/toy_scorer.h"
 
 namespace {
@@ -31,12 +32,8 @@ void try_round_trip(std::span<const uint8_t> input) {
   const std::vector<uint16_t> bytes(kVocab, 1);
   const std::vector<uint8_t> flags(kVocab, 0);
   pg::ToyScorer scorer(kVocab);
-  const pg::EncodedText encoded = pg::encode_text(scorer, tokens, {bytes, flags, flags},
-                                                  {.artifact_sha256 = {},
-                                                   .tokenizer_sha256 = {},
-                                                   .context = 8,
-                                                   .stride = 4,
-                                                   .windows = pg::Windows::kStream});
+  const pg::EncodedText encoded =
+      pg::encode_text(scorer, tokens, {bytes, flags, flags}, pg::Sha256{});
   const pg::Result<std::vector<int32_t>> decoded = decode(encoded.file);
   if (!decoded.ok() || decoded.value() != tokens) std::abort();
 }

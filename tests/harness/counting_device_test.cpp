@@ -21,7 +21,7 @@ int64_t total(const OpCounts& counts) {
 
 // By the cases of the op test, whose sizes differ, so that no two operands can change places.
 TEST(CountingDevice, PassesEveryOpOnAndCountsIt) {
-  const auto cpu = make_device("cpu:f32");
+  const auto cpu = make_device("cpu:exact");
   CountingDevice counting(*cpu);
   constexpr int64_t kCases = 6;  // of each op
   OpCounts cases = {};

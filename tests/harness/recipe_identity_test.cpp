@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 
+#include "eval/scoring_keys.h"
 #include "harness/recipe/config_fields.h"
 #include "harness/recipe/recipe_value.h"
 #include "src/base/bytes.h"
@@ -24,7 +25,7 @@ Recipe recipe_with(std::initializer_list<const char*> assignments) {
 
 Recipe baseline_recipe() {
   Recipe recipe;
-  for (const BaselineValue& b : recipe_baseline()) {
+  for (const FrozenValue& b : recipe_baseline()) {
     std::string text(b.value);
     if (text.front() == '"') text = text.substr(1, text.size() - 2);
     set_recipe_value(recipe, b.key, PlainText{text}, {"baseline: "});
@@ -38,7 +39,7 @@ TEST(RecipeIdentity, EveryKeyThatAffectsAnythingIsInTheBaselineOnce) {
   visit_recipe_fields(recipe, [&](const char* section, const FieldInfo& info, const auto&) {
     if (is_identifying(info, kAll)) wanted.insert(std::string(section) + "." + info.key);
   });
-  for (const BaselineValue& b : recipe_baseline()) {
+  for (const FrozenValue& b : recipe_baseline()) {
     EXPECT_TRUE(found.insert(std::string(b.key)).second) << b.key << " stands there twice";
   }
   EXPECT_EQ(wanted, found) << "a new key stands in the baseline at the value that changes nothing";
@@ -48,15 +49,26 @@ TEST(RecipeIdentity, TheBaselineIsWrittenAsRecipesAre) {
   EXPECT_EQ(list_identity(baseline_recipe(), kAll), "");
 }
 
-// Identities in records and checkpoints depend on these bytes: the table only grows at its end.
-TEST(RecipeIdentity, TheBaselineIsFrozen) {
-  constexpr size_t kFirstKeys = 108;
-  std::string text;
-  for (const BaselineValue& b : recipe_baseline().first(kFirstKeys)) {
-    text.append(b.key).append("=").append(b.value).append("\n");
+// Identities in records and checkpoints, and the meaning of artifacts, depend on these bytes: the
+// tables only grow at their ends.
+TEST(RecipeIdentity, TheFrozenKeysAreFrozen) {
+  struct Table {
+    std::span<const FrozenValue> keys;
+    size_t first_keys;
+    const char* sha256;
+  };
+  const Table tables[] = {
+      {frozen_run_keys(), 56, "5e1b88a36d9b9ecebbb7d78a381d84dc01bf57049dd387b81ea819264e0e548b"},
+      {frozen_model_keys(), 23, "4d1286d8eeef54fc996cc1a3d42f820bf16ad25a130ba3d5063417e25f01ea35"},
+      {frozen_scoring_keys(), 33,
+       "25863595ef6f4ad6ad8fea5754b9b626eb8bd5f8099d528a376ad289842a545c"}};
+  for (const Table& table : tables) {
+    std::string text;
+    for (const FrozenValue& key : table.keys.first(table.first_keys)) {
+      text.append(key.key).append("=").append(key.value).append("\n");
+    }
+    EXPECT_EQ(hex(sha256(as_bytes(text))), table.sha256) << table.keys[0].key;
   }
-  EXPECT_EQ(hex(sha256(as_bytes(text))),
-            "40d0d29921d166e83e67d4c9d0e903a9a6655192c9d56600e1cdc33c111d728d");
 }
 
 TEST(RecipeIdentity, HoldsWhatDiffersFromTheBaselineAlone) {

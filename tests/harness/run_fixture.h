@@ -59,11 +59,21 @@ inline StepReport make_step(int64_t step, double train_s, double loss_nats) {
   return report;
 }
 
+inline CodedPart make_coded_part() {
+  return {.tokens = 1000,
+          .bytes = 2500,
+          .payload_bytes = 400,
+          .file_bytes = 500,
+          .metered_bits = 3199.5,
+          .fast_bits = 3200};
+}
+
 inline ScoreLine make_score_line(double loss_nats, double bits_per_byte, double eval_s) {
   ScoreLine score;
   score.loss_nats = loss_nats;
   score.bits_per_byte = bits_per_byte;
   score.eval_s = eval_s;
+  score.tokens = make_coded_part().tokens;
   return score;
 }
 
@@ -73,6 +83,7 @@ inline RunResult make_result() {
   result.recipe.record.author = "A. Author";
   result.recipe.record.blurb = "What is <new>.";
   result.recipe.track.name = "demo";
+  result.coded = make_coded_part();
   result.date = "2026-11-22";
   result.command = "train_gpt run runs/a/recipe.toml --out runs/a_again";
   result.facts.params = 1752653;

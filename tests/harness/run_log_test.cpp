@@ -44,7 +44,7 @@ std::string write_golden_log(const std::filesystem::path& path) {
                       .total_bytes = 15050000,
                       .cap_bytes = 16000000});
     log.write_roundtrip(make_score_line(2.0612345678, 1.2207654321, 12));
-    log.write_final(make_score_line(2.0312345678, 1.2007654321, 73.9));
+    log.write_final(make_score_line(2.0312345678, 1.2007654321, 73.9), make_coded_part());
     const RunResult& result = log.finish({}, "2026-11-22");
     EXPECT_DOUBLE_EQ(result.times.first_step_s, 1.5);
     EXPECT_EQ(result.curve.train.size(), 2u);
@@ -90,7 +90,9 @@ TEST(RunLog, LinesAreThoseOfThePublicScripts) {
             "final_int6_roundtrip_exact val_loss:2.06123457 val_bpb:1.22076543\n"
             "final_int6_sliding_window val_loss:2.0312 val_bpb:1.2008 stride:64 eval_time:73900ms\n"
             "final_int6_sliding_window_exact val_loss:2.03123457 val_bpb:1.20076543\n"
-            "final_int8_zlib_roundtrip_exact val_loss:2.03123457 val_bpb:1.20076543\n");
+            "final_int8_zlib_roundtrip_exact val_loss:2.03123457 val_bpb:1.20076543\n"
+            "coded_exact tokens:1000 text_bytes:2500 payload_bytes:400 file_bytes:500 "
+            "val_bpb:1.28000000 metered_bpb:1.27980000\n");
 }
 
 // What is learnt or mixed while scoring never stands under a plain score's name.
@@ -119,7 +121,7 @@ TEST(RunLog, ALearntOrMixedScoreHasItsOwnName) {
     plain.loss_nats = 2.5;
     learnt.loss_nats = 2.25;
     log.write_roundtrip(plain);
-    log.write_final(learnt);
+    log.write_final(learnt, make_coded_part());
   }
   std::fclose(sink);
   const std::string log = read_text_file(folder.path() / "train_seed1337.log");
@@ -168,7 +170,7 @@ TEST(RunLog, EachStageEndsItsOwnLapAndKeepsItsResult) {
     clock.advance_s(64);
     log.write_roundtrip(make_score_line(2.4, 1.2, 7));
     clock.advance_s(128);
-    log.write_final(make_score_line(2.3, 1.1, 8));
+    log.write_final(make_score_line(2.3, 1.1, 8), make_coded_part());
     clock.advance_s(256);
     result = log.finish({0xab}, "2026-11-22");
   }
@@ -207,7 +209,7 @@ TEST(RunLog, AScoreOverItsBudgetIsWarnedOf) {
       log.write_head(RunFacts(), {});
       ScoreLine score = make_score_line(2.3, 1.1, 8);
       score.budget_s = budget_s;
-      log.write_final(score);
+      log.write_final(score, make_coded_part());
     }
     std::fclose(sink);
     const std::string text = read_text_file(folder.log());

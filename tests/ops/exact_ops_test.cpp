@@ -1,4 +1,4 @@
-// The promise of cpu:f32: every op has the same bits on every processor, under every compiler and
+// The promise of cpu:exact: every op has the same bits on every processor, under every compiler and
 // optimisation. exact_hashes.txt has the hash of each case's outputs; every build is held to it.
 //
 // After a change that is meant to change numbers, PG_ACCEPT_EXACT_HASHES=1 build/tests/ops_test
@@ -48,7 +48,7 @@ bool is_accepting() { return std::getenv("PG_ACCEPT_EXACT_HASHES") != nullptr; }
 class ExactOps : public testing::TestWithParam<OpInfo> {};
 
 TEST_P(ExactOps, HaveTheSameBitsEverywhere) {
-  const std::unique_ptr<Device> device = make_device("cpu:f32");
+  const std::unique_ptr<Device> device = make_device("cpu:exact");
   std::map<std::string, std::string> table = read_table();
   for (const OpCase& op_case : all_cases()) {
     if (op_case.op != GetParam().id) continue;
@@ -78,7 +78,7 @@ TEST(ExactOpsTable, HasALineForEachCaseAndNoOther) {
 
 // A hash that missed a bit would promise nothing.
 TEST(ExactOpsTable, AHashTellsOutputsOfOtherInputsApart) {
-  const std::unique_ptr<Device> device = make_device("cpu:f32");
+  const std::unique_ptr<Device> device = make_device("cpu:exact");
   OpCase op_case = all_cases().front();
   const std::string hash = hash_outputs(*device, op_case);
   EXPECT_EQ(hash, hash_outputs(*device, op_case));

@@ -202,7 +202,7 @@ TEST_P(RowsOnDevice, DoNotDependOnTheirNeighbours) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Each, RowsOnDevice, testing::Values("cpu:f32", "cpu:bf16"),
+INSTANTIATE_TEST_SUITE_P(Each, RowsOnDevice, testing::Values("cpu:exact", "cpu:bf16"),
                          [](const testing::TestParamInfo<const char*>& info) {
                            return std::string(info.param).substr(4);
                          });

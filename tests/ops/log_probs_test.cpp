@@ -45,7 +45,7 @@ class LogProbs : public testing::TestWithParam<const char*> {
 
 // Host devices: they read and write the test's own memory.
 INSTANTIATE_TEST_SUITE_P(Devices, LogProbs,
-                         testing::Values("reference", "cpu:f32", "cpu:bf16", "simt"),
+                         testing::Values("reference", "cpu:exact", "cpu:bf16", "simt"),
                          [](const auto& info) {
                            std::string name = info.param;
                            for (char& c : name) c = c == ':' ? '_' : c;

@@ -199,7 +199,7 @@ TEST(MakeDevice, NamesThosePresentWhenTheNameIsUnknown) {
 }
 
 TEST(MakeDevice, GivesEachDeviceItsName) {
-  for (const char* name : {"cpu:bf16", "cpu:f32", "reference", "reference:f64", "simt"}) {
+  for (const char* name : {"cpu:bf16", "cpu:exact", "reference", "reference:f64", "simt"}) {
     EXPECT_EQ(make_device(name)->name(), name);
   }
   EXPECT_EQ(make_device("reference:f64")->compute_dtype(), DType::kF64);

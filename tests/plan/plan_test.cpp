@@ -53,7 +53,7 @@ class PlanOnDevice : public testing::TestWithParam<const char*> {
 };
 
 INSTANTIATE_TEST_SUITE_P(Devices, PlanOnDevice,
-                         testing::Values("reference", "reference:f64", "cpu:bf16", "cpu:f32"),
+                         testing::Values("reference", "reference:f64", "cpu:bf16", "cpu:exact"),
                          [](const auto& info) {
                            std::string name = info.param;
                            for (char& c : name) c = c == ':' ? '_' : c;

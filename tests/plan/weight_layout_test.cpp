@@ -103,7 +103,7 @@ TEST(WeightLayout, FrozenBlocksHaveNoGradientAndTheOthersKeepTheirBanks) {
 
 // y = (s w) x is s (w x): the copies carry the scales, and finish_gradients() gives both gradients.
 TEST(WeightLayout, ScaledCopiesAndTheirGradientsFollowTheFormula) {
-  const auto device = make_device("cpu:f32");
+  const auto device = make_device("cpu:exact");
   const ModelConfig config = make_small_config();
   Weights weights(*device, list_params(config), /*with_gradients=*/true);
   weights.initialise(1);

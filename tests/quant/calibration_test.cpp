@@ -54,7 +54,7 @@ void expect_same(const Calibration& a, const Calibration& b, double tolerance) {
 
 TEST(Calibration, EveryMatrixIsCoveredInParameterOrder) {
   const ModelConfig config = make_small_config();
-  const auto device = make_device("cpu:f32");
+  const auto device = make_device("cpu:exact");
   const std::vector<CalibrationBatch> batches = {make_batch(config, 24, 3)};
   std::vector<std::string> shown;
   const Calibration calibration =
@@ -88,7 +88,7 @@ TEST(Calibration, HessianIsTheMeanProductOfTheRealInputs) {
   const int64_t seq_len = 12, tokens = 24, dim = config.bigram_dim;
   const std::vector<CalibrationBatch> batches = {make_batch(config, tokens, 3),
                                                  make_batch(config, tokens, 7)};
-  const auto device = make_device("cpu:f32");
+  const auto device = make_device("cpu:exact");
   const Calibration calibration =
       calibrate(config, weights, batches, tokens / seq_len, seq_len, *device);
   const auto table = std::find_if(weights.begin(), weights.end(), [](const HostTensor& t) {
@@ -130,7 +130,7 @@ TEST(Calibration, HessianIsTheMeanProductOfTheRealInputs) {
 TEST(Calibration, OneTokensSumsAreTheSquaresOfItsGradient) {
   const ModelConfig config = make_small_config();
   const std::vector<HostTensor> host = make_weights(config);
-  const auto device = make_device("cpu:f32");
+  const auto device = make_device("cpu:exact");
   const CalibrationBatch batch = make_batch(config, 1, 3);
   Weights weights(*device, list_params(config), true);
   weights.upload(host);
@@ -164,7 +164,7 @@ TEST(Calibration, OneTokensSumsAreTheSquaresOfItsGradient) {
 TEST(Calibration, BatchesOfAnotherSizeGiveTheSame) {
   const ModelConfig config = make_small_config();
   const std::vector<HostTensor> weights = make_weights(config);
-  const auto device = make_device("cpu:f32");
+  const auto device = make_device("cpu:exact");
   const int64_t seq_len = 8, rows = 4;
   const CalibrationBatch all = make_batch(config, rows * seq_len, 3);
   const Calibration once = calibrate(config, weights, {&all, 1}, rows, seq_len, *device);
@@ -184,7 +184,7 @@ TEST(Calibration, TwiceAndForAnyThreadCountTheSameBits) {
   const std::vector<CalibrationBatch> batches = {make_batch(config, 320, 3),
                                                  make_batch(config, 320, 7)};
   const int threads = thread_count();
-  for (const char* name : {"cpu:f32", "cpu:bf16"}) {
+  for (const char* name : {"cpu:exact", "cpu:bf16"}) {
     const auto device = make_device(name);
     const Calibration first = calibrate(config, weights, batches, 4, 80, *device);
     for (const int count : {threads, 1, 4}) {
@@ -250,7 +250,7 @@ double predict_loss_change(const Sensitivity& s, const std::vector<float>& chang
 TEST(Calibration, PredictsWhatAChangeOfEachTensorDoesToTheLoss) {
   const ModelConfig config = make_small_config();
   const int64_t rows = 16, seq_len = 32, vocab = config.vocab_size;
-  const auto device = make_device("cpu:f32");
+  const auto device = make_device("cpu:exact");
   const std::vector<HostTensor> origin = make_weights(config);
   Weights weights(*device, list_params(config), false);
   weights.upload(origin);
@@ -298,7 +298,7 @@ TEST(Calibration, DevicesAgree) {
   const CalibrationBatch batch = make_batch(config, 24, 3);
   const auto reference = make_device("reference");
   const Calibration want = calibrate(config, weights, {&batch, 1}, 2, 12, *reference);
-  const auto f32 = make_device("cpu:f32"), bf16 = make_device("cpu:bf16");
+  const auto f32 = make_device("cpu:exact"), bf16 = make_device("cpu:bf16");
   expect_same(calibrate(config, weights, {&batch, 1}, 2, 12, *f32), want, 1e-4);
   // bf16 keeps 8 bits; sums of squares of gradients that went through a few layers of it.
   expect_same(calibrate(config, weights, {&batch, 1}, 2, 12, *bf16), want, 0.1);

@@ -102,7 +102,7 @@ TEST(FillCap, TellsWhatItIsDoing) {
   QuantInput input{.config = &config,
                    .weights = &weights,
                    .tokenizer_sha256 = {},
-                   .scoring = {},
+                   .scoring_keys = {},
                    .calibration = &calibration};
   input.progress = [&](const std::string& work) { shown.push_back(work); };
   quantize(input, tiny_filled_quant(2700), 0);

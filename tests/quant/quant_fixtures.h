@@ -123,7 +123,7 @@ inline QuantModel quantize_plain(const ModelConfig& config, const std::vector<Ho
   const QuantInput input{.config = &config,
                          .weights = &weights,
                          .tokenizer_sha256 = tokenizer,
-                         .scoring = {},
+                         .scoring_keys = {},
                          .calibration = nullptr};
   return quantize(input, quant, 0).model;
 }
@@ -135,7 +135,7 @@ inline QuantResult quantize_calibrated(const ModelConfig& config,
   const QuantInput input{.config = &config,
                          .weights = &weights,
                          .tokenizer_sha256 = {},
-                         .scoring = {},
+                         .scoring_keys = {},
                          .calibration = &calibration};
   return quantize(input, quant, code_bytes);
 }

@@ -24,7 +24,7 @@ TEST(Seal, UnpackGivesTheDequantisedModel) {
           .model;
   for (QuantModel model : {tiny_model(), filled}) {
     model.tokenizer_sha256 = sha256(as_bytes("tokenizer"));
-    model.scoring = {.context = 96, .stride = 7};
+    model.scoring_keys = "eval.context=96\neval.stride=7\n";
     const SealedArtifact sealed = seal(model, tiny_quant(), 1000);
     const Result<UnpackedModel> unpacked = unpack(sealed.bytes);
     ASSERT_TRUE(unpacked.ok()) << unpacked.error();
@@ -40,8 +40,7 @@ TEST(Seal, UnpackGivesTheDequantisedModel) {
     }
     EXPECT_EQ(m.tokenizer_sha256(), sha256(as_bytes("tokenizer")));
     EXPECT_EQ(m.artifact_sha256(), sha256(sealed.bytes));
-    EXPECT_EQ(m.scoring().context, 96);
-    EXPECT_EQ(m.scoring().stride, 7);
+    EXPECT_EQ(m.scoring_keys(), "eval.context=96\neval.stride=7\n");
     EXPECT_EQ(m.config().bigram_buckets, tiny_config().bigram_buckets);
     EXPECT_EQ(m.config().rope_base, tiny_config().rope_base);
     EXPECT_EQ(m.config().resid_mix, tiny_config().resid_mix);

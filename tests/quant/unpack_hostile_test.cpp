@@ -3,7 +3,7 @@
 
 #include <cmath>
 #include <cstring>
-#include <type_traits>
+#include <utility>
 
 #include "quant/format/artifact_format.h"
 #include "quant/format/half.h"
@@ -177,41 +177,76 @@ TEST(UnpackHostile, HugeModelsAreRejectedWithoutMemory) {
   EXPECT_NE(bomb.error().find("too small"), std::string::npos) << bomb.error();
 }
 
-// The header with another value for one model field, written where it lies.
-template <class Value>
-Bytes with_field(Bytes header, std::string_view key, Value value) {
-  size_t at = 51;  // artifact_format.h: what stands before the fields
-  const ModelConfig defaults;
-  visit_model_fields(defaults, [&](const FieldInfo& info, const auto& field) {
-    using Field = std::decay_t<decltype(field)>;
-    const size_t bytes = std::is_same_v<Field, bool> ? 1 : std::is_same_v<Field, double> ? 8 : 4;
-    if (info.key == key) {
-      EXPECT_EQ(bytes, sizeof(Value));
-      std::memcpy(header.data() + at, &value, sizeof(Value));
+// The header with other keys; where they begin: artifact_format.h.
+Bytes with_keys(const Bytes& header, std::string_view keys) {
+  constexpr size_t kKeysAt = 42;
+  ByteReader reader(header);
+  reader.bytes(kKeysAt - 2);
+  const uint16_t old_bytes = reader.u16();
+  ByteWriter out;
+  out.bytes(std::span(header).first(kKeysAt - 2));
+  out.u16(static_cast<uint16_t>(keys.size()));
+  out.bytes(as_bytes(keys));
+  out.bytes(std::span(header).subspan(kKeysAt + old_bytes));
+  return out.take();
+}
+
+// The header's keys with another value for one of them, in its place.
+std::string with_value(const ModelConfig& config, std::string_view key, const std::string& value) {
+  std::string keys;
+  for (const FrozenValue& frozen : frozen_model_keys()) {
+    const std::string name = "model." + std::string(key);
+    std::string line = std::string(frozen.key) + '=';
+    const std::string own = write_model_keys(config);
+    const size_t at = own.find(line);
+    std::string text(frozen.value);
+    if (at != std::string::npos) {
+      text = own.substr(at + line.size(), own.find('\n', at) - at - line.size());
     }
-    at += bytes;
-  });
-  return header;
+    if (frozen.key == name) text = value;
+    if (text != frozen.value) keys += line + text + '\n';
+  }
+  return keys;
 }
 
 TEST(UnpackHostile, FieldsOutOfRangeAreRejected) {
   const QuantModel model = make_model();
   const Bytes header = encode_header(model), weights = encode_weights(model);
-  const auto unpack_with = [&](std::string_view key, auto value) {
-    return unpack(join(with_field(header, key, value), weights)).ok();
+  const auto unpack_with = [&](std::string_view key, const std::string& value) {
+    return unpack(join(with_keys(header, with_value(model.config, key, value)), weights)).ok();
   };
-  EXPECT_TRUE(unpack_with("layers", uint32_t{2}));
-  EXPECT_FALSE(unpack_with("layers", uint32_t{0}));
-  EXPECT_FALSE(unpack_with("layers", uint32_t{4000000000}));
-  EXPECT_FALSE(unpack_with("heads", uint32_t{0}));
-  EXPECT_FALSE(unpack_with("heads", uint32_t{3}));
-  EXPECT_FALSE(unpack_with("kv_heads", uint32_t{0}));
-  EXPECT_FALSE(unpack_with("rope_dims", uint32_t{3}));
-  EXPECT_TRUE(unpack_with("leaky_slope", 0.25));
-  EXPECT_FALSE(unpack_with("leaky_slope", std::nan("")));
-  EXPECT_FALSE(unpack_with("logit_softcap", 0.0));
-  EXPECT_FALSE(unpack_with("smear_gate", uint8_t{0}));  // one tensor less
-  EXPECT_FALSE(unpack_with("smear_gate", uint8_t{2}));
+  EXPECT_TRUE(unpack_with("layers", "2"));
+  EXPECT_TRUE(unpack_with("leaky_slope", "0.25"));
+  const std::pair<const char*, const char*> bad[] = {
+      {"layers", "0"},          {"layers", "4000000000"}, {"layers", "-1"},
+      {"layers", "two"},        {"layers", ""},           {"layers", "99999999999999999999"},
+      {"heads", "0"},           {"heads", "3"},           {"kv_heads", "0"},
+      {"rope_dims", "3"},       {"leaky_slope", "nan"},   {"leaky_slope", "inf"},
+      {"logit_softcap", "0.0"}, {"smear_gate", "false"},  // one tensor less
+      {"smear_gate", "maybe"}};
+  for (const auto& [key, value] : bad) EXPECT_FALSE(unpack_with(key, value)) << key << value;
+}
+
+TEST(UnpackHostile, KeysHaveOneText) {
+  const QuantModel model = make_model();
+  const Bytes header = encode_header(model), weights = encode_weights(model);
+  const std::string keys = write_model_keys(model.config);
+  const auto error_of = [&](const std::string& text) {
+    const auto unpacked = unpack(join(with_keys(header, text), weights));
+    return unpacked.ok() ? "" : unpacked.error();
+  };
+  EXPECT_EQ(error_of(keys), "");
+  EXPECT_EQ(error_of(keys + "eval.stride=8\n"), "");  // for who scores it to read
+  EXPECT_NE(error_of(keys + "model.experts=8\n").find("unknown key: \"model.experts\""),
+            std::string::npos);
+  const std::string first = keys.substr(0, keys.find('\n') + 1);
+  EXPECT_NE(error_of(first + keys).find("twice"), std::string::npos);
+  EXPECT_NE(error_of(keys.substr(first.size()) + first), "");                 // another order
+  EXPECT_NE(error_of(keys + "model.rope_base=10000.0\n"), "");                // the frozen value
+  EXPECT_NE(error_of(with_value(model.config, "leaky_slope", "0.250")), "");  // another spelling
+  EXPECT_NE(error_of(keys.substr(0, keys.size() - 1)), "");                   // no line end
+  EXPECT_NE(error_of("model.layers\n" + keys), "");
+  EXPECT_NE(error_of(std::string("model.\x1b[31m=1\n") + keys).find("damaged"), std::string::npos);
 }
 
 TEST(UnpackHostile, UnknownHeadersAreRejected) {
@@ -223,17 +258,8 @@ TEST(UnpackHostile, UnknownHeadersAreRejected) {
   };
   EXPECT_NE(unpack_with_byte(0, 'X').error().find("PGAF"), std::string::npos);
   EXPECT_NE(unpack_with_byte(4, 9).error().find("version"), std::string::npos);
-  EXPECT_NE(unpack_with_byte(6, 3).error().find("fields"), std::string::npos);
-  EXPECT_NE(unpack_with_byte(7, 0).error().find("fields"), std::string::npos);
-}
-
-TEST(UnpackHostile, ScoringWindowsOutOfRangeAreRejected) {
-  for (const ScoringForm form : {ScoringForm{0, 1}, ScoringForm{8, 0}, ScoringForm{8, 9},
-                                 ScoringForm{int64_t{1} << 30, 1}}) {
-    QuantModel model = make_model();
-    model.scoring = form;
-    EXPECT_FALSE(unpack(encode_artifact(model)));
-  }
+  EXPECT_NE(unpack_with_byte(4, 2).error().find("train_gpt pack"), std::string::npos);
+  EXPECT_NE(unpack_with_byte(6, 9).error().find("arithmetic"), std::string::npos);
 }
 
 TEST(UnpackHostile, FormsMustFitTheTensors) {

@@ -64,7 +64,7 @@ class Ranks : public TrainerTest {
 
 TEST_F(Ranks, AnyNumberOfRanksAndThreadsGivesTheSameWeights) {
   const int threads = thread_count();
-  for (const char* name : {"cpu:bf16", "cpu:f32"}) {
+  for (const char* name : {"cpu:bf16", "cpu:exact"}) {
     device_name_ = name;
     recorder_.steps.clear();
     const TrainResult one = train_on(1);

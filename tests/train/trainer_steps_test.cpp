@@ -96,7 +96,7 @@ Norms compare(const std::vector<HostTensor>& start, const std::vector<HostTensor
 // 3.4445^5 times as large, the slope of its polynomials at 0. Both weights are rounded once.
 TEST_F(TrainerSteps, OfMicroBatchesAreThoseOfOneBatch) {
   constexpr double kNewtonSchulzSlope = 485;
-  const auto device = make_device("cpu:f32");
+  const auto device = make_device("cpu:exact");
   setup_.device = device.get();
   setup_.train.max_steps = 1;
   setup_.train.warmdown_steps = 0;

@@ -55,7 +55,7 @@ TEST(Trajectory, TwelveStepsOfTheCpuAreTheReferences) {
   const auto start = take_steps("reference:f64", config, 0);
   const auto exact = take_steps("reference:f64", config, kSteps);
   const auto rounded = take_steps("reference", config, kSteps);
-  const auto cpu = take_steps("cpu:f32", config, kSteps);
+  const auto cpu = take_steps("cpu:exact", config, kSteps);
   for (const bool of_muon : {true, false}) {
     const double moved = distance(exact, start, of_muon);
     const double bound = optest::sum_units(config.vocab_size) * distance(rounded, exact, of_muon);
@@ -67,7 +67,7 @@ TEST(Trajectory, TwelveStepsOfTheCpuAreTheReferences) {
 // As every op has (tests/ops/exact_ops_test.cpp), and initialisation, schedules and tables.
 TEST(Trajectory, TwelveStepsEndWithTheSameBitsOnEveryProcessor) {
   std::vector<uint8_t> bytes;
-  for (const HostTensor& tensor : take_steps("cpu:f32", make_small_config(), kSteps, 0.0)) {
+  for (const HostTensor& tensor : take_steps("cpu:exact", make_small_config(), kSteps, 0.0)) {
     const auto* const values = reinterpret_cast<const uint8_t*>(tensor.values.data());
     bytes.insert(bytes.end(), values, values + tensor.values.size() * sizeof tensor.values[0]);
   }

@@ -32,7 +32,7 @@ double best_round_s(double duration_s, const Round& round) {
 class CpuDevice final : public HostDevice {
  public:
   explicit CpuDevice(DType compute)
-      : HostDevice(compute == DType::kBF16 ? "cpu:bf16" : "cpu:f32", compute), ops_(compute) {}
+      : HostDevice(compute == DType::kBF16 ? "cpu:bf16" : "cpu:exact", compute), ops_(compute) {}
 
   Ops& ops() override { return ops_; }
 

@@ -18,7 +18,7 @@ struct NamedDevice {
 constexpr auto kDevices = std::to_array<NamedDevice>({
     {"cpu", [] { return make_cpu_device(cpu_has_fast_bf16() ? DType::kBF16 : DType::kF32); }},
     {"cpu:bf16", [] { return make_cpu_device(DType::kBF16); }},
-    {"cpu:f32", [] { return make_cpu_device(DType::kF32); }},
+    {kExactDevice, [] { return make_cpu_device(DType::kF32); }},
     {"reference", [] { return make_reference_device(DType::kF32); }},
     {"reference:f64", [] { return make_reference_device(DType::kF64); }},
     {"simt", [] { return make_simt_device(); }},

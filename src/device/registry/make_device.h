@@ -7,7 +7,11 @@
 
 namespace pg {
 
-// "cpu" (bf16 where the machine has fast bf16, else f32), "cpu:f32", "cpu:bf16", "reference" (f32
+// What a score is computed on, so that it has one value: the same bits on every processor.
+inline constexpr std::string_view kExactDevice = "cpu:exact";
+
+// "cpu" (bf16 where the machine has fast bf16, else exact), "cpu:exact" (f32, the same bits on every
+// processor), "cpu:bf16", "reference" (f32
 // storage), "simt". Throws Error for an unknown or absent one, naming those present.
 std::unique_ptr<Device> make_device(std::string_view name);
 

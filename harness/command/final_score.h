@@ -1,0 +1,29 @@
+// The score of a record: exact and coded, as far as that fits the evaluation budget.
+#pragma once
+#include <functional>
+#include <optional>
+
+#include "harness/command/rank_scoring.h"
+#include "harness/recipe/recipe.h"
+#include "harness/record/run_result.h"
+#include "src/base/bytes.h"
+
+namespace pg {
+
+struct FinalScore {
+  ScoreLine line;   // the headline: the file's length, or of a longer text the fast device's bits
+  CodedPart coded;  // what lies in the file
+  Bytes file;       // val.pgt
+};
+
+// Scores the artifact as it says. `exact` computes on the exact device, `fast` on the recipe's. A
+// pilot of some windows tells how long the whole text will take exactly: where that is at most
+// eval.exact_share of the budget, the text is scored exactly and coded, and its score is the file's
+// length. Else a slice of its start is; the whole text is then metered on the fast device.
+// Called by every process of the ranks alike; nothing in one without rank 0.
+std::optional<FinalScore> score_finally(LocalRanks& ranks, const Recipe& recipe,
+                                        const UnpackedModel& model, const TokenStream& val,
+                                        const RankScoring& exact, const RankScoring& fast,
+                                        const EvalProgressFn& progress);
+
+}  // namespace pg

@@ -1,0 +1,41 @@
+// The model of a file that names no key.
+#include <array>
+
+#include "src/model/model_config.h"
+
+namespace pg {
+namespace {
+
+// clang-format off
+constexpr auto kFrozen = std::to_array<FrozenValue>({
+    {"model.vocab_size", "1024"},
+    {"model.layers", "11"},
+    {"model.dim", "512"},
+    {"model.heads", "8"},
+    {"model.kv_heads", "4"},
+    {"model.mlp_hidden", "1536"},
+    {"model.leaky_slope", "0.5"},
+    {"model.rope_dims", "16"},
+    {"model.rope_base", "10000.0"},
+    {"model.rope_ntk_length", "1024"},
+    {"model.qk_gain_init", "1.5"},
+    {"model.ln_scale", "true"},
+    {"model.xsa_last_n", "4"},
+    {"model.unet_skips", "true"},
+    {"model.resid_mix", "true"},
+    {"model.smear_gate", "true"},
+    {"model.bigram_buckets", "1536"},
+    {"model.bigram_dim", "128"},
+    {"model.value_embed_dim", "128"},
+    {"model.value_embed_layers", "2"},
+    {"model.logit_softcap", "30.0"},
+    {"model.embed_init_std", "0.005"},
+    {"model.rope_context", "0"},
+});
+// clang-format on
+
+}  // namespace
+
+std::span<const FrozenValue> frozen_model_keys() { return kFrozen; }
+
+}  // namespace pg
