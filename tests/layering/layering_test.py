@@ -15,6 +15,7 @@ import tempfile
 # Room -> the rooms it may include besides itself: one way down, train_gpt.cpp > harness > eval > quant > src > kernels. A room
 # is a folder without its subfolders; "folder/..." stands for it and all below it, a name with a dot for one file.
 DATA = ["src/base", "src/data"]
+CPU = ["src/base", "src/device", "src/device/exact", "kernels/bf16.h"]
 MODEL = ["src/base", "src/device", "src/plan", "src/model"]
 UNPACK = ["quant/format/unpack.h"]
 SCORE = [*MODEL, "src/data", *UNPACK, "eval/mix", "eval/score"]
@@ -26,7 +27,11 @@ ROOMS = {
     "src/text": ["src/base"],
     "src/device": ["src/base", "kernels/bf16.h"],
     "src/device/exact": ["src/base", "src/device"],
-    "src/device/cpu": ["src/base", "src/device", "src/device/exact", "kernels/bf16.h"],
+    "src/device/cpu": CPU,
+    "src/device/cpu/gradient": [*CPU, "src/device/cpu"],
+    "src/device/cpu/optimizer": [*CPU, "src/device/cpu"],
+    "src/device/cpu/muon": [*CPU, "src/device/cpu"],
+    "src/device/cpu/bf16": [*CPU, "src/device/cpu"],
     "src/device/reference": ["src/base", "src/device", "kernels/bf16.h"],
     "src/device/simt": ["src/base", "src/device", "src/device/reference", "kernels/..."],
     "src/device/cuda": ["src/base", "src/device", "kernels/..."],

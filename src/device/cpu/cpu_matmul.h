@@ -24,6 +24,12 @@ Void* advance(Void* base, int64_t elements, DType dtype) {
   return static_cast<Byte*>(base) + elements * static_cast<int64_t>(dtype_bytes(dtype));
 }
 
+// As Product has it: 0 where the rows are contiguous.
+template <class Tensor>
+int64_t product_stride(const Tensor& t, int64_t cols) {
+  return t.stride == cols ? 0 : t.stride;
+}
+
 }  // namespace cpu
 
 // B of a product that many threads compute rows of.

@@ -6,8 +6,8 @@
 
 #include "src/base/simd_math.h"
 #include "src/base/threads.h"
+#include "src/device/cpu/bf16/cpu_attention_library.h"
 #include "src/device/cpu/cpu_attention.h"
-#include "src/device/cpu/cpu_attention_library.h"
 
 namespace pg {
 namespace {

@@ -1,6 +1,6 @@
 // A chunk computes a block of dw. It walks the rows of dy and x in blocks, packs both and adds
 // their product to sums that stay in L2: a sum of chains, in the order of rows.
-#include "src/device/cpu/cpu_linear_dw.h"
+#include "src/device/cpu/gradient/cpu_linear_dw.h"
 
 #include <algorithm>
 

@@ -4,7 +4,7 @@
 // one pass; longer rows go block by block with a running maximum. Tiles above the diagonal are
 // never computed.
 
-#include "src/device/cpu/cpu_attention_library.h"
+#include "src/device/cpu/bf16/cpu_attention_library.h"
 
 #include <limits>
 
