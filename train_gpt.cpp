@@ -14,6 +14,7 @@
 
 // whether it can fit, where it runs, on what
 #include "quant/method/pack_estimate.h"       // forecast_pack: what the artifact will take
+#include "harness/record/code_features.h"     // code_features: which sources count beside it
 #include "harness/command/rank_steps.h"       // join_ranks, follow_run: several ranks, one job
 #include "src/device/registry/make_device.h"  // make_device: memory and the op table
 #include "harness/command/run_steps.h"        // RunText: tokenizer, shards; rehearse, train
@@ -52,7 +53,7 @@ int run(const RunOptions& options, Clock& clock, double start_s) {
   const LoadedRecipe loaded = load_recipe(options.recipe, options.sets, process_environment);
   const Recipe& recipe = loaded.recipe;
   check_recipe(recipe);
-  const int64_t code_bytes = counted_code_bytes();
+  const int64_t code_bytes = counted_code_bytes(code_features(recipe.scoring()));
   const std::string warning = check_forecast(
       recipe, forecast_pack(recipe.model, recipe.quant, code_bytes));  // throws over the cap
 

@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
-"""Packs the sources that count against the cap into one compressed bundle, and takes it apart again.
+"""Packs the sources that count against the cap into one compressed bundle for each set of features, and takes them apart again.
 
-  bundle_code.py pack ROOT LIST BUNDLE CPP   write the bundle and a C++ file that holds its bytes
+  bundle_code.py pack ROOT LIST FOLDER CPP   write the bundles and a C++ file that holds their bytes
+  bundle_code.py sizes ROOT LIST [SET]       what each file and folder of a set's bundle adds to it
   bundle_code.py unpack BUNDLE FOLDER        write the sources
   bundle_code.py verify BUNDLE COMPILER ARGUMENTS...
                                              unpack to a temporary folder; check that every included project
                                              header is there, that each source compiles, and that they link
                                              (with what stands after "--") into a scorer
 
-The counted sources are stripped of comments, blank lines and indentation, as the challenge's records minify theirs;
-names stay. The stripped text is still compilable C++: `verify` proves it. Same sources, same bytes.
+The counted sources are stripped of comments, of white space between tokens that need none, and of the help of recipe keys,
+as the challenge's records minify theirs; names stay. The stripped text is still compilable C++: `verify` proves it. Same
+sources, same bytes.
 """
 
 import concurrent.futures
@@ -34,62 +36,133 @@ TOKEN = re.compile(
     re.DOTALL | re.VERBOSE)
 FILE_LINE = re.compile(r'//@ (\S+) (\d+)\n')
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
+# Of a row in a table of keys: what is shown to people, which a scorer never does.
+HELP = re.compile(r',?\s*\.(?:help|env|unit) = (?:"(?:\\.|[^"\\\n])*"\s*)+')
+OPERATOR = frozenset('+-*/%&|^!<>=:.#')
+
+# Sections of the list: [all], and for each feature what is added with it and what without it.
+FEATURES = ('learns', 'mixes')
+SETS = {'plain': (), 'mixes': ('mixes',), 'learns': ('learns',), 'learns_mixes': ('learns', 'mixes')}
+SOURCES = ('.h', '.inc', '.cpp')
+
+
+def needs_gap(before, after):
+    """Whether two tokens would be read as others if nothing stood between them."""
+    if before in OPERATOR:
+        return after in OPERATOR
+    return (before.isalnum() or before in '_"') and (after.isalnum() or after in '_"')
 
 
 def strip_cpp(text):
-    """The same tokens with one space or one line end between them where there was any."""
+    """The same tokens; white space between them only where it means something."""
     out = []
     gap = ''
-    for match in TOKEN.finditer(text):
+    in_directive = goes_on = False
+    for match in TOKEN.finditer(re.sub(r'{,\s*', '{', HELP.sub('', text))):
+        token = match.group()
         if match.lastgroup == 'comment':
             gap = gap or ' '
         elif match.lastgroup == 'space':
-            gap = '\n' if '\n' in match.group() else gap or ' '
+            gap = '\n' if '\n' in token else gap or ' '
+        elif in_directive and token == '\\':
+            goes_on = True  # in the next line
         else:
-            if out:
-                out.append(gap)
-            out.append(match.group())
+            if gap == '\n' and in_directive and not goes_on:
+                in_directive = False
+                out.append('\n')
+            elif out and token == '#' and gap == '\n':
+                out.append('\n')
+            elif out and gap and (in_directive or needs_gap(out[-1][-1], token[0])):
+                out.append(' ')
+            in_directive = in_directive or (token == '#' and (not out or out[-1] == '\n'))
+            out.append(token)
             gap = ''
+            goes_on = False
     return ''.join(out) + '\n'
 
 
-def expand(root, list_path):
-    """Files of the list, sorted; a pattern may match nothing, because folders grow."""
+def list_set(root, list_path, features):
+    """Files of a set of features, sorted. A line names a file or a folder, without its subfolders."""
     names = set()
+    section = ''
     for line in pathlib.Path(list_path).read_text().splitlines():
-        pattern = line.split('#')[0].strip()
-        if pattern:
-            names.update(p.relative_to(root).as_posix() for p in root.glob(pattern) if p.is_file())
-    if not names:
-        raise SystemExit(f'no sources match: "{list_path}"; check its patterns')
+        line = line.split('#')[0].strip()
+        if line.startswith('['):
+            section = line.strip('[]')
+            if section != 'all' and section.removeprefix('without ') not in FEATURES:
+                raise SystemExit(f'unknown section: "{line}" of "{list_path}"; known are [all], and for each of '
+                                 f'{", ".join(FEATURES)}: [it], [without it]')
+            continue
+        wanted = section == 'all' or section in features or (
+            section.startswith('without ') and section.removeprefix('without ') not in features)
+        if not line or not wanted:
+            continue
+        path = root / line
+        found = [path] if path.is_file() else [f for f in path.glob('*') if f.suffix in SOURCES]
+        if not found:
+            raise SystemExit(f'no sources there: "{line}" of "{list_path}"; name a folder with sources, or a file')
+        names.update(f.relative_to(root).as_posix() for f in found)
     return sorted(names)
 
 
-def pack(root, list_path, bundle_path, cpp_path):
-    root = pathlib.Path(root)
-    parts = []
-    raw_bytes = 0
-    for name in expand(root, list_path):
-        text = (root / name).read_text()
-        raw_bytes += len(text.encode())
-        body = strip_cpp(text)
-        parts.append(f'//@ {name} {len(body.encode())}\n{body}')
+def compress(parts):
     filters = [{'id': lzma.FILTER_LZMA2, 'preset': 9 | lzma.PRESET_EXTREME, 'lc': 4, 'pb': 0}]
-    bundle = lzma.compress(''.join(parts).encode(), format=lzma.FORMAT_XZ,
-                           check=lzma.CHECK_CRC32, filters=filters)
-    pathlib.Path(bundle_path).write_bytes(bundle)
-    rows = [', '.join(str(b) for b in bundle[i:i + 24]) for i in range(0, len(bundle), 24)]
+    return lzma.compress(''.join(parts).encode(), format=lzma.FORMAT_XZ, check=lzma.CHECK_CRC32, filters=filters)
+
+
+def make_parts(root, names):
+    """Stripped files, each behind a line with its name and size."""
+    bodies = {name: strip_cpp((root / name).read_text()) for name in names}
+    return {name: f'//@ {name} {len(body.encode())}\n{body}' for name, body in bodies.items()}
+
+
+def pack(root, list_path, folder, cpp_path):
+    root = pathlib.Path(root)
+    arrays, rows = [], []
+    for name, features in SETS.items():
+        parts = make_parts(root, list_set(root, list_path, features))
+        bundle = compress(parts.values())
+        (pathlib.Path(folder) / f'code_bundle_{name}.xz').write_bytes(bundle)
+        lines = [', '.join(str(b) for b in bundle[i:i + 24]) for i in range(0, len(bundle), 24)]
+        array = 'k' + ''.join(word.capitalize() for word in name.split('_'))
+        arrays.append(f'constexpr uint8_t {array}[] = {{\n    ' + ',\n    '.join(lines) + '};\n')
+        flags = ', '.join(str(f in features).lower() for f in FEATURES)
+        rows.append(f'    {{{{{flags}}}, {array}, {len(parts)}}},\n')
+        print(f'code bundle, {name}: {len(parts)} files, {len(bundle)} bytes counted')
     pathlib.Path(cpp_path).write_text(
         '// Generated by scripts/bundle_code.py from quant/artifact_sources.txt.\n'
+        '#include <algorithm>\n#include <iterator>\n#include <span>\n\n'
         '#include "quant/method/seal.h"\n\n'
-        'namespace pg {\nnamespace {\n\n'
-        'constexpr uint8_t kCodeBundle[] = {\n    ' + ',\n    '.join(rows) + '};\n\n'
+        'namespace pg {\nnamespace {\n\n' + '\n'.join(arrays) +
+        '\nstruct CodeBundle {\n  CodeFeatures features;\n  std::span<const uint8_t> bytes;\n  int64_t files;\n};\n'
+        'constexpr CodeBundle kBundles[] = {\n' + ''.join(rows) + '};\n\n'
+        'const CodeBundle& find_bundle(const CodeFeatures& features) {\n'
+        '  return *std::ranges::find(kBundles, features, &CodeBundle::features);\n}\n\n'
         '}  // namespace\n\n'
-        'int64_t counted_code_bytes() { return static_cast<int64_t>(sizeof kCodeBundle); }\n'
-        f'int64_t counted_code_files() {{ return {len(parts)}; }}\n'
-        'Bytes code_bundle() { return Bytes(kCodeBundle, kCodeBundle + sizeof kCodeBundle); }\n\n'
+        'int64_t counted_code_bytes(const CodeFeatures& features) { return std::ssize(find_bundle(features).bytes); }\n'
+        'int64_t counted_code_files(const CodeFeatures& features) { return find_bundle(features).files; }\n'
+        'Bytes code_bundle(const CodeFeatures& features) {\n'
+        '  const auto bytes = find_bundle(features).bytes;\n  return Bytes(bytes.begin(), bytes.end());\n}\n\n'
         '}  // namespace pg\n')
-    print(f'code bundle: {len(parts)} files, {raw_bytes} bytes of source, {len(bundle)} counted')
+
+
+def print_sizes(root, list_path, set_name):
+    """Bytes that each folder and file adds to the bundle; what several share counts for none of them."""
+    if set_name not in SETS:
+        raise SystemExit(f'unknown set of features: "{set_name}"; known are {", ".join(SETS)}')
+    root = pathlib.Path(root)
+    parts = make_parts(root, list_set(root, list_path, SETS[set_name]))
+    total = len(compress(parts.values()))
+    folders = {}
+    for name in parts:
+        folders.setdefault(name.rpartition('/')[0], []).append(name)
+    for folder, names in folders.items():
+        rest = [part for name, part in parts.items() if name not in names]
+        print(f'{total - len(compress(rest)):>7,}  {folder}')
+        for name in names:
+            rest = [part for other, part in parts.items() if other != name]
+            print(f'{total - len(compress(rest)):>11,}  {name.rpartition("/")[2]}')
+    print(f'{total:>7,}  all of "{set_name}"')
 
 
 def read_bundle(bundle_path):
@@ -155,6 +228,8 @@ def verify(bundle_path, compiler, arguments):
 def main(arguments):
     if len(arguments) == 5 and arguments[0] == 'pack':
         pack(*arguments[1:])
+    elif len(arguments) in (3, 4) and arguments[0] == 'sizes':
+        print_sizes(*arguments[1:3], arguments[3] if len(arguments) == 4 else 'learns_mixes')
     elif len(arguments) == 3 and arguments[0] == 'unpack':
         unpack(*arguments[1:])
     elif len(arguments) >= 3 and arguments[0] == 'verify':

@@ -27,8 +27,7 @@ int main(int argc, char** argv) {
     pg::EvalConfig eval;
     if (argc > 4) eval.stride = std::atoll(argv[4]);
     if (argc > 5) eval.context = std::atoll(argv[5]);
-    const auto device =
-        pg::make_cpu_device(pg::cpu_has_fast_bf16() ? pg::DType::kBF16 : pg::DType::kF32);
+    const auto device = pg::make_cpu_device(pg::DType::kF32);
     pg::SteadyClock clock;
     const pg::Score score =
         pg::evaluate(model.value(), tokenizer.byte_table(), val, eval, *device, clock);

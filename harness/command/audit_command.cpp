@@ -14,8 +14,8 @@
 #include "harness/command/scoring_session.h"
 #include "harness/recipe/recipe.h"
 #include "harness/record/certificate.h"
+#include "harness/record/code_features.h"
 #include "harness/record/progress_line.h"
-#include "quant/method/seal.h"
 #include "src/base/bytes.h"
 #include "src/base/error.h"
 #include "src/data/corpus/open_data.h"
@@ -108,7 +108,7 @@ std::string read_record_file(const std::filesystem::path& file) {
 // Times as the record beside the artifact states them, where there is one.
 AuditBudget collect_budget(const AuditWords& words, const Recipe& recipe) {
   AuditBudget budget;
-  budget.code_bytes = counted_code_bytes();
+  budget.code_bytes = counted_code_bytes(code_features(recipe.scoring()));
   budget.model_bytes = static_cast<int64_t>(std::filesystem::file_size(words.scoring.artifact));
   budget.cap_bytes = recipe.quant.cap_bytes;
   budget.train_cap_s = recipe.train.wallclock_s > 0 ? recipe.train.wallclock_s : 600;

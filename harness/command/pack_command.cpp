@@ -7,6 +7,7 @@
 #include "harness/command/recipe_path.h"
 #include "harness/exchange/weights_file.h"
 #include "harness/recipe/recipe.h"
+#include "harness/record/code_features.h"
 #include "harness/record/progress_line.h"
 #include "quant/method/seal.h"
 #include "src/base/error.h"
@@ -72,7 +73,7 @@ int pack_weights(const PackWords& words, Clock& clock) {
     calibration = calibrate_weights(recipe, weights.tensors, batches, *device, show);
   }
   const double calibrated_s = clock.now_s();
-  const int64_t code_bytes = counted_code_bytes();
+  const int64_t code_bytes = counted_code_bytes(code_features(recipe.scoring()));
   const QuantResult quantized = quantize_weights(recipe, weights.tensors, weights.tokenizer_sha256,
                                                  calibration, code_bytes, show);
   progress.finish();

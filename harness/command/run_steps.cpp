@@ -9,8 +9,8 @@
 #include "harness/command/rank_steps.h"
 #include "harness/command/recipe_path.h"
 #include "harness/recipe/recipe_identity.h"
+#include "harness/record/code_features.h"
 #include "harness/record/machine.h"
-#include "quant/method/seal.h"
 #include "src/base/error.h"
 #include "src/base/threads.h"
 #include "src/data/corpus/open_data.h"
@@ -167,7 +167,8 @@ TrainResult train_weights(const Recipe& recipe, const RunText& text, const RunFo
                            "checkpoint is kept; "
                            "kill -USR1 of mpirun ends the run after a step, packed and scored");
   setup.project_bytes = [&](const std::vector<HostTensor>& weights) {
-    return project_bytes(weights, recipe.quant, counted_code_bytes());
+    return project_bytes(weights, recipe.quant,
+                         counted_code_bytes(code_features(recipe.scoring())));
   };
   const TrainResult trained = train_on_ranks(
       ranks, recipe, {text.train_tokens, text.val_tokens, text.batches}, scoring, setup);

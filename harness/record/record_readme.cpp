@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "harness/recipe/recipe_identity.h"
+#include "harness/record/code_features.h"
 #include "harness/record/record.h"
 #include "harness/record/score_name.h"
 #include "src/text/text_escape.h"
@@ -71,7 +72,7 @@ std::string write_byte_table(const RunResult& r) {
     text += fmt::format("| {} | {} |\n", what, format_thousands(bytes));
   };
   row("model", p.model_bytes);
-  row("code", p.code_bytes);
+  row(fmt::format("code, {}", describe_features(code_features(r.recipe.scoring()))), p.code_bytes);
   row("**total**", p.total_bytes);
   row("cap", p.cap_bytes);
   row("left under the cap", p.cap_bytes - p.total_bytes);

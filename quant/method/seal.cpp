@@ -70,4 +70,9 @@ SealedArtifact seal(const QuantModel& model, const QuantConfig& quant, int64_t c
   return out;
 }
 
+const char* describe_features(const CodeFeatures& features) {
+  if (features.learns) return features.mixes ? "learning and mixing" : "learning";
+  return features.mixes ? "mixing" : "plain";
+}
+
 }  // namespace pg

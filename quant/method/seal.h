@@ -27,10 +27,19 @@ struct SealedArtifact {
 // code pass the cap, saying by how many bytes.
 SealedArtifact seal(const QuantModel& model, const QuantConfig& quant, int64_t code_bytes);
 
-// Bytes of the compressed sources needed to decode and score (quant/artifact_sources.txt), as built
-// into this program.
-int64_t counted_code_bytes();
-int64_t counted_code_files();
-Bytes code_bundle();
+// What the scoring of an artifact uses beside plain sliding windows, and so which sources count.
+struct CodeFeatures {
+  bool learns = false;  // test-time training: learners, gradients, their optimizers
+  bool mixes = false;   // n-grams
+  constexpr bool operator==(const CodeFeatures&) const = default;
+};
+// "plain", "learning", "mixing" or "learning and mixing".
+const char* describe_features(const CodeFeatures& features);
+
+// Bytes of the compressed sources needed to decode an artifact and to score it so
+// (quant/artifact_sources.txt), as built into this program.
+int64_t counted_code_bytes(const CodeFeatures& features);
+int64_t counted_code_files(const CodeFeatures& features);
+Bytes code_bundle(const CodeFeatures& features);
 
 }  // namespace pg

@@ -29,9 +29,9 @@ ROOMS = {
     "src/device/exact": ["src/base", "src/device"],
     "src/device/cpu": CPU,
     "src/device/cpu/gradient": [*CPU, "src/device/cpu"],
-    "src/device/cpu/optimizer": [*CPU, "src/device/cpu"],
-    "src/device/cpu/muon": [*CPU, "src/device/cpu"],
-    "src/device/cpu/bf16": [*CPU, "src/device/cpu"],
+    "src/device/cpu/optimizer": [*CPU, "src/device/cpu", "src/device/cpu/gradient"],
+    "src/device/cpu/training": [*CPU, "src/device/cpu"],
+    "src/device/cpu/bf16": [*CPU, "src/device/cpu", "src/device/cpu/gradient"],
     "src/device/reference": ["src/base", "src/device", "kernels/bf16.h"],
     "src/device/simt": ["src/base", "src/device", "src/device/reference", "kernels/..."],
     "src/device/cuda": ["src/base", "src/device", "kernels/..."],
@@ -58,6 +58,9 @@ ROOMS = {
     "eval/diagnosis": [*SCORE, "eval/learn", "eval"],
     # The counted scorer is a program of its own, linked with the CPU back end and no other.
     "eval/scorer": [*SCORE, "src/device/cpu/cpu_device.h", "eval/learn", "eval"],
+    "eval/scorer/without_training": ["src/base", "src/device/cpu"],
+    "eval/scorer/without_learning": ["src/base", "src/device/cpu", "eval/learn"],
+    "eval/scorer/without_mixing": ["src/base", "eval/mix"],
     "harness/recipe": [*MODEL, *DATA, "src/text", "src/train", "quant/format", "eval", "eval/score", "eval/learn", "eval/mix"],
     "harness/exchange": [*MODEL, *DATA, "src/files", "src/text", "quant/format", "harness/recipe", "kernels/bf16.h"],
     "harness/record": [*MODEL, *DATA, "src/files", "src/text", "src/train", "quant/...", "eval/...", "harness/recipe"],
@@ -69,6 +72,7 @@ ROOMS = {
 }
 ABOVE_DEVICE = ("src/plan/", "src/data/", "src/text/", "src/model/", "src/train/", "quant/", "eval/", "harness/",
                 "train_gpt.cpp")
+STANDS_FOR_DEVICE = "eval/scorer/without_"  # stubs of what a counted scorer leaves out of it
 BACK_END_NAME = re.compile(r"\b(?:cuda\w*|cu(?:blas|dnn|rand)\w*|CU(?:DA|BLAS)\w*|dnnl\w*|onednn\w*|nccl\w*|NCCL\w*|MPI(?:_\w+)?)\b")
 # Standard headers have neither a folder nor a suffix; kernels/ speaks CUDA's own dialect where nvcc reads it.
 FOREIGN_HEADER = re.compile(r"[/.]")
@@ -159,7 +163,7 @@ def print_summary(root):
 
 
 def check_names(path, text):
-    if not path.startswith(ABOVE_DEVICE):
+    if not path.startswith(ABOVE_DEVICE) or path.startswith(STANDS_FOR_DEVICE):
         return
     code = NOT_CODE.sub(lambda m: "\n" * m.group().count("\n"), text)
     for match in BACK_END_NAME.finditer(code):

@@ -1,5 +1,6 @@
-// The counted sources are inside the program and are an xz file of plausible size. That they still
-// compile is the test CodeBundle_CompilesOnceStripped (cmake/code_bundle.cmake).
+// The counted sources are inside the program, an xz file for each set of features, and more features
+// never take less. That they still compile and link is the tests CodeBundle_LinksIntoAScorer.*
+// (cmake/code_bundle.cmake), and what they weigh is tests/sizes/sizes.txt.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -9,14 +10,27 @@
 namespace pg {
 namespace {
 
-TEST(CodeBundle, IsAnXzFileOfTheCountedSize) {
-  const Bytes bundle = code_bundle();
-  const Bytes magic = {0xfd, '7', 'z', 'X', 'Z', 0};
-  ASSERT_GT(bundle.size(), magic.size());
-  EXPECT_TRUE(std::equal(magic.begin(), magic.end(), bundle.begin()));
-  EXPECT_EQ(counted_code_bytes(), static_cast<int64_t>(bundle.size()));
-  EXPECT_GT(counted_code_bytes(), 10000);
-  EXPECT_LT(counted_code_bytes(), 200000);  // a budget: code past this is worth a look
+constexpr CodeFeatures kPlain, kMixes = {.mixes = true}, kLearns = {.learns = true},
+                               kBoth = {.learns = true, .mixes = true};
+
+TEST(CodeBundle, EachSetIsAnXzFileOfTheCountedSize) {
+  for (const CodeFeatures& features : {kPlain, kMixes, kLearns, kBoth}) {
+    SCOPED_TRACE(describe_features(features));
+    const Bytes bundle = code_bundle(features);
+    const Bytes magic = {0xfd, '7', 'z', 'X', 'Z', 0};
+    ASSERT_GT(bundle.size(), magic.size());
+    EXPECT_TRUE(std::equal(magic.begin(), magic.end(), bundle.begin()));
+    EXPECT_EQ(counted_code_bytes(features), static_cast<int64_t>(bundle.size()));
+    EXPECT_GT(counted_code_files(features), 10);
+  }
+}
+
+TEST(CodeBundle, AFeatureCostsItsSources) {
+  const int64_t plain = counted_code_bytes(kPlain);
+  EXPECT_GT(counted_code_bytes(kMixes), plain);
+  EXPECT_GT(counted_code_bytes(kLearns), plain);
+  EXPECT_GT(counted_code_bytes(kBoth),
+            std::max(counted_code_bytes(kMixes), counted_code_bytes(kLearns)));
 }
 
 }  // namespace

@@ -30,7 +30,10 @@ def run(*command):
 
 
 def code_sizes(build):
-    sizes = {"counted code, xz": (build / "code_bundle.xz").stat().st_size}
+    sizes = {}
+    for path in sorted(build.glob("code_bundle_*.xz")):
+        features = path.stem.removeprefix("code_bundle_").replace("_", ", ")
+        sizes[f"counted code, {features}"] = path.stat().st_size
     for path in sorted((ROOT / GOLDEN).glob("*.bin")):
         sizes[f"{GOLDEN}/{path.name}"] = path.stat().st_size
         said = run(build / "train_gpt", "bench", "pack", "--no-lrzip", path)

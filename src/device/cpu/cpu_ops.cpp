@@ -46,15 +46,6 @@ void CpuOps::attention(Out y, Out lse, In q, In k, In v, const AttentionShape& s
   }
 }
 
-void CpuOps::attention_backward(Out dq, Out dk, Out dv, In dy, In y, In lse, In q, In k, In v,
-                                const AttentionShape& shape) {
-  if (tiles_ != nullptr) {
-    attention_backward_by_tiles(*tiles_, *scratch_, dq, dk, dv, dy, y, lse, q, k, v, shape);
-  } else {
-    attention_backward_by_products(*matmul_, *scratch_, dq, dk, dv, dy, y, lse, q, k, v, shape);
-  }
-}
-
 const char* CpuOps::isa_name() const { return matmul_->isa_name(compute_); }
 
 }  // namespace pg

@@ -8,6 +8,7 @@
 #include "src/base/threads.h"
 #include "src/device/cpu/bf16/cpu_attention_library.h"
 #include "src/device/cpu/cpu_attention.h"
+#include "src/device/cpu/gradient/cpu_attention_shares.h"
 
 namespace pg {
 namespace {

@@ -8,6 +8,9 @@
 #include "src/base/threads.h"
 #include "src/device/cpu/cpu_attention.h"
 #include "src/device/cpu/cpu_attention_tiles.h"
+#include "src/device/cpu/cpu_matmul.h"
+#include "src/device/cpu/cpu_ops.h"
+#include "src/device/cpu/gradient/cpu_attention_shares.h"
 
 namespace pg {
 namespace {
@@ -293,6 +296,15 @@ void attention_backward_by_tiles(const TileKernel& kernel, CpuScratch& scratch, 
           write_kv_head<T, E>(kernel, dv, tiling, batch, kv_head, sums + share, 1.0f);
         });
   });
+}
+
+void CpuOps::attention_backward(Out dq, Out dk, Out dv, In dy, In y, In lse, In q, In k, In v,
+                                const AttentionShape& shape) {
+  if (tiles_ != nullptr) {
+    attention_backward_by_tiles(*tiles_, *scratch_, dq, dk, dv, dy, y, lse, q, k, v, shape);
+  } else {
+    attention_backward_by_products(*matmul_, *scratch_, dq, dk, dv, dy, y, lse, q, k, v, shape);
+  }
 }
 
 }  // namespace pg

@@ -4,7 +4,7 @@
 #include <bit>
 #include <cmath>
 
-#include "src/device/cpu/cpu_loops.h"
+#include "src/device/cpu/cpu_matrix_rows.h"
 #include "src/device/cpu/cpu_ops.h"
 
 namespace pg {
@@ -14,48 +14,7 @@ using namespace cpu;
 
 constexpr float kRowNormFloor = 1e-7f;  // ops.h, muon_momentum
 
-// body(matrix, row) for every row of a batch.
-template <class Body>
-void for_each_row(const MatrixBatch& shape, const Body& body) {
-  parallel_ranges(shape.count * shape.rows, chunk_rows(shape.cols),
-                  [&](int64_t begin, int64_t end) {
-                    for (int64_t i = begin; i < end; ++i) body(i / shape.rows, i % shape.rows);
-                  });
-}
-
 }  // namespace
-
-void CpuOps::scale_rows(Out y, In x, In s, const MatrixBatch& shape, int64_t s_stride) {
-  const auto* const xs = x.as<float>();
-  const auto* const factors = s.as<float>();
-  with_activation_type(y.dtype, [&]<class T>() {
-    for_each_row(shape, [&](int64_t matrix, int64_t row) {
-      const int64_t at = matrix * shape.stride + row * shape.cols;
-      const float factor = factors[matrix * s_stride + row];
-      const float* const from = xs + at;
-      write<T>(y, at, shape.cols, [=](int64_t i) { return factor * from[i]; });
-    });
-  });
-}
-
-void CpuOps::scale_rows_backward(Out dx, Out ds, In x, In s, const MatrixBatch& shape,
-                                 int64_t s_stride) {
-  const auto* const xs = x.as<float>();
-  const auto* const factors = s.as<float>();
-  auto* const gradients = dx.as<float>();
-  for_each_row(shape, [&](int64_t matrix, int64_t row) {
-    const int64_t at = matrix * shape.stride + row * shape.cols;
-    const float factor = factors[matrix * s_stride + row];
-    const float* const values = xs + at;
-    float* const gradient = gradients + at;
-    if (ds) {
-      ds.as<float>()[matrix * s_stride + row] = sum_products(
-          shape.cols, [=](int64_t i) { return gradient[i]; }, [=](int64_t i) { return values[i]; });
-    }
-#pragma omp simd
-    for (int64_t i = 0; i < shape.cols; ++i) gradient[i] *= factor;
-  });
-}
 
 void CpuOps::adamw(Out p, Out m, Out v, In g, In coefficient, In step_scalars, int64_t count) {
   std::array<float, kAdamWScalars> scalars;
@@ -86,7 +45,7 @@ void CpuOps::muon_momentum(Out u, Out m, In g, In coefficient, In momentum, bool
   const float clip = scalar_or_one(coefficient), mu = *momentum.as<float>();
   if (std::isnan(clip)) return;
   const int64_t cols = shape.cols;
-  for_each_row(shape, [&](int64_t matrix, int64_t row) {
+  for_each_matrix_row(shape, [&](int64_t matrix, int64_t row) {
     const int64_t at = matrix * shape.stride + row * cols;
     float* const m_row = m.as<float>() + at;
     const float* const g_row = g.as<float>() + at;
@@ -105,7 +64,7 @@ void CpuOps::muon_momentum(Out u, Out m, In g, In coefficient, In momentum, bool
 void CpuOps::apply_update(Out p, In u, In coefficient, In decay_step, const MatrixBatch& shape) {
   if (std::isnan(scalar_or_one(coefficient))) return;
   const float decay = decay_step.as<float>()[0], step = decay_step.as<float>()[1];
-  for_each_row(shape, [&](int64_t matrix, int64_t row) {
+  for_each_matrix_row(shape, [&](int64_t matrix, int64_t row) {
     const int64_t at = matrix * shape.stride + row * shape.cols;
     float* const ps = p.as<float>() + at;
     const float* const us = u.as<float>() + at;

@@ -1,0 +1,27 @@
+// In place of src/device/cpu/bf16: a score is computed in f32, by our own product.
+#include "src/base/error.h"
+#include "src/device/cpu/cpu_attention.h"
+#include "src/device/cpu/cpu_matmul_onednn.h"
+
+namespace pg {
+namespace {
+
+[[noreturn]] void fail() { throw Error("this scorer was built without bf16; use train_gpt"); }
+
+}  // namespace
+
+struct OnednnMatmul::Thread {};
+OnednnMatmul::OnednnMatmul(int) : scratch_(0) {}
+OnednnMatmul::~OnednnMatmul() = default;
+void OnednnMatmul::run(const Product&, const void*, const void*, void*) { fail(); }
+bool onednn_has(OnednnIsa isa) { return isa == OnednnIsa::kAvx2 || isa == OnednnIsa::kAvx512; }
+
+void attention_by_products(CpuMatmul&, CpuScratch&, Out, Out, In, In, In, const AttentionShape&) {
+  fail();
+}
+void attention_backward_by_products(CpuMatmul&, CpuScratch&, Out, Out, Out, In, In, In, In, In, In,
+                                    const AttentionShape&) {
+  fail();
+}
+
+}  // namespace pg

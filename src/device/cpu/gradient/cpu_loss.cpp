@@ -1,0 +1,110 @@
+// The softcapped cross-entropy, its gradient and the mean that is reported of it.
+//
+// A row of logits stays in L1 between its passes: t = tanh(z / cap) into scratch, the largest t,
+// the exponentials. The backward pass recomputes t and p = e^(cap t - lse) from the logits and lse.
+#include "src/base/exact_math.h"
+#include "src/device/cpu/cpu_ops.h"
+#include "src/device/cpu/cpu_softcap.h"
+#include "src/device/cpu/gradient/cpu_column_sums.h"
+
+namespace pg {
+namespace {
+
+using namespace cpu;
+
+// The n weighted targets of a row; negative ones are absent.
+struct Targets {
+  const int32_t* ids;  // [n]
+  const float* weights;
+  int64_t n;
+
+  float total_weight() const {
+    float total = 0.0f;
+    for (int64_t i = 0; i < n; ++i) total += ids[i] < 0 ? 0.0f : weights[i];
+    return total;
+  }
+};
+
+struct RowLoss {
+  float loss, lse;
+};
+
+RowLoss compute_row_loss(const float* z, float* t, const Targets& targets, float cap,
+                         int64_t vocab) {
+  compute_tanh(t, z, 1.0f / cap, vocab);
+  const float largest = cap * max_of(t, vocab);
+  const float sum =
+      sum_loop(vocab, [=](int64_t i) { return exp_simd(std::fma(cap, t[i], -largest)); });
+  const auto log_sum = static_cast<float>(log_f64(sum));
+  float loss = 0.0f;
+  for (int64_t i = 0; i < targets.n; ++i) {
+    if (targets.ids[i] < 0) continue;
+    // Not lse - c: the difference of the two large terms comes first.
+    loss += targets.weights[i] * ((largest - cap * t[targets.ids[i]]) + log_sum);
+  }
+  return {loss, largest + log_sum};
+}
+
+// dz[vocab] = dloss (W p - sum_i w_i onehot(y_i)) (1 - (c/cap)^2), p = e^(c - lse)
+void compute_row_gradient(float* dz, float* t, const float* z, float lse, const Targets& targets,
+                          float cap, float dloss, int64_t vocab) {
+  const float factor = dloss * targets.total_weight();
+  compute_tanh(t, z, 1.0f / cap, vocab);
+#pragma omp simd
+  for (int64_t i = 0; i < vocab; ++i) {
+    dz[i] = factor * exp_simd(std::fma(cap, t[i], -lse)) * std::fma(-t[i], t[i], 1.0f);
+  }
+  for (int64_t i = 0; i < targets.n; ++i) {
+    const int32_t id = targets.ids[i];
+    if (id >= 0) dz[id] -= dloss * targets.weights[i] * (1.0f - t[id] * t[id]);
+  }
+}
+
+}  // namespace
+
+void CpuOps::softcap_xent(Out loss, Out lse, In logits, In targets, In weights, float cap,
+                          int64_t rows, int64_t vocab, int64_t n) {
+  const auto* const ids = targets.as<int32_t>();
+  const auto* const ws = weights.as<float>();
+  parallel_ranges(rows, chunk_rows(vocab), [&](int64_t begin, int64_t end) {
+    float* const t = thread_floats(*scratch_, thread_index(), kSlotRows, vocab);
+    for (int64_t row = begin; row < end; ++row) {
+      const Targets row_targets{ids + row * n, ws, n};
+      const RowLoss result =
+          compute_row_loss(logits.as<float>() + row * vocab, t, row_targets, cap, vocab);
+      write_scalar(loss, row, result.loss);
+      write_scalar(lse, row, result.lse);
+    }
+  });
+}
+
+void CpuOps::softcap_xent_backward(Out dlogits, In logits, In lse, In targets, In weights, In dloss,
+                                   float cap, int64_t rows, int64_t vocab, int64_t n) {
+  const auto* const ids = targets.as<int32_t>();
+  const auto* const ws = weights.as<float>();
+  const float loss_scale = *dloss.as<float>();
+  with_activation_type(dlogits.dtype, [&]<class T>() {
+    parallel_ranges(rows, chunk_rows(vocab), [&](int64_t begin, int64_t end) {
+      float* const t = thread_floats(*scratch_, thread_index(), kSlotRows, 2 * vocab);
+      float* const dz = t + vocab;
+      for (int64_t row = begin; row < end; ++row) {
+        const Targets row_targets{ids + row * n, ws, n};
+        compute_row_gradient(dz, t, logits.as<float>() + row * vocab, lse.as<float>()[row],
+                             row_targets, cap, loss_scale, vocab);
+        write<T>(dlogits, row * vocab, vocab, [dz](int64_t i) { return dz[i]; });
+      }
+    });
+  });
+}
+
+void CpuOps::sum(Out sum, In x, double scale, int64_t count) {
+  const auto* const xs = x.as<float>();
+  const double total =
+      sum_chunks(count, kChunkElements, *scratch_, [=](int64_t begin, int64_t end) {
+        return sum_loop<double>(
+            end - begin, [from = xs + begin](int64_t i) { return static_cast<double>(from[i]); });
+      });
+  write_double(sum, scale * total);
+}
+
+}  // namespace pg
