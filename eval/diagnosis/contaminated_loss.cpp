@@ -2,7 +2,7 @@
 // type of its own. Not part of the counted code: no score needs it.
 #include "eval/learn/sgd_trainer.h"
 #include "eval/score.h"
-#include "src/model/adapters.h"
+#include "src/model/learning/adapters.h"
 
 namespace pg {
 

@@ -1,4 +1,4 @@
-// The factor alpha / rank is part of B (src/model/adapters.h). AdamW does not mind the scale of a
+// The factor alpha / rank is part of B (src/model/learning/adapters.h). AdamW does not mind the scale of a
 // gradient, so training s B at the rate s lr, decay wd / s and epsilon eps / s is the published
 // training of B.
 #include "eval/learn/lora_learner.h"
@@ -14,7 +14,7 @@
 #include "src/base/error.h"
 #include "src/base/hash.h"
 #include "src/data/tokenizer.h"
-#include "src/model/adapters.h"
+#include "src/model/learning/adapters.h"
 
 namespace pg {
 namespace {

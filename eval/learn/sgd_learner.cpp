@@ -6,7 +6,7 @@
 
 #include "src/base/check.h"
 #include "src/base/hash.h"
-#include "src/model/adapters.h"
+#include "src/model/learning/adapters.h"
 
 namespace pg {
 

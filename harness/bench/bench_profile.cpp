@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "src/device/op_list.h"
+#include "src/device/op_table/op_list.h"
 
 namespace pg {
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "src/device/device.h"
-#include "src/device/op_list.h"
+#include "src/device/op_table/op_list.h"
 
 namespace pg {
 

@@ -41,7 +41,7 @@ enum class ParamRole : uint8_t {
   kSkip,
 };
 
-// Which factor of a low-rank adapter a parameter is, if it is one: src/model/adapters.h.
+// Which factor of a low-rank adapter a parameter is, if it is one: src/model/learning/adapters.h.
 enum class AdapterFactor : uint8_t { kNone, kA, kB };
 
 // Where a parameter stands; no two parameters of a model have the same place.

@@ -19,7 +19,7 @@
 #include <vector>
 
 #include "src/device/device.h"
-#include "src/device/op_list.h"
+#include "src/device/op_id.h"
 #include "src/plan/weights.h"
 
 namespace pg {
@@ -224,11 +224,28 @@ class Plan {
   void begin_rule(Tensor output);
   void upload_loss_gradient();
   void place_tensors();
-  // plan_rules.cpp
+  // plan_ops.cpp
   Tensor record_linear(Tensor addend, Tensor x, Tensor w, bool f32_output);
+  // gradient/
+  void record_gradients(Tensor loss);
   void record_linear_gradients(Tensor dy, Tensor x, Tensor w);
-  // plan_grams.cpp
+  void linear_rule(Tensor y, Tensor addend, Tensor x, Tensor w, size_t first_use);
+  void add_linear_rule(Tensor y, Tensor u, Tensor w);
+  void embed_rule(Tensor y, Tensor ids, Tensor table, size_t use);
+  void add_scaled_rule(Tensor y, Tensor x, Tensor z, Tensor s1, Tensor s2);
+  void mix_rule(Tensor y, Tensor x, Tensor a, Tensor z, Tensor b);
+  void leaky_relu2_rule(Tensor y, Tensor x, float slope);
+  void smear_rule(Tensor y, Tensor x, Tensor gate, int64_t tokens);
+  void rmsnorm_rule(Tensor y, Tensor rstd, Tensor x, float scale);
+  void mix_rmsnorm_rule(MixNormTensors out_tensors, Tensor rstd, Tensor x, Tensor a, Tensor z,
+                        Tensor b, float scale);
+  void qk_norm_rope_rule(Tensor y, Tensor rstd, Tensor x, Tensor gain, Tensor table,
+                         const HeadShape& shape);
+  void attention_rule(Tensor y, Tensor lse, Tensor q, Tensor k, Tensor v,
+                      const AttentionShape& shape);
+  void xsa_rule(Tensor y, Tensor x, Tensor v, const AttentionShape& shape);
   OutRef make_sum(std::string name, int64_t rows, int64_t cols, DType dtype = DType::kF32);
+  // inspect/plan_grams.cpp
   void add_weight_uses(Tensor w, Tensor gram, Tensor table_ids);
   // Sets the sums of the uses from `first_use` on that belong to w.
   void set_squares(size_t first_use, Tensor w, Tensor squares);

@@ -14,7 +14,7 @@ import tempfile
 
 
 def read_op_names(root):
-    text = (root / "src/device/op_list.h").read_text()
+    text = (root / "src/device/op_table/op_list.h").read_text()
     return re.findall(r'\{OpId::k\w+, "(\w+)"', text)
 
 

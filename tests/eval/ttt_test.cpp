@@ -17,7 +17,7 @@
 #include "src/base/error.h"
 #include "src/base/threads.h"
 #include "src/device/registry/make_device.h"
-#include "src/model/adapters.h"
+#include "src/model/learning/adapters.h"
 #include "src/model/model.h"
 #include "tests/eval/eval_fixture.h"
 #include "tests/plan/allocation_counter.h"

@@ -1,5 +1,5 @@
 // Adapters: absent until trained, gradients of both factors, and frozen parameters that get none.
-#include "src/model/adapters.h"
+#include "src/model/learning/adapters.h"
 
 #include <gtest/gtest.h>
 

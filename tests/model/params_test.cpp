@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "src/device/registry/make_device.h"
-#include "src/model/adapters.h"
+#include "src/model/learning/adapters.h"
 #include "src/model/model.h"
 #include "tests/model/model_fixture.h"
 

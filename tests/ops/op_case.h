@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "src/device/op_list.h"
+#include "src/device/op_table/op_list.h"
 #include "src/device/ops.h"
 
 namespace pg::optest {

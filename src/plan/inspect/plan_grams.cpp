@@ -6,19 +6,6 @@
 
 namespace pg {
 
-// A sum over rows and, with `accumulate`, over runs: it lives outside the arena.
-Plan::OutRef Plan::make_sum(std::string name, int64_t rows, int64_t cols, DType dtype) {
-  TensorInfo t;
-  t.name = std::move(name);
-  t.rows = rows;
-  t.cols = cols;
-  t.dtype = dtype;
-  t.place = Place::kOwned;
-  owned_.emplace_back(weights_->device(), t.bytes());
-  t.data = owned_.back().data();
-  return {add_tensor(std::move(t)).id, /*adds=*/false, /*adds_across_runs=*/true};
-}
-
 void Plan::add_weight_uses(Tensor w, Tensor gram, Tensor table_ids) {
   if (table_ids) keep(table_ids);
   int64_t first_row = 0;

@@ -1,4 +1,4 @@
-#include "src/model/adapters.h"
+#include "src/model/learning/adapters.h"
 
 #include <fmt/format.h>
 

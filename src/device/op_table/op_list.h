@@ -7,50 +7,9 @@
 #include <string_view>
 #include <type_traits>
 
-namespace pg {
+#include "src/device/op_id.h"
 
-enum class OpId : uint8_t {
-  kLinear,
-  kLinearDx,
-  kLinearDw,
-  kEmbed,
-  kEmbedBackward,
-  kBigramHash,
-  kAddScaled,
-  kAddScaledBackward,
-  kMix,
-  kMixBackward,
-  kLeakyRelu2,
-  kLeakyRelu2Backward,
-  kSmear,
-  kSmearBackward,
-  kRmsnorm,
-  kRmsnormBackward,
-  kMixRmsnorm,
-  kMixRmsnormBackward,
-  kQkNormRope,
-  kQkNormRopeBackward,
-  kAttention,
-  kAttentionBackward,
-  kXsa,
-  kXsaBackward,
-  kSoftcapXent,
-  kSoftcapXentBackward,
-  kSoftcapLogProbs,
-  kCast,
-  kSum,
-  kSumSquares,
-  kSumPieces,
-  kClipCoefficient,
-  kScaleRows,
-  kScaleRowsBackward,
-  kAdamw,
-  kMuonMomentum,
-  kNewtonSchulz,
-  kApplyUpdate,
-  kLerp,
-  kCount
-};
+namespace pg {
 
 // What bounds an op's error against the fp64 reference on the same inputs (tests/ops/tolerance.h
 // turns it into numbers).

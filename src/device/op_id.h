@@ -1,0 +1,50 @@
+// The number of every op; what else there is to say of them: op_list.h.
+#pragma once
+#include <cstdint>
+
+namespace pg {
+
+enum class OpId : uint8_t {
+  kLinear,
+  kLinearDx,
+  kLinearDw,
+  kEmbed,
+  kEmbedBackward,
+  kBigramHash,
+  kAddScaled,
+  kAddScaledBackward,
+  kMix,
+  kMixBackward,
+  kLeakyRelu2,
+  kLeakyRelu2Backward,
+  kSmear,
+  kSmearBackward,
+  kRmsnorm,
+  kRmsnormBackward,
+  kMixRmsnorm,
+  kMixRmsnormBackward,
+  kQkNormRope,
+  kQkNormRopeBackward,
+  kAttention,
+  kAttentionBackward,
+  kXsa,
+  kXsaBackward,
+  kSoftcapXent,
+  kSoftcapXentBackward,
+  kSoftcapLogProbs,
+  kCast,
+  kSum,
+  kSumSquares,
+  kSumPieces,
+  kClipCoefficient,
+  kScaleRows,
+  kScaleRowsBackward,
+  kAdamw,
+  kMuonMomentum,
+  kNewtonSchulz,
+  kApplyUpdate,
+  kLerp,
+  kCount
+};
+
+}  // namespace pg

@@ -1,0 +1,207 @@
+// Each op of a plan: its forward call. Its gradient rule stands in gradient/, its formula in
+// device/ops.h.
+//
+// Only products count as flops: the rest is bounded by memory, which OpCall::bytes counts.
+#include "src/base/check.h"
+#include "src/plan/op_flops.h"
+#include "src/plan/plan.h"
+
+namespace pg {
+namespace {
+
+// The fp32 machine epsilon, which the records' RMSNorm uses whatever the storage type
+// (formulas.md 2.1).
+constexpr float kNormEpsilon = 1.1920929e-07f;
+
+}  // namespace
+
+Tensor Plan::linear(Tensor x, Tensor w, bool f32_output) {
+  return record_linear({}, x, w, f32_output);
+}
+Tensor Plan::linear_add(Tensor addend, Tensor x, Tensor w) {
+  return record_linear(addend, x, w, /*f32_output=*/false);
+}
+
+Tensor Plan::record_linear(Tensor addend, Tensor x, Tensor w, bool f32_output) {
+  const int64_t rows = info(x).rows, n_in = info(x).cols, n_out = info(w).rows;
+  PG_CHECK(info(w).cols == n_in, "linear: x and w disagree on the inner size");
+  PG_CHECK(!addend || (info(addend).rows == rows && info(addend).cols == n_out),
+           "linear: the addend has the shape of the result");
+  const Tensor y =
+      f32_output ? make_f32("linear", rows, n_out) : make_activation("linear", rows, n_out);
+  info(y).needs_gradient = true;
+  const double flops = product_flops(rows, n_in, n_out);
+  record(OpId::kLinear, flops, {x, w, addend}, {write_to(y)},
+         [=, this](Ops& ops, const RunArgs& args) {
+           ops.linear(out(write_to(y), args), in(x), in(w), in(addend), rows, n_in, n_out);
+         });
+  const size_t first_use = weight_uses_.size();
+  if (collects_grams_) add_weight_uses(w, record_input_gram(x), {});
+  linear_rule(y, addend, x, w, first_use);
+  return y;
+}
+
+Tensor Plan::add_linear(Tensor y, Tensor u, Tensor w) {
+  const int64_t rows = info(u).rows, n_in = info(u).cols, n_out = info(w).rows;
+  PG_CHECK(info(w).cols == n_in && info(y).rows == rows && info(y).cols == n_out,
+           "add_linear: shapes disagree");
+  PG_CHECK(owner(y.id).last_call == owner(y.id).last_write,
+           "add_linear: y is added to before it is read");
+  const OutRef sum{y.id, /*adds=*/true, false};
+  record(OpId::kLinear, product_flops(rows, n_in, n_out), {u, w}, {sum},
+         [=, this](Ops& ops, const RunArgs& args) {
+           ops.linear(out(sum, args), in(u), in(w), {}, rows, n_in, n_out);
+         });
+  // Recorded after the rule of what wrote y first, so it runs before that one, on the same dy.
+  add_linear_rule(y, u, w);
+  return y;
+}
+
+Tensor Plan::embed(Tensor ids, Tensor table) {
+  const int64_t rows = info(ids).elements(), dim = info(table).cols;
+  const Tensor y = make_activation("embed", rows, dim);
+  record(OpId::kEmbed, 0, {ids, table}, {write_to(y)}, [=, this](Ops& ops, const RunArgs& args) {
+    ops.embed(out(write_to(y), args), in(ids), in(table), rows, dim);
+  });
+  const size_t use = weight_uses_.size();
+  if (collects_grams_) add_weight_uses(table, {}, ids);
+  embed_rule(y, ids, table, use);
+  return y;
+}
+
+Tensor Plan::bigram_hash(Tensor ids, int64_t tokens, int64_t buckets) {
+  const int64_t rows = info(ids).elements();
+  const Tensor hashed = make_f32("bigram_hash", rows, 1);
+  info(hashed).dtype = DType::kI32;
+  record(OpId::kBigramHash, 0, {ids}, {write_to(hashed)}, [=, this](Ops& ops, const RunArgs& args) {
+    ops.bigram_hash(out(write_to(hashed), args), in(ids), rows, tokens, buckets);
+  });
+  return hashed;
+}
+
+Tensor Plan::add_scaled(Tensor x, Tensor z, Tensor s1, Tensor s2) {
+  const int64_t rows = info(x).rows, dim = info(x).cols;
+  PG_CHECK(info(z).rows == rows && info(z).cols == dim, "add_scaled: x and z differ in shape");
+  const Tensor y = make_activation("add_scaled", rows, dim);
+  record(OpId::kAddScaled, 0, {x, z, s1, s2}, {write_to(y)},
+         [=, this](Ops& ops, const RunArgs& args) {
+           ops.add_scaled(out(write_to(y), args), in(x), in(z), in(s1), in(s2), rows, dim);
+         });
+  add_scaled_rule(y, x, z, s1, s2);
+  return y;
+}
+
+Tensor Plan::mix(Tensor x, Tensor a, Tensor z, Tensor b) {
+  const int64_t rows = info(x).rows, dim = info(x).cols;
+  PG_CHECK(info(z).rows == rows && info(z).cols == dim, "mix: x and z differ in shape");
+  const Tensor y = make_activation("mix", rows, dim);
+  record(OpId::kMix, 0, {x, a, z, b}, {write_to(y)}, [=, this](Ops& ops, const RunArgs& args) {
+    ops.mix(out(write_to(y), args), in(x), in(a), in(z), in(b), rows, dim);
+  });
+  mix_rule(y, x, a, z, b);
+  return y;
+}
+
+Tensor Plan::leaky_relu2(Tensor x, float slope) {
+  const int64_t count = info(x).elements();
+  const Tensor y = make_activation("leaky_relu2", info(x).rows, info(x).cols);
+  record(OpId::kLeakyRelu2, 0, {x}, {write_to(y)}, [=, this](Ops& ops, const RunArgs& args) {
+    ops.leaky_relu2(out(write_to(y), args), in(x), slope, count);
+  });
+  leaky_relu2_rule(y, x, slope);
+  return y;
+}
+
+Tensor Plan::smear(Tensor x, Tensor gate, int64_t tokens) {
+  const int64_t rows = info(x).rows, dim = info(x).cols;
+  const Tensor y = make_activation("smear", rows, dim);
+  record(OpId::kSmear, 0, {x, gate}, {write_to(y)}, [=, this](Ops& ops, const RunArgs& args) {
+    ops.smear(out(write_to(y), args), in(x), in(gate), rows, tokens, dim);
+  });
+  smear_rule(y, x, gate, tokens);
+  return y;
+}
+
+Tensor Plan::rmsnorm(Tensor x, float scale) {
+  const int64_t rows = info(x).rows, dim = info(x).cols;
+  const Tensor y = make_activation("rmsnorm", rows, dim);
+  const Tensor rstd = make_f32("rmsnorm.rstd", rows, 1);
+  record(OpId::kRmsnorm, 0, {x}, {write_to(y), write_to(rstd)},
+         [=, this](Ops& ops, const RunArgs& args) {
+           ops.rmsnorm(out(write_to(y), args), out(write_to(rstd), args), in(x), scale,
+                       kNormEpsilon, rows, dim);
+         });
+  rmsnorm_rule(y, rstd, x, scale);
+  return y;
+}
+
+MixNormTensors Plan::mix_rmsnorm(Tensor x, Tensor a, Tensor z, Tensor b, float scale) {
+  const int64_t rows = info(x).rows, dim = info(x).cols;
+  PG_CHECK(info(z).rows == rows && info(z).cols == dim, "mix_rmsnorm: x and z differ in shape");
+  const Tensor y = make_activation("mix_rmsnorm.mix", rows, dim);
+  const Tensor n = make_activation("mix_rmsnorm", rows, dim);
+  const Tensor rstd = make_f32("mix_rmsnorm.rstd", rows, 1);
+  record(OpId::kMixRmsnorm, 0, {x, a, z, b}, {write_to(y), write_to(n), write_to(rstd)},
+         [=, this](Ops& ops, const RunArgs& args) {
+           ops.mix_rmsnorm(out(write_to(y), args), out(write_to(n), args),
+                           out(write_to(rstd), args), in(x), in(a), in(z), in(b), scale,
+                           kNormEpsilon, rows, dim);
+         });
+  mix_rmsnorm_rule({y, n}, rstd, x, a, z, b, scale);
+  return {y, n};
+}
+
+Tensor Plan::qk_norm_rope(Tensor x, Tensor gain, Tensor table, const HeadShape& shape) {
+  const int64_t rows = info(x).rows, cols = info(x).cols;
+  PG_CHECK(rows == shape.rows() && cols == shape.heads * shape.head_dim,
+           "qk_norm_rope: wrong shape");
+  const Tensor y = make_activation("qk_norm_rope", rows, cols);
+  const Tensor rstd = make_f32("qk_norm_rope.rstd", rows, shape.heads);
+  record(OpId::kQkNormRope, 0, {x, gain, table}, {write_to(y), write_to(rstd)},
+         [=, this](Ops& ops, const RunArgs& args) {
+           ops.qk_norm_rope(out(write_to(y), args), out(write_to(rstd), args), in(x), in(gain),
+                            in(table), kNormEpsilon, shape);
+         });
+  qk_norm_rope_rule(y, rstd, x, gain, table, shape);
+  return y;
+}
+
+Tensor Plan::attention(Tensor q, Tensor k, Tensor v, const AttentionShape& shape) {
+  PG_CHECK(info(q).rows == shape.rows() && info(q).cols == shape.heads * shape.head_dim &&
+               info(k).cols == shape.kv_heads * shape.head_dim && info(v).cols == info(k).cols,
+           "attention: wrong shape");
+  const Tensor y = make_activation("attention", info(q).rows, info(q).cols);
+  const Tensor lse = make_f32("attention.lse", shape.batch * shape.heads, shape.tokens);
+  record(OpId::kAttention, attention_flops(shape), {q, k, v}, {write_to(y), write_to(lse)},
+         [=, this](Ops& ops, const RunArgs& args) {
+           ops.attention(out(write_to(y), args), out(write_to(lse), args), in(q), in(k), in(v),
+                         shape);
+         });
+  attention_rule(y, lse, q, k, v, shape);
+  return y;
+}
+
+Tensor Plan::xsa(Tensor x, Tensor v, const AttentionShape& shape) {
+  const Tensor y = make_activation("xsa", info(x).rows, info(x).cols);
+  record(OpId::kXsa, 0, {x, v}, {write_to(y)}, [=, this](Ops& ops, const RunArgs& args) {
+    ops.xsa(out(write_to(y), args), in(x), in(v), shape);
+  });
+  xsa_rule(y, x, v, shape);
+  return y;
+}
+
+LogProbTensors Plan::softcap_log_probs(Tensor logits, float cap) {
+  const int64_t rows = info(logits).rows, vocab = info(logits).cols;
+  const LogProbTensors y{make_f32("softcap_log_probs", rows, vocab),
+                         make_f32("softcap_log_probs.entropy", rows, 1)};
+  keep(y.log_probs);
+  keep(y.entropy);
+  record(OpId::kSoftcapLogProbs, 0, {logits}, {write_to(y.log_probs), write_to(y.entropy)},
+         [=, this](Ops& ops, const RunArgs& args) {
+           ops.softcap_log_probs(out(write_to(y.log_probs), args), out(write_to(y.entropy), args),
+                                 in(logits), cap, rows, vocab);
+         });
+  return y;
+}
+
+}  // namespace pg
