@@ -30,8 +30,15 @@ target_sources(pg_quant_method PRIVATE ${PG_BUNDLE_CPP})
 # Stripped sources must still be a scorer: unpack them, check their includes, compile each, link them.
 # Without contraction, as CMakeLists.txt compiles them: whoever builds the scorer needs that flag for the same bits.
 foreach(set ${PG_BUNDLE_SETS})
+  set(scorer ${CMAKE_BINARY_DIR}/score_artifact_${set})
   add_test(NAME CodeBundle_LinksIntoAScorer.${set}
-    COMMAND ${Python3_EXECUTABLE} ${PG_BUNDLE_SCRIPT} verify ${CMAKE_BINARY_DIR}/code_bundle_${set}.xz ${CMAKE_CXX_COMPILER}
-            -std=c++20 -w -ffp-contract=off -fopenmp-simd -- -lfmt -lsentencepiece -lcrypto)
-  set_tests_properties(CodeBundle_LinksIntoAScorer.${set} PROPERTIES LABELS slow TIMEOUT 300)
+    COMMAND ${Python3_EXECUTABLE} ${PG_BUNDLE_SCRIPT} verify ${CMAKE_BINARY_DIR}/code_bundle_${set}.xz ${scorer}
+            ${CMAKE_CXX_COMPILER} -std=c++20 -w -ffp-contract=off -fopenmp-simd -- -lfmt -lsentencepiece -lcrypto)
+  set_tests_properties(CodeBundle_LinksIntoAScorer.${set} PROPERTIES LABELS slow TIMEOUT 600
+    FIXTURES_SETUP counted_scorer_${set})
+  add_test(NAME CodeBundle_ScoresAsTheProgramDoes.${set}
+    COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/cli/counted_scorer_test.py $<TARGET_FILE:train_gpt>
+            ${CMAKE_SOURCE_DIR} ${scorer})
+  set_tests_properties(CodeBundle_ScoresAsTheProgramDoes.${set} PROPERTIES LABELS slow TIMEOUT 300
+    FIXTURES_REQUIRED counted_scorer_${set})
 endforeach()

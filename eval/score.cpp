@@ -7,24 +7,10 @@
 #include "eval/make_scorer.h"
 #include "eval/score/ledger.h"
 #include "eval/score/network_scorer.h"
-#include "src/base/check.h"
 #include "src/base/error.h"
 
 namespace pg {
 namespace {
-
-void check_byte_table(const ByteTable& bytes, int64_t vocab_size) {
-  const auto entries = static_cast<int64_t>(bytes.bytes.size());
-  if (entries != vocab_size) {
-    throw Error(fmt::format(
-        "tokenizer does not fit the model: {} pieces against vocab_size {}; use the tokenizer that "
-        "the model was trained with",
-        entries, vocab_size));
-  }
-  PG_CHECK(bytes.leading_space.size() == bytes.bytes.size() &&
-               bytes.boundary.size() == bytes.bytes.size(),
-           "the columns of a byte table differ in length");
-}
 
 std::vector<int32_t> read_scored(const TokenStream& val, const ScoringConfig& config) {
   if (config.first_tokens == 0) return val.read_all();
@@ -121,14 +107,6 @@ void follow_diagnosis(const ModelConfig& model, const std::vector<HostTensor>& t
   NetworkScorer scorer = NetworkScorer::for_diagnosis(
       model, tensors, fit_batch(config, val.size(), &share), device, &share);
   Ledger::follow(scorer, val.read_all());
-}
-
-void check_tokenizer(const UnpackedModel& model, const Tokenizer& tokenizer) {
-  if (model.tokenizer_sha256() == tokenizer.sha256()) return;
-  throw Error(fmt::format(
-      "tokenizer is not the one of the artifact: sha256 \"{}\" given, \"{}\" in the artifact; pass "
-      "the model file that the artifact was trained with",
-      hex(tokenizer.sha256()), hex(model.tokenizer_sha256())));
 }
 
 }  // namespace pg

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "eval/score/ledger.h"
+#include "eval/score/scoring_checks.h"
 #include "eval/score/window_share.h"
 #include "eval/scoring_config.h"
 #include "quant/format/unpack.h"
@@ -103,8 +104,5 @@ ContaminatedLoss diagnose_pretrained_on_val(const UnpackedModel& model, const By
                                             const TokenStream& val, const EvalConfig& config,
                                             const TttConfig& ttt, int64_t epochs, Device& device,
                                             Clock& clock);
-
-// Throws Error naming both hashes when the artifact was trained with another tokenizer.
-void check_tokenizer(const UnpackedModel& model, const Tokenizer& tokenizer);
 
 }  // namespace pg

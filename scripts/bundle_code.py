@@ -4,10 +4,10 @@
   bundle_code.py pack ROOT LIST FOLDER CPP   write the bundles and a C++ file that holds their bytes
   bundle_code.py sizes ROOT LIST [SET]       what each file and folder of a set's bundle adds to it
   bundle_code.py unpack BUNDLE FOLDER        write the sources
-  bundle_code.py verify BUNDLE COMPILER ARGUMENTS...
+  bundle_code.py verify BUNDLE SCORER COMPILER ARGUMENTS...
                                              unpack to a temporary folder; check that every included project
                                              header is there, that each source compiles, and that they link
-                                             (with what stands after "--") into a scorer
+                                             (with what stands after "--") into a scorer, which is left at SCORER
 
 The counted sources are stripped of comments, of white space between tokens that need none, and of the help of recipe keys,
 as the challenge's records minify theirs; names stay. The stripped text is still compilable C++: `verify` proves it. Same
@@ -19,6 +19,7 @@ import lzma
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -102,7 +103,19 @@ def list_set(root, list_path, features):
         if not found:
             raise SystemExit(f'no sources there: "{line}" of "{list_path}"; name a folder with sources, or a file')
         names.update(f.relative_to(root).as_posix() for f in found)
-    return sorted(names)
+    return drop_unread_headers(root, names)
+
+
+def drop_unread_headers(root, names):
+    """The sources and the headers that they include, through others or directly; sorted."""
+    read = set()
+    pending = [name for name in names if name.endswith('.cpp')]
+    while pending:
+        name = pending.pop()
+        if name not in read:
+            read.add(name)
+            pending += [header for header in INCLUDE.findall((root / name).read_text()) if header in names]
+    return sorted(read)
 
 
 def compress(parts):
@@ -191,7 +204,7 @@ def unpack(bundle_path, folder):
     return files
 
 
-def verify(bundle_path, compiler, arguments):
+def verify(bundle_path, scorer_path, compiler, arguments):
     """arguments: compiler flags, then "--", then what to link with."""
     flags, libraries = arguments, []
     if '--' in arguments:
@@ -222,6 +235,7 @@ def verify(bundle_path, compiler, arguments):
         usage = subprocess.run(['./score_artifact'], cwd=folder, capture_output=True, text=True)
         if usage.returncode != 2 or not usage.stderr.startswith('usage:'):
             raise SystemExit(f'the scorer built from the bundle does not run: "{usage.stderr}"')
+        shutil.copy(pathlib.Path(folder) / 'score_artifact', scorer_path)
         print(f'code bundle: {len(files)} files compile and link into a scorer')
 
 
@@ -232,8 +246,8 @@ def main(arguments):
         print_sizes(*arguments[1:3], arguments[3] if len(arguments) == 4 else 'learns_mixes')
     elif len(arguments) == 3 and arguments[0] == 'unpack':
         unpack(*arguments[1:])
-    elif len(arguments) >= 3 and arguments[0] == 'verify':
-        verify(arguments[1], arguments[2], arguments[3:])
+    elif len(arguments) >= 4 and arguments[0] == 'verify':
+        verify(*arguments[1:4], arguments[4:])
     else:
         raise SystemExit(__doc__)
 

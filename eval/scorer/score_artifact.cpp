@@ -2,36 +2,52 @@
 // this file and the sources that it links with (quant/artifact_sources.txt); a test builds it from
 // the counted bundle alone.
 //
-//   score_artifact ARTIFACT VAL_SHARDS TOKENIZER [STRIDE [CONTEXT]]
+//   score_artifact ARTIFACT TOKENIZER VAL_SHARD...
+#include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <exception>
 
-#include "eval/score.h"
+#include "eval/make_scorer.h"
+#include "eval/score/ledger.h"
+#include "eval/score/scoring_checks.h"
 #include "src/base/bytes.h"
 #include "src/base/error.h"
+#include "src/data/shard_format.h"
 #include "src/device/cpu/cpu_device.h"
+
+namespace {
+
+// The shards as one stream, in the order of their paths.
+std::vector<int32_t> read_shards(char** begin, char** end) {
+  std::vector<std::filesystem::path> paths(begin, end);
+  std::sort(paths.begin(), paths.end(),
+            [](const auto& a, const auto& b) { return a.native() < b.native(); });
+  std::vector<int32_t> ids;
+  for (const auto& path : paths) pg::append_shard(path, ids);
+  return ids;
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   if (argc < 4) {
-    std::fprintf(stderr,
-                 "usage: score_artifact ARTIFACT VAL_SHARDS TOKENIZER [STRIDE [CONTEXT]]\n");
+    std::fprintf(stderr, "usage: score_artifact ARTIFACT TOKENIZER VAL_SHARD...\n");
     return 2;
   }
   try {
     const auto model = pg::unpack(pg::read_file(argv[1]));
     if (!model.ok()) throw pg::Error(model.error());
-    const pg::Tokenizer tokenizer(argv[3]);
+    const pg::Tokenizer tokenizer(argv[2]);
     pg::check_tokenizer(model.value(), tokenizer);
-    const auto val = pg::TokenStream::open(argv[2], tokenizer.vocab_size());
+    pg::check_byte_table(tokenizer.byte_table(), model.value().config().vocab_size);
+    const std::vector<int32_t> val = read_shards(argv + 3, argv + argc);
     pg::EvalConfig eval;
-    if (argc > 4) eval.stride = std::atoll(argv[4]);
-    if (argc > 5) eval.context = std::atoll(argv[5]);
+    eval.context = model.value().scoring().context;
+    eval.stride = model.value().scoring().stride;
     const auto device = pg::make_cpu_device(pg::DType::kF32);
-    pg::SteadyClock clock;
-    const pg::Score score =
-        pg::evaluate(model.value(), tokenizer.byte_table(), val, eval, *device, clock);
-    std::printf("val_loss:%.8f val_bpb:%.8f\n", score.loss_nats(), score.bits_per_byte());
+    const auto scorer = pg::make_scorer(model.value(), eval, *device, std::ssize(val));
+    const pg::LedgerTotals totals = pg::Ledger(val, tokenizer.byte_table()).score(*scorer);
+    std::printf("val_loss:%.8f val_bpb:%.8f\n", totals.loss_nats(), totals.bits_per_byte());
     return 0;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "score_artifact: %s\n", error.what());

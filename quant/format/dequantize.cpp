@@ -1,8 +1,8 @@
 // Codes back to fp32. Apart from quantize.cpp because a decoder needs this and not the quantiser.
+#include "quant/format/code_limits.h"
 #include "quant/format/half.h"
 #include "quant/format/quant_model.h"
 #include "quant/format/scale_grid.h"
-#include "quant/format/storage_bits.h"
 #include "src/base/check.h"
 #include "src/base/threads.h"
 

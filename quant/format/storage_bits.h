@@ -1,14 +1,10 @@
 // How each parameter is stored: the one routing rule that quantiser, forecast and projection share.
 #pragma once
+#include "quant/format/code_limits.h"
 #include "quant/format/quant_config.h"
 #include "src/plan/weights.h"
 
 namespace pg {
-
-constexpr int kHalfBits = 16;  // QuantTensor::bits of a tensor kept in fp16
-
-// Largest code magnitude of b bits: symmetric, so that -q exists for every q.
-constexpr int max_code(int bits) { return (1 << (bits - 1)) - 1; }
 
 inline bool is_mlp(const ParamSpec& spec) {
   return spec.place.role == ParamRole::kUp || spec.place.role == ParamRole::kDown;

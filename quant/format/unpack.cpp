@@ -8,8 +8,8 @@
 #include <type_traits>
 
 #include "quant/format/artifact_format.h"
+#include "quant/format/code_limits.h"
 #include "quant/format/half.h"
-#include "quant/format/storage_bits.h"
 #include "src/base/threads.h"
 #include "src/model/model.h"
 

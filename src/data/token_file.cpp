@@ -14,7 +14,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cerrno>
 #include <cstring>
 
@@ -27,9 +26,6 @@
 
 namespace pg {
 namespace {
-
-static_assert(std::endian::native == std::endian::little,
-              "shards are used as they lie in the file");
 
 // Tokens a thread checks at a time. A constant, because the fingerprint combines these pieces in
 // order.
@@ -239,39 +235,6 @@ std::vector<std::filesystem::path> list_shard_files(std::string_view shards) {
   std::sort(paths.begin(), paths.end(),
             [](const auto& a, const auto& b) { return a.native() < b.native(); });
   return paths;
-}
-
-Result<int64_t> parse_shard_header(std::span<const uint8_t> header, uint64_t file_bytes) {
-  if (header.size() < kShardHeaderBytes || file_bytes < kShardHeaderBytes) {
-    return Failure{
-        fmt::format("it has {} bytes, its header alone takes {}; fetch or write it again",
-                    file_bytes, kShardHeaderBytes)};
-  }
-  ByteReader reader(header);
-  const auto magic = static_cast<int32_t>(reader.u32());
-  const auto version = static_cast<int32_t>(reader.u32());
-  const auto tokens = static_cast<int32_t>(reader.u32());
-  if (magic != kShardMagic) {
-    return Failure{
-        fmt::format("its first word is \"{}\", not the magic number {}; it is no token "
-                    "shard, check the glob",
-                    magic, kShardMagic)};
-  }
-  if (version != kShardVersion) {
-    return Failure{
-        fmt::format("its version is \"{}\", known is {}; convert it", version, kShardVersion)};
-  }
-  if (tokens < 0) {
-    return Failure{fmt::format("its token count is \"{}\"; fetch or write it again", tokens)};
-  }
-  const uint64_t expected =
-      static_cast<uint64_t>(kShardHeaderBytes) + 2 * static_cast<uint64_t>(tokens);
-  if (file_bytes != expected) {
-    return Failure{fmt::format(
-        "it has {} bytes, its {} tokens need {}: it {}; fetch or write it again", file_bytes,
-        tokens, expected, file_bytes < expected ? "is cut short" : "has trailing bytes")};
-  }
-  return int64_t{tokens};
 }
 
 uint64_t fingerprint_shard(std::span<const uint16_t> ids) {

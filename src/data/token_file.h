@@ -1,6 +1,5 @@
-// Token shards in the challenge's format: 256 little-endian int32 (magic 20240520, version 1, token
-// count, zeros), then count little-endian uint16 ids. Several shards read as one stream, in
-// lexicographic order of their paths.
+// Token shards (shard_format.h) as streams. Several shards read as one stream, in lexicographic order
+// of their paths.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -9,18 +8,10 @@
 #include <string_view>
 #include <vector>
 
-#include "src/base/bytes.h"
 #include "src/base/file_descriptor.h"
-#include "src/base/result.h"
+#include "src/data/shard_format.h"
 
 namespace pg {
-
-inline constexpr int32_t kShardMagic = 20240520;
-inline constexpr int32_t kShardVersion = 1;
-inline constexpr int64_t kShardHeaderBytes = 1024;
-
-// Checks a shard's header against its size; gives the token count. The bytes are a stranger's.
-Result<int64_t> parse_shard_header(std::span<const uint8_t> header, uint64_t file_bytes);
 
 // The files that `shards` names, in the order of their paths: the one of exactly that name, or else
 // those that the glob matches. A folder of exactly the name that stands in a glob is that folder.

@@ -1,5 +1,5 @@
 // Container quotas from fake trees of /proc and /sys.
-#include "src/base/cpu_quota.h"
+#include "src/base/host/cpu_quota.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>

@@ -23,6 +23,7 @@ ROOMS = {
     "kernels": ["kernels/simt/simt_host.h"],
     "kernels/simt": [],
     "src/base": ["kernels/bf16.h"],
+    "src/base/host": ["src/base"],
     "src/files": ["src/base"],
     "src/text": ["src/base"],
     "src/device": ["src/base", "kernels/bf16.h"],

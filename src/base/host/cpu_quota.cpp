@@ -1,7 +1,7 @@
 // cgroups(7). A group's quota binds all groups below it, so every level up to the mount counts. In a
 // container the path in /proc/self/cgroup may be the host's, which its own /sys does not have:
 // folders that are missing are passed over, and the mount itself is always looked at.
-#include "src/base/cpu_quota.h"
+#include "src/base/host/cpu_quota.h"
 
 #include <algorithm>
 #include <fstream>

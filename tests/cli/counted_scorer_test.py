@@ -1,0 +1,42 @@
+#!/usr/bin/env python3
+"""The program that the counted sources build must print the digits of `train_gpt eval`: a run of seconds on cpu:f32, scored
+by both.
+
+  counted_scorer_test.py PROGRAM ROOT SCORER
+"""
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+
+def run(words, folder, program):
+    path = f"{program.parent}:/usr/local/bin:/usr/bin:/bin"
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, env={"PATH": path})
+    if done.returncode != 0:
+        sys.exit(f"{words[0]}: exit {done.returncode}: {done.stderr}")
+    return done.stdout
+
+
+def main():
+    if len(sys.argv) != 4:
+        sys.exit(__doc__)
+    program, root, scorer = (pathlib.Path(word).resolve() for word in sys.argv[1:])
+    with tempfile.TemporaryDirectory() as folder:
+        run(["bash", "-ec", f'source "{root}/tests/cli/tiny_corpus.sh"; train_gpt run recipe.toml --out record '
+             "--set track.device=cpu:f32 > log.txt 2>&1"], folder, program)
+        artifact = "record/final_model.int6.bin"
+        evaluated = run([program, "eval", artifact, "--recipe", "record/recipe.toml"], folder, program)
+        shards = sorted(path.relative_to(folder) for path in pathlib.Path(folder).glob("shards/corpus_val_*.bin"))
+        counted = run([scorer, artifact, "m.model", *shards], folder, program)
+        other = subprocess.run([scorer, artifact, "recipe.toml", *shards], cwd=folder, capture_output=True, text=True)
+    if other.returncode != 1 or "no SentencePiece model" not in other.stderr:
+        sys.exit(f"a foreign tokenizer: exit {other.returncode}, {other.stderr}")
+    want, have = (re.search(r"val_loss:(\S+) val_bpb:(\S+)", text) for text in (evaluated, counted))
+    if not want or not have or want.groups() != have.groups():
+        sys.exit(f"train_gpt eval:    {evaluated}\ncounted scorer: {counted}")
+    print(have.group())
+
+
+main()
