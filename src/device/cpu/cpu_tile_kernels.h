@@ -43,24 +43,8 @@ struct SoftmaxTile {
   float* factor = nullptr;  // [rows] out: for what was summed under the old maximum
 };
 
-// A tile of the backward pass, two rows at a time: p = 2^(scale score - lse), ds = p (dprob -
-// delta).
-struct ScoreTile {
-  const float *scores = nullptr, *dprobs = nullptr;  // [rows, row_stride]
-  int64_t row_stride = 0;
-  const float *lse = nullptr, *delta = nullptr;  // [rows]; lse in base 2
-  const int64_t* ends = nullptr;                 // [rows] as in SoftmaxTile
-  float scale = 1.0f;
-  int64_t key = 0, rows = 0, cols = 0;
-  // Units (row pair, key) or, of floats, (row, key): what the products that sum over rows read.
-  void *probs = nullptr, *dscores = nullptr;
-  // Rows of keys, which the product that sums over keys reads; unused by floats, whose dscores
-  // serve both.
-  void* dscore_rows = nullptr;
-  int64_t out_stride = 0;  // elements from row to row, or units from row pair to row pair
-};
-
 struct TileKernel {
+  TileIsa isa;
   bool pairs;  // units are pairs of bf16
   void (*multiply)(const TileProduct&);
   // The panels of B = xT: units of x[rows, units] with `stride` units from row to row; rows a
@@ -70,17 +54,16 @@ struct TileKernel {
   // multiple of kTileLanes.
   void (*pack_rows)(void* to, const void* x, int64_t rows, int64_t cols, int64_t stride);
   void (*softmax)(const SoftmaxTile&);
-  // products[rows] of the rows of x and y [rows, stride] elements; stride a multiple of two
-  // vectors.
-  void (*multiply_rows)(float* products, const void* x, const void* y, int64_t rows,
-                        int64_t stride);
-  void (*differentiate)(const ScoreTile&);
   // to[count] elements = scale from; count a multiple of kTileLanes.
   void (*store_scaled)(void* to, const float* from, float scale, int64_t count);
 };
 
-// Whether this processor has the instructions.
+// Whether this processor has the instructions, and this program kernels of them.
 bool has_tile_isa(TileIsa isa);
 const TileKernel& tile_kernel(TileIsa isa);
+
+// Null in a program without them; whatever the processor has.
+const TileKernel* avx512_tile_kernel();
+const TileKernel* avx512_bf16_tile_kernel();
 
 }  // namespace pg

@@ -11,6 +11,7 @@
 #include "src/device/cpu/cpu_matmul.h"
 #include "src/device/cpu/cpu_ops.h"
 #include "src/device/cpu/gradient/cpu_attention_shares.h"
+#include "src/device/cpu/gradient/cpu_tile_gradients.h"
 
 namespace pg {
 namespace {
@@ -108,7 +109,7 @@ class Backward {
     copy_query_rows<T>(q_, tensors_.q, tiling_, chunk, block);
     copy_query_rows<T>(dy_, tensors_.dy, tiling_, chunk, block);
     copy_query_rows<T>(y_, tensors_.y, tiling_, chunk, block);
-    kernel_.multiply_rows(delta_, dy_, y_, block.rows, tiling_.stride);
+    gradients_.multiply_rows(delta_, dy_, y_, block.rows, tiling_.stride);
     fill_ends(ends_, block);
     kernel_.pack_rows(q_rows_, q_, block.rows, tiling_.cols, tiling_.stride);
     kernel_.pack_rows(dy_rows_, dy_, block.rows, tiling_.cols, tiling_.stride);
@@ -168,20 +169,20 @@ class Backward {
     kernel_.multiply(product);
     // Pairs along the rows have a place for the keys of two rows.
     const int64_t at = row * kKeyBlock + panel * kUnit;
-    kernel_.differentiate({.scores = scores_,
-                           .dprobs = dprobs_,
-                           .row_stride = kTilePanel,
-                           .lse = lse_ + row,
-                           .delta = delta_ + row,
-                           .ends = ends_ + row,
-                           .scale = tiling_.shape.scale * std::numbers::log2e_v<float>,
-                           .key = key + panel,
-                           .rows = rows,
-                           .cols = cols,
-                           .probs = probs_ + at,
-                           .dscores = dscores_ + at,
-                           .dscore_rows = dscore_rows_ + row * kKeyBlock + panel,
-                           .out_stride = kKeyBlock});
+    gradients_.differentiate({.scores = scores_,
+                              .dprobs = dprobs_,
+                              .row_stride = kTilePanel,
+                              .lse = lse_ + row,
+                              .delta = delta_ + row,
+                              .ends = ends_ + row,
+                              .scale = tiling_.shape.scale * std::numbers::log2e_v<float>,
+                              .key = key + panel,
+                              .rows = rows,
+                              .cols = cols,
+                              .probs = probs_ + at,
+                              .dscores = dscores_ + at,
+                              .dscore_rows = dscore_rows_ + row * kKeyBlock + panel,
+                              .out_stride = kKeyBlock});
     if (ends_[row] - key - panel <= cols && panel + cols < kKeyBlock)
       clear_keys(row, rows, panel + cols);
   }
@@ -242,6 +243,7 @@ class Backward {
   }
 
   const TileKernel& kernel_;
+  const TileGradients& gradients_ = tile_gradients(kernel_.isa);
   const AttentionTiling& tiling_;
   const Tensors& tensors_;
   float *sums_k_, *sums_v_;              // [padded, cols]

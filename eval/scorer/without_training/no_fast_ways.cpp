@@ -1,7 +1,9 @@
-// In place of src/device/cpu/bf16: a score is computed in f32, by our own product.
+// In place of src/device/cpu/bf16 and avx512: a score is computed in f32, by our own product;
+// attention by AVX2 gives the bits that AVX-512 gives.
 #include "src/base/error.h"
 #include "src/device/cpu/cpu_attention.h"
 #include "src/device/cpu/cpu_matmul_onednn.h"
+#include "src/device/cpu/cpu_tile_kernels.h"
 
 namespace pg {
 namespace {
@@ -15,6 +17,9 @@ OnednnMatmul::OnednnMatmul(int) : scratch_(0) {}
 OnednnMatmul::~OnednnMatmul() = default;
 void OnednnMatmul::run(const Product&, const void*, const void*, void*) { fail(); }
 bool onednn_has(OnednnIsa isa) { return isa == OnednnIsa::kAvx2 || isa == OnednnIsa::kAvx512; }
+
+const TileKernel* avx512_tile_kernel() { return nullptr; }
+const TileKernel* avx512_bf16_tile_kernel() { return nullptr; }
 
 void attention_by_products(CpuMatmul&, CpuScratch&, Out, Out, In, In, In, const AttentionShape&) {
   fail();
