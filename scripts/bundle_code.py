@@ -9,8 +9,8 @@
                                              header is there, that each source compiles, and that they link
                                              (with what stands after "--") into a scorer, which is left at SCORER
 
-The counted sources are stripped of comments, of white space between tokens that need none, and of the help of recipe keys,
-as the challenge's records minify theirs; names stay. The stripped text is still compilable C++: `verify` proves it. Same
+The counted sources are stripped of comments, of white space between tokens that need none, of the help of recipe keys and
+of the messages of checks, which say what the condition says, as the challenge's records minify theirs; names stay. The stripped text is still compilable C++: `verify` proves it. Same
 sources, same bytes.
 """
 
@@ -35,10 +35,12 @@ TOKEN = re.compile(
       | (?P<char>'(?:\\.|[^'\\\n])+')
       | (?P<other>.)''',
     re.DOTALL | re.VERBOSE)
-FILE_LINE = re.compile(r'//@ (\S+) (\d+)\n')
+FILE_LINE = re.compile(r'^//@ (\S+)\n', re.MULTILINE)  # stripped text has no other comments
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
 # Of a row in a table of keys: what is shown to people, which a scorer never does.
 HELP = re.compile(r',?\s*\.(?:help|env|unit) = (?:"(?:\\.|[^"\\\n])*"\s*)+')
+CHECK = re.compile(r'\bPG_D?CHECK\((?!condition)')
+MESSAGE = re.compile(r'(?:\s*"(?:\\.|[^"\\\n])*")+\s*')
 OPERATOR = frozenset('+-*/%&|^!<>=:.#')
 
 # Sections of the list: [all], and for each feature what is added with it and what without it.
@@ -54,12 +56,31 @@ def needs_gap(before, after):
     return (before.isalnum() or before in '_"') and (after.isalnum() or after in '_"')
 
 
+def strip_messages(text):
+    """Checks without their messages, where those are literals: for programmers, who have the whole source."""
+    out = []
+    at = 0
+    for match in CHECK.finditer(text):
+        depth, comma, end = 1, None, match.end()
+        while depth > 0:
+            token = TOKEN.match(text, end)
+            depth += {'(': 1, '{': 1, ')': -1, '}': -1}.get(token.group(), 0)
+            if token.group() == ',' and depth == 1:
+                comma = end
+            end = token.end()
+        if comma is not None and MESSAGE.fullmatch(text, comma + 1, end - 1):
+            out += [text[at:comma + 1], '""']
+            at = end - 1
+    return ''.join(out) + text[at:]
+
+
 def strip_cpp(text):
     """The same tokens; white space between them only where it means something."""
     out = []
     gap = ''
     in_directive = goes_on = False
-    for match in TOKEN.finditer(re.sub(r'{,\s*', '{', HELP.sub('', text))):
+    text = strip_messages(re.sub(r'{,\s*', '{', HELP.sub('', text)))
+    for match in TOKEN.finditer(text):
         token = match.group()
         if match.lastgroup == 'comment':
             gap = gap or ' '
@@ -124,9 +145,12 @@ def compress(parts):
 
 
 def make_parts(root, names):
-    """Stripped files, each behind a line with its name and size."""
-    bodies = {name: strip_cpp((root / name).read_text()) for name in names}
-    return {name: f'//@ {name} {len(body.encode())}\n{body}' for name, body in bodies.items()}
+    """Stripped files, each behind a line with its name."""
+    parts = {name: f'//@ {name}\n' + strip_cpp((root / name).read_text()) for name in names}
+    for name, part in parts.items():
+        if len(FILE_LINE.findall(part)) != 1:
+            raise SystemExit(f'a literal looks like the head of a file: "{name}"; write it in another way')
+    return parts
 
 
 def pack(root, list_path, folder, cpp_path):
@@ -179,18 +203,11 @@ def print_sizes(root, list_path, set_name):
 
 
 def read_bundle(bundle_path):
-    data = lzma.decompress(pathlib.Path(bundle_path).read_bytes())
-    files = {}
-    at = 0
-    while at < len(data):
-        end = data.index(b'\n', at) + 1
-        match = FILE_LINE.fullmatch(data[at:end].decode())
-        if not match:
-            raise SystemExit(f'bundle is damaged at byte "{at}"; build it again')
-        size = int(match.group(2))
-        files[match.group(1)] = data[end:end + size]
-        at = end + size
-    return files
+    text = lzma.decompress(pathlib.Path(bundle_path).read_bytes()).decode()
+    before, *pieces = FILE_LINE.split(text)
+    if before or not pieces:
+        raise SystemExit(f'not a code bundle: "{bundle_path}"; build it again')
+    return {name: body.encode() for name, body in zip(pieces[::2], pieces[1::2])}
 
 
 def unpack(bundle_path, folder):

@@ -237,8 +237,8 @@ class Plan {
   void leaky_relu2_rule(Tensor y, Tensor x, float slope);
   void smear_rule(Tensor y, Tensor x, Tensor gate, int64_t tokens);
   void rmsnorm_rule(Tensor y, Tensor rstd, Tensor x, float scale);
-  void mix_rmsnorm_rule(MixNormTensors out_tensors, Tensor rstd, Tensor x, Tensor a, Tensor z,
-                        Tensor b, float scale);
+  void mix_rmsnorm_rule(MixNormTensors mixed, Tensor rstd, Tensor x, Tensor a, Tensor z, Tensor b,
+                        float scale);
   void qk_norm_rope_rule(Tensor y, Tensor rstd, Tensor x, Tensor gain, Tensor table,
                          const HeadShape& shape);
   void attention_rule(Tensor y, Tensor lse, Tensor q, Tensor k, Tensor v,

@@ -52,6 +52,7 @@ ROOMS = {
     "src/model/inspect": [*MODEL],
     "src/train": [*MODEL, *DATA, "src/device/comm", "src/files"],
     "quant/coder": ["src/base"],
+    "quant/coder/encode": ["src/base", "quant/coder"],
     "quant/format": ["src/base", "src/plan", "src/model", "quant/coder"],
     "quant/method": [*MODEL, "quant/coder", "quant/format"],
     # What scores takes nothing of quant/ but unpack.h (law L3).

@@ -26,5 +26,6 @@ void Plan::mix_rmsnorm_rule(MixNormTensors, Tensor, Tensor, Tensor, Tensor, Tens
 void Plan::qk_norm_rope_rule(Tensor, Tensor, Tensor, Tensor, Tensor, const HeadShape&) {}
 void Plan::attention_rule(Tensor, Tensor, Tensor, Tensor, Tensor, const AttentionShape&) {}
 void Plan::xsa_rule(Tensor, Tensor, Tensor, const AttentionShape&) {}
+void WeightLayout::add_to_ranges(const ParamSpec&, int, bool) {}
 
 }  // namespace pg

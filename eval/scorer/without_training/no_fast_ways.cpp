@@ -3,6 +3,8 @@
 #include "src/base/error.h"
 #include "src/device/cpu/cpu_attention.h"
 #include "src/device/cpu/cpu_matmul_onednn.h"
+#include "src/device/cpu/cpu_mix_rows.h"
+#include "src/device/cpu/cpu_ops.h"
 #include "src/device/cpu/cpu_tile_kernels.h"
 
 namespace pg {
@@ -18,6 +20,8 @@ OnednnMatmul::~OnednnMatmul() = default;
 void OnednnMatmul::run(const Product&, const void*, const void*, void*) { fail(); }
 bool onednn_has(OnednnIsa isa) { return isa == OnednnIsa::kAvx2 || isa == OnednnIsa::kAvx512; }
 
+void CpuOps::cast(Out, In, int64_t) { fail(); }
+void cpu::mix_rows(bf16*, float*, const Streams<bf16>&, float, int64_t, int64_t) { fail(); }
 const TileKernel* avx512_tile_kernel() { return nullptr; }
 const TileKernel* avx512_bf16_tile_kernel() { return nullptr; }
 

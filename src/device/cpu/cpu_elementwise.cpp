@@ -5,19 +5,8 @@
 #include "src/device/cpu/cpu_ops.h"
 
 namespace pg {
-namespace {
 
 using namespace cpu;
-
-template <class To, class From>
-void cast_loop(Out y, const From* x, int64_t count) {
-  parallel_ranges(count, kChunkElements, [&](int64_t begin, int64_t end) {
-    const From* const from = x + begin;
-    write<To>(y, begin, end - begin, [=](int64_t i) { return static_cast<float>(from[i]); });
-  });
-}
-
-}  // namespace
 
 void CpuOps::add_scaled(Out y, In x, In z, In s1, In s2, int64_t rows, int64_t dim) {
   const float s = scalar_or_one(s1) * scalar_or_one(s2);
@@ -87,12 +76,6 @@ void CpuOps::smear(Out y, In x, In gate, int64_t rows, int64_t tokens, int64_t d
         });
       }
     });
-  });
-}
-
-void CpuOps::cast(Out y, In x, int64_t count) {
-  with_activation_type(x.dtype, [&]<class From>() {
-    with_activation_type(y.dtype, [&]<class To>() { cast_loop<To>(y, x.as<From>(), count); });
   });
 }
 

@@ -121,18 +121,4 @@ void CpuMatmul::run_rows(const Product& product, int64_t begin, int64_t end, con
   run(rows.product, rows.a, b, rows.c);
 }
 
-const char* CpuMatmul::isa_name(DType operands) const {
-  if (operands == DType::kBF16 && library_bf16_) {
-    return onednn_has(OnednnIsa::kAmx) ? "AMX bf16" : "AVX-512 bf16";
-  }
-  switch (isa_) {
-    case ExactIsa::kAvx512:
-      return operands == DType::kBF16 ? "AVX-512 on widened bf16" : "AVX-512 f32";
-    case ExactIsa::kAvx2:
-      return operands == DType::kBF16 ? "AVX2 on widened bf16" : "AVX2 f32";
-    default:
-      return "generic";
-  }
-}
-
 }  // namespace pg

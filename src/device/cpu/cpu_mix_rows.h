@@ -3,6 +3,8 @@
 #include <cmath>
 #include <cstdint>
 
+#include "kernels/bf16.h"
+
 namespace pg::cpu {
 
 // A row of both streams and its factors: the value of their mix at i.
@@ -27,5 +29,10 @@ struct Streams {
 
 // Rows that stay in L1 between the loops over them.
 inline constexpr int64_t kBlockRows = 8;
+
+// y[count, dim] = the mix from row `begin` on, r[count] = inverse_rms of its rows: the pass over
+// bf16, in bf16/.
+void mix_rows(bf16* y, float* r, const Streams<bf16>& streams, float eps, int64_t begin,
+              int64_t count);
 
 }  // namespace pg::cpu

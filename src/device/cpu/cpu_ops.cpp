@@ -46,6 +46,4 @@ void CpuOps::attention(Out y, Out lse, In q, In k, In v, const AttentionShape& s
   }
 }
 
-const char* CpuOps::isa_name() const { return matmul_->isa_name(compute_); }
-
 }  // namespace pg

@@ -136,9 +136,9 @@ void Plan::rmsnorm_rule(Tensor y, Tensor rstd, Tensor x, float scale) {
   });
 }
 
-void Plan::mix_rmsnorm_rule(MixNormTensors out_tensors, Tensor rstd, Tensor x, Tensor a, Tensor z,
+void Plan::mix_rmsnorm_rule(MixNormTensors mixed, Tensor rstd, Tensor x, Tensor a, Tensor z,
                             Tensor b, float scale) {
-  const auto [y, n] = out_tensors;
+  const Tensor y = mixed.y, n = mixed.n;
   const int64_t rows = info(x).rows, dim = info(x).cols;
   add_rule(n, [=, this] {
     const Tensor dn = gradient(n);

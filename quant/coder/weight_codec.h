@@ -1,5 +1,6 @@
-#include "quant/coder/weight_coder.h"
-
+// The model of the weight coder, which pricing, encoding and decoding walk alike. Internal to the
+// weight coder.
+#pragma once
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -9,17 +10,18 @@
 #include <vector>
 
 #include "quant/coder/vector_coder.h"
+#include "quant/coder/weight_coder.h"
 #include "quant/coder/weight_io.h"
 #include "quant/coder/weight_levels.h"
 #include "quant/coder/weight_priors.h"
 #include "src/base/check.h"
 
 namespace pg {
-namespace {
 
-constexpr int kStripRows = 16;        // a column's level is updated this often
-constexpr int kPanelCols = 64;        // columns copied together out of the row-major matrix
-constexpr int kRepeatLevelShift = 5;  // differences of repeating rows start at 1/32 of the level
+inline constexpr int kStripRows = 16;  // a column's level is updated this often
+inline constexpr int kPanelCols = 64;  // columns copied together out of the row-major matrix
+inline constexpr int kRepeatLevelShift =
+    5;  // differences of repeating rows start at 1/32 of the level
 
 // What is kept across the calls of a role.
 struct RoleModels {
@@ -195,12 +197,12 @@ bool code_matrix(Io& io, RoleModels& models, const CodeShape& shape, Code* codes
   return io.ok();
 }
 
-void check_call(int max_code, int role) {
+inline void check_call(int max_code, int role) {
   PG_CHECK(max_code >= 1 && max_code <= 127, "weight coder: max_code outside 1 to 127");
   PG_CHECK(role >= 0 && role < kCoderRoles, "weight coder: no such role");
 }
 
-void check_shape(const CodeShape& shape, size_t codes, int role) {
+inline void check_shape(const CodeShape& shape, size_t codes, int role) {
   check_call(shape.max_code, role);
   PG_CHECK(shape.rows >= 0 && shape.cols >= 0 && shape.rows <= INT32_MAX &&
                static_cast<uint64_t>(shape.rows) * static_cast<uint64_t>(shape.cols) == codes,
@@ -208,65 +210,5 @@ void check_shape(const CodeShape& shape, size_t codes, int role) {
 }
 
 using Models = std::array<RoleModels, kCoderRoles>;
-
-}  // namespace
-
-struct WeightEncoder::State {
-  EncodeIo io;
-  Models models;
-};
-WeightEncoder::WeightEncoder() : state_(std::make_unique<State>()) {}
-WeightEncoder::~WeightEncoder() = default;
-void WeightEncoder::codes(const CodeShape& shape, std::span<const int8_t> codes, int role) {
-  check_shape(shape, codes.size(), role);
-  code_matrix(state_->io, state_->models[static_cast<size_t>(role)], shape, codes.data());
-}
-void WeightEncoder::halves(std::span<const uint16_t> halves, HalfKind kind, int role) {
-  check_call(1, role);
-  code_halves(state_->io, state_->models[static_cast<size_t>(role)].vectors, halves, kind);
-}
-void WeightEncoder::small_codes(std::span<const int8_t> codes, int max_code, int role) {
-  check_call(max_code, role);
-  code_small(state_->io, state_->models[static_cast<size_t>(role)].vectors, codes, max_code);
-}
-Bytes WeightEncoder::finish() { return state_->io.finish(); }
-double WeightEncoder::ideal_bytes() const { return state_->io.bytes(); }
-
-struct WeightDecoder::State {
-  explicit State(std::span<const uint8_t> stream) : io(stream) {}
-  DecodeIo io;
-  Models models;
-};
-WeightDecoder::WeightDecoder(std::span<const uint8_t> stream)
-    : state_(std::make_unique<State>(stream)) {}
-WeightDecoder::~WeightDecoder() = default;
-bool WeightDecoder::codes(const CodeShape& shape, std::span<int8_t> out, int role) {
-  check_shape(shape, out.size(), role);
-  return !failed() &&
-         code_matrix(state_->io, state_->models[static_cast<size_t>(role)], shape, out.data());
-}
-bool WeightDecoder::halves(std::span<uint16_t> out, HalfKind kind, int role) {
-  check_call(1, role);
-  return !failed() &&
-         code_halves(state_->io, state_->models[static_cast<size_t>(role)].vectors, out, kind);
-}
-bool WeightDecoder::small_codes(std::span<int8_t> out, int max_code, int role) {
-  check_call(max_code, role);
-  return !failed() &&
-         code_small(state_->io, state_->models[static_cast<size_t>(role)].vectors, out, max_code);
-}
-bool WeightDecoder::finish() { return state_->io.finished(); }
-bool WeightDecoder::failed() const { return !state_->io.ok(); }
-
-double price_codes(std::span<const CodeShape> shapes,
-                   std::span<const std::span<const int8_t>> codes, std::span<const int> roles) {
-  PriceIo io;
-  Models models;
-  for (size_t i = 0; i < shapes.size(); ++i) {
-    check_shape(shapes[i], codes[i].size(), roles[i]);
-    code_matrix(io, models[static_cast<size_t>(roles[i])], shapes[i], codes[i].data());
-  }
-  return io.bytes();
-}
 
 }  // namespace pg
