@@ -49,6 +49,32 @@ TEST(TokenFile, ShardsReadBackAsOneStream) {
   }
 }
 
+TEST(ShardFormat, AppendedShardsAreTheStream) {
+  const DataFolder folder;
+  const std::vector<uint16_t> ids = make_ids(100, 65536);
+  write_shard(folder / "a.bin", std::span(ids).first(41));
+  write_shard(folder / "empty.bin", {});
+  write_shard(folder / "b.bin", std::span(ids).subspan(41));
+  std::vector<int32_t> read;
+  for (const char* name : {"a.bin", "empty.bin", "b.bin"}) append_shard(folder / name, read);
+  EXPECT_TRUE(std::equal(read.begin(), read.end(), ids.begin(), ids.end()));
+}
+
+TEST(ShardFormat, DamagedShardsSayWhatIsWrong) {
+  const DataFolder folder;
+  const auto error_of = [&](const Bytes& shard) {
+    write_file_atomic(folder / "bad.bin", shard);
+    std::vector<int32_t> ids;
+    return catch_error([&] { append_shard(folder / "bad.bin", ids); });
+  };
+  EXPECT_TRUE(says(error_of({}), "bad.bin"));
+  EXPECT_TRUE(says(error_of(Bytes(500)), "has 500 bytes, its header alone takes 1024"));
+  EXPECT_TRUE(says(error_of(make_shard_bytes(kShardMagic, 1, 10, 18)), "is cut short"));
+  EXPECT_TRUE(says(error_of(make_shard_bytes(kShardMagic, 1, 10, 21)), "trailing bytes"));
+  std::vector<int32_t> ids;
+  EXPECT_TRUE(says(catch_error([&] { append_shard(folder / "none.bin", ids); }), "none.bin"));
+}
+
 TEST(TokenFile, HeaderIsTheChallengesFormat) {
   const DataFolder folder;
   write_shard(folder / "x.bin", std::vector<uint16_t>{1, 515});
