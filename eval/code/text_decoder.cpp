@@ -2,12 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
 #include <utility>
 
 #include "eval/code/arithmetic_coder.h"
 #include "eval/score/ledger.h"
 #include "src/base/check.h"
+#include "src/base/exact_math.h"
 
 namespace pg {
 // The ledger's loop with a file in the place of the true tokens.
@@ -90,7 +90,7 @@ namespace {
 // Fewer bits than this no token costs: the others keep a frequency of one.
 double least_bits_per_token(int64_t vocab_size) {
   const double others = static_cast<double>(vocab_size - 1);
-  return -std::log2(1.0 - others / static_cast<double>(kFrequencyTotal));
+  return -log2_f64(1.0 - others / static_cast<double>(kFrequencyTotal));
 }
 
 }  // namespace

@@ -8,10 +8,10 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cmath>
 
 #include "src/base/check.h"
 #include "src/base/error.h"
+#include "src/base/exact_math.h"
 #include "src/base/hash.h"
 #include "src/data/tokenizer.h"
 #include "src/model/learning/adapters.h"
@@ -130,15 +130,14 @@ void LoraLearner::apply_step() {
   for (const ParamRange& range : weights_->layout().trained_ranges()) {
     const size_t place = range.factor == AdapterFactor::kB ? 1 : 0;
     const double s = place == 1 ? factor : 1.0;
-    steps_of_factor_[place] = {
-        .lr = static_cast<float>(s * config_.lora_lr),
-        .beta1 = 0.0f,
-        .beta2 = static_cast<float>(config_.lora_beta2),
-        .epsilon = static_cast<float>(kEpsilon / s),
-        .weight_decay = static_cast<float>(config_.lora_weight_decay / s),
-        .bias1 = 1.0f,
-        .bias2 =
-            static_cast<float>(1.0 - std::pow(config_.lora_beta2, static_cast<double>(steps_)))};
+    steps_of_factor_[place] = {.lr = static_cast<float>(s * config_.lora_lr),
+                               .beta1 = 0.0f,
+                               .beta2 = static_cast<float>(config_.lora_beta2),
+                               .epsilon = static_cast<float>(kEpsilon / s),
+                               .weight_decay = static_cast<float>(config_.lora_weight_decay / s),
+                               .bias1 = 1.0f,
+                               .bias2 = static_cast<float>(
+                                   1.0 - pow_f64(config_.lora_beta2, static_cast<double>(steps_)))};
   }
   device.upload(scalars_.data(), steps_of_factor_.data(), sizeof steps_of_factor_);
   for (const ParamRange& range : weights_->layout().trained_ranges()) {

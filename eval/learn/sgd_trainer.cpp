@@ -1,9 +1,9 @@
 #include "eval/learn/sgd_trainer.h"
 
 #include <algorithm>
-#include <cmath>
 #include <numbers>
 
+#include "src/base/exact_math.h"
 #include "src/base/hash.h"
 
 namespace pg {
@@ -76,7 +76,7 @@ double cosine_multiplier(int64_t step, int64_t steps) {
   if (steps < 2) return 1.0;
   const double part =
       static_cast<double>(std::min(step, steps - 1)) / static_cast<double>(steps - 1);
-  return 0.5 * (1.0 + std::cos(std::numbers::pi * part));
+  return 0.5 * (1.0 + sin_cos_f64(std::numbers::pi * part).cos);
 }
 
 }  // namespace pg

@@ -1,6 +1,8 @@
-// log over arrays of candidates, in loops the compiler vectorises; exp is in src/base/simd_math.h.
+// log over arrays of candidates, in loops the compiler vectorises, with the same bits everywhere; exp is
+// in src/base/simd_math.h.
 #pragma once
 #include <bit>
+#include <cmath>
 #include <cstdint>
 
 namespace pg {
@@ -14,15 +16,16 @@ inline float log_simd(float x) {
   const float m = std::bit_cast<float>((shifted & 0x007fffffu) + kSqrtHalf);
   const float r = m - 1.0f;
   float p = 7.0376836292e-2f;
-  p = p * r - 1.1514610310e-1f;
-  p = p * r + 1.1676998740e-1f;
-  p = p * r - 1.2420140846e-1f;
-  p = p * r + 1.4249322787e-1f;
-  p = p * r - 1.6668057665e-1f;
-  p = p * r + 2.0000714765e-1f;
-  p = p * r - 2.4999993993e-1f;
-  p = p * r + 3.3333331174e-1f;
-  return r + (p * r - 0.5f) * r * r + n * 0.693147181f;
+  p = std::fma(p, r, -1.1514610310e-1f);
+  p = std::fma(p, r, 1.1676998740e-1f);
+  p = std::fma(p, r, -1.2420140846e-1f);
+  p = std::fma(p, r, 1.4249322787e-1f);
+  p = std::fma(p, r, -1.6668057665e-1f);
+  p = std::fma(p, r, 2.0000714765e-1f);
+  p = std::fma(p, r, -2.4999993993e-1f);
+  p = std::fma(p, r, 3.3333331174e-1f);
+  const float log_m = std::fma(std::fma(p, r, -0.5f), r * r, r);
+  return std::fma(n, 0.693147181f, log_m);
 }
 
 }  // namespace pg

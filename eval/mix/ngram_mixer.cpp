@@ -1,9 +1,9 @@
 #include "eval/mix/ngram_mixer.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "eval/mix/candidate_math.h"
+#include "src/base/exact_math.h"
 #include "src/base/rng.h"
 #include "src/base/simd_math.h"
 
@@ -46,7 +46,7 @@ void LinearMixer::predict(const NetworkDistribution& network, MixedDistribution&
   const ExpertMasses& experts = experts_.predict();
   const auto count = static_cast<size_t>(experts.count);
   const double weight =
-      base_ + range_ / (1 + std::exp(-slope_ * (network.entropy_nats - centre_nats_)));
+      base_ + range_ / (1 + exp_f64(-slope_ * (network.entropy_nats - centre_nats_)));
   // From the shortest context to the match: mass = mass_j + escape_j mass.
   std::array<double, ExpertMasses::kMaxCandidates> mass = {};
   double escape = 1;
@@ -62,11 +62,11 @@ void LinearMixer::predict(const NetworkDistribution& network, MixedDistribution&
   }
   const double keep = 1 - weight + weight * escape;
   mixed.count = experts.count;
-  mixed.log_rest = static_cast<float>(std::log(keep));
+  mixed.log_rest = static_cast<float>(log_f64(keep));
   for (size_t i = 0; i < count; ++i) {
     const double log_prob = static_cast<double>(network.log_prob(experts.tokens[i]));
     mixed.tokens[i] = experts.tokens[i];
-    mixed.log_probs[i] = static_cast<float>(std::log(keep * exp_f64(log_prob) + weight * mass[i]));
+    mixed.log_probs[i] = static_cast<float>(log_f64(keep * exp_f64(log_prob) + weight * mass[i]));
   }
 }
 
@@ -127,7 +127,7 @@ void LogitMixer::predict(const NetworkDistribution& network, MixedDistribution& 
   for (size_t i = 0; i < count; ++i) candidates += prob[i];
   for (size_t i = 0; i < count; ++i) normaliser += shifted[i];
   normaliser += std::max(1 - candidates, 0.0);
-  const double log_normaliser = std::log(normaliser), inverse = 1 / normaliser;
+  const double log_normaliser = log_f64(normaliser), inverse = 1 / normaliser;
   mixed.log_rest = static_cast<float>(-log_normaliser);
   for (size_t i = 0; i < count; ++i) {
     mixed.tokens[i] = experts.tokens[i];

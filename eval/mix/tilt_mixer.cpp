@@ -1,6 +1,7 @@
 #include "eval/mix/tilt_mixer.h"
 
-#include <cmath>
+#include "src/base/exact_math.h"
+#include "src/base/simd_math.h"
 
 namespace pg {
 
@@ -19,7 +20,7 @@ void TiltMixer::predict(const NetworkDistribution& network, MixedDistribution& m
   const Successor best = seen.successors.front();
   if (best.count < threshold_ * seen.total) return;
   const auto log_prob = static_cast<double>(network.log_prob(best.token));
-  const double log_normaliser = std::log1p(std::exp(log_prob) * std::expm1(beta_));
+  const double log_normaliser = log_f64(1 + exp_f64(log_prob) * (exp_f64(beta_) - 1));
   mixed.count = 1;
   mixed.tokens[0] = best.token;
   mixed.log_probs[0] = static_cast<float>(log_prob + beta_ - log_normaliser);

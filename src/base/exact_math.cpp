@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <numbers>
 
 #include "src/base/simd_math.h"
 
@@ -48,6 +49,21 @@ double log_f64(double x) {
 }
 
 double pow_f64(double x, double y) { return exp_f64(y * log_f64(x)); }
+
+double log2_f64(double x) {
+  int exponent = 0;
+  double m = std::frexp(x, &exponent);  // [1/2, 1)
+  if (m < std::numbers::sqrt2 / 2) {
+    m *= 2;
+    --exponent;
+  }
+  return std::fma(log_f64(m), std::numbers::log2e, static_cast<double>(exponent));
+}
+
+double exp2_f64(double x) {
+  const double n = std::nearbyint(x);
+  return std::ldexp(exp_f64((x - n) * std::numbers::ln2), static_cast<int>(n));
+}
 
 // x = n pi/2 + r, |r| <= pi/4: pi/2 in two parts, of which the first leaves what is small to a
 // fused multiply-add's single rounding.

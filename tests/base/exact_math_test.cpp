@@ -59,6 +59,26 @@ TEST(ExactMath, PowIsWithinItsBound) {
   EXPECT_EQ(pow_f64(10000.0, 0.0), 1.0);
 }
 
+TEST(ExactMath, LogToBaseTwoIsWithinItsBoundAndExactAtPowersOfTwo) {
+  for (const double x : draw(1e-300, 1e300)) {
+    const long double want = std::log2(static_cast<long double>(x));
+    ASSERT_LE(std::fabs(static_cast<long double>(log2_f64(x)) - want),
+              4 * kUnit * std::fmax(1.0L, std::fabs(want)))
+        << x;
+  }
+  for (int n = -1022; n <= 1023; ++n) ASSERT_EQ(log2_f64(std::ldexp(1.0, n)), n);
+}
+
+TEST(ExactMath, PowerOfTwoIsWithinItsBoundAndExactAtIntegers) {
+  for (double x : draw(1e-3, 1000)) {
+    for (int sign = 0; sign < 2; ++sign, x = -x) {
+      const long double want = std::exp2(static_cast<long double>(x));
+      ASSERT_LE(std::fabs(static_cast<long double>(exp2_f64(x)) - want), 4 * kUnit * want) << x;
+    }
+  }
+  for (int n = -1000; n <= 1000; ++n) ASSERT_EQ(exp2_f64(n), std::ldexp(1.0, n));
+}
+
 TEST(ExactMath, SineAndCosineAreWithinTheirBound) {
   for (const double most : {1.0, 10.0, 1e4, 0x1.0p27}) {
     for (double x : draw(1e-3, most)) {
@@ -84,13 +104,14 @@ TEST(ExactMath, HashIsTheSameEverywhere) {
     const auto [sine, cosine] = sin_cos_f64(1000.0 * wide);
     for (const double value :
          {log_f64(u), log_f64(1e6 * u), exp_f64(wide), pow_f64(1.0 + u, wide), sine, cosine,
-          rng.normal(i), static_cast<double>(exp_simd(x)), static_cast<double>(tanh_simd(x))}) {
+          rng.normal(i), log2_f64(1e-3 + u), exp2_f64(wide), static_cast<double>(exp_simd(x)),
+          static_cast<double>(tanh_simd(x))}) {
       values.push_back(value);
     }
   }
   const auto* const bytes = reinterpret_cast<const uint8_t*>(values.data());
   EXPECT_EQ(hex(sha256({bytes, values.size() * sizeof(double)})),
-            "3ec80b694cfb62dfdc6e2762ef9262c381edb05f91e25cedb5618689611f459d");
+            "3fa10798ca55916ebaf4eb1388e028f8b0e34181bb252c06bc440cd9a5984033");
 }
 
 }  // namespace

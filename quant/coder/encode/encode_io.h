@@ -8,6 +8,7 @@
 
 #include "quant/coder/adaptive_model.h"
 #include "quant/coder/encode/ans_encoder.h"
+#include "src/base/exact_math.h"
 
 namespace pg {
 
@@ -17,7 +18,7 @@ inline const std::vector<uint32_t>& price_of_freq() {
     std::vector<uint32_t> made(kAnsOne + 1);
     for (size_t f = 1; f < made.size(); ++f) {
       made[f] = static_cast<uint32_t>(
-          std::lround((kAnsBits - std::log2(static_cast<double>(f))) * 65536));
+          std::lround((kAnsBits - log2_f64(static_cast<double>(f))) * 65536));
     }
     return made;
   }();

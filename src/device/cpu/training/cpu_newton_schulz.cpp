@@ -58,7 +58,7 @@ class NewtonSchulz {
     };
     for_each_piece([&](int64_t i, int64_t piece, int64_t begin, int64_t end) {
       const float* const x = x_of(i);
-      sums[piece] = cpu::sum_loop<double>(end - begin, [from = x + begin](int64_t k) {
+      sums[piece] = sum_loop<double>(end - begin, [from = x + begin](int64_t k) {
         const double value = from[k];
         return value * value;
       });
