@@ -22,7 +22,7 @@ if(EXISTS ${DNNL_INCLUDE_DIR}/oneapi/dnnl/dnnl_version.h)
 endif()
 string(REGEX REPLACE "#define DNNL_VERSION_[A-Z]+[ \t]+" "" dnnl_version "${dnnl_version_lines}")
 string(REPLACE ";" "." dnnl_version "${dnnl_version}")
-set(PG_LIBRARIES "oneDNN ${dnnl_version}, SentencePiece ${SENTENCEPIECE_VERSION}, Eigen ${Eigen3_VERSION}, \
+set(PG_LIBRARIES "oneDNN ${dnnl_version}, SentencePiece ${SENTENCEPIECE_VERSION}, \
 zstd ${ZSTD_VERSION}, liblzma ${LIBLZMA_VERSION_STRING}, brotli ${BROTLI_libbrotlienc_VERSION}, libcrypto ${CRYPTO_VERSION}, \
 fmt ${fmt_VERSION}, nlohmann-json ${nlohmann_json_VERSION}, toml++ ${tomlplusplus_VERSION}, CLI11 ${CLI11_VERSION}")
 set(PG_COMPILER "${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION}")

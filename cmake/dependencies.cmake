@@ -7,9 +7,6 @@ find_package(fmt CONFIG REQUIRED)                    # libfmt-dev
 find_package(CLI11 CONFIG REQUIRED)                  # libcli11-dev
 find_package(tomlplusplus CONFIG REQUIRED)           # libtomlplusplus-dev
 find_package(nlohmann_json CONFIG REQUIRED)          # nlohmann-json3-dev
-find_package(Eigen3 3.4 CONFIG REQUIRED)             # libeigen3-dev: Cholesky, eigenvectors and products in double
-# Our own loops are the parallel ones; a library's would make results depend on the number of threads.
-set_property(TARGET Eigen3::Eigen APPEND PROPERTY INTERFACE_COMPILE_DEFINITIONS EIGEN_DONT_PARALLELIZE)
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)                  # libzstd-dev
 # What artifacts of other teams use: only to compare our own coder with (harness/bench/reference_coders.h).
 pkg_check_modules(BROTLI REQUIRED IMPORTED_TARGET libbrotlienc libbrotlidec)  # libbrotli-dev

@@ -3,6 +3,8 @@
 #include <array>
 #include <cmath>
 
+#include "src/base/exact_math.h"
+
 namespace pg {
 
 constexpr int kMaxOffset = 63;  // quarter octaves, either way: 2^-15.75 to 2^15.75
@@ -18,7 +20,7 @@ inline double offset_factor(int offset) {
 // The offset whose factor is nearest to `factor` in the logarithm, within the limits.
 inline int nearest_offset(double factor) {
   if (!(factor > 0)) return -kMaxOffset;
-  const double offset = std::nearbyint(4 * std::log2(factor));
+  const double offset = std::nearbyint(4 * log2_f64(factor));
   return static_cast<int>(std::fmin(std::fmax(offset, -kMaxOffset), kMaxOffset));
 }
 

@@ -1,9 +1,10 @@
 // The yardstick of weight coders: what a code per symbol would take if it knew the histogram.
 #pragma once
 #include <array>
-#include <cmath>
 #include <cstdint>
 #include <span>
+
+#include "src/base/exact_math.h"
 
 namespace pg {
 
@@ -11,7 +12,7 @@ namespace pg {
 inline double order0_entropy_bytes(std::span<const int8_t> codes) {
   std::array<int64_t, 256> counts = {};
   for (const int8_t code : codes) ++counts[static_cast<uint8_t>(code)];
-  const auto x_log2_x = [](double x) { return x > 0 ? x * std::log2(x) : 0.0; };
+  const auto x_log2_x = [](double x) { return x > 0 ? x * log2_f64(x) : 0.0; };
   double bits = x_log2_x(static_cast<double>(codes.size()));
   for (const int64_t count : counts) bits -= x_log2_x(static_cast<double>(count));
   return bits / 8;

@@ -9,6 +9,8 @@
 #include <numbers>
 
 #include "src/base/error.h"
+#include "src/base/exact_math.h"
+#include "src/base/simd_math.h"
 
 namespace pg {
 namespace {
@@ -71,12 +73,12 @@ class Search {
 double fill_cap(const FillTask& task) {
   const double limit = static_cast<double>(task.limit_bytes);
   const double slope = std::fmax(task.elements / 8 / std::numbers::ln2, 1.0);
-  const double least_x = std::log(std::fmax(task.least_coarseness, 1e-30));
+  const double least_x = log_f64(std::fmax(task.least_coarseness, 1e-30));
 
   Search rough(slope, least_x);
   double x = std::fmax(0.0, least_x);
   for (int i = 0; i < kMaxEstimates; ++i) {
-    const Point p{x, task.estimate(std::exp(x)) - limit};
+    const Point p{x, task.estimate(exp_f64(x)) - limit};
     rough.add(p);
     if (std::fabs(p.over) < 0.002 * limit || (p.over < 0 && p.x <= least_x)) break;
     x = rough.next();
@@ -87,10 +89,10 @@ double fill_cap(const FillTask& task) {
   int64_t bytes = 0;
   for (int i = 0; i < kMaxMeasurements; ++i) {
     measured_x = x;
-    bytes = task.measure(std::exp(x));
+    bytes = task.measure(exp_f64(x));
     search.add({x, static_cast<double>(bytes - task.limit_bytes)});
     const int64_t free_bytes = task.limit_bytes - bytes;
-    if (free_bytes >= 0 && (free_bytes <= kFillSlackBytes || x <= least_x)) return std::exp(x);
+    if (free_bytes >= 0 && (free_bytes <= kFillSlackBytes || x <= least_x)) return exp_f64(x);
     x = search.is_narrow() ? search.next_beside_noise(i) : search.next();
   }
   if (!search.has_fit()) {
@@ -100,8 +102,8 @@ double fill_cap(const FillTask& task) {
         "quant.cap_bytes",
         bytes - task.limit_bytes));
   }
-  if (measured_x != search.best().x) task.measure(std::exp(search.best().x));
-  return std::exp(search.best().x);
+  if (measured_x != search.best().x) task.measure(exp_f64(search.best().x));
+  return exp_f64(search.best().x);
 }
 
 }  // namespace pg

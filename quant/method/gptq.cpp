@@ -5,12 +5,12 @@
 // U D U^T comes from the ordinary Cholesky factor of H with its indices reversed.
 #include "quant/method/gptq.h"
 
-#include <Eigen/Cholesky>
-#include <Eigen/Core>
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 
+#include "quant/method/cholesky.h"
+#include "quant/method/fused_product.h"
 #include "src/base/check.h"
 #include "src/base/error.h"
 #include "src/base/threads.h"
@@ -18,13 +18,10 @@
 namespace pg {
 namespace {
 
-using RowMajorFloats = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-using RowMajorDoubles = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-
 // Errors of earlier panels arrive by a matrix product, those within a panel one by one. 64 rows of
 // 2048 errors stay in the second-level cache.
 constexpr int64_t kPanelColumns = 64;
-constexpr int64_t kChunkRows = 64;
+constexpr int64_t kChunkRows = kFusedColumns;
 
 size_t at(int64_t index) { return static_cast<size_t>(index); }
 
@@ -59,27 +56,27 @@ class RowSweep {
   RowSweep(int64_t cols, const std::vector<Place>& places, const float* feedback)
       : cols_(cols),
         places_(places),
-        feedback_(feedback, cols, cols),
-        errors_(Eigen::MatrixXf::Zero(kChunkRows, cols)),
-        weights_(kChunkRows, kPanelColumns),
-        wanted_(kChunkRows, kPanelColumns) {}
+        feedback_(feedback),
+        errors_(at(cols * kChunkRows)),
+        weights_(at(kPanelColumns * kChunkRows)),
+        wanted_(at(kPanelColumns * kChunkRows)) {}
 
   // `values` and `codes` begin at row `first`; row_errors are those of the chunk.
   void run(const float* values, int64_t first, int64_t rows, int8_t* codes, double* row_errors) {
     for (int64_t begin = 0; begin < cols_; begin += kPanelColumns) {
       const int64_t width = std::min(kPanelColumns, cols_ - begin);
       load_panel(values, rows, begin, width);
-      if (begin > 0) {
-        wanted_.leftCols(width).noalias() +=
-            errors_.leftCols(begin) * feedback_.block(0, begin, begin, width);
-      }
+      add_fused_product<float>({feedback_ + begin, 1, cols_}, errors_.data(), width, begin,
+                               wanted_.data());
       for (int64_t k = 0; k < width; ++k) {
         const Place& place = places_[at(begin + k)];
-        round_column(place, first, rows, weights_.col(k).data(), wanted_.col(k).data(),
-                     errors_.col(begin + k).data(), codes + place.column, row_errors);
+        float* const errors = errors_.data() + (begin + k) * kChunkRows;
+        round_column(place, first, rows, weights_.data() + k * kChunkRows,
+                     wanted_.data() + k * kChunkRows, errors, codes + place.column, row_errors);
+        const float* const onto = feedback_ + (begin + k) * cols_ + begin;
         for (int64_t next = k + 1; next < width; ++next) {
-          add_scaled(feedback_(begin + k, begin + next), errors_.col(begin + k).data(),
-                     wanted_.col(next).data());
+          add_fused_steps<1, 1, float>({onto + next, 1, 1}, errors,
+                                       wanted_.data() + next * kChunkRows);
         }
       }
     }
@@ -88,12 +85,12 @@ class RowSweep {
  private:
   // Rows past the last of a short chunk stay zero, as do their errors.
   void load_panel(const float* values, int64_t rows, int64_t begin, int64_t width) {
-    weights_.setZero();
-    for (int64_t r = 0; r < rows; ++r) {
-      for (int64_t k = 0; k < width; ++k) {
-        const Place& place = places_[at(begin + k)];
-        weights_(r, k) = place.dead ? 0.0f : values[r * cols_ + place.column];
-      }
+    std::fill(weights_.begin(), weights_.end(), 0.0f);
+    for (int64_t k = 0; k < width; ++k) {
+      const Place& place = places_[at(begin + k)];
+      if (place.dead) continue;
+      float* const column = weights_.data() + k * kChunkRows;
+      for (int64_t r = 0; r < rows; ++r) column[r] = values[r * cols_ + place.column];
     }
     wanted_ = weights_;
   }
@@ -107,24 +104,19 @@ class RowSweep {
       const float scale = row_scales[r] * place.factor;
       const float ratio = scale > 0 ? wanted[r] / scale : 0.0f;
       rounded[r] = std::nearbyint(std::clamp(ratio, -place.limit, place.limit));
-      errors[r] = weights[r] - rounded[r] * scale;
-      const auto left = static_cast<double>(wanted[r] - rounded[r] * scale);
-      row_errors[r] += place.conditional * left * left;
+      errors[r] = std::fma(-rounded[r], scale, weights[r]);
+      const auto left = static_cast<double>(std::fma(-rounded[r], scale, wanted[r]));
+      row_errors[r] = std::fma(place.conditional * left, left, row_errors[r]);
     }
     for (int64_t r = 0; r < rows; ++r) codes[r * cols_] = static_cast<int8_t>(rounded[r]);
   }
 
-  static void add_scaled(float factor, const float* x, float* y) {
-#pragma omp simd
-    for (int64_t r = 0; r < kChunkRows; ++r) y[r] += factor * x[r];
-  }
-
   int64_t cols_;
   const std::vector<Place>& places_;
-  Eigen::Map<const RowMajorFloats> feedback_;  // [cols, cols]
+  const float* feedback_;  // [cols, cols]
   // By columns in processing order, so that a column's rows lie together.
-  Eigen::MatrixXf errors_;            // [kChunkRows, cols] w - q
-  Eigen::MatrixXf weights_, wanted_;  // [kChunkRows, kPanelColumns] before and after feedback
+  std::vector<float> errors_;            // [cols, kChunkRows] w - q
+  std::vector<float> weights_, wanted_;  // [kPanelColumns, kChunkRows] before and after feedback
 };
 
 void check_grid(const RoundingGrid& grid, int64_t rows, int64_t cols) {
@@ -155,22 +147,22 @@ std::vector<int32_t> sort_columns(std::span<const double> diagonal) {
 }
 
 // Lower Cholesky factor of H with `diagonal` in place of its own and its places reversed.
-RowMajorDoubles factor_reversed(std::span<const float> hessian, std::span<const double> diagonal,
-                                const std::vector<int32_t>& order) {
+std::vector<double> factor_reversed(std::span<const float> hessian,
+                                    std::span<const double> diagonal,
+                                    const std::vector<int32_t>& order) {
   const auto cols = std::ssize(order);
-  RowMajorDoubles lower(cols, cols);
+  std::vector<double> lower(at(cols * cols));
   parallel_ranges(cols, 64, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t row = order[at(cols - 1 - i)];
       for (int64_t j = 0; j < i; ++j) {
-        lower(i, j) = static_cast<double>(hessian[at(row * cols + order[at(cols - 1 - j)])]);
+        lower[at(i * cols + j)] =
+            static_cast<double>(hessian[at(row * cols + order[at(cols - 1 - j)])]);
       }
-      lower(i, i) = diagonal[at(row)];
+      lower[at(i * cols + i)] = diagonal[at(row)];
     }
   });
-  const Eigen::LLT<Eigen::Ref<RowMajorDoubles>> cholesky(lower);  // in place
-  // A NaN is no failure to Eigen, but it reaches the last pivot.
-  if (cholesky.info() != Eigen::Success || !std::isfinite(lower(cols - 1, cols - 1))) {
+  if (!factor_cholesky(lower, cols)) {
     throw Error(
         "hessian is not positive definite after damping; raise the damping or check that "
         "the calibration activations are finite");
@@ -198,12 +190,12 @@ GptqFactor factor_hessian(std::span<const float> hessian, int64_t cols, double d
   }
   out.order = sort_columns(diagonal);
 
-  const RowMajorDoubles lower = factor_reversed(hessian, diagonal, out.order);
+  const std::vector<double> lower = factor_reversed(hessian, diagonal, out.order);
   out.feedback.assign(at(cols * cols), 0.0f);
   out.conditional.resize(at(cols));
   std::vector<double> inverse(at(cols));
   for (int64_t j = 0; j < cols; ++j) {
-    const double root = lower(cols - 1 - j, cols - 1 - j);
+    const double root = lower[at((cols - 1 - j) * (cols + 1))];
     out.conditional[at(j)] = static_cast<float>(root * root);
     inverse[at(j)] = 1 / root;
   }
@@ -211,7 +203,7 @@ GptqFactor factor_hessian(std::span<const float> hessian, int64_t cols, double d
     for (int64_t i = begin; i < end; ++i) {
       for (int64_t j = i; j < cols; ++j) {
         out.feedback[at(i * cols + j)] =
-            static_cast<float>(lower(cols - 1 - i, cols - 1 - j) * inverse[at(j)]);
+            static_cast<float>(lower[at((cols - 1 - i) * cols + cols - 1 - j)] * inverse[at(j)]);
       }
     }
   });
@@ -239,16 +231,27 @@ std::vector<double> hessian_row_errors(std::span<const float> difference, int64_
   PG_CHECK(std::ssize(difference) == rows * cols, "difference must be [rows, cols]");
   PG_CHECK(std::ssize(hessian) == cols * cols, "hessian must be [cols, cols]");
   // In double: errors that lie where H is small are differences of far larger products.
-  const RowMajorDoubles h =
-      Eigen::Map<const RowMajorFloats>(hessian.data(), cols, cols).cast<double>();
   std::vector<double> errors(at(rows));
   parallel_ranges(rows, kChunkRows, [&](int64_t begin, int64_t end) {
-    const RowMajorDoubles e =
-        Eigen::Map<const RowMajorFloats>(difference.data() + begin * cols, end - begin, cols)
-            .cast<double>();
-    const RowMajorDoubles product = e * h;
-    for (int64_t r = begin; r < end; ++r) {
-      errors[at(r)] = product.row(r - begin).dot(e.row(r - begin));
+    const std::span<const float> own =
+        difference.subspan(at(begin * cols), at((end - begin) * cols));
+    const std::vector<double> e(own.begin(), own.end());
+    std::vector<double> panel(at(cols * kFusedColumns)), product;
+    for (int64_t first = 0; first < cols; first += kFusedColumns) {
+      const int64_t width = std::min(kFusedColumns, cols - first);
+      for (int64_t k = 0; k < cols; ++k) {
+        std::copy_n(hessian.data() + k * cols + first, width, panel.data() + k * kFusedColumns);
+      }
+      product.assign(at((end - begin) * kFusedColumns), 0.0);
+      add_fused_product<double>({e.data(), cols, 1}, panel.data(), end - begin, cols,
+                                product.data());
+      for (int64_t r = begin; r < end; ++r) {
+        const double* const of_row = product.data() + (r - begin) * kFusedColumns;
+        const double* const e_row = e.data() + (r - begin) * cols + first;
+        for (int64_t c = 0; c < width; ++c) {
+          errors[at(r)] = std::fma(of_row[c], e_row[c], errors[at(r)]);
+        }
+      }
     }
   });
   return errors;

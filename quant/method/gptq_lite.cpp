@@ -9,6 +9,7 @@
 #include "quant/format/half.h"
 #include "quant/format/storage_bits.h"
 #include "src/base/check.h"
+#include "src/base/lane_sums.h"
 #include "src/base/threads.h"
 
 namespace pg {
@@ -53,17 +54,16 @@ inline float round_code(float value, float scale, float limit) {
 }
 
 double sum_squared_error(std::span<const float> row, float scale, float limit) {
-  double sum = 0;
   if (scale == 0) {
+    double sum = 0;
     for (const float w : row) sum += static_cast<double>(w) * w;
     return sum;
   }
-#pragma omp simd reduction(+ : sum)
-  for (size_t i = 0; i < row.size(); ++i) {
-    const float error = row[i] - round_code(row[i], scale, limit) * scale;
-    sum += static_cast<double>(error) * static_cast<double>(error);
-  }
-  return sum;
+  return sum_loop<double>(std::ssize(row), [=, data = row.data()](int64_t i) {
+    const float w = data[i];
+    const auto error = static_cast<double>(std::fma(-round_code(w, scale, limit), scale, w));
+    return error * error;
+  });
 }
 
 RowCandidates try_row(std::span<const float> row, std::span<float> scratch,

@@ -3,45 +3,82 @@
 // a full decomposition would treat 8192 x 512.
 #include "quant/method/lqer.h"
 
-#include <Eigen/Core>
-#include <Eigen/Eigenvalues>
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
 #include "quant/format/half.h"
+#include "quant/method/fused_product.h"
+#include "quant/method/symmetric_eigen.h"
 #include "src/base/check.h"
+#include "src/base/lane_sums.h"
+#include "src/base/threads.h"
 
 namespace pg {
 namespace {
 
-using RowMajorFloats = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-using RowMajorDoubles = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-
 struct Factors {
-  RowMajorDoubles a;  // [rows, rank] U S
-  RowMajorDoubles b;  // [rank, cols] V^T
+  std::vector<double> a;  // [rows, rank] U S
+  std::vector<double> b;  // [rank, cols] V^T
 };
 
-// Orthonormal columns for the largest eigenvalues of gram, largest first.
-Eigen::MatrixXd leading_eigenvectors(const Eigen::MatrixXd& gram, int rank) {
-  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(gram);
-  PG_CHECK(solver.info() == Eigen::Success, "the error matrix must be finite");
-  return solver.eigenvectors().rightCols(rank).rowwise().reverse();
+size_t at(int64_t index) { return static_cast<size_t>(index); }
+
+// M^T M of M [count, n].
+std::vector<double> multiply_gram(const std::vector<double>& m, int64_t count, int64_t n) {
+  std::vector<double> gram(at(n * n));
+  parallel_ranges(n, kFusedColumns, [&](int64_t begin, int64_t end) {
+    std::vector<double> panel(at(count * kFusedColumns)), product(at(n * kFusedColumns));
+    for (int64_t k = 0; k < count; ++k) {
+      std::copy_n(m.data() + k * n + begin, end - begin, panel.data() + k * kFusedColumns);
+    }
+    add_fused_product<double>({m.data(), 1, n}, panel.data(), n, count, product.data());
+    for (int64_t r = 0; r < n; ++r) {
+      std::copy_n(product.data() + r * kFusedColumns, end - begin, gram.data() + r * n + begin);
+    }
+  });
+  return gram;
 }
 
-Factors truncate_svd(const Eigen::MatrixXd& error, int rank) {
-  if (error.cols() <= error.rows()) {
-    const Eigen::MatrixXd v = leading_eigenvectors(error.transpose() * error, rank);
-    return {.a = error * v, .b = v.transpose()};
+std::vector<double> transpose(const std::vector<double>& m, int64_t rows, int64_t cols) {
+  std::vector<double> out(m.size());
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t c = 0; c < cols; ++c) out[at(c * rows + r)] = m[at(r * cols + c)];
   }
-  const Eigen::MatrixXd u = leading_eigenvectors(error * error.transpose(), rank);
-  Factors out{.a = u, .b = u.transpose() * error};
-  for (int k = 0; k < rank; ++k) {
-    const double singular = out.b.row(k).norm();
-    out.a.col(k) *= singular;
-    if (singular > 0) out.b.row(k) /= singular;
+  return out;
+}
+
+// X V of X [rows, cols], V [cols, rank] given by its columns.
+std::vector<double> project_rows(const std::vector<double>& x, int64_t rows, int64_t cols,
+                                 const std::vector<double>& v, int64_t rank) {
+  std::vector<double> out(at(rows * rank));
+  for (int64_t r = 0; r < rows; ++r) {
+    const double* const row = x.data() + r * cols;
+    for (int64_t k = 0; k < rank; ++k) {
+      const double* const column = v.data() + k * cols;
+      out[at(r * rank + k)] = sum_products<double>(
+          cols, [row](int64_t i) { return row[i]; }, [column](int64_t i) { return column[i]; });
+    }
   }
+  return out;
+}
+
+Factors truncate_svd(const std::vector<double>& error, int64_t rows, int64_t cols, int64_t rank) {
+  if (cols <= rows) {
+    std::vector<double> v = leading_eigenvectors(multiply_gram(error, rows, cols), cols, rank);
+    return {.a = project_rows(error, rows, cols, v, rank), .b = std::move(v)};
+  }
+  const std::vector<double> turned = transpose(error, rows, cols);  // [cols, rows]
+  std::vector<double> u = leading_eigenvectors(multiply_gram(turned, cols, rows), rows, rank);
+  Factors out{.a = {}, .b = transpose(project_rows(turned, cols, rows, u, rank), cols, rank)};
+  for (int64_t k = 0; k < rank; ++k) {
+    double* const b = out.b.data() + k * cols;
+    const auto value = [b](int64_t i) { return b[i]; };
+    const double singular = std::sqrt(sum_products<double>(cols, value, value));
+    for (int64_t r = 0; r < rows; ++r) u[at(k * rows + r)] *= singular;
+    for (int64_t c = 0; c < cols && singular > 0; ++c) b[c] /= singular;
+  }
+  out.a = transpose(u, rank, rows);
   return out;
 }
 
@@ -79,13 +116,12 @@ LowRank fit_low_rank(std::span<const float> error, int64_t rows, int64_t cols,
   PG_CHECK(std::ssize(error) == rows * cols, "error must be [rows, cols]");
   PG_CHECK(options.rank >= 1 && options.rank <= std::min(rows, cols) && options.group >= 1,
            "rank lies in [1, min(rows, cols)], a group holds at least one code");
-  const Factors factors = truncate_svd(
-      Eigen::Map<const RowMajorFloats>(error.data(), rows, cols).cast<double>(), options.rank);
+  const Factors factors =
+      truncate_svd(std::vector<double>(error.begin(), error.end()), rows, cols, options.rank);
   LowRank out{.rank = options.rank, .group = options.group};
-  const std::span a(factors.a.data(), static_cast<size_t>(factors.a.size()));
-  out.a_scale = finite_half(find_largest(a) / kRangeA.reach());
-  append_codes(a, out.a_scale, kRangeA, out.a);
-  const std::span b(factors.b.data(), static_cast<size_t>(factors.b.size()));
+  out.a_scale = finite_half(find_largest(factors.a) / kRangeA.reach());
+  append_codes(factors.a, out.a_scale, kRangeA, out.a);
+  const std::span<const double> b = factors.b;
   const auto group = static_cast<size_t>(options.group);
   for (size_t begin = 0; begin < b.size(); begin += group) {
     const auto part = b.subspan(begin, std::min(group, b.size() - begin));

@@ -13,6 +13,8 @@
 #include "quant/method/row_scales.h"
 #include "src/base/check.h"
 #include "src/base/error.h"
+#include "src/base/exact_math.h"
+#include "src/base/simd_math.h"
 #include "src/base/threads.h"
 
 namespace pg {
@@ -153,22 +155,22 @@ void MatrixQuantizer::choose_sensitivity_offsets() {
   for (size_t r = 0; r < rows; ++r) {
     const double w =
         std::max(static_cast<double>(sensitivity_->row_weight[r]), kLeastRowWeight * mean_weight);
-    row_mean += log_rows[r] = -0.5 * std::log2(w);
+    row_mean += log_rows[r] = -0.5 * log2_f64(w);
   }
   for (size_t k = 0; k < cols; ++k) {
     const auto c = static_cast<size_t>(factor_->order[k]);
     const double variance = feedback ? static_cast<double>(factor_->conditional[k])
                                      : static_cast<double>(sensitivity_->hessian[c * cols + c]);
-    col_mean += log_cols[c] = -0.5 * std::log2(std::max(variance, 1e-30));
+    col_mean += log_cols[c] = -0.5 * log2_f64(std::max(variance, 1e-30));
   }
   row_mean /= static_cast<double>(rows);
   col_mean /= static_cast<double>(cols);
-  base_scale_ = std::exp2(row_mean + col_mean);
+  base_scale_ = exp2_f64(row_mean + col_mean);
   for (const double x : log_rows) {
-    row_offsets_.push_back(static_cast<int8_t>(nearest_offset(std::exp2(x - row_mean))));
+    row_offsets_.push_back(static_cast<int8_t>(nearest_offset(exp2_f64(x - row_mean))));
   }
   for (const double x : log_cols) {
-    col_offsets_.push_back(static_cast<int8_t>(nearest_offset(std::exp2(x - col_mean))));
+    col_offsets_.push_back(static_cast<int8_t>(nearest_offset(exp2_f64(x - col_mean))));
   }
   for (int64_t r = 0; r < weights_->spec.rows; ++r) {
     const std::span<const float> row = row_of(*weights_, r);
@@ -197,8 +199,7 @@ QuantTensor MatrixQuantizer::make_grid(double coarseness) const {
     t.row_offsets = row_offsets_;
     t.col_offsets = col_offsets_;
     for (size_t r = 0; r < row_offsets_.size(); ++r) {  // a row whose codes would clip is coarser
-      const double needed =
-          std::ceil(4 * std::log2(widest_scales_[r] / (coarseness * base_scale_)));
+      const double needed = std::ceil(4 * log2_f64(widest_scales_[r] / (coarseness * base_scale_)));
       t.row_offsets[r] =
           static_cast<int8_t>(std::clamp<double>(needed, row_offsets_[r], kMaxOffset));
     }
@@ -321,10 +322,10 @@ double mean_scale(const QuantTensor& t) {
   const GridScales scales(t);
   const auto mean_log = [](const std::vector<float>& v) {
     double sum = 0;
-    for (const float x : v) sum += std::log(static_cast<double>(x));
+    for (const float x : v) sum += log_f64(static_cast<double>(x));
     return v.empty() ? 0.0 : sum / static_cast<double>(v.size());
   };
-  return std::exp(mean_log(scales.rows) + mean_log(scales.cols));
+  return exp_f64(mean_log(scales.rows) + mean_log(scales.cols));
 }
 
 }  // namespace pg

@@ -11,6 +11,8 @@
 #include "quant/format/artifact_format.h"
 #include "quant/format/half.h"
 #include "quant/format/storage_bits.h"
+#include "src/base/exact_math.h"
+#include "src/base/lane_sums.h"
 #include "src/model/model.h"
 
 namespace pg {
@@ -29,8 +31,7 @@ constexpr double kLeastFilledBits = 1.0, kSteepFilledBits = 2.5;
 // Entropy of Gaussian rows under a uniform quantiser with scale clip / R (formulas.md 4.4): 2.047
 // - log2(scale / sigma). Below half a bit the formula leaves its range.
 double gaussian_bits_per_weight(int bits, double clip_sigmas) {
-  return std::clamp(2.047 - std::log2(clip_sigmas / max_code(bits)), 0.5,
-                    static_cast<double>(bits));
+  return std::clamp(2.047 - log2_f64(clip_sigmas / max_code(bits)), 0.5, static_cast<double>(bits));
 }
 
 // Trained matrices have a standard deviation near this: with the published floors (no clip below 1)
@@ -57,15 +58,17 @@ float row_scale(std::span<const float> row, double largest, const ParamSpec& spe
   const double limit = max_code(bits);
   if (is_clip_search(quant.scales)) return static_cast<float>(std::max(largest, 1.0) / limit);
   if (quant.scales == ScaleRule::kRowMax) return static_cast<float>(largest / limit);
-  double sum = 0, squares = 0;
-#pragma omp simd reduction(+ : sum, squares)
-  for (size_t i = 0; i < row.size(); ++i) {
-    const double w = static_cast<double>(row[i]);
-    sum += quant.scales == ScaleRule::kTernary ? std::fabs(w) : w;
-    squares += w * w;
-  }
   const auto n = static_cast<double>(row.size());
-  if (quant.scales == ScaleRule::kTernary) return static_cast<float>(sum / n);
+  const auto value = [&](size_t i) { return static_cast<double>(row[i]); };
+  const auto sum_of = [&](const auto& term) {
+    return sum_loop<double>(static_cast<int64_t>(row.size()),
+                            [&](int64_t i) { return term(static_cast<size_t>(i)); });
+  };
+  if (quant.scales == ScaleRule::kTernary) {
+    return static_cast<float>(sum_of([&](size_t i) { return std::fabs(value(i)); }) / n);
+  }
+  const double sum = sum_of(value);
+  const double squares = sum_of([&](size_t i) { return value(i) * value(i); });
   const double variance = std::max(squares - sum * sum / n, 0.0) / std::max(n - 1, 1.0);
   return static_cast<float>(clip_sigmas(spec, quant) * std::sqrt(variance) / limit);
 }
