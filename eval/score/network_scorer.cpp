@@ -3,7 +3,8 @@
 //
 // A batch runs when a target of its is first asked for. Which windows share a batch follows from
 // the chunk's first target and the tokens before the target, so a decoder, which opens a chunk
-// again for each target with one token more, runs the same shapes on the same rows. Several ranks run
+// again for each target with one token more, runs the same shapes on the same rows; or, where a
+// device's rows are independent, the rows of that token alone (window_lane.h). Several ranks run
 // several batches at once; a row of one does not depend on the others.
 #include "eval/score/network_scorer.h"
 
@@ -143,7 +144,10 @@ void NetworkScorer::close_chunk(const ScoredChunk& scored) {
   }
   known_ = {};
   windows_.clear();
-  if (learner_) learner_->learn(scored, weights_);
+  if (!learner_) return;
+  learner_->learn(scored, weights_);
+  tail_.forget_rows();
+  if (whole_) whole_->forget_rows();
 }
 
 uint64_t NetworkScorer::state_hash() const {

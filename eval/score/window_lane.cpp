@@ -14,7 +14,9 @@ namespace pg {
 
 WindowLane::WindowLane(const ModelConfig& model, Weights& weights, int64_t rows, int64_t context,
                        int64_t positions, WindowShare* share)
-    : vocab_(model.vocab_size),
+    : model_(model),
+      weights_(&weights),
+      vocab_(model.vocab_size),
       rows_(rows),
       context_(context),
       positions_(positions),
@@ -25,7 +27,9 @@ WindowLane::WindowLane(const ModelConfig& model, Weights& weights, int64_t rows,
       ids_(static_cast<size_t>(rows * context)),
       kept_(static_cast<size_t>(rows * ranks_)),
       rank_rows_(static_cast<size_t>(ranks_)),
-      rank_values_(static_cast<size_t>(ranks_)) {}
+      rank_values_(static_cast<size_t>(ranks_)),
+      can_decode_(ranks_ == 1 && weights.device().rows_are_independent()),
+      decoded_ids_(static_cast<size_t>(context)) {}
 
 void WindowLane::clear() {
   windows_.clear();
@@ -41,9 +45,39 @@ int64_t WindowLane::add(const EvalWindow& window) {
 NetworkDistribution WindowLane::predict(int64_t number, int64_t target,
                                         std::span<const int32_t> known) {
   const int64_t round = number / round_windows();
-  if (round != ready_round_ || target < ready_from_) run_round(round, target, known);
+  if (round != ready_round_ || target < ready_from_) {
+    const bool is_next = target == static_cast<int64_t>(known.size());  // nothing more is known
+    if (can_decode_ && is_next) return decode(windows_[static_cast<size_t>(number)], known);
+    run_round(round, target, known);
+  }
   const Kept& kept = kept_[static_cast<size_t>(number - round * round_windows())];
-  const auto row = static_cast<size_t>(kept.first_row + target - kept.first_target);
+  return distribution_at(static_cast<size_t>(kept.first_row + target - kept.first_target));
+}
+
+// Of the target behind the window's last token. Rows that ran for the same ids serve again, whichever
+// window they ran for.
+NetworkDistribution WindowLane::decode(const EvalWindow& window, std::span<const int32_t> known) {
+  if (!decoder_) decoder_.emplace(model_, *weights_, 1, context_, PlanMode::kDecode, positions_);
+  const auto ids = std::span(ids_).first(static_cast<size_t>(context_));
+  read_inputs(window, known, ids);
+  const int64_t last = window.length - 1, most = std::min(rows_known_, last);
+  const auto differs = std::mismatch(ids.begin(), ids.begin() + most, decoded_ids_.begin()).first;
+  const int64_t first = differs - ids.begin();
+  std::copy(differs, ids.begin() + window.length, decoded_ids_.begin() + first);
+  decoder_->load(decoded_ids_, {});
+  decoder_->run_rows(first, window.length - first);
+  rows_known_ = window.length;
+  if (first == 0) ++windows_run_;
+  ready_round_ = -1;
+  log_probs_.resize(std::max(log_probs_.size(), static_cast<size_t>(vocab_)));
+  entropies_.resize(std::max<size_t>(entropies_.size(), 1));
+  decoder_->read_log_probs(last - (context_ - positions_),
+                           std::span(log_probs_).first(static_cast<size_t>(vocab_)),
+                           std::span(entropies_).first(1));
+  return distribution_at(0);
+}
+
+NetworkDistribution WindowLane::distribution_at(size_t row) const {
   const auto vocab = static_cast<size_t>(vocab_);
   return {.logits = std::span(log_probs_).subspan(row * vocab, vocab),
           .log_normaliser = 0.0f,

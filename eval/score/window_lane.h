@@ -1,8 +1,12 @@
 // Windows of one kind on their way through the model: a static plan, the windows of the open chunk
 // in order, and the distributions of the round that ran last. In a round every rank runs a batch,
 // the first windows on rank 0.
+//
+// A decoder knows one token more with each target. Where a device's rows are independent, that costs
+// the rows of the new tokens alone: a second plan keeps what they read of the window's other rows.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -22,6 +26,8 @@ class WindowLane {
              int64_t positions, WindowShare* share);
 
   void clear();
+  // The weights have changed.
+  void forget_rows() { rows_known_ = 0; }
   // Gives the window's number within the lane.
   int64_t add(const EvalWindow& window);
   // The distribution of a target of window `number`, on rank 0; runs its round unless that ran last.
@@ -39,6 +45,8 @@ class WindowLane {
     int64_t first_target = 0, targets = 0;
   };
 
+  NetworkDistribution decode(const EvalWindow& window, std::span<const int32_t> known);
+  NetworkDistribution distribution_at(size_t row) const;
   int64_t round_windows() const { return rows_ * ranks_; }
   void run_round(int64_t round, int64_t target, std::span<const int32_t> known);
   void place_rows(std::span<const EvalWindow> windows, int64_t target);
@@ -47,6 +55,8 @@ class WindowLane {
   void read_inputs(const EvalWindow& window, std::span<const int32_t> known,
                    std::span<int32_t> ids) const;
 
+  ModelConfig model_;
+  Weights* weights_;
   int64_t vocab_, rows_, context_, positions_;
   WindowShare* share_;
   int64_t ranks_, rank_;
@@ -61,6 +71,11 @@ class WindowLane {
       log_probs_;  // [kept targets, vocab]: rank 0 keeps the round's, others their own
   std::vector<float> entropies_;  // [kept targets] nats
   int64_t windows_run_ = 0;
+
+  bool can_decode_;
+  std::optional<ModelPlan> decoder_;  // made when first asked
+  std::vector<int32_t> decoded_ids_;  // [context]; rows of the first rows_known_ have run
+  int64_t rows_known_ = 0;
 };
 
 }  // namespace pg

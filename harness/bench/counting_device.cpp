@@ -27,8 +27,9 @@ void CountingOps::embed_backward(Out dtable, In ids, In dy, int64_t rows, int64_
                                  int64_t dim) {
   counted(OpId::kEmbedBackward).embed_backward(dtable, ids, dy, rows, vocab, dim);
 }
-void CountingOps::bigram_hash(Out hashed, In ids, int64_t rows, int64_t tokens, int64_t buckets) {
-  counted(OpId::kBigramHash).bigram_hash(hashed, ids, rows, tokens, buckets);
+void CountingOps::bigram_hash(Out hashed, In ids, int64_t rows, int64_t tokens, int64_t buckets,
+                              int64_t first) {
+  counted(OpId::kBigramHash).bigram_hash(hashed, ids, rows, tokens, buckets, first);
 }
 void CountingOps::add_scaled(Out y, In x, In z, In s1, In s2, int64_t rows, int64_t dim) {
   counted(OpId::kAddScaled).add_scaled(y, x, z, s1, s2, rows, dim);
@@ -50,8 +51,9 @@ void CountingOps::leaky_relu2(Out y, In x, float slope, int64_t count) {
 void CountingOps::leaky_relu2_backward(Out dx, In dy, In x, float slope, int64_t count) {
   counted(OpId::kLeakyRelu2Backward).leaky_relu2_backward(dx, dy, x, slope, count);
 }
-void CountingOps::smear(Out y, In x, In gate, int64_t rows, int64_t tokens, int64_t dim) {
-  counted(OpId::kSmear).smear(y, x, gate, rows, tokens, dim);
+void CountingOps::smear(Out y, In x, In gate, int64_t rows, int64_t tokens, int64_t dim,
+                        int64_t first) {
+  counted(OpId::kSmear).smear(y, x, gate, rows, tokens, dim, first);
 }
 void CountingOps::smear_backward(Out dx, Out dgate, In dy, In x, In gate, int64_t rows,
                                  int64_t tokens, int64_t dim) {

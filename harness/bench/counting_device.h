@@ -17,6 +17,12 @@ class CountingOps final : public Ops {
   OpCounts take_counts();  // since the last time
 
 #include "src/device/op_overrides.inc"
+  int64_t packed_bytes(DType w, int64_t in, int64_t out) const override {
+    return inner_.packed_bytes(w, in, out);
+  }
+  void pack(void* packed, In w, int64_t in, int64_t out) override {
+    inner_.pack(packed, w, in, out);
+  }
 
  private:
   Ops& counted(OpId op);
@@ -34,6 +40,7 @@ class CountingDevice final : public Device {
   std::string_view name() const override { return inner_.name(); }
   Ops& ops() override { return ops_; }
   DType compute_dtype() const override { return inner_.compute_dtype(); }
+  bool rows_are_independent() const override { return inner_.rows_are_independent(); }
   void* allocate(size_t bytes) override { return inner_.allocate(bytes); }
   void release(void* memory) override { inner_.release(memory); }
   void upload(void* to, const void* from, size_t bytes) override { inner_.upload(to, from, bytes); }

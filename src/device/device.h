@@ -25,6 +25,8 @@ class Device {
   virtual Ops& ops() = 0;
   // The type of activations and of the compute copies of weights.
   virtual DType compute_dtype() const = 0;
+  // Whether a row of an op's result has the same bits whatever rows are computed with it.
+  virtual bool rows_are_independent() const { return false; }
 
   // Zeroed memory, aligned to 64 bytes. Throws Error when there is not enough.
   virtual void* allocate(size_t bytes) = 0;

@@ -23,17 +23,22 @@
 
 namespace pg {
 
-// [N, heads*S] of B*T rows; RoPE turns the first rope_dims of each head.
+// [N, heads*S] of B*T rows; RoPE turns the first rope_dims of each head. The T tokens stand at
+// positions first, first + 1, ...
 struct HeadShape {
   int64_t batch = 0, tokens = 0, heads = 0, head_dim = 0, rope_dims = 0;
+  int64_t first = 0;
   int64_t rows() const { return batch * tokens; }
 };
 
-// Causal grouped-query attention: query head h reads kv head h / (heads / kv_heads).
+// Causal grouped-query attention: query head h reads kv head h / (heads / kv_heads). The T queries
+// stand at positions first, first + 1, ... of their keys, from position 0 on.
 struct AttentionShape {
   int64_t batch = 0, tokens = 0, heads = 0, kv_heads = 0, head_dim = 0;
   float scale = 1.0f;  // on the scores; 1/sqrt(S)
+  int64_t first = 0;
   int64_t rows() const { return batch * tokens; }
+  int64_t keys() const { return first + tokens; }  // of a row of the batch
 };
 
 // `count` matrices [rows, cols] that lie `stride` elements apart: one matrix of each block.
@@ -66,6 +71,10 @@ class Ops {
   // y[rows, out] = addend[rows, out] + x[rows, in] w[out, in]T, rounded once; an empty addend counts
   // as 0. y is an activation or f32, view; the addend has y's type.
   virtual void linear(Out y, In x, In w, In addend, int64_t rows, int64_t in, int64_t out) = 0;
+  // A device may have a form of w that it reads faster where few rows meet it: linear() then takes
+  // that with In::packed set, and gives the same bits. Bytes of the form; 0: there is none.
+  virtual int64_t packed_bytes(DType /*w*/, int64_t /*in*/, int64_t /*out*/) const { return 0; }
+  virtual void pack(void* /*packed*/, In /*w*/, int64_t /*in*/, int64_t /*out*/) {}
   // dx[rows, in] = dy[rows, out] w[out, in]. dy view.
   virtual void linear_dx(Out dx, In dy, In w, int64_t rows, int64_t in, int64_t out) = 0;
   // dw[out, in] f32 = dy[rows, out]T x[rows, in]. dy view.
@@ -80,8 +89,10 @@ class Ops {
                               int64_t dim) = 0;
   // Bucket of the bigram (previous id, id), for rows of T tokens each (formulas.md 2.2):
   // M = buckets-1; hashed = M at each row start, else ((36313 id_t) xor (27191 id_{t-1})) mod M, in
-  // int32 arithmetic.
-  virtual void bigram_hash(Out hashed, In ids, int64_t rows, int64_t tokens, int64_t buckets) = 0;
+  // int32 arithmetic. With `first` hashed and ids point at that row of the N: the one before it lies
+  // in front.
+  virtual void bigram_hash(Out hashed, In ids, int64_t rows, int64_t tokens, int64_t buckets,
+                           int64_t first) = 0;
 
   // ---- elementwise ----
   // y[rows, dim] = x + s1 s2 z; s1, s2 f32 [1]; an empty s2 counts as 1. x view.
@@ -99,8 +110,9 @@ class Ops {
   // dx = dy * (2x for x > 0, else 2 slope^2 x).
   virtual void leaky_relu2_backward(Out dx, In dy, In x, float slope, int64_t count) = 0;
   // g = sigmoid(gate[dim]); y_t = (1-g) x_t + g x_{t-1}, x_{-1} = 0 at the start of every T tokens;
-  // gate f32.
-  virtual void smear(Out y, In x, In gate, int64_t rows, int64_t tokens, int64_t dim) = 0;
+  // gate f32. With `first` y and x point at that row of the N: the one before it lies in front.
+  virtual void smear(Out y, In x, In gate, int64_t rows, int64_t tokens, int64_t dim,
+                     int64_t first) = 0;
   virtual void smear_backward(Out dx, Out dgate, In dy, In x, In gate, int64_t rows, int64_t tokens,
                               int64_t dim) = 0;
 
@@ -124,16 +136,17 @@ class Ops {
   // Per head: n = x r (RMSNorm over S, eps), RoPE on the first R dims, times gain[head] (f32; empty
   // counts as 1). Half-split RoPE with h = R/2:
   //   out_i = n_i c + n_{i+h} s, out_{i+h} = n_{i+h} c - n_i s, (c, s) = table[t, i, 0..1].
-  // table f32 [T, R/2, 2]; x view, y [N, heads*S]; rstd f32 [N, heads].
+  // table f32 [first + T, R/2, 2]; x view, y [N, heads*S]; rstd f32 [N, heads].
   virtual void qk_norm_rope(Out y, Out rstd, In x, In gain, In table, float eps,
                             const HeadShape& shape) = 0;
   // dgain f32 [heads]; dx, x view.
   virtual void qk_norm_rope_backward(Out dx, Out dgain, In dy, In x, In rstd, In gain, In table,
                                      const HeadShape& shape) = 0;
   // y[N, H*S] = softmax_causal(scale q kT) v; lse f32 [B, H, T] = log sum exp of the scaled scores.
-  // q [N, H*S], k, v [N, K*S], v view. Never builds a T x T tensor.
+  // q [N, H*S], k, v [B*(first + T), K*S], v view. Never builds a T x T tensor.
   virtual void attention(Out y, Out lse, In q, In k, In v, const AttentionShape& shape) = 0;
-  // FlashAttention-2's backward (Dao 2023): recomputes the scores from lse. dv, v view.
+  // FlashAttention-2's backward (Dao 2023): recomputes the scores from lse. dv, v view. All queries:
+  // `first` is 0.
   virtual void attention_backward(Out dq, Out dk, Out dv, In dy, In y, In lse, In q, In k, In v,
                                   const AttentionShape& shape) = 0;
   // Exclusive self-attention: y_h = x_h - (x_h . u) u with u = v_t / max(|v_t|, 1e-12), v of the kv

@@ -61,6 +61,7 @@ struct In {
   const void* data = nullptr;
   DType dtype = DType::kF32;
   int64_t stride = 0;
+  bool packed = false;  // a weight in the device's own form: Ops::pack
 
   explicit operator bool() const { return data != nullptr; }
   template <class T>

@@ -12,14 +12,17 @@ ModelPlan::ModelPlan(const ModelConfig& config, Weights& weights, int64_t batch,
     : config_(config),
       batch_(batch),
       seq_len_(seq_len),
-      plan_(std::make_unique<Plan>(weights)),
+      plan_(std::make_unique<Plan>(
+          weights, mode == PlanMode::kDecode ? Plan::Memory::kRows : Plan::Memory::kShared)),
       handles_(std::make_unique<Handles>()) {
   if (const std::string problem = check_model_config(config); !problem.empty())
     throw Error(problem);
-  PG_CHECK(last_positions == 0 || mode == PlanMode::kLogProbs, "losses are those of all positions");
-  handles_->forward =
-      record_forward(*plan_, config, batch, seq_len,
-                     {.with_loss = mode != PlanMode::kLogProbs, .last_positions = last_positions});
+  const bool with_loss = mode == PlanMode::kTrain || mode == PlanMode::kScore;
+  PG_CHECK(last_positions == 0 || !with_loss, "losses are those of all positions");
+  PG_CHECK(batch == 1 || mode != PlanMode::kDecode, "one row of tokens is decoded at a time");
+  if (!with_loss) plan_->read_packed_weights();
+  handles_->forward = record_forward(*plan_, config, batch, seq_len,
+                                     {.with_loss = with_loss, .last_positions = last_positions});
   plan_->finish(mode == PlanMode::kTrain ? handles_->forward.loss : Tensor{});
 }
 
@@ -32,6 +35,7 @@ void ModelPlan::load(std::span<const int32_t> ids, std::span<const int32_t> targ
 }
 
 void ModelPlan::run(bool accumulate) { plan_->run(accumulate); }
+void ModelPlan::run_rows(int64_t first, int64_t count) { plan_->run_rows(seq_len_, first, count); }
 
 void ModelPlan::read_log_probs(int64_t first_row, std::span<float> log_probs,
                                std::span<float> entropies) {

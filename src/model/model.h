@@ -37,12 +37,13 @@ enum class PlanMode : uint8_t {
   kTrain,     // forward, loss, gradients
   kScore,     // forward and the loss of every position
   kLogProbs,  // forward and the log probabilities of every position
+  kDecode,    // the same of a batch of one, some positions at a time: run_rows()
 };
 
 class ModelPlan {
  public:
   // Weights and device must outlive this. One plan serves one shape: `batch` rows of `seq_len`
-  // tokens. last_positions > 0, for kLogProbs: those of the last so many positions of each
+  // tokens. last_positions > 0, for log probabilities: those of the last so many positions of each
   // row alone, which saves the work that only the others need.
   ModelPlan(const ModelConfig& config, Weights& weights, int64_t batch, int64_t seq_len,
             PlanMode mode, int64_t last_positions = 0);
@@ -53,11 +54,15 @@ class ModelPlan {
   int64_t seq_len() const { return seq_len_; }
 
   // Sets ids and targets, both [batch, seq_len]; ids and targets must lie below vocab_size. In
-  // kLogProbs there are no targets.
+  // kLogProbs and kDecode there are no targets.
   void load(std::span<const int32_t> ids, std::span<const int32_t> targets);
   // In kTrain the gradients in Weights are overwritten, or added to when `accumulate`; they are
   // those of what plans read until Weights::finish_gradients().
   void run(bool accumulate = false);
+  // In kDecode, where Device::rows_are_independent(): the positions [first, first + count) once
+  // those before have run with the same ids and weights; each as run() gives it, to be read before
+  // the next call.
+  void run_rows(int64_t first, int64_t count);
   // Scales the loss's gradient in the runs to come (1 / micro-batches); 1 at first.
   void set_loss_scale(float scale);
 
@@ -67,9 +72,8 @@ class ModelPlan {
   const double* device_mean_loss() const;  // where it lies
   // -log p(target) in nats of every position, [batch, seq_len]. Waits for the device.
   void read_token_losses(std::span<float> losses);
-  // In kLogProbs, of the positions [first_row, first_row + n) of those that have them: log
-  // probabilities of the next token, [n, vocab], and their entropies, [n], where asked for; in nats.
-  // Waits for the device.
+  // Of the positions [first_row, first_row + n) of those that have them: log probabilities of the
+  // next token, [n, vocab], and their entropies, [n], where asked for; in nats. Waits for the device.
   void read_log_probs(int64_t first_row, std::span<float> log_probs,
                       std::span<float> entropies = {});
 

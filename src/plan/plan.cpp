@@ -66,7 +66,9 @@ void Plan::record(OpId op, double flops, std::vector<Tensor> reads, std::vector<
     if (ref.id < 0) continue;
     touch(ref.id);
     call.writes.push_back(ref.id);
-    if (call.label.empty()) call.label = tensors_[static_cast<size_t>(ref.id)].name;
+    const TensorInfo& written = tensors_[static_cast<size_t>(ref.id)];
+    if (call.writes.size() == 1) call.rows = written.rows;
+    if (call.label.empty()) call.label = written.name;
   }
   check_call(call);
   for (const int id : call.writes) {
@@ -85,10 +87,21 @@ int64_t Plan::stride(int id) const {
   return tensors_[static_cast<size_t>(id)].base < 0 ? 0 : owner(id).cols;
 }
 
+In Plan::rows_in(Tensor t, const RunArgs& args) const {
+  In rows = in(t);
+  if (t) rows.data = static_cast<const uint8_t*>(rows.data) + row_bytes(t.id, args.first);
+  return rows;
+}
+
 Out Plan::out(const OutRef& ref, const RunArgs& args) const {
   if (ref.id < 0) return {};
   const TensorInfo& t = tensors_[static_cast<size_t>(ref.id)];
-  return {t.data, t.dtype, ref.adds || (ref.adds_across_runs && args.accumulate), stride(ref.id)};
+  return {static_cast<uint8_t*>(t.data) + row_bytes(ref.id, args.first), t.dtype,
+          ref.adds || (ref.adds_across_runs && args.accumulate), stride(ref.id)};
+}
+
+int64_t Plan::row_bytes(int id, int64_t rows) const {
+  return rows * owner(id).cols * static_cast<int64_t>(dtype_bytes(owner(id).dtype));
 }
 
 void Plan::keep(Tensor t) { info(t).kept = true; }
@@ -103,9 +116,23 @@ void Plan::finish(Tensor loss) {
 
 void Plan::run(bool accumulate) {
   PG_CHECK(finished_, "run() before finish()");
-  last_run_ = {accumulate};
+  accumulates_ = accumulate;
   Ops& ops = weights_->device().ops();
-  for (const OpCall& call : calls_) call.run(ops, last_run_);
+  for (const OpCall& call : calls_) run_call(ops, call);
+}
+
+void Plan::run_call(Ops& ops, const OpCall& call) const {
+  call.run(ops, {accumulates_, 0, call.rows});
+}
+
+void Plan::run_rows(int64_t sequence, int64_t first, int64_t count) {
+  PG_CHECK(finished_ && memory_ == Memory::kRows, "run_rows() of a plan that keeps no rows");
+  Ops& ops = weights_->device().ops();
+  for (const OpCall& call : calls_) {
+    const int64_t skipped = sequence - call.rows;  // positions before its first row
+    const int64_t begin = std::max<int64_t>(first - skipped, 0), end = first + count - skipped;
+    if (begin < end) call.run(ops, {false, begin, end - begin});
+  }
 }
 
 void Plan::write_ids(Tensor t, std::span<const int32_t> values) {

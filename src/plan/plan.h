@@ -63,8 +63,9 @@ struct OpProfile {
 class Plan {
  public:
   // kShared: tensors whose lives do not overlap share memory. kSeparate: every tensor has its own;
-  // for the test that placing never changes a number.
-  enum class Memory : uint8_t { kShared, kSeparate };
+  // for the test that placing never changes a number. kRows: as kShared, but what a row reads of the
+  // rows before it stays from run to run: for run_rows().
+  enum class Memory : uint8_t { kShared, kSeparate, kRows };
   // kPassedOn: a gradient that an op passes on unchanged is not copied. kCopied: every tensor's
   // gradient is a buffer of its own; for the test that passing on never changes a number.
   enum class Gradients : uint8_t { kPassedOn, kCopied };
@@ -79,6 +80,9 @@ class Plan {
   // Parameters that lie joined in memory as one matrix, [sum of rows, cols].
   Tensor joined_weight(std::span<const ParamPlace> places);
   bool has_weight(const ParamPlace& place) const { return weights_->has(place); }
+
+  // From here on linear reads weights in the device's own form, where it has one: Ops::pack.
+  void read_packed_weights() { reads_packed_ = true; }
 
   // What is recorded from here on belongs to a block of the model, or to none.
   void set_in_block(bool in_block) { in_block_ = in_block; }
@@ -124,6 +128,9 @@ class Plan {
   // ---- replay ----
   // accumulate: weight gradients and means are added to.
   void run(bool accumulate = false);
+  // Of a forward plan over one sequence: the rows of positions [first, first + count) alone, once
+  // those before have run. A tensor of fewer rows than the sequence has those of its end.
+  void run_rows(int64_t sequence, int64_t first, int64_t count);
   // Multiplies the loss's gradient in the runs to come; 1 at first. Costs an upload when it changes.
   void set_loss_scale(float scale);
   // run() with a clock around each call; adds to profile[op].
@@ -163,6 +170,7 @@ class Plan {
     int gradient = -1;  // id of the gradient tensor
     bool gradient_written = false;
     bool kept = false;
+    bool lasts = false;  // from run to run
     int first_call = -1, last_call = -1;
     int last_write = -1;          // the last call that wrote it
     bool rule_has_begun = false;  // its gradient is complete, and was written last by gradient_call
@@ -173,6 +181,7 @@ class Plan {
   };
   struct RunArgs {
     bool accumulate = false;
+    int64_t first = 0, rows = 0;  // of what the call writes: all of them but in run_rows()
   };
   // What a call writes: resolved while recording, read while running.
   struct OutRef {
@@ -185,6 +194,7 @@ class Plan {
     std::string label;
     std::vector<int> reads, writes;
     std::function<void(Ops&, const RunArgs&)> run;
+    int64_t rows = 0;  // that it writes
     double flops = 0, bytes = 0;
     bool in_block = false;
   };
@@ -203,10 +213,14 @@ class Plan {
               std::function<void(Ops&, const RunArgs&)> run);
   void add_rule(Tensor output, std::function<void()> rule);
 
-  Tensor make_scalar(std::string name);  // f32 [1], zero
-  int64_t stride(int id) const;          // of a view; 0: dense
-  In in(Tensor t) const;
-  Out out(const OutRef& ref, const RunArgs& args) const;
+  Tensor make_scalar(std::string name);                   // f32 [1], zero
+  int64_t stride(int id) const;                           // of a view; 0: dense
+  int64_t row_bytes(int id, int64_t rows) const;          // so many rows take up
+  In in(Tensor t) const;                                  // the whole tensor
+  In rows_in(Tensor t, const RunArgs& args) const;        // from the first row of the call on
+  Out out(const OutRef& ref, const RunArgs& args) const;  // likewise
+  // Later rows read these.
+  void keep_rows(Tensor t) { owner(t.id).lasts = memory_ == Memory::kRows; }
   OutRef write_to(Tensor t) const { return {t.id, false, false}; }
   // The gradient of t as an output, claiming a contribution; empty when t needs none.
   OutRef contribute(Tensor t);
@@ -223,6 +237,8 @@ class Plan {
   static std::string describe_call(const OpCall& call);
   void begin_rule(Tensor output);
   void upload_loss_gradient();
+  void run_call(Ops& ops, const OpCall& call) const;
+  In weight_in(Tensor w) const;  // as linear reads it
   void place_tensors();
   // plan_ops.cpp
   Tensor record_linear(Tensor addend, Tensor x, Tensor w, bool f32_output);
@@ -263,13 +279,13 @@ class Plan {
   std::vector<WeightUse> weight_uses_;
   std::vector<std::pair<int, Tensor>> input_grams_;  // id of a linear map's input, its gram
   DeviceBuffer arena_;
-  RunArgs last_run_;
-  Tensor loss_gradient_;  // [1] f32: loss_scale over the loss's rows
+  bool accumulates_ = false;  // the last run
+  Tensor loss_gradient_;      // [1] f32: loss_scale over the loss's rows
   int64_t loss_rows_ = 0;
   float loss_scale_ = 1.0f;
   int64_t separate_bytes_ = 0;
   Tensor rule_output_;  // whose rule is being recorded
-  bool finished_ = false, collects_grams_ = false, in_block_ = false;
+  bool finished_ = false, collects_grams_ = false, in_block_ = false, reads_packed_ = false;
 };
 
 }  // namespace pg

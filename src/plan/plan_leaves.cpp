@@ -69,6 +69,11 @@ Tensor Plan::joined_weight(std::span<const ParamPlace> places) {
   return add_tensor(std::move(t));
 }
 
+In Plan::weight_in(Tensor w) const {
+  const In packed = reads_packed_ ? weights_->packed(info(w).weights) : In{};
+  return packed ? packed : in(w);
+}
+
 Tensor Plan::columns(Tensor x, int64_t first, int64_t count) {
   PG_CHECK(!is_view(x) && info(x).place == Place::kArena && first >= 0 && count > 0 &&
                first + count <= info(x).cols,

@@ -34,7 +34,8 @@ void Plan::place_tensors() {
   for (size_t i = 0; i < tensors_.size(); ++i) {
     TensorInfo& t = tensors_[i];
     if (t.place != Place::kArena || t.base >= 0 || t.first_call < 0) continue;
-    if (t.kept) t.last_call = static_cast<int>(calls_.size());
+    if (t.kept || t.lasts) t.last_call = static_cast<int>(calls_.size());
+    if (t.lasts) t.first_call = 0;
     order.push_back(i);
   }
   // Large tensors first within a call leaves fewer gaps.

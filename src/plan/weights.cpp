@@ -82,7 +82,7 @@ Weights::ScaledRows Weights::describe_scaled(const ParamBatch& batch) const {
     scaled.scale_stride = stride;
   }
   for (size_t i = 0; i < batch.params.size(); ++i) {
-    scaled.is_trained |= spec(batch.params[i]).trainable || spec(scale_of(i)).trainable;
+    scaled.is_trained |= is_trained(batch.params[i]);
   }
   return scaled;
 }
@@ -129,6 +129,40 @@ In Weights::compute(int index) const {
   return {param.master, DType::kF32};
 }
 
+bool Weights::is_trained(int index) const {
+  const ParamSpec& own = spec(index);
+  return own.trainable || (own.has_row_scale() && spec(find(own.row_scale)).trainable);
+}
+
+In Weights::packed(std::span<const int> indices) {
+  const DType type = compute(indices.front()).dtype;
+  const auto is_same = [&](const Packed& packed) {
+    return std::equal(packed.params.begin(), packed.params.end(), indices.begin(), indices.end());
+  };
+  auto found = std::find_if(packed_.begin(), packed_.end(), is_same);
+  if (found == packed_.end()) {
+    PG_CHECK(are_joined(indices), "parameters that are one matrix lie joined");
+    const auto bytes = device_->ops().packed_bytes(type, spec(indices.front()).cols, rows(indices));
+    if (bytes == 0) return {};
+    packed_.push_back(
+        {{indices.begin(), indices.end()}, DeviceBuffer(*device_, static_cast<size_t>(bytes))});
+    found = packed_.end() - 1;
+    pack(*found);
+  }
+  return {.data = found->data.data(), .dtype = type, .packed = true};
+}
+
+int64_t Weights::rows(std::span<const int> indices) const {
+  int64_t rows = 0;
+  for (const int index : indices) rows += spec(index).rows;
+  return rows;
+}
+
+void Weights::pack(const Packed& packed) {
+  const int first = packed.params.front();
+  device_->ops().pack(packed.data.data(), compute(first), spec(first).cols, rows(packed.params));
+}
+
 void Weights::refresh(bool trained_alone) {
   Ops& ops = device_->ops();
   const DType type = device_->compute_dtype();
@@ -142,6 +176,11 @@ void Weights::refresh(bool trained_alone) {
     ops.scale_rows(
         {compute_at(scaled.compute_offset), type}, {masters() + scaled.batch.offset, DType::kF32},
         {masters() + scaled.scale_offset, DType::kF32}, scaled.batch.shape, scaled.scale_stride);
+  }
+  for (const Packed& packed : packed_) {
+    const bool has_trained = std::any_of(packed.params.begin(), packed.params.end(),
+                                         [&](int index) { return is_trained(index); });
+    if (!trained_alone || has_trained) pack(packed);
   }
 }
 

@@ -41,6 +41,9 @@ class Weights {
   }  // [rows, cols] f32; null without gradients and when frozen
   // What a plan reads: the compute copy when the parameter has one, else the master.
   In compute(int index) const;
+  // The same of joined parameters in the form of Ops::pack, made here at the first call and kept up
+  // to date by refreshing; empty where the device has none.
+  In packed(std::span<const int> indices);
   // Whether the parameters lie behind each other without a gap, copies and gradients too, so that
   // they are one matrix to a product.
   bool are_joined(std::span<const int> indices) const;
@@ -89,6 +92,10 @@ class Weights {
     int64_t master_offset = 0, compute_offset = 0, elements = 0;
     bool is_trained = false;
   };
+  struct Packed {
+    std::vector<int> params;
+    DeviceBuffer data;
+  };
   struct ScaledRows {
     ParamBatch batch;
     int64_t compute_offset = 0;
@@ -99,6 +106,9 @@ class Weights {
   int search(const ParamPlace& place) const;  // -1: absent
   void place_copies();
   void refresh(bool trained_alone);
+  bool is_trained(int index) const;                  // it, or what scales its rows
+  int64_t rows(std::span<const int> indices) const;  // of joined parameters
+  void pack(const Packed& packed);
   ScaledRows describe_scaled(const ParamBatch& batch) const;
   void* compute_at(int64_t offset) const;
 
@@ -108,6 +118,7 @@ class Weights {
   std::vector<Param> params_;
   std::vector<Cast> casts_;
   std::vector<ScaledRows> scaled_, trained_scaled_;
+  std::vector<Packed> packed_;
   DeviceBuffer masters_, gradients_, compute_;
   int64_t elements_ = 0;
 };

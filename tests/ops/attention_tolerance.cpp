@@ -42,9 +42,9 @@ struct TermNorms {
 };
 
 struct QueryRow {
-  int64_t b, h, t;
-  size_t q;    // of q_t, y_t in [N, H*S]
-  size_t lse;  // in [B, H, T]
+  int64_t b, h, t;  // t: its position
+  size_t q;         // of q_t, y_t in [N, H*S]
+  size_t lse;       // in [B, H, T]
 };
 
 class Geometry {
@@ -52,14 +52,14 @@ class Geometry {
   explicit Geometry(const AttentionShape& shape) : s(shape) {}
   size_t kv(const QueryRow& row, int64_t j) const {
     const int64_t kv_head = row.h / (s.heads / s.kv_heads);
-    return index(((row.b * s.tokens + j) * s.kv_heads + kv_head) * s.head_dim);
+    return index(((row.b * s.keys() + j) * s.kv_heads + kv_head) * s.head_dim);
   }
   template <class Body>
   void for_each_row(const Body& body) const {
     for (int64_t b = 0; b < s.batch; ++b) {
       for (int64_t t = 0; t < s.tokens; ++t) {
         for (int64_t h = 0; h < s.heads; ++h) {
-          body(QueryRow{b, h, t, index(((b * s.tokens + t) * s.heads + h) * s.head_dim),
+          body(QueryRow{b, h, s.first + t, index(((b * s.tokens + t) * s.heads + h) * s.head_dim),
                         index((b * s.heads + h) * s.tokens + t)});
         }
       }
@@ -99,7 +99,7 @@ Scores scores_of(const Problem& p, const Geometry& g, const QueryRow& row) {
 // Relative error of a probability, in units of f32.
 double probability_units(const Scores& scores, const AttentionShape& s) {
   const double exponent = (sum_units(s.head_dim) + 2) * scores.max_magnitude + 2 * scores.max_score;
-  const int64_t blocks = s.tokens / kMinKeyBlock + 1;
+  const int64_t blocks = s.keys() / kMinKeyBlock + 1;
   return exponent + kExpUnits + sum_units(blocks) * (kExpUnits + 1);
 }
 

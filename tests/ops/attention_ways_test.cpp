@@ -61,6 +61,8 @@ void expect_right(const TileKernel* kernel, DType type) {
   AttentionDevice device(kernel, type);
   for (const OpCase& op_case : all_cases()) {
     if (op_case.op != OpId::kAttention && op_case.op != OpId::kAttentionBackward) continue;
+    // Products are for whole sequences: CpuOps gives tile kernels the rest.
+    if (kernel == nullptr && op_case.shape.find(" first=") != std::string::npos) continue;
     for (const std::string& fault : check_values(device, op_case)) ADD_FAILURE() << fault;
   }
 }

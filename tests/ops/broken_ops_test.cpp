@@ -163,8 +163,9 @@ struct WritesBeforeTheStart : ReferenceOps {
 };
 
 struct ChangesAnInput : ReferenceOps {
-  void smear(Out y, In x, In gate, int64_t rows, int64_t tokens, int64_t dim) override {
-    ReferenceOps::smear(y, x, gate, rows, tokens, dim);
+  void smear(Out y, In x, In gate, int64_t rows, int64_t tokens, int64_t dim,
+             int64_t first) override {
+    ReferenceOps::smear(y, x, gate, rows, tokens, dim, first);
     static_cast<uint8_t*>(const_cast<void*>(x.data))[0] ^= 1;
   }
 };

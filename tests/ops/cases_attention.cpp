@@ -18,14 +18,15 @@ AttentionShape shape_of(int64_t batch, int64_t tokens, int64_t heads, int64_t kv
 }
 
 int64_t q_count(const AttentionShape& s) { return s.rows() * s.heads * s.head_dim; }
-int64_t kv_count(const AttentionShape& s) { return s.rows() * s.kv_heads * s.head_dim; }
+int64_t kv_count(const AttentionShape& s) { return s.batch * s.keys() * s.kv_heads * s.head_dim; }
 
 std::string describe_shape(const AttentionShape& s) {
   return describe({{"batch", s.batch},
                    {"tokens", s.tokens},
                    {"heads", s.heads},
                    {"kv_heads", s.kv_heads},
-                   {"head_dim", s.head_dim}});
+                   {"head_dim", s.head_dim}}) +
+         describe_first(s.first);
 }
 
 // q_scale: 1 gives mild attention, more makes it peaked and its scores large.
@@ -183,6 +184,17 @@ std::vector<OpCase> attention_cases() {
   for (const double q_scale : {8.0, 80.0}) {
     cases.push_back(attention_case(shape_of(1, 67, 2, 1, 32), q_scale));
     cases.push_back(attention_backward_case(shape_of(1, 67, 2, 1, 32), q_scale));
+  }
+  // Queries behind others: alone and with more, at and around the end of 16 and of 64 keys, of the
+  // second block of keys, in a batch.
+  for (const auto& [first, tokens] : std::initializer_list<std::pair<int64_t, int64_t>>{
+           {1, 1}, {14, 1}, {15, 1}, {16, 1}, {63, 1}, {64, 3}, {31, 34}, {511, 1}, {500, 40}}) {
+    for (AttentionShape s : {shape_of(1, tokens, 3, 1, 64), shape_of(2, tokens, 2, 2, 24)}) {
+      s.first = first;
+      const OpCase later = without_gradient(attention_case(s, 1.0));
+      cases.push_back(later);
+      cases.push_back(with_views(later, {{"v", s.kv_heads * s.head_dim}}));
+    }
   }
   AttentionShape other_scale = shape_of(1, 33, 2, 2, 32);
   other_scale.scale = 0.3f;

@@ -100,16 +100,18 @@ constexpr double kSigmoidUnits = kExpUnits + 2;
 constexpr double kSmearUnits = kSigmoidUnits + 1 + 2;  // and a product and a sum
 
 // kSmearUnits of |x_t| + |x_{t+step}| where both lie in one row of T tokens
-ErrorBound smear_error(const char* name, int64_t rows, int64_t tokens, int64_t dim, int64_t step) {
+ErrorBound smear_error(const char* name, int64_t rows, int64_t tokens, int64_t dim, int64_t step,
+                       int64_t first = 0) {
   return [=](const Problem& p) {
-    Values sizes = p.in(name);
+    Values sizes(static_cast<size_t>(rows * dim));
+    const auto size_at = [&](int64_t row, int64_t d) {  // with `first`, one row lies in front
+      return std::abs(p.in(name)[static_cast<size_t>((row + (first > 0 ? 1 : 0)) * dim + d)]);
+    };
     for (int64_t i = 0; i < rows * dim; ++i) {
-      const int64_t t = i / dim % tokens;
+      const int64_t row = i / dim, t = (first + row) % tokens;
       const bool has_neighbour = t + step >= 0 && t + step < tokens;
-      sizes[static_cast<size_t>(i)] = std::abs(p.in(name)[static_cast<size_t>(i)]);
-      if (has_neighbour) {
-        sizes[static_cast<size_t>(i)] += std::abs(p.in(name)[static_cast<size_t>(i + step * dim)]);
-      }
+      sizes[static_cast<size_t>(i)] =
+          size_at(row, i % dim) + (has_neighbour ? size_at(row + step, i % dim) : 0.0);
     }
     return units_of(kSmearUnits, sizes);
   };
@@ -137,6 +139,19 @@ ErrorBound smear_dgate_error(int64_t rows, int64_t tokens, int64_t dim) {
   };
 }
 
+// Of the rows [first, first + rows) of sequences.
+OpCase smear_rows_case(int64_t rows, int64_t tokens, int64_t dim, int64_t first) {
+  const int64_t front = first > 0 ? dim : 0;  // elements of the row before them
+  return {OpId::kSmear,
+          describe({{"rows", rows}, {"tokens", tokens}, {"dim", dim}}) + describe_first(first),
+          {input("x", front + rows * dim, normal()), input_f32("gate", dim, normal(2.0)),
+           output("y", rows * dim, smear_error("x", rows, tokens, dim, -1, first))},
+          [=](Ops& ops, const Args& a) {
+            ops.smear(a.out("y"), without_front(a.in("x"), front), a.in("gate"), rows, tokens, dim,
+                      first);
+          }};
+}
+
 OpCase smear_case(int64_t batch, int64_t tokens, int64_t dim) {
   const int64_t rows = batch * tokens;
   return {OpId::kSmear,
@@ -144,7 +159,7 @@ OpCase smear_case(int64_t batch, int64_t tokens, int64_t dim) {
           {input("x", rows * dim, normal()), input_f32("gate", dim, normal(2.0)),
            output("y", rows * dim, smear_error("x", rows, tokens, dim, -1))},
           [=](Ops& ops, const Args& a) {
-            ops.smear(a.out("y"), a.in("x"), a.in("gate"), rows, tokens, dim);
+            ops.smear(a.out("y"), a.in("x"), a.in("gate"), rows, tokens, dim, 0);
           },
           {{"y"}, {"x", "gate"}, [=](Ops& ops, const Args& a) {
              ops.smear_backward(a.out("dx"), a.out("dgate"), a.in("dy"), a.in("x"), a.in("gate"),
@@ -265,6 +280,10 @@ std::vector<OpCase> elementwise_cases() {
   for (const auto& [batch, tokens, dim] : sequences) {
     cases.push_back(smear_case(batch, tokens, dim));
     cases.push_back(smear_backward_case(batch, tokens, dim));
+  }
+  for (const int64_t first : {1, 32, 33, 40}) {  // within a sequence, at its end, of the next one
+    cases.push_back(smear_rows_case(1, 33, 31, first));
+    cases.push_back(smear_rows_case(70, 33, 31, first));
   }
   return cases;
 }

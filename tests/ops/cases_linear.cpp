@@ -87,13 +87,18 @@ OpCase embed_backward_case(int64_t rows, int64_t vocab, int64_t dim) {
           }};
 }
 
-OpCase bigram_hash_case(int64_t rows, int64_t tokens, int64_t buckets, int64_t vocab) {
-  return {OpId::kBigramHash,
-          describe({{"rows", rows}, {"tokens", tokens}, {"buckets", buckets}, {"vocab", vocab}}),
-          {ids("ids", rows, vocab), {"hashed", Role::kOut, Kind::kI32, rows, {}, exact(rows)}},
-          [=](Ops& ops, const Args& a) {
-            ops.bigram_hash(a.out("hashed"), a.in("ids"), rows, tokens, buckets);
-          }};
+OpCase bigram_hash_case(int64_t rows, int64_t tokens, int64_t buckets, int64_t vocab,
+                        int64_t first = 0) {
+  const int64_t before = first > 0 ? 1 : 0;
+  return {
+      OpId::kBigramHash,
+      describe({{"rows", rows}, {"tokens", tokens}, {"buckets", buckets}, {"vocab", vocab}}) +
+          describe_first(first),
+      {ids("ids", before + rows, vocab), {"hashed", Role::kOut, Kind::kI32, rows, {}, exact(rows)}},
+      [=](Ops& ops, const Args& a) {
+        ops.bigram_hash(a.out("hashed"), without_front(a.in("ids"), before), rows, tokens, buckets,
+                        first);
+      }};
 }
 
 }  // namespace
@@ -143,6 +148,10 @@ std::vector<OpCase> linear_cases() {
   cases.push_back(bigram_hash_case(6, 2, 7, 1024));
   cases.push_back(bigram_hash_case(33, 33, 2048, 1024));
   cases.push_back(bigram_hash_case(5 * 103, 103, 4096, 59000));
+  for (const int64_t first : {1, 32, 33, 40}) {  // within a sequence, at its end, of the next one
+    cases.push_back(bigram_hash_case(1, 33, 2048, 1024, first));
+    cases.push_back(bigram_hash_case(70, 33, 2048, 1024, first));
+  }
   return cases;
 }
 

@@ -265,7 +265,7 @@ Values rotated_sizes(const Values& x, const Problem& p, const HeadShape& s) {
   Values sizes(x.size());
   const int64_t half = s.rope_dims / 2;
   for (int64_t i = 0; i < s.rows() * s.heads * s.head_dim; ++i) {
-    const int64_t d = i % s.head_dim, t = i / (s.head_dim * s.heads) % s.tokens;
+    const int64_t d = i % s.head_dim, t = s.first + i / (s.head_dim * s.heads) % s.tokens;
     sizes[index(i)] = std::abs(x[index(i)]);
     if (d >= s.rope_dims) continue;
     const int64_t pair = d < half ? i + half : i - half;
@@ -323,16 +323,17 @@ std::string describe_heads(const HeadShape& s) {
                    {"tokens", s.tokens},
                    {"heads", s.heads},
                    {"head_dim", s.head_dim},
-                   {"rope_dims", s.rope_dims}});
+                   {"rope_dims", s.rope_dims}}) +
+         describe_first(s.first);
 }
 
 OpCase qk_norm_rope_case(const HeadShape& s) {
-  const int64_t count = s.rows() * s.heads * s.head_dim;
-  const int64_t table_count = s.tokens * s.rope_dims;
+  const int64_t count = s.rows() * s.heads * s.head_dim, positions = s.first + s.tokens;
+  const int64_t table_count = positions * s.rope_dims;
   return {OpId::kQkNormRope,
           describe_heads(s),
           {input("x", count, normal()), input_f32("gain", s.heads, normal(2.0)),
-           input_f32("table", table_count, fixed(rope_table(s.tokens, s.rope_dims))),
+           input_f32("table", table_count, fixed(rope_table(positions, s.rope_dims))),
            output("y", count, [=](const Problem& p) { return qk_error(p, s); }),
            output_f32("rstd", s.rows() * s.heads, units_of_result("rstd", rstd_units(s.head_dim)))},
           [=](Ops& ops, const Args& a) {
@@ -391,6 +392,12 @@ std::vector<OpCase> norm_cases() {
   const HeadShape small = {2, 4, 3, 16, 8};
   cases.push_back(without(qk_norm_rope_case(small), {"gain"}));
   cases.push_back(without(qk_norm_rope_backward_case(small), {"gain", "dgain"}));
+  // Positions behind the first.
+  for (const HeadShape& s : {HeadShape{1, 1, 3, 64, 16, 37}, HeadShape{2, 5, 2, 16, 16, 3}}) {
+    cases.push_back(without_gradient(qk_norm_rope_case(s)));
+    cases.push_back(
+        with_views(without_gradient(qk_norm_rope_case(s)), {{"x", s.heads * s.head_dim}}));
+  }
   return cases;
 }
 

@@ -89,6 +89,15 @@ std::string describe(std::initializer_list<std::pair<const char*, int64_t>> size
   return text;
 }
 
+std::string describe_first(int64_t first) {
+  return first > 0 ? " first=" + std::to_string(first) : "";
+}
+
+In without_front(In x, int64_t elements) {
+  x.data = static_cast<const char*>(x.data) + elements * static_cast<int64_t>(dtype_bytes(x.dtype));
+  return x;
+}
+
 Operand input(std::string name, int64_t count, Fill fill) {
   return {std::move(name), Role::kIn, Kind::kActivation, count, std::move(fill), {}};
 }
@@ -114,6 +123,11 @@ OpCase without(OpCase op_case, std::initializer_list<const char*> names) {
     std::erase(op_case.gradient.inputs, name);
     op_case.shape += std::string(" no ") + name;
   }
+  return op_case;
+}
+
+OpCase without_gradient(OpCase op_case) {
+  op_case.gradient = {};
   return op_case;
 }
 

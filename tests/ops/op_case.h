@@ -106,6 +106,9 @@ struct OpCase {
 // ---- building cases ----
 
 std::string describe(std::initializer_list<std::pair<const char*, int64_t>> sizes);
+std::string describe_first(int64_t first);  // of a case that is not of all rows; "" for 0
+// x behind its first so many elements.
+In without_front(In x, int64_t elements);
 
 Operand input(std::string name, int64_t count, Fill fill);
 Operand input_f32(std::string name, int64_t count, Fill fill);
@@ -116,6 +119,8 @@ Operand in_out(std::string name, int64_t count, Fill fill, ErrorBound error);  /
 // Without the operands of these names: optional ones that are absent, outputs that are not
 // computed.
 OpCase without(OpCase op_case, std::initializer_list<const char*> names);
+
+OpCase without_gradient(OpCase op_case);
 
 // With operands as views of wider tensors: names and the columns of their rows.
 OpCase with_views(OpCase op_case,

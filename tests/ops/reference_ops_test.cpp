@@ -50,7 +50,7 @@ TEST(ReferenceOps, LinearMultipliesByRowsOfTheWeight) {
 TEST(ReferenceOps, BigramHashIsThePublicOne) {
   std::vector<int32_t> hashed(4);
   const std::vector<int32_t> tokens = {5, 9, 1023, 1};
-  ReferenceOps().bigram_hash({hashed.data(), DType::kI32, false}, ids_of(tokens), 4, 2, 2048);
+  ReferenceOps().bigram_hash({hashed.data(), DType::kI32, false}, ids_of(tokens), 4, 2, 2048, 0);
   // (36313 * 9) xor (27191 * 5) = 326817 xor 135955 = 454578; mod 2047 = 144.
   // (36313 * 1) xor (27191 * 1023) = 36313 xor 27816393 = 27851792; mod 2047 = 310.
   EXPECT_EQ(hashed, (std::vector<int32_t>{2047, 144, 2047, 310}));
@@ -59,7 +59,7 @@ TEST(ReferenceOps, BigramHashIsThePublicOne) {
 TEST(ReferenceOps, SmearMixesInThePreviousTokenOfTheSameRow) {
   const Values x = {1, 2, 3, 4}, gate = {std::log(3.0)};  // sigmoid = 3/4
   Values y(4);
-  ReferenceOps().smear(out_of(y), in_of(x), in_of(gate), 4, 2, 1);
+  ReferenceOps().smear(out_of(y), in_of(x), in_of(gate), 4, 2, 1, 0);
   const Values want = {0.25, 0.25 * 2 + 0.75 * 1, 0.75, 0.25 * 4 + 0.75 * 3};
   for (size_t i = 0; i < y.size(); ++i) EXPECT_NEAR(y[i], want[i], 1e-15);
 }

@@ -68,8 +68,8 @@ class Forward {
       fill_ends(ends_, block);
       std::fill_n(max_, block.rows, -std::numeric_limits<float>::infinity());
       std::fill_n(sum_, block.rows * kTileLanes, 0.0f);
-      for (int64_t key = 0; key < block.end; key += kKeyBlock) {
-        add_keys(q, chunk, block, key, std::min(kKeyBlock, block.end - key));
+      for (int64_t key = 0; key < block.keys; key += kKeyBlock) {
+        add_keys(q, chunk, block, key, std::min(kKeyBlock, block.keys - key));
       }
       write_block(chunk, block);
     }

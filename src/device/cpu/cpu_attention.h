@@ -16,6 +16,7 @@ void attention_backward_by_tiles(const TileKernel& kernel, CpuScratch& scratch, 
                                  Out dv, In dy, In y, In lse, In q, In k, In v,
                                  const AttentionShape& shape);
 
+// For all queries: shape.first is 0.
 void attention_by_products(CpuMatmul& matmul, CpuScratch& scratch, Out y, Out lse, In q, In k, In v,
                            const AttentionShape& shape);
 void attention_backward_by_products(CpuMatmul& matmul, CpuScratch& scratch, Out dq, Out dk, Out dv,

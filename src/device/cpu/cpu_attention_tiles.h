@@ -27,7 +27,7 @@ struct AttentionTiling {
   AttentionTiling(const AttentionShape& s, int64_t rows)
       : shape(s), group(s.heads / s.kv_heads), cols(round_up(s.head_dim, kTileLanes)) {
     PG_CHECK(s.heads % s.kv_heads == 0, "query heads are a multiple of kv heads");
-    padded = round_up(s.tokens, kTileLanes);
+    padded = round_up(s.first + round_up(s.tokens, 2), kTileLanes);
     stride = round_up(s.head_dim, 2 * kTileLanes);
     query_block = std::clamp<int64_t>(rows / group / 2 * 2, 2, padded);
     blocks = (s.tokens + query_block - 1) / query_block;
@@ -48,7 +48,7 @@ struct AttentionTiling {
   int64_t group;        // query heads per kv head
   int64_t cols;         // head size in whole vectors
   int64_t stride;       // elements from row to row of copied heads: whole vectors of pairs
-  int64_t padded;       // tokens, rounded up
+  int64_t padded;       // keys, rounded up
   int64_t query_block;  // tokens of a block, even
   int64_t blocks;       // query blocks
   int64_t parts;  // chunks per kv head; part p has the query blocks p, p + parts, ...: balanced
@@ -61,13 +61,17 @@ struct QueryBlock {
       : begin(index * tiling.query_block),
         end(std::min(begin + tiling.query_block, round_up(tiling.shape.tokens, 2))),
         real_end(std::min(end, tiling.shape.tokens)),
+        keys(tiling.shape.first + end),
         rows(tiling.group * (end - begin)),
         group(tiling.group) {}
   int64_t token(int64_t row) const { return begin + row / group; }
   // The first row, even, of those that see a key.
-  int64_t first_row(int64_t key) const { return std::max<int64_t>(key - begin, 0) * group / 2 * 2; }
+  int64_t first_row(int64_t key) const {
+    return std::max<int64_t>(key - (keys - end) - begin, 0) * group / 2 * 2;
+  }
   int64_t begin, end;
   int64_t real_end;  // without the one that may be too many
+  int64_t keys;      // that its last token sees
   int64_t rows, group;
 };
 
@@ -137,12 +141,13 @@ void copy_kv_head(E* to, In x, const AttentionTiling& tiling, const AttentionChu
   constexpr int64_t kAhead = 32;  // tokens
   const AttentionShape& s = tiling.shape;
   const int64_t stride = row_stride(x, s.kv_heads * s.head_dim);
-  const T* row = x.as<T>() + chunk.batch * s.tokens * stride + chunk.kv_head * s.head_dim;
-  for (int64_t t = 0; t < s.tokens; ++t, to += tiling.stride, row += stride) {
-    if (t + kAhead < s.tokens) prefetch_row(row + kAhead * stride, s.head_dim);
+  const int64_t keys = s.keys();
+  const T* row = x.as<T>() + chunk.batch * keys * stride + chunk.kv_head * s.head_dim;
+  for (int64_t t = 0; t < keys; ++t, to += tiling.stride, row += stride) {
+    if (t + kAhead < keys) prefetch_row(row + kAhead * stride, s.head_dim);
     copy_head_row(to, row, tiling);
   }
-  std::fill_n(to, (tiling.padded - s.tokens) * tiling.stride, E{});
+  std::fill_n(to, (tiling.padded - keys) * tiling.stride, E{});
 }
 
 // The rows of a query block of x [N, H*S]: [rows, stride].
@@ -160,7 +165,7 @@ void copy_query_rows(E* to, In x, const AttentionTiling& tiling, const Attention
 // [rows] the number of tokens that a row sees: its own and those before.
 inline void fill_ends(int64_t* ends, const QueryBlock& block) {
   for (int64_t t = block.begin; t < block.end; ++t, ends += block.group) {
-    std::fill_n(ends, block.group, t + 1);
+    std::fill_n(ends, block.group, block.keys - block.end + t + 1);
   }
 }
 

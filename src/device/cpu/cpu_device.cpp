@@ -14,6 +14,8 @@ class CpuDevice final : public HostDevice {
       : HostDevice(compute == DType::kBF16 ? "cpu:bf16" : "cpu:exact", compute), ops_(compute) {}
 
   Ops& ops() override { return ops_; }
+  // Of the library's products nobody promises it.
+  bool rows_are_independent() const override { return compute_dtype() == DType::kF32; }
   DevicePeak measure_peak() override { return peak_.measure(); }
   double measure_matmul() override { return peak_.measure_matmul(); }
 

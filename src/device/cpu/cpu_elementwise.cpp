@@ -58,14 +58,14 @@ void CpuOps::leaky_relu2(Out y, In x, float slope, int64_t count) {
   });
 }
 
-void CpuOps::smear(Out y, In x, In gate, int64_t rows, int64_t tokens, int64_t dim) {
+void CpuOps::smear(Out y, In x, In gate, int64_t rows, int64_t tokens, int64_t dim, int64_t first) {
   const float* const g = compute_sigmoid(gate, dim, *scratch_);
   with_activation_type(x.dtype, [&]<class T>() {
     const T* const x_data = x.as<T>();
     parallel_ranges(rows, chunk_rows(dim), [&](int64_t begin, int64_t end) {
       for (int64_t row = begin; row < end; ++row) {
         const T* const xs = x_data + row * dim;
-        if (row % tokens == 0) {
+        if ((first + row) % tokens == 0) {
           write<T>(y, row * dim, dim,
                    [xs, g](int64_t i) { return (1.0f - g[i]) * static_cast<float>(xs[i]); });
           continue;

@@ -25,7 +25,8 @@ void CpuOps::embed(Out y, In ids, In table, int64_t rows, int64_t dim) {
   });
 }
 
-void CpuOps::bigram_hash(Out hashed, In ids, int64_t rows, int64_t tokens, int64_t buckets) {
+void CpuOps::bigram_hash(Out hashed, In ids, int64_t rows, int64_t tokens, int64_t buckets,
+                         int64_t first) {
   constexpr uint32_t kHashThis = 36313, kHashPrevious = 27191;  // formulas.md 2.2
   PG_CHECK(buckets >= 2, "bigram_hash needs a bucket for row starts and one for the rest");
   const auto modulus = static_cast<int32_t>(buckets - 1);
@@ -33,7 +34,7 @@ void CpuOps::bigram_hash(Out hashed, In ids, int64_t rows, int64_t tokens, int64
   auto* const out = hashed.as<int32_t>();
   parallel_ranges(rows, kChunkElements, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
-      if (row % tokens == 0) {
+      if ((first + row) % tokens == 0) {
         out[row] = modulus;
         continue;
       }

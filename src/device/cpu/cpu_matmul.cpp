@@ -33,6 +33,9 @@ int64_t library_chunk_rows(const Product& product) {
   return std::clamp((product.m / kWantedChunks + kMin - 1) / kMin * kMin, kMin, kMax);
 }
 
+// Floats of B in one chunk where columns are cut: some 3 us, more than handing it to a thread costs.
+constexpr int64_t kColumnFloats = 16384;
+
 size_t float_bytes(int64_t count) { return static_cast<size_t>(count) * sizeof(float); }
 
 }  // namespace
@@ -66,17 +69,43 @@ void CpuMatmul::run(const Product& product, const void* a, const void* b, void* 
 }
 
 void CpuMatmul::run_parallel(const Product& product, const void* a, const void* b, void* c) {
-  const SharedB shared = share_b(product, b);
-  parallel_ranges(product.m, chunk_rows(product),
-                  [&](int64_t begin, int64_t end) { run_rows(product, begin, end, a, shared, c); });
+  run_parallel(product, a, share_b(product, b), c);
+}
+
+void CpuMatmul::run_parallel(const Product& product, const void* a, const SharedB& b, void* c) {
+  if (!has_few_rows(product, b)) {
+    parallel_ranges(product.m, chunk_rows(product),
+                    [&](int64_t begin, int64_t end) { run_rows(product, begin, end, a, b, c); });
+    return;
+  }
+  const int64_t panel = exact_.panel_floats(product);
+  const int64_t grain = std::max<int64_t>(kColumnFloats / std::max<int64_t>(panel, 1), 1);
+  const ExactPanels panels = exact_.packed(product, static_cast<const float*>(b.data));
+  parallel_ranges(exact_.panels(product), grain, [&](int64_t begin, int64_t end) {
+    const int64_t first = begin * panels.row_stride;
+    Product columns = product;
+    columns.n = std::min(end * panels.row_stride, product.n) - first;
+    columns.ldc = product.stride_c();
+    run_exact(columns, a, {panels.data + begin * panel, panels.row_stride, panel},
+              cpu::advance(c, first, product.result));
+  });
+}
+
+int64_t CpuMatmul::packed_bytes(const Product& product) const {
+  if (!is_exact(product.operands)) return 0;
+  return static_cast<int64_t>(float_bytes(exact_.packed_floats(product)));
+}
+
+void CpuMatmul::pack(const Product& product, const void* b, void* packed) {
+  parallel_ranges(exact_.panels(product), 1, [&](int64_t begin, int64_t end) {
+    exact_.pack(product, b, begin, end, static_cast<float*>(packed));
+  });
 }
 
 SharedB CpuMatmul::share_b(const Product& product, const void* b) {
   if (!is_exact(product.operands)) return {b, false};
-  auto* const packed = static_cast<float*>(
-      scratch_.shared(kSlotPackedB, float_bytes(exact_.packed_floats(product))));
-  parallel_ranges(exact_.panels(product), 1,
-                  [&](int64_t begin, int64_t end) { exact_.pack(product, b, begin, end, packed); });
+  void* const packed = scratch_.shared(kSlotPackedB, float_bytes(exact_.packed_floats(product)));
+  pack(product, b, packed);
   return {packed, true};
 }
 

@@ -47,10 +47,22 @@ class CpuMatmul {
   // Computes on all threads, outside of parallel_chunks.
   void run_parallel(const Product& product, const void* a, const void* b, void* c);
 
+  // With a B that share_b() or hold() gave.
+  void run_parallel(const Product& product, const void* a, const SharedB& b, void* c);
+
+  // B packed by the caller's leave, to be kept: 0 bytes where products read it as it is.
+  int64_t packed_bytes(const Product& product) const;
+  void pack(const Product& product, const void* b, void* packed);
+  SharedB hold(const void* packed) const { return {packed, true}; }
+
   // The parts of run_parallel, for callers that do more with the rows of a chunk. All threads share
   // B, packed where that helps; valid until the next product on all threads.
   SharedB share_b(const Product& product, const void* b);
   int64_t chunk_rows(const Product& product) const;
+  // Whether the rows are one chunk: run_parallel() then cuts a packed B's columns instead.
+  bool has_few_rows(const Product& product, const SharedB& b) const {
+    return b.packed && product.m <= chunk_rows(product);
+  }
   // Rows [begin, end) of the product; B shared by the threads, or each for itself.
   void run_rows(const Product& product, int64_t begin, int64_t end, const void* a, const SharedB& b,
                 void* c);

@@ -26,6 +26,8 @@ class CpuOps final : public Ops {
   const char* isa_name() const;
 
 #include "src/device/op_overrides.inc"
+  int64_t packed_bytes(DType w, int64_t in, int64_t out) const override;
+  void pack(void* packed, In w, int64_t in, int64_t out) override;
 
  private:
   DType compute_;

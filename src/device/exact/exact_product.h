@@ -45,13 +45,14 @@ class ExactProduct {
     return (product.n + kernel_->cols - 1) / kernel_->cols;
   }
   // Floats of all panels of B.
+  int64_t panel_floats(const Product& product) const { return kernel_->cols * product.k; }
   int64_t packed_floats(const Product& product) const {
-    return panels(product) * kernel_->cols * product.k;
+    return panels(product) * panel_floats(product);
   }
   // Packs panels [begin, end) of B into their places in `packed`.
   void pack(const Product& product, const void* b, int64_t begin, int64_t end, float* packed) const;
   ExactPanels packed(const Product& product, const float* data) const {
-    return {data, kernel_->cols, kernel_->cols * product.k};
+    return {data, kernel_->cols, panel_floats(product)};
   }
   // Whether B may stay where it is. Packing pays when many rows of A pass over it.
   bool reads_b_in_place(const Product& product) const {

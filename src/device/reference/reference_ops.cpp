@@ -58,6 +58,12 @@ double dot(const Values& a, const Values& b) {
 
 double sigmoid(double x) { return 1.0 / (1.0 + std::exp(-x)); }
 
+// x from so many elements earlier on.
+In rows_before(In x, int64_t elements) {
+  x.data = static_cast<const char*>(x.data) - elements * static_cast<int64_t>(dtype_bytes(x.dtype));
+  return x;
+}
+
 }  // namespace
 
 // ---- linear maps ----
@@ -113,20 +119,22 @@ void ReferenceOps::embed_backward(Out dtable, In ids, In dy, int64_t rows, int64
   write(dtable, dtable_values);
 }
 
-void ReferenceOps::bigram_hash(Out hashed, In ids, int64_t rows, int64_t tokens, int64_t buckets) {
+void ReferenceOps::bigram_hash(Out hashed, In ids, int64_t rows, int64_t tokens, int64_t buckets,
+                               int64_t first) {
   PG_CHECK(buckets > 1, "one bucket is for row starts: there must be another");
-  const auto id = read_ids(ids, rows);
+  const int64_t before = first % tokens == 0 ? 0 : 1;  // rows in front that are read
+  const auto id = read_ids(rows_before(ids, before), before + rows);
   const int32_t modulus = static_cast<int32_t>(buckets - 1);
   std::vector<int32_t> hashed_ids(index(rows));
   for (int64_t r = 0; r < rows; ++r) {
-    if (r % tokens == 0) {
+    if ((first + r) % tokens == 0) {
       hashed_ids[index(r)] = modulus;
       continue;
     }
     // int32 products that wrap; ids below 59,000 never do. The remainder has the sign of the
     // modulus (Python's rule).
-    const uint32_t mixed = (36313u * static_cast<uint32_t>(id[index(r)])) ^
-                           (27191u * static_cast<uint32_t>(id[index(r - 1)]));
+    const uint32_t mixed = (36313u * static_cast<uint32_t>(id[index(before + r)])) ^
+                           (27191u * static_cast<uint32_t>(id[index(before + r - 1)]));
     const int32_t remainder = static_cast<int32_t>(mixed) % modulus;
     hashed_ids[index(r)] = remainder < 0 ? remainder + modulus : remainder;
   }
@@ -214,15 +222,19 @@ void ReferenceOps::leaky_relu2_backward(Out dx, In dy, In x, float slope, int64_
   write(dx, dx_values);
 }
 
-void ReferenceOps::smear(Out y, In x, In gate, int64_t rows, int64_t tokens, int64_t dim) {
+void ReferenceOps::smear(Out y, In x, In gate, int64_t rows, int64_t tokens, int64_t dim,
+                         int64_t first) {
   // g = sigmoid(gate), y_t = (1-g) x_t + g x_{t-1}, x_{-1} = 0
-  const Values x_values = read(x, rows * dim), gate_values = read(gate, dim);
+  const int64_t before = first % tokens == 0 ? 0 : 1;  // rows in front that are read
+  const Values x_values = read(rows_before(x, before * dim), (before + rows) * dim);
+  const Values gate_values = read(gate, dim);
   Values y_values = zeros(rows * dim);
   for (int64_t r = 0; r < rows; ++r) {
     for (int64_t d = 0; d < dim; ++d) {
       const double g = sigmoid(gate_values[index(d)]);
-      const double previous = r % tokens == 0 ? 0.0 : x_values[index((r - 1) * dim + d)];
-      y_values[index(r * dim + d)] = (1.0 - g) * x_values[index(r * dim + d)] + g * previous;
+      const int64_t i = (before + r) * dim + d;
+      const double previous = (first + r) % tokens == 0 ? 0.0 : x_values[index(i - dim)];
+      y_values[index(r * dim + d)] = (1.0 - g) * x_values[index(i)] + g * previous;
     }
   }
   write(y, y_values);

@@ -52,7 +52,7 @@ struct HeadIndex {
   }
   int64_t kv(int64_t b, int64_t t, int64_t h) const {
     const int64_t kv_head = h / (s.heads / s.kv_heads);
-    return ((b * s.tokens + t) * s.kv_heads + kv_head) * s.head_dim;
+    return ((b * s.keys() + t) * s.kv_heads + kv_head) * s.head_dim;
   }
   int64_t lse(int64_t b, int64_t t, int64_t h) const { return (b * s.heads + h) * s.tokens + t; }
   const AttentionShape& s;
@@ -77,10 +77,10 @@ void ReferenceOps::qk_norm_rope(Out y, Out rstd, In x, In gain, In table, float 
   const int64_t size = shape.head_dim;
   Values y_values = read_rows(x, shape.rows(), shape.heads * size);
   const Values gains = read_or_ones(gain, shape.heads);
-  const Values cos_sin = read(table, shape.tokens * shape.rope_dims);
+  const Values cos_sin = read(table, (shape.first + shape.tokens) * shape.rope_dims);
   Values rstd_values = zeros(shape.rows() * shape.heads);
   for (int64_t i = 0; i < shape.rows() * shape.heads; ++i) {
-    const int64_t h = i % shape.heads, t = i / shape.heads % shape.tokens;
+    const int64_t h = i % shape.heads, t = shape.first + i / shape.heads % shape.tokens;
     double* head = &y_values[static_cast<size_t>(i * size)];
     const double r = 1.0 / std::sqrt(dot(head, head, size) / static_cast<double>(size) + eps);
     rotate(head, cos_sin.data() + t * shape.rope_dims, shape.rope_dims, 1.0);
@@ -122,24 +122,27 @@ void ReferenceOps::qk_norm_rope_backward(Out dx, Out dgain, In dy, In x, In rstd
 void ReferenceOps::attention(Out y, Out lse, In q, In k, In v, const AttentionShape& shape) {
   // s_j = scale q_t . k_j for j <= t; lse = log sum_j exp(s_j); y_t = sum_j exp(s_j - lse) v_j
   const int64_t size = shape.head_dim, q_count = shape.rows() * shape.heads * size;
-  const int64_t kv_count = shape.rows() * shape.kv_heads * size;
+  const int64_t kv_rows = shape.batch * shape.keys(), kv_count = kv_rows * shape.kv_heads * size;
   const Values q_values = read(q, q_count), k_values = read(k, kv_count),
-               v_values = read_rows(v, shape.rows(), shape.kv_heads * size);
+               v_values = read_rows(v, kv_rows, shape.kv_heads * size);
   Values y_values = zeros(q_count), lse_values = zeros(shape.rows() * shape.heads);
-  Values scores = zeros(shape.tokens);
+  Values scores = zeros(shape.keys());
   const HeadIndex at(shape);
   for_each_query(shape, [&](int64_t b, int64_t h, int64_t t) {
     double largest = -HUGE_VAL, total = 0.0;
-    for (int64_t j = 0; j <= t; ++j) {
+    const int64_t last = shape.first + t;
+    for (int64_t j = 0; j <= last; ++j) {
       scores[static_cast<size_t>(j)] =
           shape.scale * dot(&q_values[static_cast<size_t>(at.q(b, t, h))],
                             &k_values[static_cast<size_t>(at.kv(b, j, h))], size);
       largest = std::max(largest, scores[static_cast<size_t>(j)]);
     }
-    for (int64_t j = 0; j <= t; ++j) total += std::exp(scores[static_cast<size_t>(j)] - largest);
+    for (int64_t j = 0; j <= last; ++j) {
+      total += std::exp(scores[static_cast<size_t>(j)] - largest);
+    }
     const double log_sum_exp = largest + std::log(total);
     lse_values[static_cast<size_t>(at.lse(b, t, h))] = log_sum_exp;
-    for (int64_t j = 0; j <= t; ++j) {
+    for (int64_t j = 0; j <= last; ++j) {
       add_scaled_row(&y_values[static_cast<size_t>(at.q(b, t, h))],
                      std::exp(scores[static_cast<size_t>(j)] - log_sum_exp),
                      &v_values[static_cast<size_t>(at.kv(b, j, h))], size);
@@ -153,6 +156,7 @@ void ReferenceOps::attention_backward(Out dq, Out dk, Out dv, In dy, In y, In ls
                                       const AttentionShape& shape) {
   // p_tj = exp(scale q_t . k_j - lse_t); ds_tj = p_tj (dy_t . v_j - dy_t . y_t);
   // dq_t = scale sum_j ds_tj k_j, dk_j = scale sum_t ds_tj q_t, dv_j = sum_t p_tj dy_t
+  PG_CHECK(shape.first == 0, "a gradient is that of all queries");
   const int64_t size = shape.head_dim, q_count = shape.rows() * shape.heads * size;
   const int64_t kv_count = shape.rows() * shape.kv_heads * size;
   const Values q_values = read(q, q_count), k_values = read(k, kv_count),

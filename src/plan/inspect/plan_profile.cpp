@@ -13,11 +13,11 @@ namespace pg {
 void Plan::run_profiled(std::vector<OpProfile>& profile, bool accumulate) {
   PG_CHECK(finished_, "run() before finish()");
   profile.resize(kOps.size());
-  last_run_ = {accumulate};
+  accumulates_ = accumulate;
   Device& device = weights_->device();
   for (const OpCall& call : calls_) {
     const auto start = std::chrono::steady_clock::now();
-    call.run(device.ops(), last_run_);
+    run_call(device.ops(), call);
     device.synchronize();
     OpProfile& op = profile[static_cast<size_t>(call.op)];
     op.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -50,7 +50,7 @@ std::string Plan::find_non_finite() {
     }
   }
   for (const OpCall& call : calls_) {
-    call.run(device.ops(), last_run_);
+    run_call(device.ops(), call);
     device.synchronize();
     for (const int id : call.writes) {
       if (is_finite(id)) continue;

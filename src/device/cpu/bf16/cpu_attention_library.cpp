@@ -136,6 +136,7 @@ class Forward {
 
 void attention_by_products(CpuMatmul& matmul, CpuScratch& scratch, Out y, Out lse, In q, In k, In v,
                            const AttentionShape& shape) {
+  PG_CHECK(shape.first == 0, "products are of all queries");
   const ProductTiling tiling(shape, kKeyBlock);
   with_activation_type(q.dtype, [&]<class T>() {
     parallel_chunks(tiling.chunks(), [&](int64_t chunk) {

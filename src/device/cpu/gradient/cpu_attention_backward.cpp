@@ -302,6 +302,7 @@ void attention_backward_by_tiles(const TileKernel& kernel, CpuScratch& scratch, 
 
 void CpuOps::attention_backward(Out dq, Out dk, Out dv, In dy, In y, In lse, In q, In k, In v,
                                 const AttentionShape& shape) {
+  PG_CHECK(shape.first == 0, "a gradient is that of all queries");
   if (tiles_ != nullptr) {
     attention_backward_by_tiles(*tiles_, *scratch_, dq, dk, dv, dy, y, lse, q, k, v, shape);
   } else {
