@@ -5,6 +5,7 @@
 // roundings: p and ds with pairs along the rows for dv and dk, ds with pairs along the keys for dq.
 #include <numbers>
 
+#include "src/base/check.h"
 #include "src/base/threads.h"
 #include "src/device/cpu/cpu_attention.h"
 #include "src/device/cpu/cpu_attention_tiles.h"
