@@ -98,22 +98,48 @@ ByteTable make_test_bytes() {
   return table;
 }
 
-std::vector<float> list_losses(Scorer& scorer, std::span<const uint16_t> ids, LedgerTier tier) {
-  const std::vector<int32_t> stream(ids.begin(), ids.end());
+namespace {
+
+void score(Scorer& scorer, const std::vector<int32_t>& stream, LedgerTier tier,
+           const LedgerHooks& hooks) {
   const ByteTable bytes = make_test_bytes();
-  std::vector<float> losses;
-  LedgerHooks hooks;
-  hooks.on_distribution = [&](int64_t target, const TokenDistribution& distribution) {
-    EXPECT_EQ(target, static_cast<int64_t>(losses.size()) + 1);
-    losses.push_back(-distribution.log_prob(stream[static_cast<size_t>(target)]));
-  };
   const Ledger ledger(stream, bytes);
   if (tier == LedgerTier::kMetered) {
     ledger.score(scorer, hooks);
   } else {
     ledger.score_as_decoder(scorer, hooks);
   }
+}
+
+}  // namespace
+
+std::vector<float> list_losses(Scorer& scorer, std::span<const uint16_t> ids, LedgerTier tier) {
+  const std::vector<int32_t> stream(ids.begin(), ids.end());
+  std::vector<float> losses;
+  LedgerHooks hooks;
+  hooks.on_distribution = [&](int64_t target, const TokenDistribution& distribution) {
+    EXPECT_EQ(target, static_cast<int64_t>(losses.size()) + 1);
+    losses.push_back(-distribution.log_prob(stream[static_cast<size_t>(target)]));
+  };
+  score(scorer, stream, tier, hooks);
   return losses;
+}
+
+std::vector<std::vector<float>> list_distributions(Scorer& scorer, std::span<const uint16_t> ids,
+                                                   LedgerTier tier) {
+  std::vector<std::vector<float>> distributions;
+  LedgerHooks hooks;
+  hooks.on_distribution = [&](int64_t /*target*/, const TokenDistribution& distribution) {
+    std::vector<float>& values = distributions.emplace_back();
+    for (int32_t id = 0; id < distribution.vocab_size(); ++id) {
+      values.push_back(distribution.log_prob(id));
+    }
+    const std::span<const float> logits = distribution.network.logits;
+    values.insert(values.end(), logits.begin(), logits.end());
+    values.push_back(distribution.network.entropy_nats);
+  };
+  score(scorer, {ids.begin(), ids.end()}, tier, hooks);
+  return distributions;
 }
 
 std::vector<float> list_losses(const ModelConfig& config, const std::vector<HostTensor>& weights,

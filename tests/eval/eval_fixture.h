@@ -37,6 +37,9 @@ ByteTable make_test_bytes();
 // -log p of every target of the stream, nats, as the ledger gets them.
 enum class LedgerTier : uint8_t { kMetered, kDecoded };
 std::vector<float> list_losses(Scorer& scorer, std::span<const uint16_t> ids, LedgerTier tier);
+// Of every target the log probability of every token, behind it the network's and its entropy.
+std::vector<std::vector<float>> list_distributions(Scorer& scorer, std::span<const uint16_t> ids,
+                                                   LedgerTier tier);
 std::vector<float> list_losses(const ModelConfig& config, const std::vector<HostTensor>& weights,
                                std::span<const uint16_t> ids, const EvalConfig& eval,
                                Device& device);

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -243,7 +244,7 @@ const std::vector<size_t> kStarts = {0, 7, 8, 10, 45};
 
 TEST_F(NetworkScores, ADecoderSeesTheSameDistributions) {
   const std::vector<uint16_t> ids = make_documents(50, kStarts);
-  for (const char* device_name : {"reference", "cpu"}) {
+  for (const char* device_name : {"reference", "cpu:f32", "cpu:bf16"}) {
     const std::unique_ptr<Device> device = make_device(device_name);
     for (const EvalConfig& eval : {make_eval(12, 5, 36), make_eval(12, 12, 36),
                                    make_document_eval(12, 5, 36), make_document_eval(12, 5, 12)}) {
@@ -253,6 +254,75 @@ TEST_F(NetworkScores, ADecoderSeesTheSameDistributions) {
           << device_name << ", " << choice_name(eval.windows) << ", batch_tokens "
           << eval.batch_tokens;
     }
+  }
+}
+
+// Row by row where rows are independent, by whole windows elsewhere: every probability of every
+// target, whatever the model is made of.
+TEST_F(NetworkScores, ADecoderSeesEveryBitOfThem) {
+  const std::vector<uint16_t> ids = make_documents(50, kStarts);
+  const std::vector<std::function<void(ModelConfig&)>> changes = {
+      [](ModelConfig&) {},
+      [](ModelConfig& c) { c.smear_gate = false; },
+      [](ModelConfig& c) { c.bigram_buckets = 0; },
+      [](ModelConfig& c) { c.value_embed_layers = 0; },
+      [](ModelConfig& c) { c.xsa_last_n = 0; },
+      [](ModelConfig& c) { c.unet_skips = false; },
+      [](ModelConfig& c) { c.resid_mix = false; },
+      [](ModelConfig& c) { c.rope_dims = 16; },
+      [](ModelConfig& c) { c.rope_ntk_length = 8; }};
+  const std::unique_ptr<Device> device = make_device("cpu:f32");
+  for (size_t i = 0; i < changes.size(); ++i) {
+    ModelConfig config = config_;
+    changes[i](config);
+    const std::vector<HostTensor> weights = make_random_weights(config, 1);
+    for (const EvalConfig& eval :
+         {make_eval(12, 5, 36), make_eval(12, 12, 36), make_eval(12, 1, 60),
+          make_document_eval(12, 5, 36), make_document_eval(12, 12, 24)}) {
+      for (const int threads : {1, 2}) {
+        set_thread_count(threads);
+        NetworkScorer scorer = NetworkScorer::for_diagnosis(config, weights, eval, *device);
+        EXPECT_EQ(list_distributions(scorer, ids, LedgerTier::kDecoded),
+                  list_distributions(scorer, ids, LedgerTier::kMetered))
+            << "model " << i << ", " << choice_name(eval.windows) << ", stride " << eval.stride
+            << ", " << threads << " threads";
+      }
+    }
+  }
+}
+
+// The price of decoding: a window that begins runs its rows, a token more runs one.
+TEST_F(NetworkScores, ADecoderRunsNoWindowTwiceWhereRowsAreIndependent) {
+  std::vector<uint16_t>
+      ids;  // no two windows begin alike, or the second would use rows of the first
+  for (uint16_t i = 0; i < 42; ++i) ids.push_back(static_cast<uint16_t>(4 + i % 28));
+  for (const char* device_name : {"reference", "cpu:f32", "cpu:bf16"}) {
+    const std::unique_ptr<Device> device = make_device(device_name);
+    NetworkScorer scorer =
+        NetworkScorer::for_diagnosis(config_, weights_, make_eval(12, 5, 36), *device);
+    list_losses(scorer, ids, LedgerTier::kDecoded);
+    // Of 41 targets the first window scores 12, each other 5.
+    if (device->rows_are_independent()) {
+      EXPECT_EQ(scorer.windows_run(), 7) << device_name;
+    } else {
+      EXPECT_GE(scorer.windows_run(), 41) << device_name;
+    }
+  }
+}
+
+// What was decoded before, and other tokens at the same places, leave no trace.
+TEST_F(NetworkScores, ADecoderKeepsNoRowsOfAnotherText) {
+  const EvalConfig eval = make_eval(12, 5, 36);
+  std::vector<uint16_t> other = ids_;
+  for (const size_t changed : {0ul, 15ul, 30ul}) {
+    other[changed] = static_cast<uint16_t>((other[changed] + 1) % kTestVocab);
+  }
+  const std::unique_ptr<Device> device = make_device("cpu:f32");
+  NetworkScorer scorer = NetworkScorer::for_diagnosis(config_, weights_, eval, *device);
+  for (const std::vector<uint16_t>& ids : {ids_, other, ids_}) {
+    NetworkScorer fresh = NetworkScorer::for_diagnosis(config_, weights_, eval, *device);
+    EXPECT_EQ(list_distributions(scorer, ids, LedgerTier::kDecoded),
+              list_distributions(fresh, ids, LedgerTier::kMetered));
   }
 }
 
@@ -355,7 +425,7 @@ class NudgingLearner final : public Learner {
 
 TEST_F(NetworkScores, ALearnerChangesOnlyWhatIsScoredAfterItsChunk) {
   const UnpackedModel model = make_artifact_model(config_, weights_);
-  for (const char* device_name : {"reference", "cpu:bf16"}) {
+  for (const char* device_name : {"reference", "cpu:f32", "cpu:bf16"}) {
     const std::unique_ptr<Device> device = make_device(device_name);
     const auto losses_of = [&](float nudge, int64_t batch_tokens, LedgerTier tier) {
       std::vector<Chunk> chunks;

@@ -11,6 +11,7 @@
 
 #include "eval/learn/make_learner.h"
 #include "eval/learn/sgd_trainer.h"
+#include "eval/mix/make_mixer.h"
 #include "eval/score.h"
 #include "eval/score/ledger.h"
 #include "eval/score/network_scorer.h"
@@ -20,6 +21,7 @@
 #include "src/model/learning/adapters.h"
 #include "src/model/model.h"
 #include "tests/eval/eval_fixture.h"
+#include "tests/eval/mixer_fixture.h"
 #include "tests/plan/allocation_counter.h"
 
 namespace pg {
@@ -96,6 +98,38 @@ TEST_P(EachKind, ADecoderGetsTheSameBits) {
   const TttConfig ttt = make_ttt(GetParam());
   EXPECT_EQ(list_losses_with(ttt, ids_, LedgerTier::kMetered),
             list_losses_with(ttt, ids_, LedgerTier::kDecoded));
+}
+
+// Every probability of every target: windows of both kinds, cut by chunks and not, with n-grams
+// behind the network and without.
+TEST_P(EachKind, ADecoderSeesEveryBitOfTheDistributions) {
+  std::vector<uint16_t> ids = ids_;
+  for (const size_t start : {0ul, 9ul, 40ul, 90ul}) ids[start] = kBosId;
+  std::vector<MixConfig> mixes = every_mix_config();
+  mixes.emplace_back();
+  for (const Windows windows : {Windows::kStream, Windows::kDocument}) {
+    for (const int64_t stride : {int64_t{8}, kContext}) {
+      EvalConfig eval = eval_;
+      eval.windows = windows;
+      eval.stride = stride;
+      for (const MixConfig& mix : mixes) {
+        std::vector<std::vector<float>> metered;
+        for (const int threads : {1, 2}) {
+          set_thread_count(threads);
+          for (const LedgerTier tier : {LedgerTier::kMetered, LedgerTier::kDecoded}) {
+            NetworkScorer scorer(model_, eval, *device_,
+                                 make_mixer(mix, config_.vocab_size, kTokens),
+                                 make_learner(make_ttt(GetParam()), config_, eval, kTokens));
+            const auto distributions = list_distributions(scorer, ids, tier);
+            if (metered.empty()) metered = distributions;
+            EXPECT_EQ(distributions, metered)
+                << choice_name(windows) << ", stride " << stride << ", mix "
+                << choice_name(mix.kind) << ", " << threads << " threads";
+          }
+        }
+      }
+    }
+  }
 }
 
 TEST_P(EachKind, ThreadCountNeverChangesALoss) {

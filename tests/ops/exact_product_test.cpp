@@ -202,6 +202,61 @@ TEST_P(RowsOnDevice, DoNotDependOnTheirNeighbours) {
   }
 }
 
+struct LinearShape {
+  int64_t rows, in, out;
+};
+
+// Into columns of a wider y that holds `terms`, which are added where so said.
+std::vector<unsigned char> linear_into_view(Device& device, const Numbers& x, In w,
+                                            const Numbers& terms, bool has_addend, bool accumulates,
+                                            const LinearShape& s) {
+  const DType type = device.compute_dtype();
+  const int64_t stride = s.out + 3;
+  const auto row_bytes = static_cast<size_t>(s.out) * dtype_bytes(type);
+  const auto stride_bytes = static_cast<size_t>(stride) * dtype_bytes(type);
+  std::vector<unsigned char> y(static_cast<size_t>(s.rows) * stride_bytes);
+  for (size_t row = 0; row < static_cast<size_t>(s.rows); ++row) {
+    std::memcpy(&y[row * stride_bytes], &terms.stored[row * row_bytes], row_bytes);
+  }
+  device.ops().linear({y.data(), type, accumulates, stride}, {x.stored.data(), type}, w,
+                      has_addend ? In{terms.stored.data(), type} : In{}, s.rows, s.in, s.out);
+  return y;
+}
+
+// A packed weight changes no bit: of one row or many, with what is added to it, into a view.
+TEST_P(RowsOnDevice, HaveTheSameBitsFromPackedWeights) {
+  const std::unique_ptr<Device> device = make_device(GetParam());
+  const DType type = device->compute_dtype();
+  const int threads_before = thread_count();
+  for (const auto& [in, out] : {std::pair{64, 96}, {192, 576}, {576, 192}, {191, 1000}, {192, 8}}) {
+    const Numbers w(out * in, type, 5);
+    const int64_t bytes = device->ops().packed_bytes(type, in, out);
+    EXPECT_TRUE(type != DType::kF32 || bytes > 0);
+    if (bytes == 0) continue;  // the library reads its weights as they are
+    const DeviceBuffer packed(*device, static_cast<size_t>(bytes));
+    const In plain = {w.stored.data(), type};
+    device->ops().pack(packed.data(), plain, in, out);
+    const In form = {.data = packed.data(), .dtype = type, .packed = true};
+    for (const int64_t rows : {1, 2, 9, 24, 25, 130}) {
+      const LinearShape shape = {rows, in, out};
+      const Numbers x(rows * in, type, 4), terms(rows * out, type, 6);
+      for (const auto& [has_addend, accumulates] :
+           {std::pair{false, false}, {false, true}, {true, false}, {true, true}}) {
+        set_thread_count(1);
+        const auto expected =
+            linear_into_view(*device, x, plain, terms, has_addend, accumulates, shape);
+        for (const int threads : {1, 2, 3}) {
+          set_thread_count(threads);
+          EXPECT_EQ(linear_into_view(*device, x, form, terms, has_addend, accumulates, shape),
+                    expected)
+              << in << " -> " << out << ", " << rows << " rows, " << threads << " threads";
+        }
+      }
+    }
+  }
+  set_thread_count(threads_before);
+}
+
 INSTANTIATE_TEST_SUITE_P(Each, RowsOnDevice, testing::Values("cpu:exact", "cpu:bf16"),
                          [](const testing::TestParamInfo<const char*>& info) {
                            return std::string(info.param).substr(4);

@@ -7,6 +7,7 @@
 #include "src/base/threads.h"
 #include "src/device/registry/make_device.h"
 #include "src/model/forward.h"
+#include "src/model/model.h"
 #include "tests/model/model_fixture.h"
 #include "tests/plan/allocation_counter.h"
 
@@ -169,6 +170,27 @@ TEST_P(PlanOnDevice, ARepeatedStepAllocatesNothing) {
   net.plan->run();
   net.plan->run();
   EXPECT_EQ(count_allocations([&] { net.plan->run(); }), 0);
+  set_thread_count(threads);
+}
+
+// A row at a time, and the reading of its distribution.
+TEST_P(PlanOnDevice, ARowOfADecoderAllocatesNothing) {
+  if (std::string_view(GetParam()).starts_with("reference"))
+    GTEST_SKIP() << "the specification may allocate";
+  ModelPlan plan(config_, weights_, 1, kTokens, PlanMode::kDecode, 4);
+  const std::vector<int32_t> ids = make_ids(kTokens, config_.vocab_size, 3);
+  std::vector<float> log_probs(static_cast<size_t>(config_.vocab_size)), entropy(1);
+  const auto run_row = [&](int64_t position) {
+    plan.load(ids, {});
+    plan.run_rows(position, 1);
+    plan.read_log_probs(position - (kTokens - 4), log_probs, entropy);
+  };
+  const int threads = thread_count();
+  set_thread_count(1);
+  plan.run_rows(0, kTokens - 4);
+  run_row(kTokens - 4);
+  run_row(kTokens - 3);
+  EXPECT_EQ(count_allocations([&] { run_row(kTokens - 2); }), 0);
   set_thread_count(threads);
 }
 
