@@ -9,9 +9,9 @@
                                              header is there, that each source compiles, and that they link
                                              (with what stands after "--") into a scorer, which is left at SCORER
 
-The counted sources are stripped of comments, of white space between tokens that need none, of the help of recipe keys and
-of the messages of checks, which say what the condition says, as the challenge's records minify theirs; names stay. The stripped text is still compilable C++: `verify` proves it. Same
-sources, same bytes.
+The counted sources are stripped of comments, of white space between tokens that need none, of the help of recipe keys and of
+the messages of checks, which are for programmers, as the challenge's records minify theirs; names stay. The stripped text is
+still compilable C++: `verify` proves it. Same sources, same bytes.
 """
 
 import concurrent.futures

@@ -4,6 +4,7 @@ by both.
 
   counted_scorer_test.py PROGRAM ROOT SCORER
 """
+import os
 import pathlib
 import re
 import subprocess
@@ -12,8 +13,9 @@ import tempfile
 
 
 def run(words, folder, program):
-    path = f"{program.parent}:/usr/local/bin:/usr/bin:/bin"
-    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, env={"PATH": path})
+    # Nothing else of the caller's environment: recipe keys may come from variables such as SEED.
+    environment = {"PATH": f"{program.parent}:{os.environ['PATH']}", "LC_ALL": "C.UTF-8", "HOME": folder}
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, env=environment)
     if done.returncode != 0:
         sys.exit(f"{words[0]}: exit {done.returncode}: {done.stderr}")
     return done.stdout
