@@ -40,15 +40,16 @@ void code_scale(Io& io, std::vector<AdaptiveModel>& models, uint16_t& before, in
   int negative = 0;
   for (int bit = 0, nibble = 0; bit < width - 1; bit += 4, ++nibble) {
     const int left = width - 1 - bit;
-    const auto index = static_cast<size_t>(kScaleNibbles + 4 * width + nibble);
+    const int index = kScaleNibbles + 4 * width + nibble;
     const uint32_t mask = (1u << std::min(left, 4)) - 1;
-    const int coded = code_token(io, models[index], static_cast<int>(given >> bit & mask));
+    const int coded =
+        code_token(io, models[static_cast<size_t>(index)], static_cast<int>(given >> bit & mask));
     if (static_cast<uint32_t>(coded) > mask) io.fail();
     magnitude |= (static_cast<uint32_t>(coded) & mask) << bit;
   }
   if (width > 0) {
-    const auto index = static_cast<size_t>(kScaleSigns + sign_context);
-    negative = sign_context = code_token(io, models[index], difference < 0);
+    const int index = kScaleSigns + sign_context;
+    negative = sign_context = code_token(io, models[static_cast<size_t>(index)], difference < 0);
   }
   if (magnitude > 32768u - (negative == 0)) io.fail();
   before = static_cast<uint16_t>(negative ? before - magnitude : before + magnitude);
@@ -62,8 +63,8 @@ void code_value(Io& io, std::vector<AdaptiveModel>& models, int& context, Half& 
   uint32_t value = 0;
   int above = context;
   for (int nibble = 0; nibble < 4; ++nibble) {
-    const auto index = static_cast<size_t>(kValueNibbles + 16 * nibble + above);
-    above = code_token(io, models[index], half >> (12 - 4 * nibble) & 15);
+    const int index = kValueNibbles + 16 * nibble + above;
+    above = code_token(io, models[static_cast<size_t>(index)], half >> (12 - 4 * nibble) & 15);
     value = value << 4 | static_cast<uint32_t>(above);
     if (nibble == 0) context = above;
   }
@@ -121,7 +122,7 @@ bool code_small(Io& io, VectorModels& models, std::span<Code> codes, int max_cod
     const int given = fold(chosen ? centre(code - before) : code);
     const int token = io.token(0, by[0], given >> shift);
     io.end(0);
-    const int low = io.token(0, by[static_cast<size_t>(1 + token)], given & mask);
+    const int low = io.token(0, by[1 + static_cast<size_t>(token)], given & mask);
     io.end(0);
     const int folded = token << shift | low;
     const int unfolded = folded % 2 == 0 ? folded / 2 : -(folded + 1) / 2;
@@ -131,7 +132,7 @@ bool code_small(Io& io, VectorModels& models, std::span<Code> codes, int max_cod
     for (size_t m = 0; m < 2; ++m) {
       const int seen = fold(m == 0 ? value : centre(value - before));
       AdaptiveModel& high = models.small_codes[m][0];
-      AdaptiveModel& rest = models.small_codes[m][static_cast<size_t>(1 + (seen >> shift))];
+      AdaptiveModel& rest = models.small_codes[m][1 + static_cast<size_t>(seen >> shift)];
       const uint32_t freq = high.freq_of(seen >> shift) * rest.freq_of(seen & mask);
       cost[m] += 2 * kAnsBits * 64 - log2_fixed(static_cast<float>(freq)) - cost[m] / 16;
       high.count(seen >> shift);
