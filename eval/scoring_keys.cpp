@@ -56,12 +56,12 @@ std::string write_scoring_keys(const ScoringConfig& config) {
   return writer.text();
 }
 
-ScoringConfig read_scoring(const UnpackedModel& model, const EvalConfig& budget) {
+ScoringConfig read_scoring_keys(const std::string& keys, const EvalConfig& budget) {
   ScoringConfig config(budget);
-  KeyReader reader(model.scoring_keys(), kFrozen);
+  KeyReader reader(keys, kFrozen);
   visit_scoring_fields(config, reader);
   std::string problem = reader.finish();
-  if (problem.empty() && write_scoring_keys(config) != model.scoring_keys()) {
+  if (problem.empty() && write_scoring_keys(config) != keys) {
     problem = "its keys are not written as this format writes them";
   }
   if (!problem.empty()) {

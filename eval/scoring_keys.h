@@ -37,6 +37,9 @@ std::string write_scoring_keys(const ScoringConfig& config);
 // The artifact's own scoring; `budget` says in what batches and within what time, which changes no
 // distribution. Throws Error for keys that are damaged, unknown, out of range or contradict each
 // other.
-ScoringConfig read_scoring(const UnpackedModel& model, const EvalConfig& budget = {});
+ScoringConfig read_scoring_keys(const std::string& keys, const EvalConfig& budget = {});
+inline ScoringConfig read_scoring(const UnpackedModel& model, const EvalConfig& budget = {}) {
+  return read_scoring_keys(model.scoring_keys(), budget);
+}
 
 }  // namespace pg

@@ -6,7 +6,7 @@
 
 #include "eval/audit/audit_runner.h"
 #include "eval/code/text_decoder.h"
-#include "eval/code/text_encoder.h"
+#include "eval/code/encode/text_encoder.h"
 #include "src/base/error.h"
 
 namespace pg {

@@ -41,6 +41,14 @@ Failure describe_damage(const std::string& how) {
   return {"coded text is damaged: " + how + "; encode the text again"};
 }
 
+void check_artifact(const CodedText& text, const Sha256& artifact_sha256) {
+  if (text.artifact_sha256 == artifact_sha256) return;
+  throw Error(fmt::format(
+      "the artifact is not the one of the coded text: sha256 \"{}\" given, \"{}\" in the file; decode "
+      "with what it was encoded with",
+      hex(artifact_sha256), hex(text.artifact_sha256)));
+}
+
 Bytes write_coded_text(const CodedText& text) {
   if (!is_possible(text.tokens)) {
     throw Error(

@@ -59,4 +59,7 @@ using CodingProgressFn = std::function<void(int64_t tokens_done, int64_t tokens_
 
 Failure describe_damage(const std::string& how);
 
+// Throws Error naming both hashes when another artifact coded the text.
+void check_artifact(const CodedText& text, const Sha256& artifact_sha256);
+
 }  // namespace pg

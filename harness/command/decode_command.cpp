@@ -4,7 +4,7 @@
 #include <cstdio>
 #include <utility>
 
-#include "eval/code/text_correction.h"
+#include "eval/code/encode/text_correction.h"
 #include "eval/code/text_decoder.h"
 #include "eval/make_scorer.h"
 #include "eval/score.h"
@@ -49,15 +49,6 @@ std::vector<Option> list_options(DecodeWords& w) {
   };
 }
 
-void check_artifact(const Sha256& want, const Sha256& have) {
-  if (want == have) return;
-  throw Error(
-      fmt::format("the artifact is not the one of the coded text: sha256 \"{}\" given, \"{}\" in "
-                  "the file; decode "
-                  "with what it was encoded with",
-                  hex(have), hex(want)));
-}
-
 std::string restore_text(const std::filesystem::path& file, std::span<const uint8_t> correction,
                          std::string back) {
   if (correction.empty()) return back;
@@ -80,7 +71,7 @@ int decode_file(const DecodeWords& words, Clock& clock) {
         foreign.empty() ? coded.error() : fmt::format("not a coded text: it is {}", foreign)));
   }
   const UnpackedModel model = unpack_file(words.artifact);
-  check_artifact(coded.value().artifact_sha256, model.artifact_sha256());
+  check_artifact(coded.value(), model.artifact_sha256());
   const Tokenizer tokenizer = open_tokenizer_file(words.tokenizer);
   check_tokenizer(model, tokenizer);
   const auto device = make_device(kExactDevice);

@@ -1,8 +1,8 @@
 // `train_gpt encode`: a text as a file of the score's length.
 #include <fmt/format.h>
 
-#include "eval/code/text_correction.h"
-#include "eval/code/text_encoder.h"
+#include "eval/code/encode/text_correction.h"
+#include "eval/code/encode/text_encoder.h"
 #include "eval/make_scorer.h"
 #include "harness/command/coding_steps.h"
 #include "harness/command/commands.h"

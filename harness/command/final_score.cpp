@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <numbers>
 
-#include "eval/code/text_encoder.h"
+#include "eval/code/encode/text_encoder.h"
 #include "eval/scoring_keys.h"
 #include "harness/command/rank_steps.h"
 #include "harness/record/eval_estimate.h"

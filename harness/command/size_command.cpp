@@ -7,8 +7,10 @@
 #include <string_view>
 #include <vector>
 
+#include "eval/scoring_keys.h"
 #include "harness/command/artifact_file.h"
 #include "harness/command/commands.h"
+#include "harness/record/code_features.h"
 #include "quant/format/artifact_format.h"
 #include "quant/method/seal.h"
 #include "src/base/bytes.h"
@@ -88,17 +90,16 @@ int print_size(const SizeWords& words, Clock&) {
       words.caps_bytes.empty() ? std::vector{kSmallCap_bytes, QuantConfig{}.cap_bytes}
                                : words.caps_bytes;
   const auto model_bytes = static_cast<int64_t>(file.size());
-  // The most that it may be scored with: it does not say how it is scored.
-  constexpr CodeFeatures kFeatures = {.learns = true, .mixes = true};
-  const int64_t code_bytes = counted_code_bytes(kFeatures);
+  const CodeFeatures features = code_features(read_scoring_keys(model.scoring_keys));
+  const int64_t code_bytes = counted_code_bytes(features);
   const int64_t total_bytes = model_bytes + code_bytes;
   int64_t params = 0;
   for (const QuantTensor& t : model.tensors) params += t.rows * t.cols;
   print_row("model bytes", model_bytes);
   print_parts(model_bytes, static_cast<int64_t>(encode_header(model).size()), spent);
   print_row("code bytes", code_bytes,
-            fmt::format("  xz of {} source files, {}", counted_code_files(kFeatures),
-                        describe_features(kFeatures)));
+            fmt::format("  xz of {} source files, {}", counted_code_files(features),
+                        describe_features(features)));
   print_row("total bytes", total_bytes);
   for (const int64_t cap_bytes : caps_bytes) {
     print_row("cap bytes", cap_bytes);

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The program that the counted sources build must print the digits of `train_gpt eval`: a run of seconds on cpu:f32, scored
+"""The program that the counted sources build must print the digits of `train_gpt eval`: a run of seconds on cpu:exact, scored
 by both.
 
   counted_scorer_test.py PROGRAM ROOT SCORER
@@ -27,7 +27,7 @@ def main():
     program, root, scorer = (pathlib.Path(word).resolve() for word in sys.argv[1:])
     with tempfile.TemporaryDirectory() as folder:
         run(["bash", "-ec", f'source "{root}/tests/cli/tiny_corpus.sh"; train_gpt run recipe.toml --out record '
-             "--set track.device=cpu:f32 > log.txt 2>&1"], folder, program)
+             "--set track.device=cpu:exact > log.txt 2>&1"], folder, program)
         artifact = "record/final_model.int6.bin"
         evaluated = run([program, "eval", artifact, "--recipe", "record/recipe.toml"], folder, program)
         shards = sorted(path.relative_to(folder) for path in pathlib.Path(folder).glob("shards/corpus_val_*.bin"))

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "eval/code/text_decoder.h"
-#include "eval/code/text_encoder.h"
+#include "eval/code/encode/text_encoder.h"
 #include "eval/make_scorer.h"
 #include "src/base/rng.h"
 #include "src/device/registry/make_device.h"

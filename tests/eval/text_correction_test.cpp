@@ -1,5 +1,5 @@
 // A text comes back exactly from what a tokenizer gives back and its correction; damage is an error.
-#include "eval/code/text_correction.h"
+#include "eval/code/encode/text_correction.h"
 
 #include <gtest/gtest.h>
 

@@ -7,9 +7,9 @@
 #include <string>
 #include <string_view>
 
-#include "eval/code/text_correction.h"
+#include "eval/code/encode/text_correction.h"
 #include "eval/code/text_decoder.h"
-#include "eval/code/text_encoder.h"
+#include "eval/code/encode/text_encoder.h"
 #include "tests/eval/toy_scorer.h"
 
 namespace {

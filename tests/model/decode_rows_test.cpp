@@ -11,7 +11,7 @@
 
 #include "src/base/threads.h"
 #include "src/device/registry/make_device.h"
-#include "src/model/adapters.h"
+#include "src/model/learning/adapters.h"
 #include "tests/model/model_fixture.h"
 
 namespace pg {

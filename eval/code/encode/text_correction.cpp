@@ -1,4 +1,4 @@
-#include "eval/code/text_correction.h"
+#include "eval/code/encode/text_correction.h"
 
 #include <fmt/format.h>
 #include <zstd.h>

@@ -1,4 +1,4 @@
-#include "eval/code/text_encoder.h"
+#include "eval/code/encode/text_encoder.h"
 
 #include "src/base/check.h"
 
