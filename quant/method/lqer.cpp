@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 #include <vector>
 
 #include "quant/format/half.h"
@@ -66,7 +67,8 @@ std::vector<double> project_rows(const std::vector<double>& x, int64_t rows, int
 Factors truncate_svd(const std::vector<double>& error, int64_t rows, int64_t cols, int64_t rank) {
   if (cols <= rows) {
     std::vector<double> v = leading_eigenvectors(multiply_gram(error, rows, cols), cols, rank);
-    return {.a = project_rows(error, rows, cols, v, rank), .b = std::move(v)};
+    std::vector<double> a = project_rows(error, rows, cols, v, rank);
+    return {.a = std::move(a), .b = std::move(v)};
   }
   const std::vector<double> turned = transpose(error, rows, cols);  // [cols, rows]
   std::vector<double> u = leading_eigenvectors(multiply_gram(turned, cols, rows), rows, rank);
