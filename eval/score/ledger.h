@@ -49,7 +49,8 @@ class Ledger {
   // order that leaves out or repeats targets.
   LedgerTotals score(Scorer& scorer, const LedgerHooks& hooks = {}) const;
   // As score(), but opens the chunk before each target with nothing but the tokens before it, as a
-  // decoder must. Slow.
+  // decoder must. A target then costs a row of the network where the device's rows are independent,
+  // else a window.
   LedgerTotals score_as_decoder(Scorer& scorer, const LedgerHooks& hooks = {}) const;
   // What another rank does while rank 0 scores the stream: opens and closes the same chunks, and
   // asks for no distribution.
