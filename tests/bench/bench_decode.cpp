@@ -1,5 +1,5 @@
 // Tokens per second of decoding row by row beside metering by batched windows: the CPU track's shape
-// with random weights on cpu:f32, plain, with n-grams, with LoRA, and with both.
+// with random weights on cpu:exact, plain, with n-grams, with LoRA, and with both.
 // Usage: bench_decode [tokens] [shards glob]. Random tokens without shards, on which n-grams find
 // less to do.
 #include <algorithm>
@@ -101,7 +101,7 @@ Run time_run(const UnpackedModel& model, Device& device, const std::vector<int32
 }
 
 int run(int64_t tokens, const std::string& shards) {
-  const std::unique_ptr<Device> device = make_device("cpu:f32");
+  const std::unique_ptr<Device> device = make_device("cpu:exact");
   const UnpackedModel model = make_artifact(make_shape(), *device);
   const std::vector<int32_t> ids = read_tokens(tokens, shards);
   std::printf("%zu tokens, context 256, stride 64, %d threads\n", ids.size(), thread_count());

@@ -300,10 +300,18 @@ def read_tensor(s, role, form, rows, cols):
     return w
 
 
-def read_artifact(data, shapes, field_bytes):
+def read_keys(data):
+    """The stored keys {"model.layers": "5"}, and where they end."""
+    assert data[:4] == b"PGAF" and struct.unpack("<HH", data[4:8]) == (3, 1)
+    at = 4 + 2 + 2 + 32
+    begin = at + 2
+    end = begin + struct.unpack("<H", data[at:begin])[0]
+    return dict(line.split("=") for line in data[begin:end].decode("ascii").splitlines()), end
+
+
+def read_artifact(data, shapes):
     """{name: values} of tensors [(name, rows, cols)]."""
-    assert data[:4] == b"PGAF" and struct.unpack("<H", data[4:6])[0] == 2
-    at = 4 + 2 + 1 + 4 + 32 + 8 + field_bytes
+    at = read_keys(data)[1]
     assert struct.unpack("<H", data[at:at + 2])[0] == len(shapes)
     at += 2
     forms = []
@@ -338,11 +346,12 @@ def main():
             exported = file.read_bytes()
         size = struct.unpack("<Q", exported[:8])[0]
         header = json.loads(exported[8:8 + size])
-        fields = [v for k, v in header.pop("__metadata__").items() if k.startswith("model.")]
-        field_bytes = sum(1 if v in ("true", "false") else 4 for v in fields)
-        field_bytes += 4 * 5  # the reals: leaky_slope, rope_base, qk_gain_init, logit_softcap, embed_init_std
+        fields = {k: v for k, v in header.pop("__metadata__").items() if k.startswith("model.")}
+        stored, _ = read_keys(artifact.read_bytes())
+        for key, value in stored.items():
+            assert not key.startswith("model.") or fields[key] == value, f"{name}: {key} is {value}"
         order = sorted(header, key=lambda key: header[key]["data_offsets"])
-        values = read_artifact(artifact.read_bytes(), [(key, *header[key]["shape"]) for key in order], field_bytes)
+        values = read_artifact(artifact.read_bytes(), [(key, *header[key]["shape"]) for key in order])
         for key in order:
             begin, end = header[key]["data_offsets"]
             expected = exported[8 + size + begin:8 + size + end]

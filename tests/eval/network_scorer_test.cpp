@@ -244,7 +244,7 @@ const std::vector<size_t> kStarts = {0, 7, 8, 10, 45};
 
 TEST_F(NetworkScores, ADecoderSeesTheSameDistributions) {
   const std::vector<uint16_t> ids = make_documents(50, kStarts);
-  for (const char* device_name : {"reference", "cpu:f32", "cpu:bf16"}) {
+  for (const char* device_name : {"reference", "cpu:exact", "cpu:bf16"}) {
     const std::unique_ptr<Device> device = make_device(device_name);
     for (const EvalConfig& eval : {make_eval(12, 5, 36), make_eval(12, 12, 36),
                                    make_document_eval(12, 5, 36), make_document_eval(12, 5, 12)}) {
@@ -271,7 +271,7 @@ TEST_F(NetworkScores, ADecoderSeesEveryBitOfThem) {
       [](ModelConfig& c) { c.resid_mix = false; },
       [](ModelConfig& c) { c.rope_dims = 16; },
       [](ModelConfig& c) { c.rope_ntk_length = 8; }};
-  const std::unique_ptr<Device> device = make_device("cpu:f32");
+  const std::unique_ptr<Device> device = make_device("cpu:exact");
   for (size_t i = 0; i < changes.size(); ++i) {
     ModelConfig config = config_;
     changes[i](config);
@@ -296,7 +296,7 @@ TEST_F(NetworkScores, ADecoderRunsNoWindowTwiceWhereRowsAreIndependent) {
   std::vector<uint16_t>
       ids;  // no two windows begin alike, or the second would use rows of the first
   for (uint16_t i = 0; i < 42; ++i) ids.push_back(static_cast<uint16_t>(4 + i % 28));
-  for (const char* device_name : {"reference", "cpu:f32", "cpu:bf16"}) {
+  for (const char* device_name : {"reference", "cpu:exact", "cpu:bf16"}) {
     const std::unique_ptr<Device> device = make_device(device_name);
     NetworkScorer scorer =
         NetworkScorer::for_diagnosis(config_, weights_, make_eval(12, 5, 36), *device);
@@ -317,7 +317,7 @@ TEST_F(NetworkScores, ADecoderKeepsNoRowsOfAnotherText) {
   for (const size_t changed : {0ul, 15ul, 30ul}) {
     other[changed] = static_cast<uint16_t>((other[changed] + 1) % kTestVocab);
   }
-  const std::unique_ptr<Device> device = make_device("cpu:f32");
+  const std::unique_ptr<Device> device = make_device("cpu:exact");
   NetworkScorer scorer = NetworkScorer::for_diagnosis(config_, weights_, eval, *device);
   for (const std::vector<uint16_t>& ids : {ids_, other, ids_}) {
     NetworkScorer fresh = NetworkScorer::for_diagnosis(config_, weights_, eval, *device);
@@ -425,7 +425,7 @@ class NudgingLearner final : public Learner {
 
 TEST_F(NetworkScores, ALearnerChangesOnlyWhatIsScoredAfterItsChunk) {
   const UnpackedModel model = make_artifact_model(config_, weights_);
-  for (const char* device_name : {"reference", "cpu:f32", "cpu:bf16"}) {
+  for (const char* device_name : {"reference", "cpu:exact", "cpu:bf16"}) {
     const std::unique_ptr<Device> device = make_device(device_name);
     const auto losses_of = [&](float nudge, int64_t batch_tokens, LedgerTier tier) {
       std::vector<Chunk> chunks;

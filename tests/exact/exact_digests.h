@@ -1,4 +1,4 @@
-// What must have the same bits on every processor when the device is cpu:f32, as titles and hashes: the
+// What must have the same bits on every processor when the device is cpu:exact, as titles and hashes: the
 // parts of training, scoring and packing, each small. exact_digests_main.cpp compares them with a table.
 //
 // No test framework and no library beside: the program is also built for other processors.

@@ -1,4 +1,4 @@
-# cpu:f32 and all that scores and packs has the same bits on every processor and in every build: the table is compared in each.
+# cpu:exact and all that scores and packs has the same bits on every processor and in every build: the table is compared in each.
 add_executable(exact_digests exact/exact_digests_main.cpp exact/digests_training.cpp exact/digests_text.cpp exact/digests_packing.cpp)
 target_link_libraries(exact_digests PRIVATE pg_train pg_quant_method pg_eval_learn pg_eval_code pg_device_cpu)
 set(exact_table ${CMAKE_CURRENT_LIST_DIR}/exact_digests.txt)

@@ -61,10 +61,11 @@ ROOMS = {
     "eval/learn": [*SCORE, "src/model/learning"],
     "eval": [*SCORE, "eval/learn"],
     "eval/code": ["src/base", "eval/score"],
-    "eval/audit": [*MODEL, *DATA, "src/data/corpus", "eval/score", "eval/code"],
+    "eval/code/encode": ["src/base", "eval/score", "eval/code"],
+    "eval/audit": [*MODEL, *DATA, "src/data/corpus", "eval/score", "eval/code", "eval/code/encode"],
     "eval/diagnosis": [*SCORE, "src/model/learning", "eval/learn", "eval"],
     # The counted scorer is a program of its own, linked with the CPU back end and no other.
-    "eval/scorer": [*SCORE, "src/device/cpu/cpu_device.h", "eval/learn", "eval"],
+    "eval/scorer": [*SCORE, "src/device/cpu/cpu_device.h", "eval/learn", "eval", "eval/code"],
     "eval/scorer/without_training": ["src/base", "src/device/cpu", "src/plan"],
     "eval/scorer/without_learning": ["src/base", "src/device/cpu", "src/plan", "eval/learn"],
     "eval/scorer/without_fast_gradients": ["src/base", "src/device/cpu/gradient"],

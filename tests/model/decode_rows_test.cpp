@@ -113,7 +113,7 @@ class DecodeRows : public testing::TestWithParam<const char*> {
   const int threads_ = thread_count();
   const std::unique_ptr<Device> device_ = make_device(GetParam());
 };
-INSTANTIATE_TEST_SUITE_P(Devices, DecodeRows, testing::Values("reference", "cpu:f32"),
+INSTANTIATE_TEST_SUITE_P(Devices, DecodeRows, testing::Values("reference", "cpu:exact"),
                          [](const auto& info) {
                            std::string name = info.param;
                            std::replace(name.begin(), name.end(), ':', '_');

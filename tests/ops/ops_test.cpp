@@ -27,7 +27,7 @@ struct DeviceUnderTest {
 constexpr auto kDevices = std::to_array<DeviceUnderTest>({
     {"reference_f32", [] { return make_reference_device(DType::kF32); }},
     {"reference_bf16", [] { return make_reference_device(DType::kBF16); }},
-    {"cpu_f32", [] { return make_device("cpu:exact"); }},
+    {"cpu_exact", [] { return make_device("cpu:exact"); }},
     {"cpu_bf16", [] { return make_device("cpu:bf16"); }},
     {"simt", [] { return make_device("simt"); }},
 });

@@ -1,4 +1,4 @@
-// In the place of cpu_matmul_onednn.cpp: cpu:f32 asks for the processor's instructions and for no product.
+// In the place of cpu_matmul_onednn.cpp: cpu:exact asks for the processor's instructions and for no product.
 #include "src/base/check.h"
 #include "src/device/cpu/cpu_matmul_onednn.h"
 
