@@ -53,7 +53,8 @@ int run(const RunOptions& options, Clock& clock, double start_s) {
   const LoadedRecipe loaded = load_recipe(options.recipe, options.sets, process_environment);
   const Recipe& recipe = loaded.recipe;
   check_recipe(recipe);
-  const int64_t code_bytes = counted_code_bytes(code_features(recipe.scoring()));
+  const CodeFeatures features = code_features(recipe.scoring());
+  const int64_t code_bytes = counted_code_bytes(features);
   const std::string warning = check_forecast(
       recipe, forecast_pack(recipe.model, recipe.quant, code_bytes));  // throws over the cap
 
@@ -99,6 +100,7 @@ int run(const RunOptions& options, Clock& clock, double start_s) {
   const SealedArtifact sealed =
       seal(quantized.model, recipe.quant, code_bytes);  // throws over the cap
   folder.write(folder.artifact(recipe.quant.matrix_bits), sealed.bytes);
+  folder.write(folder.code(), code_bundle(features));
   log.write_packed(sealed.summary);
 
   const UnpackedModel shipped = unpack_file(folder.artifact(recipe.quant.matrix_bits));
