@@ -5,8 +5,8 @@
 #include <algorithm>
 
 #include "eval/audit/audit_runner.h"
-#include "eval/code/text_decoder.h"
 #include "eval/code/encode/text_encoder.h"
+#include "eval/code/text_decoder.h"
 #include "src/base/error.h"
 
 namespace pg {

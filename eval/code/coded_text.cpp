@@ -43,10 +43,11 @@ Failure describe_damage(const std::string& how) {
 
 void check_artifact(const CodedText& text, const Sha256& artifact_sha256) {
   if (text.artifact_sha256 == artifact_sha256) return;
-  throw Error(fmt::format(
-      "the artifact is not the one of the coded text: sha256 \"{}\" given, \"{}\" in the file; decode "
-      "with what it was encoded with",
-      hex(artifact_sha256), hex(text.artifact_sha256)));
+  throw Error(
+      fmt::format("the artifact is not the one of the coded text: sha256 \"{}\" given, \"{}\" in "
+                  "the file; decode "
+                  "with what it was encoded with",
+                  hex(artifact_sha256), hex(text.artifact_sha256)));
 }
 
 Bytes write_coded_text(const CodedText& text) {

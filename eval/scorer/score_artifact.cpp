@@ -34,9 +34,9 @@ std::vector<int32_t> read_shards(char** begin, char** end) {
   return ids;
 }
 
-
 void print_score(double bits, const pg::LedgerTotals& of) {
-  std::printf("val_loss:%.8f val_bpb:%.8f", bits * std::numbers::ln2 / static_cast<double>(of.tokens),
+  std::printf("val_loss:%.8f val_bpb:%.8f",
+              bits * std::numbers::ln2 / static_cast<double>(of.tokens),
               bits / static_cast<double>(of.bytes));
 }
 

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "eval/code/text_decoder.h"
 #include "eval/code/encode/text_encoder.h"
+#include "eval/code/text_decoder.h"
 #include "eval/make_scorer.h"
 #include "src/base/rng.h"
 #include "src/device/registry/make_device.h"
@@ -81,7 +81,8 @@ TEST(TextAsFile, DecodesByAFreshScorerOfEveryKind) {
   for (const char* device_name : {"reference", "cpu:exact"}) {
     const std::unique_ptr<Device> device = make_device(device_name);
     for (const TttKind learns : {TttKind::kNone, TttKind::kSgd, TttKind::kPhased, TttKind::kLora}) {
-      for (const MixKind mixes : {MixKind::kNone, MixKind::kTilt, MixKind::kLinear, MixKind::kLogit}) {
+      for (const MixKind mixes :
+           {MixKind::kNone, MixKind::kTilt, MixKind::kLinear, MixKind::kLogit}) {
         for (const Windows windows : {Windows::kStream, Windows::kDocument}) {
           ScoringConfig scoring(kWindows);
           scoring.eval.windows = windows;
@@ -186,7 +187,8 @@ TEST(TextAsFile, CarriesACorrectionBehindThePayload) {
   const std::vector<int32_t> text = make_text(60);
   const Bytes correction = {7, 8, 9};
   ToyScorer scorer(kTestVocab);
-  const EncodedText encoded = encode_text(scorer, text, make_test_bytes(), kArtifact, {}, correction);
+  const EncodedText encoded =
+      encode_text(scorer, text, make_test_bytes(), kArtifact, {}, correction);
   EXPECT_EQ(encoded.file.size(), encode_with_toy(text).file.size() + correction.size());
   const Result<CodedText> coded = parse_coded_text(encoded.file);
   ASSERT_TRUE(coded.ok()) << coded.error();
@@ -200,7 +202,8 @@ TEST(TextAsFile, AStreamOfOneTokenIsAHeaderAlone) {
   const std::vector<int32_t> text = {kBosId};
   const Bytes correction = {7, 8, 9};
   ToyScorer scorer(kTestVocab);
-  const EncodedText encoded = encode_text(scorer, text, make_test_bytes(), kArtifact, {}, correction);
+  const EncodedText encoded =
+      encode_text(scorer, text, make_test_bytes(), kArtifact, {}, correction);
   EXPECT_EQ(encoded.payload_bytes, 0);
   EXPECT_EQ(encoded.totals.tokens, 0);
   EXPECT_EQ(decode_with_toy(encoded.file).value(), text);
@@ -210,7 +213,7 @@ TEST(TextAsFile, AStreamOfOneTokenIsAHeaderAlone) {
   CodedText longer = parse_coded_text(encoded.file).value();
   longer.payload = correction;
   EXPECT_FALSE(decode_text(scorer, longer, kTestVocab).ok());
-  }
+}
 
 }  // namespace
 }  // namespace pg

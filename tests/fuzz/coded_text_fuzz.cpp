@@ -8,8 +8,8 @@
 #include <string_view>
 
 #include "eval/code/encode/text_correction.h"
-#include "eval/code/text_decoder.h"
 #include "eval/code/encode/text_encoder.h"
+#include "eval/code/text_decoder.h"
 #include "tests/eval/toy_scorer.h"
 
 namespace {

@@ -17,8 +17,8 @@ inline const std::vector<uint32_t>& price_of_freq() {
   static const std::vector<uint32_t> prices = [] {
     std::vector<uint32_t> made(kAnsOne + 1);
     for (size_t f = 1; f < made.size(); ++f) {
-      made[f] = static_cast<uint32_t>(
-          std::lround((kAnsBits - log2_f64(static_cast<double>(f))) * 65536));
+      made[f] =
+          static_cast<uint32_t>(std::lround((kAnsBits - log2_f64(static_cast<double>(f))) * 65536));
     }
     return made;
   }();
