@@ -117,7 +117,7 @@ Tensor Plan::mix(Tensor x, Tensor a, Tensor z, Tensor b) {
 }
 
 Tensor Plan::leaky_relu2(Tensor x, float slope) {
-  const int64_t count = info(x).elements(), dim = info(x).cols;
+  const int64_t dim = info(x).cols;
   const Tensor y = make_activation("leaky_relu2", info(x).rows, dim);
   record(OpId::kLeakyRelu2, 0, {x}, {write_to(y)}, [=, this](Ops& ops, const RunArgs& args) {
     ops.leaky_relu2(out(write_to(y), args), rows_in(x, args), slope, args.rows * dim);
