@@ -57,7 +57,7 @@ UnpackedModel make_artifact(const ModelConfig& config, Device& device) {
   const QuantInput input{.config = &config,
                          .weights = &tensors,
                          .tokenizer_sha256 = {},
-                         .scoring = {},
+                         .scoring_keys = {},
                          .calibration = nullptr};
   return unpack(seal(quantize(input, quant, /*code_bytes=*/0).model, quant, 0).bytes).value();
 }
