@@ -19,6 +19,11 @@ import sys
 import tempfile
 
 TIMEOUT_S = 120
+CHECKED_TIMEOUT_S = 280  # of a build with sanitizers, which takes up to twenty times as long; below what ctest allows
+
+
+def is_checked(program):
+    return "sanitizers" in subprocess.run([program, "--version"], capture_output=True, text=True).stdout
 
 
 def run_case(program, case):
@@ -36,7 +41,7 @@ def run_case(program, case):
                                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                         start_new_session=True)
         try:
-            stdout, stderr = case_process.communicate(timeout=TIMEOUT_S)
+            stdout, stderr = case_process.communicate(timeout=CHECKED_TIMEOUT_S if is_checked(program) else TIMEOUT_S)
         finally:
             if case_process.poll() is None:  # with what it started: a run of a million steps must not outlive its test
                 os.killpg(case_process.pid, signal.SIGKILL)
