@@ -4,9 +4,13 @@
 #pragma once
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 
 namespace pg {
+
+// A place in a vector.
+inline size_t at(int64_t index) { return static_cast<size_t>(index); }
 
 // Columns of C and B that lie side by side: whole vectors on every processor.
 constexpr int64_t kFusedColumns = 64;

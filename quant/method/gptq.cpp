@@ -23,8 +23,6 @@ namespace {
 constexpr int64_t kPanelColumns = 64;
 constexpr int64_t kChunkRows = kFusedColumns;
 
-size_t at(int64_t index) { return static_cast<size_t>(index); }
-
 // What one place of the processing order needs to round its column.
 struct Place {
   int64_t column;

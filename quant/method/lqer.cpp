@@ -23,8 +23,6 @@ struct Factors {
   std::vector<double> b;  // [rank, cols] V^T
 };
 
-size_t at(int64_t index) { return static_cast<size_t>(index); }
-
 // M^T M of M [count, n].
 std::vector<double> multiply_gram(const std::vector<double>& m, int64_t count, int64_t n) {
   std::vector<double> gram(at(n * n));

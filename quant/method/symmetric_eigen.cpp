@@ -8,6 +8,7 @@
 #include <limits>
 #include <numeric>
 
+#include "quant/method/fused_product.h"
 #include "src/base/check.h"
 #include "src/base/lane_sums.h"
 
@@ -15,8 +16,6 @@ namespace pg {
 namespace {
 
 using Doubles = std::vector<double>;
-
-size_t at(int64_t index) { return static_cast<size_t>(index); }
 
 double dot(const double* x, const double* y, int64_t n) {
   return sum_products<double>(
