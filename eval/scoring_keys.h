@@ -6,7 +6,6 @@
 
 #include "eval/scoring_config.h"
 #include "quant/format/unpack.h"
-#include "src/base/result.h"
 #include "src/base/stored_keys.h"
 
 namespace pg {

@@ -1,7 +1,6 @@
 #include "harness/command/final_score.h"
 
 #include <algorithm>
-#include <numbers>
 
 #include "eval/code/encode/text_encoder.h"
 #include "eval/scoring_keys.h"
@@ -37,7 +36,9 @@ int64_t choose_exact_tokens(LocalRanks& ranks, const Recipe& recipe, const Unpac
     const bool fits = recipe.eval.wallclock_s == 0 || whole_s <= allowed_s;
     const double part = fits ? 1 : kSliceShare * allowed_s / whole_s;
     const auto tokens = static_cast<int64_t>(part * static_cast<double>(targets)) + 1;
-    decision.u64(static_cast<uint64_t>(std::clamp<int64_t>(tokens, 2, val.size())));
+    // A window at least: a slice of a few tokens may stand for no bytes at all.
+    const int64_t least = std::min(own.eval.context + 1, val.size());
+    decision.u64(static_cast<uint64_t>(std::clamp(tokens, least, val.size())));
   }
   const Bytes shared = share_bytes(ranks, decision.take());
   return static_cast<int64_t>(ByteReader(shared).u64());
