@@ -1,4 +1,4 @@
-# The counted code (quant/artifact_sources.txt) as an xz bundle for each set of features inside pg_quant_method; rebuilt when
+# The counted code (quant/artifact_sources.txt) as a zpaq bundle for each set of features inside pg_quant_method; rebuilt when
 # a source changes that some bundle may hold.
 find_package(Python3 REQUIRED COMPONENTS Interpreter)  # python3
 
@@ -16,23 +16,23 @@ foreach(line ${PG_BUNDLE_LINES})
 endforeach()
 file(GLOB PG_BUNDLE_SOURCES LIST_DIRECTORIES false CONFIGURE_DEPENDS ${PG_BUNDLE_PATTERNS})
 list(TRANSFORM PG_BUNDLE_SETS PREPEND ${CMAKE_BINARY_DIR}/code_bundle_ OUTPUT_VARIABLE PG_BUNDLES)
-list(TRANSFORM PG_BUNDLES APPEND .xz)
+list(TRANSFORM PG_BUNDLES APPEND .zpaq)
 
 add_custom_command(
   OUTPUT ${PG_BUNDLES} ${PG_BUNDLE_CPP}
   COMMAND ${Python3_EXECUTABLE} ${PG_BUNDLE_SCRIPT} pack ${CMAKE_SOURCE_DIR} ${PG_BUNDLE_LIST}
           ${CMAKE_BINARY_DIR} ${PG_BUNDLE_CPP}
-  DEPENDS ${PG_BUNDLE_SCRIPT} ${PG_BUNDLE_LIST} ${PG_BUNDLE_SOURCES}
+  DEPENDS ${PG_BUNDLE_SCRIPT} ${CMAKE_SOURCE_DIR}/scripts/counted_text.py ${PG_BUNDLE_LIST} ${PG_BUNDLE_SOURCES}
   COMMENT "Packing the counted sources"
   VERBATIM)
 target_sources(pg_quant_method PRIVATE ${PG_BUNDLE_CPP})
 
-# Stripped sources must still be a scorer: unpack them, check their includes, compile each, link them.
+# What a bundle holds must be a scorer: unpack it, compile it, run it.
 # Without contraction, as CMakeLists.txt compiles them: whoever builds the scorer needs that flag for the same bits.
 foreach(set ${PG_BUNDLE_SETS})
   set(scorer ${CMAKE_BINARY_DIR}/score_artifact_${set})
   add_test(NAME CodeBundle_LinksIntoAScorer.${set}
-    COMMAND ${Python3_EXECUTABLE} ${PG_BUNDLE_SCRIPT} verify ${CMAKE_BINARY_DIR}/code_bundle_${set}.xz ${scorer}
+    COMMAND ${Python3_EXECUTABLE} ${PG_BUNDLE_SCRIPT} verify ${CMAKE_BINARY_DIR}/code_bundle_${set}.zpaq ${scorer}
             ${CMAKE_CXX_COMPILER} -std=c++20 -w -ffp-contract=off -fopenmp-simd -- -lfmt -lsentencepiece -lcrypto)
   set_tests_properties(CodeBundle_LinksIntoAScorer.${set} PROPERTIES LABELS slow TIMEOUT 600
     FIXTURES_SETUP counted_scorer_${set})

@@ -9,7 +9,7 @@ namespace pg {
 namespace {
 
 // clang-format off
-constexpr auto kFrozen = std::to_array<FrozenValue>({
+constexpr auto kFrozenScoring = std::to_array<FrozenValue>({
     {"eval.context", "2048"},
     {"eval.stride", "64"},
     {"eval.windows", "\"stream\""},
@@ -48,17 +48,17 @@ constexpr auto kFrozen = std::to_array<FrozenValue>({
 
 }  // namespace
 
-std::span<const FrozenValue> frozen_scoring_keys() { return kFrozen; }
+std::span<const FrozenValue> frozen_scoring_keys() { return kFrozenScoring; }
 
 std::string write_scoring_keys(const ScoringConfig& config) {
-  KeyWriter writer(kFrozen);
+  KeyWriter writer(kFrozenScoring);
   visit_scoring_fields(config, writer);
   return writer.text();
 }
 
 ScoringConfig read_scoring_keys(const std::string& keys, const EvalConfig& budget) {
   ScoringConfig config(budget);
-  KeyReader reader(keys, kFrozen);
+  KeyReader reader(keys, kFrozenScoring);
   visit_scoring_fields(config, reader);
   std::string problem = reader.finish();
   if (problem.empty() && write_scoring_keys(config) != keys) {

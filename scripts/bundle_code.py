@@ -1,106 +1,44 @@
 #!/usr/bin/env python3
-"""Packs the sources that count against the cap into one compressed bundle for each set of features, and takes them apart again.
+"""Packs the sources that count against the cap into one C++ file for each set of features, compressed.
 
   bundle_code.py pack ROOT LIST FOLDER CPP   write the bundles and a C++ file that holds their bytes
-  bundle_code.py sizes ROOT LIST [SET]       what each file and folder of a set's bundle adds to it
-  bundle_code.py unpack BUNDLE FOLDER        write the sources
+  bundle_code.py sizes ROOT LIST [SET [FOLDER]]
+                                             what each folder adds to a set's bundle, or each file of one folder
   bundle_code.py verify BUNDLE SCORER COMPILER ARGUMENTS...
-                                             unpack to a temporary folder; check that every included project
-                                             header is there, that each source compiles, and that they link
-                                             (with what stands after "--") into a scorer, which is left at SCORER
+                                             unpack the bundle in an empty folder and build the scorer from it, which
+                                             is left at SCORER
 
-The counted sources are stripped of comments, of white space between tokens that need none, of the help of recipe keys and of
-the messages of checks, which are for programmers, as the challenge's records minify theirs; names stay. The stripped text is
-still compilable C++: `verify` proves it. Same sources, same bytes.
+A bundle is a zpaq archive with one file, score_artifact.cpp. `zpaq x` takes it out and one command compiles it. It is what
+the counted sources become when each header stands where it is read first, and when what only people need is left out, as the
+challenge's records do: comments, white space, the help of recipe keys, messages of checks, the words of errors (numbers stand
+for them; `train_gpt` has the words), long names (short ones stand for them). Same sources, same bytes.
 """
 
 import concurrent.futures
-import lzma
 import os
 import pathlib
-import re
 import shutil
 import subprocess
 import sys
 import tempfile
 
-# One C++ token or one run of white space. Raw strings first: they may hold anything.
-TOKEN = re.compile(
-    r'''(?P<raw>(?:u8|[uUL])?R"(?P<delimiter>[^()\\\s]{0,16})\(.*?\)(?P=delimiter)")
-      | (?P<comment>//(?:\\\n|[^\n])*|/\*.*?\*/)
-      | (?P<space>\s+)
-      | (?P<string>"(?:\\.|[^"\\\n])*")
-      | (?P<number>\.?\d(?:[eEpP][+-]|'(?=\w)|[\w.])*)
-      | (?P<word>[A-Za-z_]\w*)
-      | (?P<char>'(?:\\.|[^'\\\n])+')
-      | (?P<other>.)''',
-    re.DOTALL | re.VERBOSE)
-FILE_LINE = re.compile(r'^//@ (\S+)\n', re.MULTILINE)  # stripped text has no other comments
-INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
-# Of a row in a table of keys: what is shown to people, which a scorer never does.
-HELP = re.compile(r',?\s*\.(?:help|env|unit) = (?:"(?:\\.|[^"\\\n])*"\s*)+')
-CHECK = re.compile(r'\bPG_D?CHECK\((?!condition)')
-MESSAGE = re.compile(r'(?:\s*"(?:\\.|[^"\\\n])*")+\s*')
-OPERATOR = frozenset('+-*/%&|^!<>=:.#')
+import counted_text
+
+# The models of the archive, in zpaq's words; chosen on the counted text itself, in hundreds of trials.
+METHOD = ('s1,0'                                 # a streaming archive, which has no journal; the text as it is
+          'a28'                                  # the longest match
+          'c0,0,255,0,255c0,0,0,255,255'         # bytes 1 and 3 back; 2 and 3
+          'w2.65.58.255.20'                      # words, in the case they have
+          'c0,1040,255c0,1059,255'               # how far behind the last ( and ; and the byte before
+          'c0,0,224,224,224,255'                 # kinds of bytes
+          'ci1,1,1,1,1,1,2a'                     # orders 0 to 6 and 8, a match
+          'c255w2.95.28.255.20i2c0,0,0,255i1c32,0,255'
+          'mm16ts19t0')                          # mixers
 
 # Sections of the list: [all], and for each feature what is added with it and what without it.
 FEATURES = ('learns', 'mixes')
 SETS = {'plain': (), 'mixes': ('mixes',), 'learns': ('learns',), 'learns_mixes': ('learns', 'mixes')}
 SOURCES = ('.h', '.inc', '.cpp')
-
-
-def needs_gap(before, after):
-    """Whether two tokens would be read as others if nothing stood between them."""
-    if before in OPERATOR:
-        return after in OPERATOR
-    return (before.isalnum() or before in '_"') and (after.isalnum() or after in '_"')
-
-
-def strip_messages(text):
-    """Checks without their messages, where those are literals: for programmers, who have the whole source."""
-    out = []
-    at = 0
-    for match in CHECK.finditer(text):
-        depth, comma, end = 1, None, match.end()
-        while depth > 0:
-            token = TOKEN.match(text, end)
-            depth += {'(': 1, '{': 1, ')': -1, '}': -1}.get(token.group(), 0)
-            if token.group() == ',' and depth == 1:
-                comma = end
-            end = token.end()
-        if comma is not None and MESSAGE.fullmatch(text, comma + 1, end - 1):
-            out += [text[at:comma + 1], '""']
-            at = end - 1
-    return ''.join(out) + text[at:]
-
-
-def strip_cpp(text):
-    """The same tokens; white space between them only where it means something."""
-    out = []
-    gap = ''
-    in_directive = goes_on = False
-    text = strip_messages(re.sub(r'{,\s*', '{', HELP.sub('', text)))
-    for match in TOKEN.finditer(text):
-        token = match.group()
-        if match.lastgroup == 'comment':
-            gap = gap or ' '
-        elif match.lastgroup == 'space':
-            gap = '\n' if '\n' in token else gap or ' '
-        elif in_directive and token == '\\':
-            goes_on = True  # in the next line
-        else:
-            if gap == '\n' and in_directive and not goes_on:
-                in_directive = False
-                out.append('\n')
-            elif out and token == '#' and gap == '\n':
-                out.append('\n')
-            elif out and gap and (in_directive or needs_gap(out[-1][-1], token[0])):
-                out.append(' ')
-            in_directive = in_directive or (token == '#' and (not out or out[-1] == '\n'))
-            out.append(token)
-            gap = ''
-            goes_on = False
-    return ''.join(out) + '\n'
 
 
 def list_set(root, list_path, features):
@@ -135,37 +73,40 @@ def drop_unread_headers(root, names):
         name = pending.pop()
         if name not in read:
             read.add(name)
-            pending += [header for header in INCLUDE.findall((root / name).read_text()) if header in names]
+            pending += [header for header in counted_text.INCLUDE.findall((root / name).read_text()) if header in names]
     return sorted(read)
 
 
-def compress(parts):
-    filters = [{'id': lzma.FILTER_LZMA2, 'preset': 9 | lzma.PRESET_EXTREME, 'lc': 4, 'pb': 0}]
-    return lzma.compress(''.join(parts).encode(), format=lzma.FORMAT_XZ, check=lzma.CHECK_CRC32, filters=filters)
+def compress(text):
+    """The bytes of a zpaq archive with the text as its one file. Nothing of the machine or of the day is in it."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = pathlib.Path(folder, 'score_artifact.cpp')
+        source.write_text(text)
+        os.utime(source, (0, 0))
+        done = subprocess.run(['zpaq', 'add', 'code.zpaq', source.name, '-method', METHOD, '-noattributes', '-threads', '1'],
+                              cwd=folder, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise SystemExit(f'zpaq does not pack the counted code: {done.stderr.strip()}')
+        return pathlib.Path(folder, 'code.zpaq').read_bytes()
 
 
-def make_parts(root, names):
-    """Stripped files, each behind a line with its name."""
-    parts = {name: f'//@ {name}\n' + strip_cpp((root / name).read_text()) for name in names}
-    for name, part in parts.items():
-        if len(FILE_LINE.findall(part)) != 1:
-            raise SystemExit(f'a literal looks like the head of a file: "{name}"; write it in another way')
-    return parts
+def make_text(root, names, left_out=()):
+    return counted_text.shorten_names(counted_text.strip_cpp(counted_text.join_sources(root, names, left_out)))
 
 
 def pack(root, list_path, folder, cpp_path):
     root = pathlib.Path(root)
     arrays, rows = [], []
     for name, features in SETS.items():
-        parts = make_parts(root, list_set(root, list_path, features))
-        bundle = compress(parts.values())
-        (pathlib.Path(folder) / f'code_bundle_{name}.xz').write_bytes(bundle)
+        sources = list_set(root, list_path, features)
+        bundle = compress(make_text(root, sources))
+        (pathlib.Path(folder) / f'code_bundle_{name}.zpaq').write_bytes(bundle)
         lines = [', '.join(str(b) for b in bundle[i:i + 24]) for i in range(0, len(bundle), 24)]
         array = 'k' + ''.join(word.capitalize() for word in name.split('_'))
         arrays.append(f'constexpr uint8_t {array}[] = {{\n    ' + ',\n    '.join(lines) + '};\n')
         flags = ', '.join(str(f in features).lower() for f in FEATURES)
-        rows.append(f'    {{{{{flags}}}, {array}, {len(parts)}}},\n')
-        print(f'code bundle, {name}: {len(parts)} files, {len(bundle)} bytes counted')
+        rows.append(f'    {{{{{flags}}}, {array}, {len(sources)}}},\n')
+        print(f'code bundle, {name}: {len(sources)} files, {len(bundle)} bytes counted')
     pathlib.Path(cpp_path).write_text(
         '// Generated by scripts/bundle_code.py from quant/artifact_sources.txt.\n'
         '#include <algorithm>\n#include <iterator>\n#include <span>\n\n'
@@ -183,42 +124,25 @@ def pack(root, list_path, folder, cpp_path):
         '}  // namespace pg\n')
 
 
-def print_sizes(root, list_path, set_name):
-    """Bytes that each folder and file adds to the bundle; what several share counts for none of them."""
+def print_sizes(root, list_path, set_name, in_folder=None):
+    """Bytes that each folder, or each file of one, adds to the bundle; what several share counts for none of them."""
     if set_name not in SETS:
         raise SystemExit(f'unknown set of features: "{set_name}"; known are {", ".join(SETS)}')
     root = pathlib.Path(root)
-    parts = make_parts(root, list_set(root, list_path, SETS[set_name]))
-    total = len(compress(parts.values()))
-    folders = {}
-    for name in parts:
-        folders.setdefault(name.rpartition('/')[0], []).append(name)
-    for folder, names in folders.items():
-        rest = [part for name, part in parts.items() if name not in names]
-        print(f'{total - len(compress(rest)):>7,}  {folder}')
-        for name in names:
-            rest = [part for other, part in parts.items() if other != name]
-            print(f'{total - len(compress(rest)):>11,}  {name.rpartition("/")[2]}')
+    names = list_set(root, list_path, SETS[set_name])
+    parts = {}
+    for name in names:
+        folder = name.rpartition('/')[0]
+        if in_folder is None or folder == in_folder:
+            parts.setdefault(folder if in_folder is None else name, []).append(name)
+    if not parts:
+        raise SystemExit(f'no counted sources in "{in_folder}"; without a folder all are shown')
+    total = len(compress(make_text(root, names)))
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        rests = pool.map(lambda part: len(compress(make_text(root, names, part))), parts.values())
+        for name, rest in zip(parts, rests):
+            print(f'{total - rest:>7,}  {name}', flush=True)
     print(f'{total:>7,}  all of "{set_name}"')
-
-
-def read_bundle(bundle_path):
-    text = lzma.decompress(pathlib.Path(bundle_path).read_bytes()).decode()
-    before, *pieces = FILE_LINE.split(text)
-    if before or not pieces:
-        raise SystemExit(f'not a code bundle: "{bundle_path}"; build it again')
-    return {name: body.encode() for name, body in zip(pieces[::2], pieces[1::2])}
-
-
-def unpack(bundle_path, folder):
-    files = read_bundle(bundle_path)
-    for name, body in files.items():
-        if name.startswith('/') or '..' in pathlib.PurePosixPath(name).parts:
-            raise SystemExit(f'bundle names a file outside its folder: "{name}"')
-        path = pathlib.Path(folder) / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(body)
-    return files
 
 
 def verify(bundle_path, scorer_path, compiler, arguments):
@@ -228,41 +152,26 @@ def verify(bundle_path, scorer_path, compiler, arguments):
         at = arguments.index('--')
         flags, libraries = arguments[:at], arguments[at + 1:]
     with tempfile.TemporaryDirectory() as folder:
-        files = unpack(bundle_path, folder)
-        missing = sorted({(name, header) for name, body in files.items()
-                          for header in INCLUDE.findall(body.decode())
-                          if header not in files})
-        for name, header in missing:
-            print(f'"{name}" includes "{header}", which is not in the bundle; '
-                  'add it to quant/artifact_sources.txt')
-        sources = [name for name in files if name.endswith('.cpp')]
-        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-            codes = list(pool.map(lambda name: subprocess.run(
-                [compiler, '-O0', '-I.', *flags, '-c', name, '-o', name + '.o'], cwd=folder).returncode, sources))
-        failed = [name for name, code in zip(sources, codes) if code != 0]
-        for name in failed:
-            print(f'"{name}" does not compile once stripped')
-        if missing or failed:
-            raise SystemExit(1)
-        linked = subprocess.run([compiler, *[name + '.o' for name in sources], '-o', 'score_artifact', *libraries],
-                                cwd=folder)
-        if linked.returncode != 0:
-            raise SystemExit('the counted sources do not link into a scorer; add what is missing to '
-                             'quant/artifact_sources.txt')
+        bundle = pathlib.Path(bundle_path).resolve()
+        subprocess.run(['zpaq', 'x', bundle], cwd=folder, check=True, capture_output=True)
+        built = subprocess.run([compiler, '-O0', *flags, 'score_artifact.cpp', '-o', 'score_artifact', *libraries],
+                               cwd=folder)
+        if built.returncode != 0:
+            raise SystemExit('the counted sources do not build the scorer: where a name is defined twice, two sources give it; '
+                             'where one is not declared, add it to quant/artifact_sources.txt or, if a library has it, to '
+                             'KEPT_NAMES of scripts/counted_text.py')
         usage = subprocess.run(['./score_artifact'], cwd=folder, capture_output=True, text=True)
         if usage.returncode != 2 or not usage.stderr.startswith('usage:'):
             raise SystemExit(f'the scorer built from the bundle does not run: "{usage.stderr}"')
         shutil.copy(pathlib.Path(folder) / 'score_artifact', scorer_path)
-        print(f'code bundle: {len(files)} files compile and link into a scorer')
+        print(f'code bundle: {bundle.name} builds the scorer')
 
 
 def main(arguments):
     if len(arguments) == 5 and arguments[0] == 'pack':
         pack(*arguments[1:])
-    elif len(arguments) in (3, 4) and arguments[0] == 'sizes':
-        print_sizes(*arguments[1:3], arguments[3] if len(arguments) == 4 else 'learns_mixes')
-    elif len(arguments) == 3 and arguments[0] == 'unpack':
-        unpack(*arguments[1:])
+    elif 3 <= len(arguments) <= 5 and arguments[0] == 'sizes':
+        print_sizes(*arguments[1:3], *(arguments[3:] or ['learns_mixes']))
     elif len(arguments) >= 4 and arguments[0] == 'verify':
         verify(*arguments[1:4], arguments[4:])
     else:

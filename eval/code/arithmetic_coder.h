@@ -1,4 +1,5 @@
-// From probabilities to bytes and back: an arithmetic coder over integer frequencies.
+// From bytes back to tokens by their probabilities: an arithmetic coder over integer frequencies, a
+// range coder with carry (Martin 1979). The other side is encode/arithmetic_encoder.h.
 //
 // The rule that makes frequencies of a distribution, for both sides (total 2^24, V tokens):
 //   freq(a) = 1 + floor(p(a) (2^24 - V)), and what is missing to the total goes to the first of the
@@ -18,6 +19,9 @@ namespace pg {
 
 inline constexpr int kFrequencyBits = 24;
 inline constexpr uint32_t kFrequencyTotal = 1u << kFrequencyBits;
+// The interval starts with this length and never gets shorter than the other, so cutting it into
+// 2^24 parts loses less than 2^-24 of a token's share.
+inline constexpr uint64_t kWholeRange = uint64_t{1} << 56, kLeastRange = uint64_t{1} << 48;
 
 // The share [begin, begin + size) of kFrequencyTotal that a token has.
 struct FrequencyShare {
@@ -36,23 +40,6 @@ class FrequencyTable {
 
  private:
   std::vector<uint32_t> begins_;  // [vocab + 1], ascending, from 0 to kFrequencyTotal
-};
-
-class ArithmeticEncoder {
- public:
-  void encode(FrequencyShare share);
-  // The bytes, as few as tell the last interval; the encoder is spent.
-  Bytes finish();
-
- private:
-  void shift_byte();
-
-  Bytes out_;
-  uint64_t low_ = 0;  // 57 bits: the interval's begin and, in bit 56, a carry
-  uint64_t range_ = uint64_t{1} << 56;
-  // Bytes that a carry may still change: one, then so many of 0xff.
-  int pending_byte_ = -1;
-  int64_t pending_ones_ = 0;
 };
 
 // Reads bytes that need not be an encoder's: any bytes give some tokens.
@@ -80,7 +67,7 @@ class ArithmeticDecoder {
   std::span<const uint8_t> bytes_;
   size_t position_ = 0;
   uint64_t code_ = 0;  // the coded number less the interval's begin
-  uint64_t range_ = uint64_t{1} << 56;
+  uint64_t range_ = kWholeRange;
 };
 
 }  // namespace pg

@@ -95,7 +95,7 @@ int main(int argc, char** argv) {
     std::printf("\n");
     return 0;
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "score_artifact: %s\n", error.what());
+    std::fprintf(stderr, "score_artifact: refused: %s\n", error.what());
     return 1;
   }
 }

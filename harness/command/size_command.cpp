@@ -98,7 +98,7 @@ int print_size(const SizeWords& words, Clock&) {
   print_row("model bytes", model_bytes);
   print_parts(model_bytes, static_cast<int64_t>(encode_header(model).size()), spent);
   print_row("code bytes", code_bytes,
-            fmt::format("  xz of {} source files, {}", counted_code_files(features),
+            fmt::format("  zpaq of {} source files, {}", counted_code_files(features),
                         describe_features(features)));
   print_row("total bytes", total_bytes);
   for (const int64_t cap_bytes : caps_bytes) {

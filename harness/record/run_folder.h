@@ -34,7 +34,7 @@ struct RunFolder {
   std::filesystem::path plot() const { return path / "loss.svg"; }
   std::filesystem::path coded_text() const { return path / "val.pgt"; }
   // The counted sources, which alone build the program that scores and decodes.
-  std::filesystem::path code() const { return path / "code.xz"; }
+  std::filesystem::path code() const { return path / "code.zpaq"; }
   std::filesystem::path readme() const { return path / "README.md"; }
   std::filesystem::path weights() const { return path / "final_model.safetensors"; }
   std::filesystem::path artifact(int64_t matrix_bits) const;

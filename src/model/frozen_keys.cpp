@@ -7,7 +7,7 @@ namespace pg {
 namespace {
 
 // clang-format off
-constexpr auto kFrozen = std::to_array<FrozenValue>({
+constexpr auto kFrozenModel = std::to_array<FrozenValue>({
     {"model.vocab_size", "1024"},
     {"model.layers", "11"},
     {"model.dim", "512"},
@@ -36,6 +36,6 @@ constexpr auto kFrozen = std::to_array<FrozenValue>({
 
 }  // namespace
 
-std::span<const FrozenValue> frozen_model_keys() { return kFrozen; }
+std::span<const FrozenValue> frozen_model_keys() { return kFrozenModel; }
 
 }  // namespace pg

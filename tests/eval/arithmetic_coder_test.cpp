@@ -1,12 +1,11 @@
 // What was encoded comes back, at the length that the probabilities say; any other bytes do no
 // harm.
-#include "eval/code/arithmetic_coder.h"
-
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <vector>
 
+#include "eval/code/encode/arithmetic_encoder.h"
 #include "src/base/error.h"
 #include "src/base/rng.h"
 

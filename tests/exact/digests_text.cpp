@@ -1,7 +1,7 @@
 #include <array>
 #include <memory>
 
-#include "eval/code/arithmetic_coder.h"
+#include "eval/code/encode/arithmetic_encoder.h"
 #include "eval/learn/make_learner.h"
 #include "eval/mix/make_mixer.h"
 #include "eval/score/ledger.h"

@@ -31,7 +31,7 @@ def run(*command):
 
 def code_sizes(build):
     sizes = {}
-    for path in sorted(build.glob("code_bundle_*.xz")):
+    for path in sorted(build.glob("code_bundle_*.zpaq")):
         features = path.stem.removeprefix("code_bundle_").replace("_", ", ")
         sizes[f"counted code, {features}"] = path.stat().st_size
     for path in sorted((ROOT / GOLDEN).glob("*.bin")):

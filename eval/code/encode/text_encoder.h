@@ -4,8 +4,8 @@
 #include <span>
 #include <vector>
 
-#include "eval/code/arithmetic_coder.h"
 #include "eval/code/coded_text.h"
+#include "eval/code/encode/arithmetic_encoder.h"
 #include "eval/score/ledger.h"
 #include "eval/score/scorer.h"
 

@@ -1,6 +1,6 @@
 // In place of eval/learn.
 #include "eval/learn/make_learner.h"
-#include "src/base/error.h"
+#include "eval/scorer/left_out.h"
 
 namespace pg {
 

@@ -1,6 +1,6 @@
 // In place of eval/mix.
 #include "eval/mix/make_mixer.h"
-#include "src/base/error.h"
+#include "eval/scorer/left_out.h"
 
 namespace pg {
 

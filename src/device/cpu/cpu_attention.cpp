@@ -20,7 +20,7 @@ using namespace cpu;
 // 24 rows of 512 f32 scores fill L1; a panel of k serves all of them.
 constexpr int64_t kKeyBlock = 512, kRows = 24;
 
-enum Slot : size_t {
+enum AttentionSlot : size_t {
   kSlotHead,
   kSlotK,
   kSlotV,
@@ -34,13 +34,13 @@ enum Slot : size_t {
 };
 
 template <class T, class E>
-class Forward {
+class AttentionOfChunk {
  public:
-  Forward(const TileKernel& kernel, CpuScratch& scratch, const AttentionTiling& tiling, Out y,
-          Out lse)
+  AttentionOfChunk(const TileKernel& kernel, CpuScratch& scratch, const AttentionTiling& tiling,
+                   Out y, Out lse)
       : kernel_(kernel), tiling_(tiling), y_(y), lse_(lse) {
     const int thread = thread_index();
-    const auto buffer = [&]<class U>(U*& to, Slot slot, int64_t count) {
+    const auto buffer = [&]<class U>(U*& to, AttentionSlot slot, int64_t count) {
       to = static_cast<U*>(scratch.of_thread(thread, slot, static_cast<size_t>(count) * sizeof(U)));
     };
     const int64_t rows = tiling.max_rows();
@@ -179,7 +179,8 @@ void attention_by_tiles(const TileKernel& kernel, CpuScratch& scratch, Out y, Ou
   const AttentionTiling tiling(shape, kRows);
   with_tile_types(q.dtype, kernel, [&]<class T, class E>() {
     parallel_chunks(tiling.chunks(), [&](int64_t chunk) {
-      Forward<T, E>(kernel, scratch, tiling, y, lse).run(q, k, v, AttentionChunk(tiling, chunk));
+      AttentionOfChunk<T, E>(kernel, scratch, tiling, y, lse)
+          .run(q, k, v, AttentionChunk(tiling, chunk));
     });
   });
 }

@@ -7,7 +7,7 @@
 namespace pg {
 namespace {
 
-enum Slot : size_t { kSlotPackedB, kSlotWork };
+enum MatmulSlot : size_t { kSlotPackedB, kSlotProduct };
 
 // The widest vectors that both the processor and ONEDNN_MAX_CPU_ISA allow: one switch for all
 // products.
@@ -49,7 +49,7 @@ CpuMatmul::CpuMatmul(int max_threads)
 
 void CpuMatmul::run_exact(const Product& product, const void* a, const ExactPanels& b, void* c) {
   void* const work =
-      scratch_.of_thread(thread_index(), kSlotWork, float_bytes(exact_.scratch_floats(product)));
+      scratch_.of_thread(thread_index(), kSlotProduct, float_bytes(exact_.scratch_floats(product)));
   exact_.run(product, a, b, c, static_cast<float*>(work));
 }
 

@@ -44,7 +44,7 @@ constexpr TileIsa kIsa = TileIsa::kAvx2;
 #undef PG_TARGET
 }  // namespace avx2
 
-const TileKernel* find(TileIsa isa) {
+const TileKernel* find_tile_kernel(TileIsa isa) {
   switch (isa) {
     case TileIsa::kAvx512Bf16:
       return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw") &&
@@ -60,18 +60,18 @@ const TileKernel* find(TileIsa isa) {
   }
 }
 #else
-const TileKernel* find(TileIsa isa) {
+const TileKernel* find_tile_kernel(TileIsa isa) {
   return isa == TileIsa::kGeneric ? &generic::kKernel : nullptr;
 }
 #endif
 
 }  // namespace
 
-bool has_tile_isa(TileIsa isa) { return find(isa) != nullptr; }
+bool has_tile_isa(TileIsa isa) { return find_tile_kernel(isa) != nullptr; }
 
 const TileKernel& tile_kernel(TileIsa isa) {
   PG_CHECK(has_tile_isa(isa), "this processor lacks the instructions asked for");
-  return *find(isa);
+  return *find_tile_kernel(isa);
 }
 
 }  // namespace pg

@@ -16,7 +16,7 @@ namespace pg {
 namespace {
 
 // Loops over lanes that a compiler may turn into the vectors it has.
-namespace generic {
+namespace exact_generic {
 #define PG_TARGET
 struct Vector {
   float lane[4];
@@ -37,10 +37,10 @@ inline Vector fma(const Vector& x, const Vector& y, Vector z) {
 }
 #include "src/device/exact/exact_tile.inc"
 #undef PG_TARGET
-}  // namespace generic
+}  // namespace exact_generic
 
 #if defined(__x86_64__)
-namespace avx2 {
+namespace exact_avx2 {
 #define PG_TARGET __attribute__((target("avx2,fma")))
 #define PG_LANES PG_TARGET __attribute__((always_inline)) inline
 using Vector = __m256;
@@ -53,9 +53,9 @@ PG_LANES Vector fma(Vector x, Vector y, Vector z) { return _mm256_fmadd_ps(x, y,
 #include "src/device/exact/exact_tile.inc"
 #undef PG_LANES
 #undef PG_TARGET
-}  // namespace avx2
+}  // namespace exact_avx2
 
-namespace avx512 {
+namespace exact_avx512 {
 #define PG_TARGET __attribute__((target("avx512f,fma")))
 #define PG_LANES PG_TARGET __attribute__((always_inline)) inline
 using Vector = __m512;
@@ -68,27 +68,27 @@ PG_LANES Vector fma(Vector x, Vector y, Vector z) { return _mm512_fmadd_ps(x, y,
 #include "src/device/exact/exact_tile.inc"
 #undef PG_LANES
 #undef PG_TARGET
-}  // namespace avx512
+}  // namespace exact_avx512
 
-bool has(ExactIsa isa) {
+bool has_vectors(ExactIsa isa) {
   if (isa == ExactIsa::kAvx512) return __builtin_cpu_supports("avx512f");
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 }
-const ExactKernel& find(ExactIsa isa) {
-  return isa == ExactIsa::kAvx512 ? avx512::kKernel : avx2::kKernel;
+const ExactKernel& find_kernel(ExactIsa isa) {
+  return isa == ExactIsa::kAvx512 ? exact_avx512::kKernel : exact_avx2::kKernel;
 }
 #else
-bool has(ExactIsa) { return false; }
-const ExactKernel& find(ExactIsa) { return generic::kKernel; }
+bool has_vectors(ExactIsa) { return false; }
+const ExactKernel& find_kernel(ExactIsa) { return exact_generic::kKernel; }
 #endif
 
 }  // namespace
 
-bool has_exact_isa(ExactIsa isa) { return isa == ExactIsa::kGeneric || has(isa); }
+bool has_exact_isa(ExactIsa isa) { return isa == ExactIsa::kGeneric || has_vectors(isa); }
 
 const ExactKernel& exact_kernel(ExactIsa isa) {
   PG_CHECK(has_exact_isa(isa), "this processor lacks the instructions asked for");
-  return isa == ExactIsa::kGeneric ? generic::kKernel : find(isa);
+  return isa == ExactIsa::kGeneric ? exact_generic::kKernel : find_kernel(isa);
 }
 
 }  // namespace pg

@@ -21,28 +21,28 @@ using namespace cpu;
 
 // Three roundings of 192 rows of 128 keys take 144 KiB of L2; more rows pass over dk and dv less
 // often.
-constexpr int64_t kKeyBlock = 128, kRows = 192;
+constexpr int64_t kBackwardKeys = 128, kBackwardRows = 192;
 
-enum Slot : size_t {
-  kSlotHead,
-  kSlotKColumns,
-  kSlotKRows,
-  kSlotVColumns,
-  kSlotQ,
-  kSlotQRows,
-  kSlotDy,
-  kSlotDyRows,
-  kSlotY,
-  kSlotScores,
-  kSlotDProbs,
-  kSlotProbs,
-  kSlotDScores,
-  kSlotDScoreRows,
-  kSlotDq,
-  kSlotLse,
-  kSlotDelta,
-  kSlotEnds,
-  kSlotSums
+enum BackwardSlot : size_t {
+  kBackwardHead,
+  kBackwardKColumns,
+  kBackwardKRows,
+  kBackwardVColumns,
+  kBackwardQ,
+  kBackwardQRows,
+  kBackwardDy,
+  kBackwardDyRows,
+  kBackwardY,
+  kBackwardScores,
+  kBackwardDProbs,
+  kBackwardProbs,
+  kBackwardDScores,
+  kBackwardDScoreRows,
+  kBackwardDq,
+  kBackwardLse,
+  kBackwardDelta,
+  kBackwardEnds,
+  kBackwardSums
 };
 
 struct Tensors {
@@ -58,29 +58,29 @@ class Backward {
            const Tensors& tensors, float* sums_k, float* sums_v)
       : kernel_(kernel), tiling_(tiling), tensors_(tensors), sums_k_(sums_k), sums_v_(sums_v) {
     const int thread = thread_index();
-    const auto buffer = [&]<class U>(U*& to, Slot slot, int64_t count) {
+    const auto buffer = [&]<class U>(U*& to, BackwardSlot slot, int64_t count) {
       to = static_cast<U*>(scratch.of_thread(thread, slot, static_cast<size_t>(count) * sizeof(U)));
     };
     const int64_t rows = tiling.max_rows(), stride = tiling.stride;
-    buffer(head_, kSlotHead, tiling.padded * stride);
-    buffer(k_columns_, kSlotKColumns, tiling.panel_keys() * stride);
-    buffer(k_rows_, kSlotKRows, tiling.padded * tiling.panel_cols());
-    buffer(v_columns_, kSlotVColumns, tiling.panel_keys() * stride);
-    buffer(q_, kSlotQ, rows * stride);
-    buffer(q_rows_, kSlotQRows, rows * tiling.panel_cols());
-    buffer(dy_, kSlotDy, rows * stride);
-    buffer(dy_rows_, kSlotDyRows, rows * tiling.panel_cols());
-    buffer(y_, kSlotY, rows * stride);
-    buffer(scores_, kSlotScores, kTileRows * kTilePanel);
-    buffer(dprobs_, kSlotDProbs, kTileRows * kTilePanel);
-    buffer(probs_, kSlotProbs, rows * kKeyBlock);
-    buffer(dscores_, kSlotDScores, rows * kKeyBlock);
-    buffer(dscore_rows_, kSlotDScoreRows, kernel.pairs ? rows * kKeyBlock : 0);
+    buffer(head_, kBackwardHead, tiling.padded * stride);
+    buffer(k_columns_, kBackwardKColumns, tiling.panel_keys() * stride);
+    buffer(k_rows_, kBackwardKRows, tiling.padded * tiling.panel_cols());
+    buffer(v_columns_, kBackwardVColumns, tiling.panel_keys() * stride);
+    buffer(q_, kBackwardQ, rows * stride);
+    buffer(q_rows_, kBackwardQRows, rows * tiling.panel_cols());
+    buffer(dy_, kBackwardDy, rows * stride);
+    buffer(dy_rows_, kBackwardDyRows, rows * tiling.panel_cols());
+    buffer(y_, kBackwardY, rows * stride);
+    buffer(scores_, kBackwardScores, kTileRows * kTilePanel);
+    buffer(dprobs_, kBackwardDProbs, kTileRows * kTilePanel);
+    buffer(probs_, kBackwardProbs, rows * kBackwardKeys);
+    buffer(dscores_, kBackwardDScores, rows * kBackwardKeys);
+    buffer(dscore_rows_, kBackwardDScoreRows, kernel.pairs ? rows * kBackwardKeys : 0);
     if (!kernel.pairs) dscore_rows_ = dscores_;
-    buffer(dq_, kSlotDq, rows * tiling.cols);
-    buffer(lse_, kSlotLse, rows);
-    buffer(delta_, kSlotDelta, rows);
-    buffer(ends_, kSlotEnds, rows);
+    buffer(dq_, kBackwardDq, rows * tiling.cols);
+    buffer(lse_, kBackwardLse, rows);
+    buffer(delta_, kBackwardDelta, rows);
+    buffer(ends_, kBackwardEnds, rows);
   }
 
   void run(const AttentionChunk& chunk) {
@@ -95,8 +95,8 @@ class Backward {
     for (int64_t i = chunk.part; i < tiling_.blocks; i += tiling_.parts) {
       const QueryBlock block(tiling_, i);
       load_block(chunk, block);
-      for (int64_t key = 0; key < block.end; key += kKeyBlock) {
-        add_keys(chunk, block, key, std::min(kKeyBlock, block.end - key));
+      for (int64_t key = 0; key < block.end; key += kBackwardKeys) {
+        add_keys(chunk, block, key, std::min(kBackwardKeys, block.end - key));
       }
       write_dq(chunk, block);
     }
@@ -169,7 +169,7 @@ class Backward {
     product.c = dprobs_;
     kernel_.multiply(product);
     // Pairs along the rows have a place for the keys of two rows.
-    const int64_t at = row * kKeyBlock + panel * kUnit;
+    const int64_t at = row * kBackwardKeys + panel * kUnit;
     gradients_.differentiate({.scores = scores_,
                               .dprobs = dprobs_,
                               .row_stride = kTilePanel,
@@ -182,9 +182,9 @@ class Backward {
                               .cols = cols,
                               .probs = probs_ + at,
                               .dscores = dscores_ + at,
-                              .dscore_rows = dscore_rows_ + row * kKeyBlock + panel,
-                              .out_stride = kKeyBlock});
-    if (ends_[row] - key - panel <= cols && panel + cols < kKeyBlock)
+                              .dscore_rows = dscore_rows_ + row * kBackwardKeys + panel,
+                              .out_stride = kBackwardKeys});
+    if (ends_[row] - key - panel <= cols && panel + cols < kBackwardKeys)
       clear_keys(row, rows, panel + cols);
   }
 
@@ -193,11 +193,11 @@ class Backward {
   void clear_keys(int64_t row, int64_t rows, int64_t key) {
     static_assert(kTileRows < kTileLanes);
     for (int64_t r = row; r < row + rows; r += kUnit) {
-      std::fill_n(probs_ + r * kKeyBlock + key * kUnit, kTileLanes * kUnit, E{});
-      std::fill_n(dscores_ + r * kKeyBlock + key * kUnit, kTileLanes * kUnit, E{});
+      std::fill_n(probs_ + r * kBackwardKeys + key * kUnit, kTileLanes * kUnit, E{});
+      std::fill_n(dscores_ + r * kBackwardKeys + key * kUnit, kTileLanes * kUnit, E{});
     }
     for (int64_t r = row; r < row + rows; ++r) {
-      std::fill_n(dscore_rows_ + r * kKeyBlock + key, kTileLanes, E{});
+      std::fill_n(dscore_rows_ + r * kBackwardKeys + key, kTileLanes, E{});
     }
   }
 
@@ -206,9 +206,9 @@ class Backward {
                    const E* right, float* sums) {
     const int64_t row = block.first_row(key + i);
     for (int64_t col = 0; col < tiling_.cols; col += kTilePanel) {
-      kernel_.multiply({.a = left + row * kKeyBlock + i * kUnit,
+      kernel_.multiply({.a = left + row * kBackwardKeys + i * kUnit,
                         .a_row = 1,
-                        .a_step = kKeyBlock,
+                        .a_step = kBackwardKeys,
                         .b = right + block.rows * col + row * kTilePanel,
                         .c = sums + (key + i) * tiling_.cols + col,
                         .c_row = tiling_.cols,
@@ -223,8 +223,8 @@ class Backward {
     const int64_t rows = std::min(kTileRows, block.rows - row);
     const int64_t seen = std::min(ends_[row + rows - 1] - key, keys);
     for (int64_t col = 0; col < tiling_.cols; col += kTilePanel) {
-      kernel_.multiply({.a = dscore_rows_ + row * kKeyBlock,
-                        .a_row = kKeyBlock / kUnit,
+      kernel_.multiply({.a = dscore_rows_ + row * kBackwardKeys,
+                        .a_row = kBackwardKeys / kUnit,
                         .b = k_rows_ + tiling_.padded * col + key * kTilePanel,
                         .c = dq_ + row * tiling_.cols + col,
                         .c_row = tiling_.cols,
@@ -253,8 +253,8 @@ class Backward {
   E *q_, *dy_, *y_;                      // [rows, stride]
   E *q_rows_, *dy_rows_;                 // panels
   float *scores_, *dprobs_;              // [kTileRows, kTilePanel]
-  E *probs_, *dscores_;                  // units [rows / kUnit, kKeyBlock]
-  E* dscore_rows_;                       // [rows, kKeyBlock]
+  E *probs_, *dscores_;                  // units [rows / kUnit, kBackwardKeys]
+  E* dscore_rows_;                       // [rows, kBackwardKeys]
   float* dq_;                            // [rows, cols]
   float *lse_, *delta_;                  // [rows], lse in base 2
   int64_t* ends_;                        // [rows]
@@ -285,12 +285,12 @@ void write_kv_head(const TileKernel& kernel, Out to, const AttentionTiling& tili
 void attention_backward_by_tiles(const TileKernel& kernel, CpuScratch& scratch, Out dq, Out dk,
                                  Out dv, In dy, In y, In lse, In q, In k, In v,
                                  const AttentionShape& shape) {
-  const AttentionTiling tiling(shape, kRows);
+  const AttentionTiling tiling(shape, kBackwardRows);
   const Tensors tensors = {dq, dk, dv, dy, y, lse, q, k, v};
   const int64_t share = tiling.padded * tiling.cols;  // of dk, and of dv
   with_tile_types(q.dtype, kernel, [&]<class T, class E>() {
     run_backward_chunks(
-        tiling, scratch, kSlotSums, share,
+        tiling, scratch, kBackwardSums, share,
         [&](const AttentionChunk& chunk, float* sums) {
           Backward<T, E>(kernel, scratch, tiling, tensors, sums, sums + share).run(chunk);
         },

@@ -15,7 +15,7 @@ using namespace cpu;
 // Asks for a row into L2. The backward pass walks seven streams in turns, more than the processor
 // foresees: without this it takes 1.25 times as long at 4 MiB a stream, and 1.9 times at 8 MiB.
 template <class T>
-void prefetch_row(const T* row, int64_t dim) {
+void prefetch_into_l2(const T* row, int64_t dim) {
   constexpr int64_t kLine = 64 / sizeof(T);
   for (int64_t i = 0; i < dim; i += kLine) __builtin_prefetch(row + i, 0, 2);
 }
@@ -31,9 +31,9 @@ void mix_gradients(float* g, const Streams<T>& streams, In dy, In dn, const floa
   for (int64_t row = 0; row < count; ++row) {
     const MixRow<T> mix_at = streams.row(begin + row);
     const T* const dns = dn.as<T>() + (begin + row) * dim;
-    prefetch_row(dns + kBlockRows * dim, dim);
-    prefetch_row(mix_at.x + kBlockRows * dim, dim);
-    prefetch_row(mix_at.z + kBlockRows * dim, dim);
+    prefetch_into_l2(dns + kBlockRows * dim, dim);
+    prefetch_into_l2(mix_at.x + kBlockRows * dim, dim);
+    prefetch_into_l2(mix_at.z + kBlockRows * dim, dim);
     const float r = rstd[begin + row];
     const float product = sum_products(
         dim, [dns](int64_t i) { return static_cast<float>(dns[i]); }, mix_at);
@@ -48,7 +48,7 @@ void mix_gradients(float* g, const Streams<T>& streams, In dy, In dn, const floa
     };
     if (dy) {
       const T* const dys = dy.as<T>() + (begin + row) * dim;
-      prefetch_row(dys + kBlockRows * dim, dim);
+      prefetch_into_l2(dys + kBlockRows * dim, dim);
 #pragma omp simd
       for (int64_t i = 0; i < dim; ++i) g[i] = static_cast<float>(dys[i]) + through_norm(i);
     } else {
@@ -99,12 +99,12 @@ void CpuOps::mix_rmsnorm_backward(Out dx, Out dz, Out da, Out db, In dy, In dn, 
         mix_gradients<T>(g, streams, dy, dn, rstd.as<float>(), scale, row, count);
         for (int64_t i = 0; i < count; ++i) {
           const float* const gs = g + i * dim;
-          if (dx) prefetch_row(dx.as<T>() + (row + i + kBlockRows) * dim, dim);
+          if (dx) prefetch_into_l2(dx.as<T>() + (row + i + kBlockRows) * dim, dim);
           write<T>(dx, (row + i) * dim, dim, [gs, fa](int64_t c) { return fa[c] * gs[c]; });
         }
         for (int64_t i = 0; i < count; ++i) {
           const float* const gs = g + i * dim;
-          if (dz) prefetch_row(dz.as<T>() + (row + i + kBlockRows) * dim, dim);
+          if (dz) prefetch_into_l2(dz.as<T>() + (row + i + kBlockRows) * dim, dim);
           write<T>(dz, (row + i) * dim, dim, [gs, fb](int64_t c) { return fb[c] * gs[c]; });
         }
         if (total_a != nullptr) add_block(total_a, g, streams.x + row * dim, count, dim);

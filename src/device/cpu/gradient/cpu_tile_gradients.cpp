@@ -15,7 +15,7 @@
 namespace pg {
 namespace {
 
-namespace generic {
+namespace gradient_generic {
 #define PG_TARGET
 #define PG_LANES inline
 #include "src/device/cpu/cpu_lanes_generic.inc"
@@ -23,10 +23,10 @@ namespace generic {
 #include "src/device/cpu/gradient/cpu_tile_gradient_loops.inc"
 #undef PG_LANES
 #undef PG_TARGET
-}  // namespace generic
+}  // namespace gradient_generic
 
 #if defined(__x86_64__)
-namespace avx2 {
+namespace gradient_avx2 {
 #define PG_TARGET __attribute__((target("avx2,fma")))
 #define PG_LANES PG_TARGET __attribute__((always_inline)) inline
 #include "src/device/cpu/cpu_lanes_avx2.inc"
@@ -34,7 +34,7 @@ namespace avx2 {
 #include "src/device/cpu/gradient/cpu_tile_gradient_loops.inc"
 #undef PG_LANES
 #undef PG_TARGET
-}  // namespace avx2
+}  // namespace gradient_avx2
 #endif
 
 }  // namespace
@@ -43,10 +43,10 @@ const TileGradients& tile_gradients(TileIsa isa) {
 #if defined(__x86_64__)
   if (isa == TileIsa::kAvx512Bf16) return avx512_bf16_tile_gradients();
   if (isa == TileIsa::kAvx512) return avx512_tile_gradients();
-  if (isa == TileIsa::kAvx2) return avx2::kGradients;
+  if (isa == TileIsa::kAvx2) return gradient_avx2::kGradients;
 #endif
   (void)isa;
-  return generic::kGradients;
+  return gradient_generic::kGradients;
 }
 
 }  // namespace pg
