@@ -12,6 +12,7 @@
 
 #include "src/base/error.h"
 #include "src/base/rng.h"
+#include "src/base/simd_math.h"
 #include "src/model/model.h"
 
 namespace pg {
@@ -84,7 +85,7 @@ int32_t sample_token(std::span<const float> logits, const GenerateOptions& optio
   double mass = 0;
   for (size_t i = 0; i < order.size(); ++i) {
     const double above = static_cast<double>(logit_of(order[i])) - logit_of(order[0]);
-    cumulative[i] = mass += std::exp(above / options.temperature);
+    cumulative[i] = mass += exp_f64(above / options.temperature);
   }
   // The first entry that reaches the wanted mass, never past the last.
   const auto reach = [&](double wanted, size_t count) {
