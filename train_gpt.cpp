@@ -9,8 +9,8 @@
 // clang-format off
 
 // what to do
-#include "harness/command/cli.h"    // run_command_line: argv -> run() or another command
-#include "harness/recipe/recipe.h"  // Recipe, load_recipe: file < environment < --set
+#include "harness/command/cli.h"    // run_command_line: argv -> run(); load_recipe_and_environment
+#include "harness/recipe/recipe.h"  // Recipe, check_recipe: file < environment < --set
 
 // whether it can fit, where it runs, on what
 #include "quant/method/pack_estimate.h"       // forecast_pack: what the artifact will take
@@ -50,7 +50,7 @@ namespace pg {
 namespace {
 
 int run(const RunOptions& options, Clock& clock, double start_s) {
-  const LoadedRecipe loaded = load_recipe(options.recipe, options.sets, process_environment);
+  const LoadedRecipe loaded = load_recipe_and_environment(options.recipe, options.sets);
   const Recipe& recipe = loaded.recipe;
   check_recipe(recipe);
   const CodeFeatures features = code_features(recipe.scoring());

@@ -3,6 +3,7 @@
 #include "harness/command/cli.h"
 
 #include <fmt/format.h>
+#include <unistd.h>  // environ
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -14,6 +15,8 @@
 
 #include "harness/command/commands.h"
 #include "harness/command/version_text.h"
+#include "harness/recipe/foreign_variables.h"
+#include "harness/record/progress_line.h"
 #include "src/text/nearest_name.h"
 #include "src/text/terminal_text.h"
 #include "src/text/text_escape.h"
@@ -241,7 +244,18 @@ int print_help(const CLI::App& app) {
 
 }  // namespace
 
-const char* process_environment(const char* name) { return std::getenv(name); }
+LoadedRecipe load_recipe_and_environment(const std::filesystem::path& file,
+                                         const std::vector<std::string>& sets) {
+  std::vector<std::string> names;
+  for (char** variable = environ; variable != nullptr && *variable != nullptr; ++variable) {
+    const std::string_view text = *variable;
+    names.emplace_back(text.substr(0, text.find('=')));
+  }
+  std::ranges::sort(names);
+  ProgressLine progress = ProgressLine::for_stream(stderr);
+  for (const std::string& doubt : list_doubtful_variables(names)) progress.warn(doubt);
+  return load_recipe(file, sets, [](const char* name) -> const char* { return std::getenv(name); });
+}
 
 int run_command_line(int argc, const char* const* argv, Clock& clock, const RunFunction& run) {
   const std::vector<Command> commands = list_commands(run);

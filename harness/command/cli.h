@@ -5,12 +5,15 @@
 #include <string>
 #include <vector>
 
+#include "harness/recipe/recipe.h"
 #include "src/base/clock.h"
 
 namespace pg {
 
-// The process's environment variables, for load_recipe.
-const char* process_environment(const char* name);
+// load_recipe with the process's environment; warns of variables that look as if they were meant to
+// be keys and are none.
+LoadedRecipe load_recipe_and_environment(const std::filesystem::path& file,
+                                         const std::vector<std::string>& sets);
 
 struct RunOptions {
   std::filesystem::path recipe;

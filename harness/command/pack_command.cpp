@@ -42,7 +42,7 @@ std::vector<Option> list_options(PackWords& w) {
 
 int pack_weights(const PackWords& words, Clock& clock) {
   prepare_output(words.out, {words.weights, words.recipe});
-  Recipe recipe = load_recipe(words.recipe, words.sets, process_environment).recipe;
+  Recipe recipe = load_recipe_and_environment(words.recipe, words.sets).recipe;
   Result<WeightsFile> file = read_weights_file(words.weights);
   if (!file.ok()) {
     throw Error(

@@ -32,7 +32,7 @@ int print_recipe(const RecipeWords& words, Clock&) {
     fmt::print("{}", describe_recipe_keys(text_columns(stdout)));
     return 0;
   }
-  const LoadedRecipe loaded = load_recipe(words.recipe, words.sets, process_environment);
+  const LoadedRecipe loaded = load_recipe_and_environment(words.recipe, words.sets);
   fmt::print("{}", write_recipe(loaded.recipe, RecipeComments::kHelp));
   for (const RecipeOverride& o : loaded.overrides) {
     std::fputs(fmt::format("{} = {} from {}\n", o.key, escape_terminal(o.value), o.source).c_str(),

@@ -20,7 +20,7 @@ LoadedRecipe load_scoring_recipe(const ScoringWords& words) {
   std::vector<std::string> sets = words.sets;
   if (!words.val_shards.empty()) sets.push_back("data.val_shards=" + words.val_shards);
   if (!words.tokenizer.empty()) sets.push_back("data.tokenizer=" + words.tokenizer);
-  return load_recipe(words.recipe, sets, process_environment);
+  return load_recipe_and_environment(words.recipe, sets);
 }
 
 Recipe with_scoring(Recipe recipe, const ScoringConfig& scoring) {

@@ -8,7 +8,9 @@
 #include <charconv>
 #include <string>
 
+#include "harness/recipe/config_fields.h"
 #include "src/base/error.h"
+#include "src/text/nearest_name.h"
 #include "src/text/text_escape.h"
 
 namespace pg {
@@ -16,9 +18,6 @@ namespace {
 
 using enum ForeignVariable::Harmless;
 
-// Left out are those that change no number there either: WARMUP_STEPS (undone before training),
-// VAL_BATCH_SIZE, MTP_LOSS_WEIGHT (without heads), EMBED_LR and HEAD_LR (with tied embeddings),
-// MUON_BETA2, ROPE_TRAIN_SEQ_LEN and MATRIX_LR_EARLY.
 // clang-format off
 constexpr auto kVariables = std::to_array<ForeignVariable>({
     {"COMPLEMENT_ALPHA", kOff, "this build has no complementary training"},
@@ -44,6 +43,24 @@ constexpr auto kVariables = std::to_array<ForeignVariable>({
     {"TTT_BATCH_SEQS", kNothing, "the tokens of a test-time training step are ttt.batch_tokens"},
     {"NGRAM_ORDER", kOff, "the n-grams mixed in are mix.kind, mix.min_order and mix.max_order"},
     {"NGRAM_BUCKETS", kOff, "the n-grams mixed in are mix.kind, mix.min_order and mix.max_order"},
+    {"ALPHA_BASE", kNothing, "the least weight of n-grams is mix.linear_base"},
+    {"ALPHA_RANGE", kNothing, "the range of the n-grams' weight is mix.linear_range"},
+    {"ALPHA_SLOPE", kNothing, "the slope of the n-grams' weight is mix.linear_slope"},
+    {"ALPHA_CENTER", kNothing, "the centre of the n-grams' weight is mix.linear_centre_nats"},
+    {"WORLD_SIZE", kOn, "ranks are given by --ranks, or started by mpirun or srun"},
+    {"RANK", kOff, "ranks are given by --ranks, or started by mpirun or srun"},
+    {"LOCAL_RANK", kOff, "ranks are given by --ranks, or started by mpirun or srun"},
+    // These change no number there either.
+    {"MASTER_ADDR", kAnything, "where ranks meet is MPI's affair"},
+    {"MASTER_PORT", kAnything, "where ranks meet is MPI's affair"},
+    {"WARMUP_STEPS", kAnything, "steps that are undone before training warm up a compiler"},
+    {"VAL_BATCH_SIZE", kAnything, "validation gives the same number in any batch"},
+    {"MTP_LOSS_WEIGHT", kAnything, "it weighs heads, and those are refused"},
+    {"EMBED_LR", kAnything, "the rate of a tied embedding is optimizer.embed_lr"},
+    {"HEAD_LR", kAnything, "the rate of a tied embedding is optimizer.embed_lr"},
+    {"MUON_BETA2", kAnything, "the public scripts read it and do not use it"},
+    {"ROPE_TRAIN_SEQ_LEN", kAnything, "the public scripts read it and do not use it"},
+    {"MATRIX_LR_EARLY", kAnything, "the public scripts read it and do not use it"},
 });
 // clang-format on
 
@@ -66,7 +83,19 @@ int read_switch(std::string text) {
 bool is_harmless(const ForeignVariable& variable, const std::string& value) {
   if (value.empty()) return true;
   const int state = read_switch(value);
-  return (variable.harmless == kOff && state == -1) || (variable.harmless == kOn && state == 1);
+  return variable.harmless == kAnything || (variable.harmless == kOff && state == -1) ||
+         (variable.harmless == kOn && state == 1);
+}
+
+// Words that the community's names begin with, and others' hardly.
+constexpr std::string_view kFamilies[] = {
+    "ALPHA_", "BIGRAM_", "EMA_", "LATE_QAT_", "LORA_", "MTP_", "MUON_", "NGRAM_",    "QK_GAIN_",
+    "ROPE_",  "SMEAR_",  "SWA_", "TRIGRAM_",  "TST_",  "TTT_", "VE_",   "WARMDOWN_", "XSA_"};
+
+bool is_community_style(const std::string& name) {
+  return name.find('_') != std::string::npos && std::ranges::all_of(name, [](unsigned char c) {
+           return std::isupper(c) || std::isdigit(c) || c == '_';
+         });
 }
 
 }  // namespace
@@ -81,6 +110,31 @@ void check_foreign_variables(const EnvironmentLookup& environment) {
     throw Error(fmt::format("environment variable {} is set: \"{}\", but {}; unset it",
                             variable.name, escape_terminal(value), variable.reason));
   }
+}
+
+std::vector<std::string> list_doubtful_variables(const std::vector<std::string>& names) {
+  std::vector<std::string> known;
+  const Recipe recipe;
+  visit_recipe_fields(recipe, [&](const char*, const FieldInfo& info, const auto&) {
+    if (*info.env != '\0') known.push_back(info.env);
+  });
+  for (const ForeignVariable& variable : kVariables) known.push_back(variable.name);
+  std::vector<std::string> doubts;
+  for (const std::string& name : names) {
+    if (!is_community_style(name) || std::ranges::count(known, name) > 0) continue;
+    const std::string nearest = find_nearest_name(name, known);
+    // A name of the system's own is as far from ours as two mistakes in a short word.
+    const bool is_near = !nearest.empty() && 6 * edit_distance(name, nearest) <= name.size();
+    const bool is_of_family = std::ranges::any_of(
+        kFamilies, [&](std::string_view family) { return name.starts_with(family); });
+    if (!is_near && !is_of_family) continue;
+    const std::string meant = is_near ? fmt::format("did you mean {}? ", nearest) : "";
+    doubts.push_back(
+        fmt::format("environment variable {} does nothing, it is no recipe key; {}\"train_gpt "
+                    "recipe --help-keys\" lists those that are",
+                    escape_terminal(name), meant));
+  }
+  return doubts;
 }
 
 }  // namespace pg

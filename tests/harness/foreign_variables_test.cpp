@@ -76,5 +76,57 @@ TEST(ForeignVariables, NoneHasAKeyAndTheKeysTheyNameExist) {
   }
 }
 
+TEST(ForeignVariables, RanksOfAnotherLauncherAreRefused) {
+  EXPECT_EQ(error_with({{"WORLD_SIZE", "1"}, {"RANK", "0"}, {"LOCAL_RANK", "0"}}), "");
+  EXPECT_NE(error_with({{"WORLD_SIZE", "8"}}), "");
+  EXPECT_NE(error_with({{"RANK", "3"}}), "");
+}
+
+TEST(ForeignVariables, ANameThatResemblesOneIsDoubted) {
+  EXPECT_EQ(list_doubtful_variables({"MUON_MOMENTM"}).at(0),
+            "environment variable MUON_MOMENTM does nothing, it is no recipe key; did you mean "
+            "MUON_MOMENTUM? \"train_gpt recipe --help-keys\" lists those that are");
+  EXPECT_EQ(list_doubtful_variables({"MTP_DEPTH", "TTT_OPTIMIZER", "MAX_WALLCLOCK_SECOND"}).size(),
+            3u);
+  EXPECT_TRUE(list_doubtful_variables({"MUON_MOMENTUM", "MTP_NUM_HEADS", "MTP_LOSS_WEIGHT",
+                                       "WARMUP_STEPS", "MASTER_PORT"})
+                  .empty());
+}
+
+TEST(ForeignVariables, NamesOfTheSystemAreNotDoubted) {
+  EXPECT_TRUE(list_doubtful_variables({"PATH",
+                                       "HOME",
+                                       "SHELL",
+                                       "USER",
+                                       "LANG",
+                                       "LC_ALL",
+                                       "TERM",
+                                       "PWD",
+                                       "OLDPWD",
+                                       "SSH_AUTH_SOCK",
+                                       "XDG_DATA_HOME",
+                                       "XDG_RUNTIME_DIR",
+                                       "OMP_NUM_THREADS",
+                                       "OMP_PROC_BIND",
+                                       "CUDA_VISIBLE_DEVICES",
+                                       "NCCL_DEBUG",
+                                       "LD_LIBRARY_PATH",
+                                       "SLURM_JOB_ID",
+                                       "OMPI_COMM_WORLD_RANK",
+                                       "OMPI_COMM_WORLD_SIZE",
+                                       "ONEDNN_VERBOSE",
+                                       "ONEDNN_MAX_CPU_ISA",
+                                       "DATA_DIR",
+                                       "TORCH_HOME",
+                                       "HF_HOME",
+                                       "PYTHON_PATH",
+                                       "LS_COLORS",
+                                       "SSH_CLIENT",
+                                       "DEBIAN_FRONTEND",
+                                       "CCACHE_DIR",
+                                       "KUBERNETES_PORT"})
+                  .empty());
+}
+
 }  // namespace
 }  // namespace pg
