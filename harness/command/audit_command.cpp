@@ -16,6 +16,7 @@
 #include "harness/record/certificate.h"
 #include "harness/record/code_features.h"
 #include "harness/record/progress_line.h"
+#include "harness/record/tape_end.h"
 #include "src/base/bytes.h"
 #include "src/base/error.h"
 #include "src/data/corpus/open_data.h"
@@ -200,6 +201,8 @@ int audit_artifact(const AuditWords& words, Clock&) {
   // Read again: what is scored must be what lies in the file.
   certificate.probes.push_back(
       probe_weights(scorer->download_weights(), unpack_file(words.scoring.artifact).tensors()));
+  certificate.probes.push_back(
+      probe_tape(words.scoring.artifact.parent_path(), model.artifact_sha256()));
   sort_probes(certificate.probes);
 
   certificate.artifact_sha256 = hex(model.artifact_sha256());

@@ -14,6 +14,8 @@
 #include "src/base/error.h"
 #include "src/base/threads.h"
 #include "src/data/corpus/open_data.h"
+#include "src/device/registry/make_device.h"
+#include "src/files/file_sha256.h"
 #include "src/model/model.h"
 #include "src/text/text_escape.h"
 #include "src/text/text_format.h"
@@ -40,6 +42,16 @@ Tokenizer open_tokenizer(const Recipe& recipe) {
                     recipe.model.vocab_size, tokenizer.vocab_size()));
   }
   return tokenizer;
+}
+
+// A fingerprint tells other text by chance alone; these bind it.
+std::vector<std::string> hash_shards(const TokenStream& tokens) {
+  std::vector<std::string> sha256s(tokens.paths().size());
+  parallel_chunks(static_cast<int64_t>(sha256s.size()), [&](int64_t shard) {
+    const auto i = static_cast<size_t>(shard);
+    sha256s[i] = hex(sha256_file(tokens.paths()[i]));
+  });
+  return sha256s;
 }
 
 }  // namespace
@@ -105,12 +117,17 @@ RunFacts collect_facts(const Recipe& recipe, const RunText& text, const LocalRan
   facts.data_faults = text.faults;
   facts.is_val_in_train = text.is_val_in_train;
   facts.is_val_part = is_part_of_manifest(text.val_tokens);
+  facts.train_sha256s = hash_shards(text.train_tokens);
+  facts.val_sha256s = hash_shards(text.val_tokens);
   facts.tokenizer_sha256 = hex(text.tokenizer.sha256());
   facts.program = describe_program();
   facts.hardware = describe_hardware();
   facts.device =
       fmt::format("{}: {}, matmul {:.0f} GFLOP/s, copy {:.1f} GB/s", device.name(),
                   peak.description, peak.matmul_flops_per_s / 1e9, peak.copy_bytes_per_s / 1e9);
+  facts.device_name = device.name();
+  facts.instructions = peak.description.substr(peak.description.find(", ") + 2);
+  facts.device_libraries = describe_device_libraries();
   facts.threads = thread_count();
   return facts;
 }
@@ -143,8 +160,7 @@ double rehearse_run(const Recipe& recipe, Device& device, Clock& clock, RunLog& 
   if (recipe.train.wallclock_s == 0 || !needs_calibration(recipe.quant)) return 0;
   const double begin_s = clock.now_s();
   const double calibrate_s = rehearse_calibration(recipe, device, clock);
-  log.on_note(fmt::format("calibrate_estimate:{:.0f}ms rehearsal_time:{:.0f}ms", 1e3 * calibrate_s,
-                          1e3 * (clock.now_s() - begin_s)));
+  log.note_rehearsal(calibrate_s, clock.now_s() - begin_s);
   return calibrate_s;
 }
 

@@ -50,6 +50,11 @@ void AppendFile::check_kept() {
   if (file_.valid() && ::fstat(file_.get(), &info) == 0 && info.st_nlink == 0) fail(ENOENT);
 }
 
+void AppendFile::close() {
+  if (file_.valid() && ::fsync(file_.get()) != 0 && errno == EIO) return fail(errno);
+  file_.reset();
+}
+
 int64_t AppendFile::size_bytes() const {
   struct stat info = {};
   return file_.valid() && ::fstat(file_.get(), &info) == 0 ? static_cast<int64_t>(info.st_size) : 0;

@@ -24,6 +24,8 @@ class AppendFile {
   void write_line(std::string_view line);
   // Reports a file that was removed: lines would go on into nothing.
   void check_kept();
+  // Its lines are on the disk when this returns; later ones are dropped.
+  void close();
   int64_t size_bytes() const;  // 0 when it cannot be written
 
  private:

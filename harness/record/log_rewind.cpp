@@ -92,6 +92,24 @@ RewoundLog rewind_events(std::string_view text, int64_t steps) {
   return log;
 }
 
+RewoundTape rewind_tape(std::string_view text, int64_t steps) {
+  RewoundTape tape;
+  TapeChain chain;
+  size_t read_bytes = 0, kept_bytes = 0;
+  for (const std::string_view line : split_lines(text)) {
+    const Event event = read_event(line);
+    if (!event.is_valid || !chain.follow(line.substr(0, line.size() - 1))) break;
+    read_bytes += line.size();
+    if (!event.is_step) continue;
+    if (event.step > steps) break;
+    kept_bytes = read_bytes;
+    tape.last_step = event.step;
+    tape.chain = chain;
+  }
+  tape.text = text.substr(0, kept_bytes);
+  return tape;
+}
+
 std::string rewind_log(std::string_view text, int64_t steps, int64_t log_bytes) {
   const std::vector<std::string_view> lines = split_lines(text);
   std::string kept;
@@ -118,15 +136,16 @@ std::vector<std::string> rewind_logs(const RunFolder& folder) {
                     "record has a gap",
                     file.string(), what, steps));
   };
-  RewoundLog events;
-  for (const auto& file : {folder.tape(), folder.events()}) {
+  const auto rewind = [&](const std::filesystem::path& file, const auto& rewind_text) {
     const std::string text = read_text_if_there(file);
-    events = rewind_events(text, steps);
-    replace_text(file, text, events.text);
-    if (events.last_step < steps) {
-      note_gap(file, fmt::format("ends at step {}", events.last_step));
-    }
-  }
+    const auto rewound = rewind_text(text, steps);
+    replace_text(file, text, rewound.text);
+    if (rewound.last_step < steps)
+      note_gap(file, fmt::format("ends at step {}", rewound.last_step));
+    return rewound;
+  };
+  rewind(folder.tape(), rewind_tape);
+  const RewoundLog events = rewind(folder.events(), rewind_events);
   const std::string log = read_text_if_there(folder.log());
   replace_text(folder.log(), log, rewind_log(log, steps, events.log_bytes));
   const bool is_short = static_cast<int64_t>(log.size()) < events.log_bytes;

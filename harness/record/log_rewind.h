@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "harness/record/run_folder.h"
+#include "harness/record/tape_chain.h"
 
 namespace pg {
 
@@ -17,9 +18,18 @@ struct RewoundLog {
   int64_t log_bytes = -1;  // where train_seed<seed>.log stood then; -1: not said
 };
 
-// Of run.jsonl or tape.jsonl: whole lines up to the last that tells of step `steps` or one before.
+// Of run.jsonl: whole lines up to the last that tells of step `steps` or one before.
 // Of those after it only the heads and resumptions of earlier parts stay.
 RewoundLog rewind_events(std::string_view text, int64_t steps);
+// Of tape.jsonl: its lines up to the last that tells of step `steps` or one before, as far as their
+// chain holds, and where the chain goes on. What an earlier part said behind that goes as well: a
+// line kept without those before it would break the chain.
+struct RewoundTape {
+  std::string text;
+  int64_t last_step = 0;
+  TapeChain chain;
+};
+RewoundTape rewind_tape(std::string_view text, int64_t steps);
 // Of the community's log, by the place that run.jsonl names; without one, up to the first line of a
 // later step.
 std::string rewind_log(std::string_view text, int64_t steps, int64_t log_bytes);

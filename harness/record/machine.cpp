@@ -14,6 +14,15 @@
 namespace pg {
 namespace {
 
+std::string system_name() {
+  utsname system = {};
+  if (::uname(&system) != 0) return "unknown system";
+  const std::string_view release = system.release;
+  return fmt::format("{} {}", system.sysname, release.substr(0, release.find('-')));
+}
+
+}  // namespace
+
 // Arm Linux gives no "model name"; the architecture then has to do.
 std::string processor_name() {
   std::ifstream file("/proc/cpuinfo");
@@ -25,15 +34,6 @@ std::string processor_name() {
   return ::uname(&system) == 0 ? std::string(system.machine) + " processor" : "unknown processor";
 }
 
-std::string system_name() {
-  utsname system = {};
-  if (::uname(&system) != 0) return "unknown system";
-  const std::string_view release = system.release;
-  return fmt::format("{} {}", system.sysname, release.substr(0, release.find('-')));
-}
-
-}  // namespace
-
 std::string describe_hardware() {
   const double memory_bytes = static_cast<double>(::sysconf(_SC_PHYS_PAGES)) *
                               static_cast<double>(::sysconf(_SC_PAGE_SIZE));
@@ -44,6 +44,8 @@ std::string describe_hardware() {
 std::string describe_program() {
   return fmt::format("revision {}, compiled by {}", kBuildInfo.revision, kBuildInfo.compiler);
 }
+
+bool is_dirty_build() { return std::string_view(kBuildInfo.revision).ends_with("-dirty"); }
 
 int64_t peak_memory_bytes() {
   rusage usage = {};

@@ -7,6 +7,7 @@
 #include "harness/record/report_svg.h"
 #include "harness/record/run_files.h"
 #include "harness/record/score_name.h"
+#include "harness/record/tape_end.h"
 #include "src/base/bytes.h"
 #include "src/base/hash.h"
 #include "src/text/json_object.h"
@@ -96,7 +97,9 @@ void write_record(const RunFolder& folder, const RunResult& result) {
       list_run_file(folder.path, log.filename().string(), sha256(read_file(log)));
     }
   }
-  folder.write(folder.submission(), write_submission_json(result));
+  const std::string submission = write_submission_json(result);
+  close_tape(folder, result, submission);
+  folder.write(folder.submission(), submission);
   std::filesystem::remove(folder.checkpoint(), ignored);  // one that stays is only in the way
 }
 

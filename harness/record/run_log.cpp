@@ -16,8 +16,6 @@
 namespace pg {
 namespace {
 
-constexpr int kTapeFormat = 1;
-
 std::string seconds(double s) { return fmt::format("{:.0f}ms", s * 1e3); }
 
 const char* stop_name(StopReason reason) {
@@ -75,7 +73,7 @@ RunLog::RunLog(const Recipe& recipe, const RunFolder& folder, Clock& clock, doub
   const auto report = [this](const std::string& message) { progress_.warn(message); };
   log_ = AppendFile(folder.log(), folder.is_resumed, report);
   events_ = AppendFile(folder.events(), folder.is_resumed, report);
-  tape_ = AppendFile(folder.tape(), folder.is_resumed, report);
+  tape_ = TapeLog(folder, report);
   progress_.report_loss([this](const std::string& m) { log_.write_line("warning: " + m); });
 }
 
@@ -143,24 +141,19 @@ void RunLog::write_head(const RunFacts& facts, const std::vector<RecipeOverride>
                   "max_wallclock_seconds:{:.3f}",
                   train.batch_tokens, train.seq_len, train.max_steps, train.wallclock_s));
   write_line(fmt::format("seed:{}", train.seed));
-  const auto start_event = [&] {
-    JsonObject event;
-    event.add("event", "start")
-        .add("resumed", folder_.is_resumed)
-        .add("recipe_sha256", hash_recipe(result_.recipe));
-    event.add("seed", train.seed).add("threads", facts.threads).add("ranks", facts.ranks);
-    event.add("gradient_leaves", train.gradient_leaves).add("sums", choice_name(train.sums));
-    event.add("train_fingerprint", fmt::format("{:016x}", facts.train_fingerprint));
-    event.add("val_fingerprint", fmt::format("{:016x}", facts.val_fingerprint));
-    event.add("tokenizer_sha256", facts.tokenizer_sha256);
-    return event;
-  };
-  write_event(start_event()
-                  .add("params", facts.params)
-                  .add("program", facts.program)
-                  .add("hardware", facts.hardware)
-                  .add("device", facts.device));
-  tape_.write_line(start_event().add("tape_format", int64_t{kTapeFormat}).line());
+  JsonObject start;
+  start.add("event", "start")
+      .add("resumed", folder_.is_resumed)
+      .add("recipe_sha256", hash_recipe(result_.recipe));
+  start.add("seed", train.seed).add("threads", facts.threads).add("ranks", facts.ranks);
+  start.add("gradient_leaves", train.gradient_leaves).add("sums", choice_name(train.sums));
+  start.add("train_fingerprint", fmt::format("{:016x}", facts.train_fingerprint));
+  start.add("val_fingerprint", fmt::format("{:016x}", facts.val_fingerprint));
+  start.add("tokenizer_sha256", facts.tokenizer_sha256);
+  start.add("params", facts.params).add("program", facts.program);
+  start.add("hardware", facts.hardware).add("device", facts.device);
+  write_event(start);
+  tape_.write_start(folder_, result_.recipe, facts);
   write_history();
 }
 
@@ -239,16 +232,9 @@ void RunLog::on_step(const StepReport& report) {
   if (report.projected_bytes > 0) event.add("projected_bytes", report.projected_bytes);
   write_place(event);
   const int64_t windows_per_step = result_.recipe.train.batch_tokens / result_.recipe.train.seq_len;
-  tape_.write_line(JsonObject()
-                       .add("step", report.step)
-                       .add("train_s", report.train_s)
-                       .add("step_s", report.step_s)
-                       .add("decided_s", report.decided_s)
-                       .add("end_s", report.end_s)
-                       .add("lr_multiplier", report.lr_multiplier)
-                       .add("next_window", report.step * windows_per_step)
-                       .line());
-  for (AppendFile* file : {&log_, &events_, &tape_}) file->check_kept();
+  tape_.write_step(report, report.step * windows_per_step);
+  for (AppendFile* file : {&log_, &events_}) file->check_kept();
+  tape_.check_kept();
 }
 
 void RunLog::on_validation(int64_t step, double train_s, double loss_nats, double bits_per_byte) {
@@ -275,6 +261,12 @@ void RunLog::on_note(const std::string& line) {
   write_event(JsonObject().add("event", "note").add("text", line));
 }
 
+void RunLog::note_rehearsal(double calibrate_s, double rehearsal_s) {
+  on_note(fmt::format("calibrate_estimate:{:.0f}ms rehearsal_time:{:.0f}ms", 1e3 * calibrate_s,
+                      1e3 * rehearsal_s));
+  tape_.write_rehearsal(calibrate_s);
+}
+
 void RunLog::write_trained(const TrainResult& trained) {
   lap_start_s_ = clock_->now_s();
   result_.steps = trained.steps;
@@ -296,7 +288,7 @@ void RunLog::write_trained(const TrainResult& trained) {
   stop.add("reserve_s", trained.reserve_s);
   stop.add("averaging", trained.averaging);
   write_event(stop);
-  tape_.write_line(stop.line());
+  tape_.write_stop(stop);
 }
 
 void RunLog::write_pre_quant(const DiagnosticLoss& loss) {
@@ -421,6 +413,8 @@ const RunResult& RunLog::finish(const Sha256& artifact_sha256, const std::string
   result_.artifact_name = folder_.artifact(recipe.quant.matrix_bits).filename().string();
   result_.artifact_sha256 = hex(artifact_sha256);
   result_.times.total_s = clock_->now_s() - process_start_s_;
+  for (AppendFile* file : {&log_, &events_}) file->close();
+  tape_.close();
   return result_;
 }
 

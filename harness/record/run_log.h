@@ -16,6 +16,7 @@
 #include "harness/record/progress_line.h"
 #include "harness/record/run_folder.h"
 #include "harness/record/run_result.h"
+#include "harness/record/tape_log.h"
 #include "quant/method/quantize.h"
 #include "quant/method/seal.h"
 #include "src/base/clock.h"
@@ -39,6 +40,8 @@ class RunLog final : public TrainObserver {
   void on_validation(int64_t step, double train_s, double loss_nats, double bits_per_byte) override;
   void on_note(const std::string& line) override;
 
+  // Before the first step: what calibration takes here, and what it took to find that out.
+  void note_rehearsal(double calibrate_s, double rehearsal_s);
   // The stages, in this order. Peak memory and why training ended; the trainer itself notes the
   // wall-clock stop and the averaging.
   void write_trained(const TrainResult& trained);
@@ -50,7 +53,8 @@ class RunLog final : public TrainObserver {
   // The final score under its name (score_name.h), and the line that some parsers only read, which
   // is of a plain score always. Warns of one that took longer than its budget.
   void write_final(const ScoreLine& score, const CodedPart& coded);
-  // The whole result, for write_record. `date`: YYYY-MM-DD, unless the recipe gives one.
+  // The whole result, for write_record, and the last of the logs: they grow no more. `date`:
+  // YYYY-MM-DD, unless the recipe gives one.
   const RunResult& finish(const Sha256& artifact_sha256, const std::string& date);
 
   void warn(const std::string& message);
@@ -83,7 +87,8 @@ class RunLog final : public TrainObserver {
   bool has_warned_over_cap_ = false, has_failed_checkpoint_ = false;
   ProgressLine progress_;
   ScoringProgress scoring_progress_{progress_};
-  AppendFile log_, events_, tape_;
+  AppendFile log_, events_;
+  TapeLog tape_;
   RunResult result_;
 };
 

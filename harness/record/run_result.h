@@ -22,10 +22,13 @@ struct RunFacts {
   std::vector<std::string> data_faults;  // that data.force passed over
   bool is_val_in_train = false;          // one of them
   bool is_val_part = false;              // the manifest of the validation shards lists more
+  // Of each shard's file, in hex, in the order that they are read in.
+  std::vector<std::string> train_sha256s, val_sha256s;
   std::string tokenizer_sha256;
-  std::string program;   // compiler and build
-  std::string hardware;  // processor, memory
-  std::string device;    // name, threads, measured peak
+  std::string program;                                      // compiler and build
+  std::string hardware;                                     // processor, memory
+  std::string device;                                       // name, threads, measured peak
+  std::string device_name, instructions, device_libraries;  // that really compute
   int64_t threads = 1, ranks = 1;
 };
 

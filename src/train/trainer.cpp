@@ -175,7 +175,8 @@ class Trainer {
     const double lr = lr_multiplier(s_.train, steps_, decision.elapsed_s, decision.end_s);
     const TrainStep::Launched launched = step_.launch(lr);
     ++steps_;
-    in_flight_.push_back({steps_, lr, decision.elapsed_s, decision.end_s, launched.event});
+    in_flight_.push_back({steps_, lr, decision.elapsed_s, decision.end_s, launched.event,
+                          step_.averager().snapshots()});
     if (launched.has_swa_begun) observer_.on_note(fmt::format("swa:start step:{}", steps_));
     collect(/*all=*/false);
     if (s_.train.val_every > 0 && steps_ % s_.train.val_every == 0 && s_.validate) validate();
@@ -204,6 +205,7 @@ class Trainer {
     int64_t step = 0;
     double lr_multiplier = 1, decided_s = 0, end_s = 0;
     uint64_t event = 0;
+    int64_t swa_snapshots = 0;
   };
 
   void report(const InFlight& done, double grad_norm) {
@@ -218,6 +220,7 @@ class Trainer {
     r.lr_multiplier = done.lr_multiplier;
     r.decided_s = done.decided_s;
     r.end_s = done.end_s;
+    r.swa_snapshots = done.swa_snapshots;
     r.step_s = step_s;
     r.train_s = end_s;
     r.tokens_per_s = static_cast<double>(s_.train.batch_tokens) / std::max(step_s, 1e-9);

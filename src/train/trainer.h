@@ -25,6 +25,7 @@ struct StepReport {
   double lr_multiplier = 1;
   double decided_s = 0;         // the times that the multiplier was chosen by: of the decision,
   double end_s = 0;             // and of the end of training as it looked then; 0 without a cap
+  int64_t swa_snapshots = 0;    // in the average behind this step
   double step_s = 0;            // this step
   double train_s = 0;           // since training began, earlier runs of a resumed training included
   double tokens_per_s = 0;      // of this step

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "harness/record/run_log.h"
+#include "harness/record/tape.h"
 #include "src/text/json_object.h"
 #include "tests/harness/run_fixture.h"
 
@@ -134,6 +135,10 @@ TEST_F(ResumedLogTest, EachStepIsToldOnceAndEveryLineParses) {
   const std::vector<int64_t> expected = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
   EXPECT_EQ(read_steps(events_, "grad_norm"), expected);
   EXPECT_EQ(read_steps(tape_, "next_window"), expected);
+  const Result<Tape> tape = read_tape(read_text_file(tape_));
+  ASSERT_TRUE(tape.ok()) << tape.error();
+  EXPECT_EQ(tape.value().parts.size(), 2u);
+  EXPECT_TRUE(tape.value().gaps.empty());
   const std::string log = read_text_file(log_);
   for (const char* once : {"step:2/", "step:4/", "step:6/", "step:8/", "swa:start step:7"}) {
     const size_t first = log.find(std::string("\n") + once);

@@ -61,6 +61,19 @@ TEST_F(TrainerTest, TheExportedWeightsAreTheAverage) {
   }
 }
 
+// Over the last four of twelve steps the rate falls to 0.75, 0.5, 0.25.
+TEST_F(TrainerTest, AStepTellsOfTheSnapshotsBehindIt) {
+  setup_.train.average = Average::kSwa;
+  setup_.train.swa_start_lr = 0.9;
+  setup_.train.swa_every = 2;
+  const TrainResult result = train(setup_);
+  ASSERT_EQ(recorder_.steps.size(), 12u);
+  for (const StepReport& report : recorder_.steps) {
+    EXPECT_EQ(report.swa_snapshots, report.step < 10 ? 0 : report.step < 12 ? 1 : 2) << report.step;
+  }
+  EXPECT_EQ(result.averaging, "swa of 2");
+}
+
 TEST_F(TrainerTest, AResumedRunEndsWithTheSameWeights) {
   const TrainResult whole = train(setup_);
   setup_.checkpoint_file = folder_ / "checkpoint.bin";

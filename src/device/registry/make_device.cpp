@@ -1,6 +1,7 @@
 #include "src/device/registry/make_device.h"
 
 #include <array>
+#include <oneapi/dnnl/dnnl.hpp>
 
 #include "src/base/error.h"
 #include "src/device/cpu/cpu_device.h"
@@ -34,6 +35,12 @@ std::unique_ptr<Device> make_device(std::string_view name) {
     present += device.name;
   }
   throw Error("unknown device: \"" + std::string(name) + "\"; use one of " + present);
+}
+
+std::string describe_device_libraries() {
+  const dnnl_version_t& version = *dnnl_version();
+  return "oneDNN " + std::to_string(version.major) + '.' + std::to_string(version.minor) + '.' +
+         std::to_string(version.patch);
 }
 
 }  // namespace pg

@@ -1,6 +1,7 @@
 // The devices of this build, by name. A room of its own, so that back ends may include the seam and the seam no back end.
 #pragma once
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "src/device/device.h"
@@ -14,5 +15,8 @@ inline constexpr std::string_view kExactDevice = "cpu:exact";
 // processor), "cpu:bf16", "reference" (f32
 // storage), "simt". Throws Error for an unknown or absent one, naming those present.
 std::unique_ptr<Device> make_device(std::string_view name);
+
+// "oneDNN 2.6.0": what devices compute with, as this process has loaded it.
+std::string describe_device_libraries();
 
 }  // namespace pg
