@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <optional>
-#include <sstream>
 
 #include "eval/make_scorer.h"
 #include "eval/score.h"
@@ -16,6 +15,7 @@
 #include "harness/record/certificate.h"
 #include "harness/record/code_features.h"
 #include "harness/record/progress_line.h"
+#include "harness/record/tape.h"
 #include "harness/record/tape_end.h"
 #include "src/base/bytes.h"
 #include "src/base/error.h"
@@ -120,13 +120,9 @@ AuditBudget collect_budget(const AuditWords& words, const Recipe& recipe) {
     budget.train_s = find_number(numbers, "wallclock_seconds");
     budget.eval_s = find_number(numbers, "eval_time_s");
   }
-  std::istringstream lines(read_record_file(folder / "tape.jsonl"));
-  for (std::string line; std::getline(lines, line);) {
-    std::vector<JsonNumber> numbers;
-    if (!read_json_numbers(line, numbers)) continue;
-    if (const double train_s = find_number(numbers, "train_s"); train_s >= 0) {
-      budget.step_times_s.push_back(train_s);
-    }
+  // A tape that cannot be read is V17's.
+  if (const Result<Tape> tape = read_tape(read_record_file(folder / "tape.jsonl")); tape.ok()) {
+    for (const TapeStep& step : tape.value().steps) budget.step_times_s.push_back(step.train_s);
   }
   return budget;
 }

@@ -44,6 +44,12 @@ Tokenizer open_tokenizer(const Recipe& recipe) {
   return tokenizer;
 }
 
+// "AVX-512 bf16" of "2 threads, AVX-512 bf16".
+std::string behind_comma(const std::string& text) {
+  const size_t comma = text.find(", ");
+  return comma == std::string::npos ? text : text.substr(comma + 2);
+}
+
 // A fingerprint tells other text by chance alone; these bind it.
 std::vector<std::string> hash_shards(const TokenStream& tokens) {
   std::vector<std::string> sha256s(tokens.paths().size());
@@ -126,7 +132,7 @@ RunFacts collect_facts(const Recipe& recipe, const RunText& text, const LocalRan
       fmt::format("{}: {}, matmul {:.0f} GFLOP/s, copy {:.1f} GB/s", device.name(),
                   peak.description, peak.matmul_flops_per_s / 1e9, peak.copy_bytes_per_s / 1e9);
   facts.device_name = device.name();
-  facts.instructions = peak.description.substr(peak.description.find(", ") + 2);
+  facts.instructions = behind_comma(peak.description);
   facts.device_libraries = describe_device_libraries();
   facts.threads = thread_count();
   return facts;

@@ -141,8 +141,9 @@ std::string write_record_readme(const RunResult& r) {
       r.facts.val_fingerprint, hash_recipe(r.recipe));
   text += fmt::format(
       "Files: `recipe.toml` every key, `{}` log, `run.jsonl` the same for machines, `tape.jsonl` "
-      "the "
-      "decisions of each step, `submission.json` the result, `.run_files` which of them the run "
+      "what went into the run, the decisions of each step and, last, the hashes of what came out, "
+      "its "
+      "lines chained by hash, `submission.json` the result, `.run_files` which of them the run "
       "wrote.\n",
       RunFolder::log_name(r.recipe.train.seed));
   return text;

@@ -23,6 +23,7 @@ STEPS = 150
 WORDS = ["run", "recipe.toml", "--seed", small_job.SEED, "--set", f"train.max_steps={STEPS}", "--set",
          "train.checkpoint_every_s=1e-9"]
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+TAPE_PEER = pathlib.Path(__file__).parent.parent / "cli" / "tape_peer.py"
 SECOND_S = 0.05  # between the two of a pair, so that both arrive
 
 
@@ -31,9 +32,12 @@ def has_all_steps(folder):
 
 
 def check_ended(folder, whole):
-    """A finished record: nothing stray lies beside it, and with all its steps it has the bytes of `whole`."""
+    """A finished record: nothing stray lies beside it, its tape binds it, and with all its steps it has the bytes of `whole`."""
     if small_job.list_stray(folder):
         return f"a run ended and left {small_job.list_stray(folder)}"
+    tape = subprocess.run([sys.executable, TAPE_PEER, folder], capture_output=True, text=True, check=False)
+    if tape.returncode != 0:
+        return f"a run ended with a tape that does not bind its record: {tape.stderr}"
     if has_all_steps(folder) and (folder / "final_model.int6.bin").read_bytes() != whole:
         return "another artifact than that of the undisturbed run"
     return None
