@@ -5,8 +5,6 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "harness/record/tape_chain.h"
-
 namespace pg {
 namespace {
 
@@ -99,7 +97,7 @@ class TapeReader {
     if (!json.is_object()) return fail("is no JSON object");
     if (tape_.lines == 1) read_format(json, line);
     if (!error_.empty()) return;
-    if (tape_.format == kTapeFormat && !chain_.follow(line)) {
+    if (tape_.format == kTapeFormat && !tape_.chain.follow(line)) {
       return fail(
           "its chain is not that of the lines before it: it was changed, or lines before it were "
           "changed, removed, added or moved");
@@ -206,7 +204,6 @@ class TapeReader {
   }
 
   Tape tape_;
-  TapeChain chain_;
   std::string error_;
 };
 

@@ -19,6 +19,7 @@
 #include <string_view>
 #include <vector>
 
+#include "harness/record/tape_chain.h"
 #include "src/base/result.h"
 
 namespace pg {
@@ -63,6 +64,7 @@ struct Tape {
   // Steps that no line tells of: "steps 4 to 5 are missing before line 9"; of a run whose tape was lost
   // or found no room on the disk.
   std::vector<std::string> gaps;
+  TapeChain chain;  // where it goes on
 };
 
 // The bytes are a stranger's. The error names the line and what to do. A tape of format 1 is read

@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "eval/code/coded_text.h"
+#include "harness/recipe/recipe_identity.h"
 #include "harness/record/progress_line.h"
 #include "harness/record/tape.h"
-#include "harness/record/tape_chain.h"
 #include "src/base/bytes.h"
 #include "src/base/error.h"
 #include "src/files/file_sha256.h"
@@ -25,12 +25,12 @@ namespace fs = std::filesystem;
 
 // A step's line is about 230 bytes; the longest runs have some 100,000 steps.
 constexpr uint64_t kMostTapeBytes = uint64_t{1} << 28;
-constexpr uint64_t kMostFileBytes = uint64_t{1} << 31;
+constexpr uint64_t kMostFileBytes = uint64_t{1} << 31, kMostTextBytes = uint64_t{1} << 24;
 
 std::string format_score(double bits_per_byte) { return fmt::format("{:.8f}", bits_per_byte); }
 
-std::string read_tape_text(const fs::path& file) {
-  const Bytes bytes = read_file(file, kMostTapeBytes);
+std::string read_text(const fs::path& file, uint64_t max_bytes) {
+  const Bytes bytes = read_file(file, max_bytes);
   return {bytes.begin(), bytes.end()};
 }
 
@@ -76,6 +76,7 @@ class FolderCheck {
     if (end_.files.at(end_.artifact) != hex(artifact_sha256)) {
       add("it is of another artifact than the one that is audited");
     }
+    check_recipe();
     check_steps();
     check_submission();
     check_coded_text(artifact_sha256);
@@ -114,6 +115,21 @@ class FolderCheck {
     }
   }
 
+  // Of a resumed run the last part's, which may pack and score by other keys than those before it.
+  void check_recipe() {
+    Recipe recipe;
+    try {
+      apply_toml(recipe, read_text(folder_ / "recipe.toml", kMostTextBytes), "recipe.toml");
+    } catch (const Error& error) {
+      return add(error.what());
+    }
+    const auto& identity = tape_.parts.back().identity;
+    const auto said = identity.find("recipe_sha256");
+    if (said == identity.end() || said->second != hash_recipe(recipe)) {
+      add(fmt::format("recipe.toml is not the recipe that line {} says", tape_.parts.back().line));
+    }
+  }
+
   void check_steps() {
     for (const std::string& gap : tape_.gaps) add(gap);
     if (!tape_.stop) return add("no line says why training stopped");
@@ -126,7 +142,7 @@ class FolderCheck {
   void check_submission() {
     std::vector<JsonNumber> numbers;
     std::string stated = "none";
-    if (read_json_numbers(read_text_file(folder_ / "submission.json"), numbers)) {
+    if (read_json_numbers(read_text(folder_ / "submission.json", kMostTextBytes), numbers)) {
       for (const auto& [key, value] : numbers) {
         if (key == "val_bpb") stated = format_score(value);
       }
@@ -205,14 +221,8 @@ ProbeResult judge_tape(const fs::path& folder, const Tape& tape, const Sha256& a
 void close_tape(const RunFolder& folder, const RunResult& result, std::string_view submission) {
   std::error_code ignored;
   if (!fs::exists(folder.tape(), ignored)) return;  // the log has warned of it
-  std::string text = read_tape_text(folder.tape());
-  const Result<Tape> tape = read_tape(text);
-  TapeChain chain;
-  for (size_t begin = 0; tape.ok() && begin < text.size();) {
-    const size_t end = text.find('\n', begin);
-    if (!chain.follow(std::string_view(text).substr(begin, end - begin))) break;
-    begin = end + 1;
-  }
+  std::string text = read_text(folder.tape(), kMostTapeBytes);
+  Result<Tape> tape = read_tape(text);
   if (!tape || tape.value().format != kTapeFormat || tape.value().end) {
     const std::string why = tape.ok() ? "it was replaced" : tape.error();
     ProgressLine::for_stream(stderr).warn(
@@ -222,7 +232,7 @@ void close_tape(const RunFolder& folder, const RunResult& result, std::string_vi
                     escape_terminal(folder.tape().string()), escape_terminal(why)));
     return;
   }
-  text += chain.link(write_end(folder, result, submission)) + '\n';
+  text += tape.value().chain.link(write_end(folder, result, submission)) + '\n';
   folder.write(folder.tape(), text);
 }
 
@@ -240,7 +250,7 @@ ProbeResult probe_tape(const fs::path& folder, const Sha256& artifact_sha256) {
     return probe;
   }
   try {
-    const Result<Tape> tape = read_tape(read_tape_text(file));
+    const Result<Tape> tape = read_tape(read_text(file, kMostTapeBytes));
     if (tape) return judge_tape(folder, tape.value(), artifact_sha256);
     probe.reason = fmt::format("tape.jsonl {}", tape.error());
   } catch (const Error& error) {  // a file that cannot be read

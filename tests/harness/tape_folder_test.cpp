@@ -167,6 +167,23 @@ TEST_F(TapeFolderTest, AForgedClosingLineIsComparedWithWhatTheFilesSay) {
         "it is of another artifact");
 }
 
+// As if the run had been of another recipe than the one that lies in the folder.
+TEST_F(TapeFolderTest, ARecipeThatTheRunDidNotHaveIsNamed) {
+  write_run(1);
+  const auto replace_recipe = [&](const std::string& text) {
+    const auto sha256_of = [](const std::string& of) { return hex(sha256(as_bytes(of))); };
+    const std::string before = sha256_of(read("recipe.toml"));
+    write("recipe.toml", text);
+    forge_end(before, sha256_of(text));
+  };
+  Recipe other = recipe_;
+  other.optimizer.matrix_lr = 0.5;
+  replace_recipe(write_recipe(other));
+  expect_fault("recipe.toml is not the recipe that line 1 says");
+  replace_recipe("[nothing");
+  expect_fault("recipe.toml:1: not valid TOML");
+}
+
 TEST_F(TapeFolderTest, ALinkIsNoFileOfTheRecord) {
   write_run(1);
   std::filesystem::rename(path() / "code.xz", path() / "elsewhere");
@@ -184,13 +201,18 @@ TEST_F(TapeFolderTest, AnotherArtifactBesideItIsNotTheRecords) {
   EXPECT_NE(result.reason.find("it is of another artifact"), std::string::npos) << result.reason;
 }
 
-// A kill between the closing line and submission.json: the run goes on from its checkpoint.
-TEST_F(TapeFolderTest, AClosedTapeWithoutARecordIsTakenUpAgain) {
-  for (const int64_t steps : {5, 3}) {
+// A kill between the closing line and submission.json, or between listing that tape and writing it:
+// the run goes on from its checkpoint.
+TEST_F(TapeFolderTest, ATapeWithoutARecordIsTakenUpAgain) {
+  for (const auto& [steps, is_closed] : {std::pair(5, true), {3, true}, {5, false}, {3, false}}) {
     open_run_folder(path(), recipe_, true);
     write_run(1);
     std::filesystem::remove(path() / "submission.json");
     write_steps(path(), steps);
+    if (!is_closed) {
+      const std::string closed = read("tape.jsonl");
+      write("tape.jsonl", closed.substr(0, closed.rfind("{\"event\":\"end\"")));
+    }
     write_run(steps + 1);
     EXPECT_EQ(probe().verdict, Verdict::kPass) << probe().reason;
     const Tape tape = read_tape(read("tape.jsonl")).value();
