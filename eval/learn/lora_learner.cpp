@@ -143,11 +143,11 @@ void LoraLearner::apply_step() {
   for (const ParamRange& range : weights_->layout().trained_ranges()) {
     const int64_t place = range.factor == AdapterFactor::kB ? kAdamWScalars : 0;
     const int64_t offset = range.gradient_offset;
-    device.ops().adamw({weights_->masters() + range.offset, DType::kF32},
-                       {first_.as<float>() + offset, DType::kF32},
-                       {second_.as<float>() + offset, DType::kF32},
-                       {weights_->gradients() + offset, DType::kF32}, rows_->clip_coefficient(),
-                       {scalars_.as<float>() + place, DType::kF32}, range.elements);
+    device.ops().adamw(
+        {weights_->masters() + range.offset, DType::kF32},
+        {first_.as<float>() + offset, DType::kF32}, {second_.as<float>() + offset, DType::kF32},
+        {weights_->gradients() + offset, DType::kF32}, rows_->clip_coefficient(),
+        {scalars_.as<float>() + place, DType::kF32}, /*cautious=*/false, range.elements);
   }
   weights_->refresh_trained();
 }

@@ -56,7 +56,8 @@ void SgdTrainer::apply_step(double lr) {
   for (const ParamRange& range : weights_->layout().trained_ranges()) {
     device.ops().apply_update({weights_->masters() + range.offset, DType::kF32},
                               {momentum_.as<float>() + range.gradient_offset, DType::kF32},
-                              rows_.clip_coefficient(), decay_step, flat(range.elements));
+                              rows_.clip_coefficient(), decay_step, /*cautious=*/false,
+                              flat(range.elements));
   }
   weights_->refresh_trained();
 }

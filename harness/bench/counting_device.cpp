@@ -134,20 +134,29 @@ void CountingOps::scale_rows_backward(Out dx, Out ds, In x, In s, const MatrixBa
                                       int64_t s_stride) {
   counted(OpId::kScaleRowsBackward).scale_rows_backward(dx, ds, x, s, shape, s_stride);
 }
-void CountingOps::adamw(Out p, Out m, Out v, In g, In coefficient, In step, int64_t count) {
-  counted(OpId::kAdamw).adamw(p, m, v, g, coefficient, step, count);
+void CountingOps::adamw(Out p, Out m, Out v, In g, In coefficient, In step, bool cautious,
+                        int64_t count) {
+  counted(OpId::kAdamw).adamw(p, m, v, g, coefficient, step, cautious, count);
 }
 void CountingOps::muon_momentum(Out u, Out m, In g, In coefficient, In mu, bool row_norm,
                                 const MatrixBatch& shape) {
   counted(OpId::kMuonMomentum).muon_momentum(u, m, g, coefficient, mu, row_norm, shape);
 }
 void CountingOps::newton_schulz(Out u, std::span<const NewtonSchulzCoefficients> steps,
-                                const MatrixBatch& shape) {
-  counted(OpId::kNewtonSchulz).newton_schulz(u, steps, shape);
+                                NewtonSchulzStart start, const MatrixBatch& shape) {
+  counted(OpId::kNewtonSchulz).newton_schulz(u, steps, start, shape);
 }
-void CountingOps::apply_update(Out p, In u, In coefficient, In decay_step,
+void CountingOps::normuon(Out u, Out v, In coefficient, In beta2, bool columns, float rms,
+                          const MatrixBatch& shape, int64_t v_stride) {
+  counted(OpId::kNormuon).normuon(u, v, coefficient, beta2, columns, rms, shape, v_stride);
+}
+void CountingOps::balance_neurons(Out y, Out d, In x, float beta, bool is_first,
+                                  const MatrixBatch& shape) {
+  counted(OpId::kBalanceNeurons).balance_neurons(y, d, x, beta, is_first, shape);
+}
+void CountingOps::apply_update(Out p, In u, In coefficient, In decay_step, bool cautious,
                                const MatrixBatch& shape) {
-  counted(OpId::kApplyUpdate).apply_update(p, u, coefficient, decay_step, shape);
+  counted(OpId::kApplyUpdate).apply_update(p, u, coefficient, decay_step, cautious, shape);
 }
 void CountingOps::lerp(Out average, In x, In decay, int64_t count) {
   counted(OpId::kLerp).lerp(average, x, decay, count);

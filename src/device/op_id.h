@@ -42,6 +42,8 @@ enum class OpId : uint8_t {
   kAdamw,
   kMuonMomentum,
   kNewtonSchulz,
+  kNormuon,
+  kBalanceNeurons,
   kApplyUpdate,
   kLerp,
   kCount

@@ -62,6 +62,8 @@ inline constexpr int64_t kAdamWScalars = sizeof(AdamWStep) / sizeof(float);
 
 // x <- a x + (b A + c A A) x with A = x xT, once per row.
 using NewtonSchulzCoefficients = std::array<float, 3>;
+// What makes its norm at most 1 before: the norm itself, or almost-orthogonal scaling.
+enum class NewtonSchulzStart : uint8_t { kNorm, kAol };
 
 class Ops {
  public:
@@ -202,19 +204,33 @@ class Ops {
   // use, nothing is changed: what led to it can still be looked at.
   // m = b1 m + (1-b1) g'; v = b2 v + (1-b2) g'^2;
   // p = p (1 - lr wd) - lr (m/bias1) / (sqrt(v/bias2) + eps) (Loshchilov, Hutter 2019).
-  // step: an AdamWStep, f32 [kAdamWScalars].
-  virtual void adamw(Out p, Out m, Out v, In g, In coefficient, In step, int64_t count) = 0;
+  // step: an AdamWStep, f32 [kAdamWScalars]. Cautious decay: wd counts as 0 unless m p > 0.
+  virtual void adamw(Out p, Out m, Out v, In g, In coefficient, In step, bool cautious,
+                     int64_t count) = 0;
   // m = mu m + g'; u = g' + mu m (Nesterov), mu f32 [1]. With row_norm each row of u is divided by
   // max(|row|_2, 1e-7). m, u, g f32. An empty u is not computed.
   virtual void muon_momentum(Out u, Out m, In g, In coefficient, In mu, bool row_norm,
                              const MatrixBatch& shape) = 0;
   // In place on each matrix of u f32: u /= |u|_F + 1e-7, then one iteration per coefficient triple,
   // on the smaller side. Products in the device's compute type, accumulated in f32 (Jordan et al.
-  // 2024, Muon).
+  // 2024, Muon). kAol: after the first, with A = u uT on that side, its vector i is divided by
+  // sqrt(max(sum_j |A_ij|, 1e-14)), and the first iteration takes A's elements divided likewise
+  // (Turbo-Muon, Boissin et al. 2025; Prach, Lampert 2022).
   virtual void newton_schulz(Out u, std::span<const NewtonSchulzCoefficients> steps,
-                             const MatrixBatch& shape) = 0;
-  // p = p decay - step u, f32; decay_step f32 [2].
-  virtual void apply_update(Out p, In u, In coefficient, In decay_step,
+                             NewtonSchulzStart start, const MatrixBatch& shape) = 0;
+  // In place, per matrix of u f32, over its rows i, or its columns (NorMuon, Li et al. 2025):
+  //   v_i = b2 v_i + (1-b2) mean(u_i^2), w_i = u_i / sqrt(max(v_i, 1e-10)), u = w scale / max(|w|_F, 1e-10);
+  // scale is rms sqrt(rows cols), or with an rms of 0 what |u|_F was; b2 f32 [1]. v f32, of each
+  // matrix as many as it has rows (columns), v_stride from matrix to matrix.
+  virtual void normuon(Out u, Out v, In coefficient, In beta2, bool columns, float rms,
+                       const MatrixBatch& shape, int64_t v_stride) = 0;
+  // Per matrix, over the n of its longer side and m of the shorter: rows i, or columns of a wide one
+  // (Aurora, arXiv 2606.27715): first d_i = 1 / max(|x_i|, 1e-7), later d_i = d_i ((m/n) /
+  // max(|y_i|^2, 1e-14))^beta, y being what was made of the y before; y_i = d_i x_i. d f32 [count, n].
+  virtual void balance_neurons(Out y, Out d, In x, float beta, bool is_first,
+                               const MatrixBatch& shape) = 0;
+  // p = p decay - step u, f32; decay_step f32 [2]. Cautious: decay counts as 1 unless u p >= 0.
+  virtual void apply_update(Out p, In u, In coefficient, In decay_step, bool cautious,
                             const MatrixBatch& shape) = 0;
   // average[count] = decay average + (1 - decay) x, f32; decay f32 [1].
   virtual void lerp(Out average, In x, In decay, int64_t count) = 0;

@@ -127,7 +127,7 @@ void Optimizer::step_adamw() {
         write(second_moments() + (work.offset - weights_->layout().matrix_elements())),
         read(weights_->gradients() + work.offset), read(coefficient_.as<float>()),
         scalars_at(work.group == ParamGroup::kEmbedding ? kEmbeddingStep : kSmallStep),
-        work.elements);
+        /*cautious=*/false, work.elements);
   }
 }
 
@@ -146,9 +146,10 @@ void Optimizer::step_muon(int bank) {
     ops.muon_momentum(update, write(first_moments() + offset), read(weights_->gradients() + offset),
                       read(coefficient_.as<float>()), scalars_at(kMomentum), config_.muon_row_norm,
                       shape);
-    ops.newton_schulz(update, steps, shape);
+    ops.newton_schulz(update, steps, NewtonSchulzStart::kNorm, shape);
     ops.apply_update(write(weights_->masters() + offset), read(update_.as<float>()),
-                     read(coefficient_.as<float>()), scalars_at(kMuonSteps + 2 * i), shape);
+                     read(coefficient_.as<float>()), scalars_at(kMuonSteps + 2 * i),
+                     /*cautious=*/false, shape);
   }
 }
 

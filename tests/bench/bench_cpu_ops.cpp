@@ -156,7 +156,8 @@ class Bench {
     const double flops =
         static_cast<double>(steps.size()) * (4.0 * side * side * length + 2.0 * side * side * side);
     report("newton_schulz x5 " + std::to_string(rows) + "x" + std::to_string(cols), flops, [&] {
-      device_.ops().newton_schulz({u.data(), DType::kF32}, steps, {1, rows, cols, rows * cols});
+      device_.ops().newton_schulz({u.data(), DType::kF32}, steps, NewtonSchulzStart::kNorm,
+                                  {1, rows, cols, rows * cols});
     });
   }
 

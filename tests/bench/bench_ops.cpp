@@ -46,7 +46,7 @@ class FlopCounter final : public ReferenceOps {
                           const AttentionShape& shape) override {
     flops += attention_backward_flops(shape);
   }
-  void newton_schulz(Out, std::span<const NewtonSchulzCoefficients> steps,
+  void newton_schulz(Out, std::span<const NewtonSchulzCoefficients> steps, NewtonSchulzStart,
                      const MatrixBatch& shape) override {
     const auto iterations = static_cast<int64_t>(steps.size()) * shape.count;
     flops += static_cast<double>(iterations * newton_schulz_flops(shape.rows, shape.cols));

@@ -257,8 +257,8 @@ struct SumsInFloat : ReferenceOps {
 
 struct SkipsAStep : ReferenceOps {
   void newton_schulz(Out u, std::span<const NewtonSchulzCoefficients> steps,
-                     const MatrixBatch& shape) override {
-    ReferenceOps::newton_schulz(u, steps.empty() ? steps : steps.subspan(1), shape);
+                     NewtonSchulzStart start, const MatrixBatch& shape) override {
+    ReferenceOps::newton_schulz(u, steps.empty() ? steps : steps.subspan(1), start, shape);
   }
 };
 

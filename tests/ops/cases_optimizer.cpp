@@ -65,9 +65,10 @@ Values adamw_p_errors(const Problem& p, const AdamWStep& step) {
   return errors;
 }
 
-OpCase adamw_case(int64_t count, const AdamWStep& step) {
+OpCase adamw_case(int64_t count, const AdamWStep& step, bool cautious = false) {
   return {OpId::kAdamw,
-          describe({{"count", count}}) + " beta2=" + std::to_string(step.beta2),
+          describe({{"count", count}}) + " beta2=" + std::to_string(step.beta2) +
+              (cautious ? " cautious" : ""),
           {in_out("p", count, normal(), [=](const Problem& p) { return adamw_p_errors(p, step); }),
            in_out("m", count, normal(0.1),
                   [=](const Problem& p) { return units_of(5, m_sizes(p, step.beta1)); }),
@@ -78,7 +79,7 @@ OpCase adamw_case(int64_t count, const AdamWStep& step) {
                             step.bias1, step.bias2}))},
           [=](Ops& ops, const Args& a) {
             ops.adamw(a.out("p"), a.out("m"), a.out("v"), a.in("g"), a.in("coefficient"),
-                      a.in("step"), count);
+                      a.in("step"), cautious, count);
           }};
 }
 
@@ -135,7 +136,8 @@ OpCase muon_momentum_case(const MatrixBatch& shape, bool row_norm) {
           }};
 }
 
-OpCase newton_schulz_case(const MatrixBatch& shape, int steps) {
+OpCase newton_schulz_case(const MatrixBatch& shape, int steps,
+                          NewtonSchulzStart start = NewtonSchulzStart::kNorm) {
   // Jordan et al. 2024, Muon.
   const std::vector<NewtonSchulzCoefficients> coefficients(
       static_cast<size_t>(steps), NewtonSchulzCoefficients{3.4445f, -4.7750f, 2.0315f});
@@ -143,17 +145,20 @@ OpCase newton_schulz_case(const MatrixBatch& shape, int steps) {
     double squares = 0;  // the batch's error in Frobenius norm; what lies between stays as it is
     for (int64_t i = 0; i < shape.count; ++i) {
       const auto begin = p.in("u").begin() + i * shape.stride;
-      squares += std::pow(newton_schulz_error(Values(begin, begin + shape.rows * shape.cols),
-                                              shape.rows, shape.cols, coefficients, p.compute_unit),
-                          2);
+      squares +=
+          std::pow(newton_schulz_error(Values(begin, begin + shape.rows * shape.cols), shape.rows,
+                                       shape.cols, coefficients, start, p.compute_unit),
+                   2);
     }
     return Values{std::sqrt(squares)};
   });
   u.error_is_of_norm = true;
-  return {OpId::kNewtonSchulz,
-          describe_batch(shape) + " steps=" + std::to_string(steps),
-          {u},
-          [=](Ops& ops, const Args& a) { ops.newton_schulz(a.out("u"), coefficients, shape); }};
+  return {
+      OpId::kNewtonSchulz,
+      describe_batch(shape) + " steps=" + std::to_string(steps) +
+          (start == NewtonSchulzStart::kAol ? " aol" : ""),
+      {u},
+      [=](Ops& ops, const Args& a) { ops.newton_schulz(a.out("u"), coefficients, start, shape); }};
 }
 OpCase newton_schulz_case(int64_t rows, int64_t cols, int steps) {
   return newton_schulz_case(batch_of(1, rows, cols, 0), steps);
@@ -194,7 +199,7 @@ OpCase scale_rows_case(const MatrixBatch& shape, int64_t s_stride) {
            }}};
 }
 
-OpCase apply_update_case(const MatrixBatch& shape) {
+OpCase apply_update_case(const MatrixBatch& shape, bool cautious = false) {
   const int64_t count = shape.count * shape.stride;
   constexpr float kDecay = 0.98f, kStep = 0.03f;
   const auto error = [](const Problem& p) {
@@ -206,12 +211,44 @@ OpCase apply_update_case(const MatrixBatch& shape) {
   };
   return {
       OpId::kApplyUpdate,
-      describe_batch(shape),
+      describe_batch(shape) + (cautious ? " cautious" : ""),
       {in_out("p", count, normal(), within_batch(shape.count, shape.size(), shape.stride, error)),
        input_f32("u", count, normal()), input_f32("decay_step", 2, fixed({kDecay, kStep}))},
       [=](Ops& ops, const Args& a) {
-        ops.apply_update(a.out("p"), a.in("u"), {}, a.in("decay_step"), shape);
+        ops.apply_update(a.out("p"), a.in("u"), {}, a.in("decay_step"), cautious, shape);
       }};
+}
+
+// v' is worked out in f64. An element of u is a product of two rounded factors.
+OpCase normuon_case(const MatrixBatch& shape, bool columns, float rms) {
+  constexpr float kBeta2 = 0.95f;
+  const int64_t neurons = columns ? shape.cols : shape.rows, v_stride = neurons + 3;
+  return {OpId::kNormuon,
+          describe_batch(shape) + (columns ? " columns" : "") + (rms > 0 ? " rms" : ""),
+          {in_out("u", shape.count * shape.stride, normal(),
+                  within_batch(shape.count, shape.size(), shape.stride, units_of_result("u", 2))),
+           in_out("v", shape.count * v_stride, squares_of_normal(1.0),
+                  within_batch(shape.count, neurons, v_stride, units_of_result("v", 1))),
+           input_f32("coefficient", 1, fixed({kClip})), input_f32("beta2", 1, fixed({kBeta2}))},
+          [=](Ops& ops, const Args& a) {
+            ops.normuon(a.out("u"), a.out("v"), a.in("coefficient"), a.in("beta2"), columns, rms,
+                        shape, v_stride);
+          }};
+}
+
+// d' is worked out in f64 and rounded once, then the product is.
+OpCase balance_neurons_case(const MatrixBatch& shape, float beta, bool is_first) {
+  const int64_t elements = shape.count * shape.stride;
+  const int64_t neurons = std::max(shape.rows, shape.cols);
+  return {OpId::kBalanceNeurons,
+          describe_batch(shape) + " beta=" + std::to_string(beta) + (is_first ? " first" : ""),
+          {in_out("y", elements, normal(0.3),
+                  within_batch(shape.count, shape.size(), shape.stride, units_of_result("y", 2))),
+           in_out("d", shape.count * neurons, squares_of_normal(1.0), units_of_result("d", 1)),
+           input_f32("x", elements, normal_with_zero_rows(shape.cols))},
+          [=](Ops& ops, const Args& a) {
+            ops.balance_neurons(a.out("y"), a.out("d"), a.in("x"), beta, is_first, shape);
+          }};
 }
 
 OpCase lerp_case(int64_t count, float decay) {
@@ -242,6 +279,7 @@ std::vector<OpCase> optimizer_cases() {
   for (const int64_t count : {1, 2, 33, 1000, 66003}) {
     cases.push_back(adamw_case(count, first));
     cases.push_back(adamw_case(count, late));
+    cases.push_back(adamw_case(count, first, /*cautious=*/true));
     cases.push_back(apply_update_case(batch_of(1, 1, count, 0)));
     cases.push_back(lerp_case(count, 0.997f));
   }
@@ -254,6 +292,17 @@ std::vector<OpCase> optimizer_cases() {
       cases.push_back(muon_momentum_case(batch_of(3, rows, cols, 2 * cols), row_norm));
     }
     cases.push_back(apply_update_case(batch_of(3, rows, cols, 5)));
+    cases.push_back(apply_update_case(batch_of(3, rows, cols, 5), /*cautious=*/true));
+    for (const bool columns : {false, true}) {
+      cases.push_back(normuon_case(batch_of(3, rows, cols, 5), columns, columns ? 0.0f : 0.2f));
+    }
+    cases.push_back(normuon_case(batch_of(1, rows, cols, 0), /*columns=*/false, 0.0f));
+    for (const bool is_tall : {false, true}) {
+      const MatrixBatch shape =
+          batch_of(2, is_tall ? cols : rows, is_tall ? rows : cols, 2 * (rows + cols));
+      cases.push_back(balance_neurons_case(shape, 0.5f, /*is_first=*/true));
+      cases.push_back(balance_neurons_case(shape, 0.25f, /*is_first=*/false));
+    }
   }
   // Wide, tall, square, odd; 0 steps only normalises.
   cases.push_back(newton_schulz_case(32, 64, 0));
@@ -271,6 +320,13 @@ std::vector<OpCase> optimizer_cases() {
   cases.push_back(newton_schulz_case(batch_of(2, 130, 140, 8), 1));
   cases.push_back(newton_schulz_case(270, 80, 1));
   cases.push_back(newton_schulz_case(260, 270, 1));
+  constexpr NewtonSchulzStart kAol = NewtonSchulzStart::kAol;
+  cases.push_back(newton_schulz_case(batch_of(1, 32, 64, 0), 0, kAol));
+  cases.push_back(newton_schulz_case(batch_of(1, 1, 40, 0), 4, kAol));
+  cases.push_back(newton_schulz_case(batch_of(2, 40, 24, 17), 4, kAol));
+  cases.push_back(newton_schulz_case(batch_of(3, 48, 48, 0), 4, kAol));
+  cases.push_back(newton_schulz_case(batch_of(2, 130, 140, 8), 1, kAol));
+  cases.push_back(newton_schulz_case(batch_of(1, 260, 270, 0), 1, kAol));
   for (const int64_t cols : {1, 33, 512}) {
     cases.push_back(scale_rows_case(batch_of(1, 5, cols, 0), 5));
     cases.push_back(scale_rows_case(batch_of(3, 67, cols, 0), 67));

@@ -112,10 +112,38 @@ double step_error_squared(const NewtonSchulzCoefficients& f, const Values& s, do
   return gram * gram + square * square + poly * poly + product * product;
 }
 
+// Divides vector i by sqrt(sum_j |A_ij|). How far the result is off relative to itself, at most: half
+// the relative error of the sums, to which A's elements add |x_i| |x_j| times a rounding of each
+// factor and of the sum, all independent.
+double scale_almost_orthogonal(Values& vectors, size_t count, size_t length, double unit) {
+  Values gram(count * count, 0.0), sums(count, 0.0);
+  for (size_t i = 0; i < count; ++i) {
+    for (size_t j = 0; j < count; ++j) {
+      for (size_t k = 0; k < length; ++k) {
+        gram[i * count + j] += vectors[i * length + k] * vectors[j * length + k];
+      }
+      sums[i] += std::abs(gram[i * count + j]);
+    }
+  }
+  const double accumulation = kUnitF32 * std::sqrt(static_cast<double>(length));
+  double worst = 0.0;
+  for (size_t i = 0; i < count; ++i) {
+    double squares = 0.0;
+    for (size_t j = 0; j < count; ++j) {
+      squares += gram[i * count + i] * gram[j * count + j] * 2 *
+                 (unit * unit + accumulation * accumulation);
+    }
+    worst = std::max(worst, 0.5 * std::sqrt(squares) / sums[i]);
+    for (size_t k = 0; k < length; ++k) vectors[i * length + k] /= std::sqrt(sums[i]);
+  }
+  return worst + kUnitF32 * (0.5 * sum_units(static_cast<int64_t>(count)) + 4);
+}
+
 }  // namespace
 
 double newton_schulz_error(const Values& u, int64_t rows, int64_t cols,
-                           std::span<const NewtonSchulzCoefficients> steps, double compute_unit) {
+                           std::span<const NewtonSchulzCoefficients> steps, NewtonSchulzStart start,
+                           double compute_unit) {
   const size_t small = static_cast<size_t>(std::min(rows, cols));
   const size_t large = static_cast<size_t>(std::max(rows, cols));
   Values columns(u.size());  // the vectors of the smaller side, each contiguous
@@ -125,11 +153,23 @@ double newton_schulz_error(const Values& u, int64_t rows, int64_t cols,
     }
   }
   const double norm = norm_of(u, [](double v) { return v; }) + 1e-7;
-  Values s = singular_values(columns, small, large);
-  for (double& v : s) v /= norm;
+  for (double& v : columns) v /= norm;
   // The norm of u is a sum of rows * cols squares; the quotient rounds.
-  const double start = kUnitF32 * (0.5 * sum_units(rows * cols) + 4);
-  double squared = start * start * std::pow(largest_growth(steps, s), 2);
+  double start_error = kUnitF32 * (0.5 * sum_units(rows * cols) + 4);
+  if (start == NewtonSchulzStart::kAol) {
+    start_error += scale_almost_orthogonal(columns, small, large, compute_unit);
+  }
+  Values s = singular_values(columns, small, large);
+  double squared =
+      std::pow(start_error * norm_of(s, [](double v) { return v; }) * largest_growth(steps, s), 2);
+  if (start == NewtonSchulzStart::kAol && !steps.empty()) {
+    // The first A is that of X as stored before the scaling, not after: a rounding of X that the
+    // product by X does not share.
+    const double top = *std::max_element(s.begin(), s.end());
+    const double gram_error = 2 * compute_unit * norm_of(s, [](double v) { return v; }) * top;
+    const double slope = std::abs(steps[0][1]) + 2 * std::abs(steps[0][2]) * top * top;
+    squared += std::pow(gram_error * top * slope * largest_growth(steps.subspan(1), s), 2);
+  }
   for (size_t k = 0; k < steps.size(); ++k) {
     // X itself is stored at the start of the step.
     const double stored = compute_unit * norm_of(s, [](double v) { return v; });

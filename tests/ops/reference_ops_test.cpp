@@ -157,7 +157,7 @@ TEST(ReferenceOps, FirstAdamwStepMovesByTheLearningRate) {
                        /*bias1*/ 0.25,
                        /*bias2*/ 0.5};
   ReferenceOps().adamw(out_of(p), out_of(m), out_of(v), in_of(Values{4, -4}), in_of(Values{0.5}),
-                       in_of(step), 2);
+                       in_of(step), /*cautious=*/false, 2);
   // The update is lr sign(g); decay takes lr wd = 1/8 of p.
   EXPECT_EQ(p, (Values{0.875 - 0.5, -1.75 + 0.5}));
   EXPECT_EQ(m, (Values{0.5, -0.5}));
@@ -177,8 +177,8 @@ TEST(ReferenceOps, NewtonSchulzMapsSingularValuesAndIgnoresOrientation) {
   const auto f = [](double s) { return 2 * s - 1.5 * std::pow(s, 3) + 0.5 * std::pow(s, 5); };
   const std::vector<NewtonSchulzCoefficients> steps = {{2.0f, -1.5f, 0.5f}};
   Values wide = {3, 0, 0, 0, 4, 0}, tall = {3, 0, 0, 4, 0, 0};
-  ReferenceOps().newton_schulz(out_of(wide), steps, {1, 2, 3, 6});
-  ReferenceOps().newton_schulz(out_of(tall), steps, {1, 3, 2, 6});
+  ReferenceOps().newton_schulz(out_of(wide), steps, NewtonSchulzStart::kNorm, {1, 2, 3, 6});
+  ReferenceOps().newton_schulz(out_of(tall), steps, NewtonSchulzStart::kNorm, {1, 3, 2, 6});
   EXPECT_NEAR(wide[0], f(0.6), 1e-7);
   EXPECT_NEAR(wide[4], f(0.8), 1e-7);
   EXPECT_EQ(wide[0], tall[0]);

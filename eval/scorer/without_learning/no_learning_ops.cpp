@@ -3,6 +3,7 @@
 #include "src/device/cpu/cpu_ops.h"
 
 namespace pg {
+
 void CpuOps::linear_dx(Out, In, In, int64_t, int64_t, int64_t) { fail_left_out(); }
 void CpuOps::linear_dw(Out, In, In, int64_t, int64_t, int64_t) { fail_left_out(); }
 void CpuOps::embed_backward(Out, In, In, int64_t, int64_t, int64_t) { fail_left_out(); }
@@ -37,8 +38,8 @@ void CpuOps::scale_rows_backward(Out, Out, In, In, const MatrixBatch&, int64_t) 
 void CpuOps::sum_squares(Out, In, const MatrixBatch&, int64_t) { fail_left_out(); }
 void CpuOps::sum_pieces(Out, In, int64_t) { fail_left_out(); }
 void CpuOps::clip_coefficient(Out, In, float) { fail_left_out(); }
-void CpuOps::adamw(Out, Out, Out, In, In, In, int64_t) { fail_left_out(); }
+void CpuOps::adamw(Out, Out, Out, In, In, In, bool, int64_t) { fail_left_out(); }
 void CpuOps::muon_momentum(Out, Out, In, In, In, bool, const MatrixBatch&) { fail_left_out(); }
-void CpuOps::apply_update(Out, In, In, In, const MatrixBatch&) { fail_left_out(); }
+void CpuOps::apply_update(Out, In, In, In, bool, const MatrixBatch&) { fail_left_out(); }
 
 }  // namespace pg

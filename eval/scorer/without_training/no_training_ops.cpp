@@ -5,9 +5,20 @@
 #include "src/device/cpu/cpu_peak.h"
 
 namespace pg {
-void CpuOps::newton_schulz(Out, std::span<const NewtonSchulzCoefficients>, const MatrixBatch&) {
+namespace {
+
+[[noreturn]] void fail() { throw Error("this scorer was built without training; use train_gpt"); }
+
+}  // namespace
+
+void CpuOps::newton_schulz(Out, std::span<const NewtonSchulzCoefficients>, NewtonSchulzStart,
+                           const MatrixBatch&) {
   fail_left_out();
 }
+void CpuOps::normuon(Out, Out, In, In, bool, float, const MatrixBatch&, int64_t) {
+  fail_left_out();
+}
+void CpuOps::balance_neurons(Out, Out, In, float, bool, const MatrixBatch&) { fail_left_out(); }
 void CpuOps::lerp(Out, In, In, int64_t) { fail_left_out(); }
 
 CpuPeak::CpuPeak(Device& device, CpuOps& ops) : device_(device), ops_(ops) {}

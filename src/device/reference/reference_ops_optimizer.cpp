@@ -19,6 +19,7 @@ namespace {
 constexpr double kClipEpsilon = 1e-6;
 constexpr double kMinRowNorm = 1e-7;
 constexpr double kMinMatrixNorm = 1e-7;
+constexpr double kMinNeuronSquare = 1e-10, kMinUpdateNorm = 1e-10;  // ops.h, normuon
 
 double sum_of_squares(const Values& x) {
   double total = 0.0;
@@ -50,8 +51,8 @@ Values transpose(const Values& x, size_t rows, size_t cols) {
 }
 
 // Newton-Schulz on one matrix.
-void orthogonalise(Out u, std::span<const NewtonSchulzCoefficients> steps, int64_t rows,
-                   int64_t cols) {
+void orthogonalise(Out u, std::span<const NewtonSchulzCoefficients> steps, NewtonSchulzStart start,
+                   int64_t rows, int64_t cols) {
   // x = u / (|u|_F + 1e-7), transposed when it is tall; then per (a, b, c): A = x xT, x = a x + (b
   // A + c A A) x
   const size_t m = static_cast<size_t>(std::min(rows, cols)),
@@ -61,6 +62,15 @@ void orthogonalise(Out u, std::span<const NewtonSchulzCoefficients> steps, int64
   if (is_tall) x = transpose(x, n, m);
   const double norm = std::sqrt(sum_of_squares(x)) + kMinMatrixNorm;
   for (double& v : x) v /= norm;
+  if (start == NewtonSchulzStart::kAol) {
+    const Values gram = multiply(x, transpose(x, m, n), m, m, n);
+    for (size_t i = 0; i < m; ++i) {
+      double sum = 0.0;
+      for (size_t j = 0; j < m; ++j) sum += std::abs(gram[i * m + j]);
+      const double divisor = std::sqrt(std::max(sum, kMinRowNorm * kMinRowNorm));
+      for (size_t j = 0; j < n; ++j) x[i * n + j] /= divisor;
+    }
+  }
   for (const auto& [a, b, c] : steps) {
     const Values gram = multiply(x, transpose(x, m, n), m, m, n);
     Values polynomial = multiply(gram, gram, m, m, m);
@@ -69,6 +79,18 @@ void orthogonalise(Out u, std::span<const NewtonSchulzCoefficients> steps, int64
     for (size_t i = 0; i < m * n; ++i) x[i] = a * x[i] + product[i];
   }
   overwrite(u, is_tall ? transpose(x, m, n) : x);
+}
+
+// Which row, or column, element i of a matrix is of.
+size_t neuron_of(size_t i, bool columns, const MatrixBatch& shape) {
+  const auto cols = static_cast<size_t>(shape.cols);
+  return columns ? i % cols : i / cols;
+}
+
+Values sum_neurons(const Values& x, bool columns, const MatrixBatch& shape) {
+  Values sums(static_cast<size_t>(columns ? shape.cols : shape.rows), 0.0);
+  for (size_t i = 0; i < x.size(); ++i) sums[neuron_of(i, columns, shape)] += x[i] * x[i];
+  return sums;
 }
 
 // Where the element so many further lies.
@@ -151,7 +173,7 @@ void ReferenceOps::scale_rows_backward(Out dx, Out ds, In x, In s, const MatrixB
   }
 }
 
-void ReferenceOps::adamw(Out p, Out m, Out v, In g, In coefficient, In step_scalars,
+void ReferenceOps::adamw(Out p, Out m, Out v, In g, In coefficient, In step_scalars, bool cautious,
                          int64_t count) {
   // m = b1 m + (1-b1) g'; v = b2 v + (1-b2) g'^2; p = p (1 - lr wd) - lr (m/bias1) / (sqrt(v/bias2)
   // + eps)
@@ -166,7 +188,8 @@ void ReferenceOps::adamw(Out p, Out m, Out v, In g, In coefficient, In step_scal
     const double gradient = g_values[i] * clip;
     m_values[i] = b1 * m_values[i] + (1.0 - b1) * gradient;
     v_values[i] = b2 * v_values[i] + (1.0 - b2) * gradient * gradient;
-    p_values[i] = p_values[i] * (1.0 - lr * weight_decay) -
+    const bool decays = !cautious || m_values[i] * p_values[i] > 0.0;
+    p_values[i] = p_values[i] * (1.0 - (decays ? lr * weight_decay : 0.0)) -
                   lr * (m_values[i] / bias1) / (std::sqrt(v_values[i] / bias2) + epsilon);
   }
   overwrite(p, p_values);
@@ -197,13 +220,68 @@ void ReferenceOps::muon_momentum(Out u, Out m, In g, In coefficient, In momentum
 }
 
 void ReferenceOps::newton_schulz(Out u, std::span<const NewtonSchulzCoefficients> steps,
-                                 const MatrixBatch& shape) {
+                                 NewtonSchulzStart start, const MatrixBatch& shape) {
   for (int64_t i = 0; i < shape.count; ++i) {
-    orthogonalise(part(u, i * shape.stride), steps, shape.rows, shape.cols);
+    orthogonalise(part(u, i * shape.stride), steps, start, shape.rows, shape.cols);
   }
 }
 
-void ReferenceOps::apply_update(Out p, In u, In coefficient, In decay_step,
+void ReferenceOps::normuon(Out u, Out v, In coefficient, In beta2, bool columns, float rms,
+                           const MatrixBatch& shape, int64_t v_stride) {
+  // v_i = b2 v_i + (1-b2) mean(u_i^2); w_i = u_i / sqrt(max(v_i, 1e-10)); u = w scale / |w|
+  if (std::isnan(read_scalar_or_one(coefficient))) return;
+  const double b2 = read(beta2, 1)[0];
+  for (int64_t k = 0; k < shape.count; ++k) {
+    Values u_values = read(part(u, k * shape.stride), shape.size());
+    const Values sums = sum_neurons(u_values, columns, shape);
+    const double length = static_cast<double>(columns ? shape.rows : shape.cols);
+    Values v_values = read(part(v, k * v_stride), std::ssize(sums));
+    for (size_t i = 0; i < sums.size(); ++i) {
+      v_values[i] = b2 * v_values[i] + (1.0 - b2) * sums[i] / length;
+    }
+    const double size = static_cast<double>(shape.size());
+    const double scale = rms > 0.0f ? static_cast<double>(rms) * std::sqrt(size)
+                                    : std::sqrt(sum_of_squares(u_values));
+    for (size_t i = 0; i < u_values.size(); ++i) {
+      u_values[i] /= std::sqrt(std::max(v_values[neuron_of(i, columns, shape)], kMinNeuronSquare));
+    }
+    const double norm = std::max(std::sqrt(sum_of_squares(u_values)), kMinUpdateNorm);
+    for (double& value : u_values) value *= scale / norm;
+    overwrite(part(u, k * shape.stride), u_values);
+    overwrite(part(v, k * v_stride), v_values);
+  }
+}
+
+void ReferenceOps::balance_neurons(Out y, Out d, In x, float beta, bool is_first,
+                                   const MatrixBatch& shape) {
+  // d_i = 1 / max(|x_i|, 1e-7), or d_i ((m/n) / max(|y_i|^2, 1e-14))^beta; y_i = d_i x_i
+  const bool columns = shape.cols > shape.rows;
+  const int64_t n = std::max(shape.rows, shape.cols), m = std::min(shape.rows, shape.cols);
+  for (int64_t k = 0; k < shape.count; ++k) {
+    Values values = read(part(x, k * shape.stride), shape.size());
+    Values factors(static_cast<size_t>(n));
+    if (is_first) {
+      const Values sums = sum_neurons(values, columns, shape);
+      for (size_t i = 0; i < sums.size(); ++i) {
+        factors[i] = 1.0 / std::max(std::sqrt(sums[i]), kMinRowNorm);
+      }
+    } else {
+      factors = read(part(d, k * n), n);
+      const Values sums =
+          sum_neurons(read(part(y, k * shape.stride), shape.size()), columns, shape);
+      for (size_t i = 0; i < sums.size(); ++i) {
+        const double target = static_cast<double>(m) / static_cast<double>(n);
+        factors[i] *= std::pow(target / std::max(sums[i], kMinRowNorm * kMinRowNorm),
+                               static_cast<double>(beta));
+      }
+    }
+    for (size_t i = 0; i < values.size(); ++i) values[i] *= factors[neuron_of(i, columns, shape)];
+    overwrite(part(d, k * n), factors);
+    overwrite(part(y, k * shape.stride), values);
+  }
+}
+
+void ReferenceOps::apply_update(Out p, In u, In coefficient, In decay_step, bool cautious,
                                 const MatrixBatch& shape) {
   // p = p decay - step u
   if (std::isnan(read_scalar_or_one(coefficient))) return;
@@ -212,7 +290,8 @@ void ReferenceOps::apply_update(Out p, In u, In coefficient, In decay_step,
     const Values u_values = read(part(u, k * shape.stride), shape.size());
     Values p_values = read(part(p, k * shape.stride), shape.size());
     for (size_t i = 0; i < p_values.size(); ++i) {
-      p_values[i] = p_values[i] * scalars[0] - scalars[1] * u_values[i];
+      const bool decays = !cautious || u_values[i] * p_values[i] >= 0.0;
+      p_values[i] = p_values[i] * (decays ? scalars[0] : 1.0) - scalars[1] * u_values[i];
     }
     overwrite(part(p, k * shape.stride), p_values);
   }

@@ -16,11 +16,13 @@ constexpr float kRowNormFloor = 1e-7f;  // ops.h, muon_momentum
 
 }  // namespace
 
-void CpuOps::adamw(Out p, Out m, Out v, In g, In coefficient, In step_scalars, int64_t count) {
+void CpuOps::adamw(Out p, Out m, Out v, In g, In coefficient, In step_scalars, bool cautious,
+                   int64_t count) {
   std::array<float, kAdamWScalars> scalars;
   std::copy_n(step_scalars.as<float>(), scalars.size(), scalars.begin());
   const auto step = std::bit_cast<AdamWStep>(scalars);
   const float clip = scalar_or_one(coefficient), decay = 1.0f - step.lr * step.weight_decay;
+  const float spared = cautious ? 1.0f : decay;
   if (std::isnan(clip)) return;
   const float beta1 = step.beta1, beta2 = step.beta2, epsilon = step.epsilon;
   const float fresh1 = 1.0f - beta1, fresh2 = 1.0f - beta2;
@@ -35,7 +37,8 @@ void CpuOps::adamw(Out p, Out m, Out v, In g, In coefficient, In step_scalars, i
       const float gradient = clip * gs[i];
       ms[i] = beta1 * ms[i] + fresh1 * gradient;
       vs[i] = beta2 * vs[i] + fresh2 * (gradient * gradient);
-      ps[i] = ps[i] * decay - step_size * ms[i] / (std::sqrt(vs[i] * inverse_bias2) + epsilon);
+      ps[i] = ps[i] * (ms[i] * ps[i] > 0.0f ? decay : spared) -
+              step_size * ms[i] / (std::sqrt(vs[i] * inverse_bias2) + epsilon);
     }
   });
 }
@@ -61,15 +64,19 @@ void CpuOps::muon_momentum(Out u, Out m, In g, In coefficient, In momentum, bool
   });
 }
 
-void CpuOps::apply_update(Out p, In u, In coefficient, In decay_step, const MatrixBatch& shape) {
+void CpuOps::apply_update(Out p, In u, In coefficient, In decay_step, bool cautious,
+                          const MatrixBatch& shape) {
   if (std::isnan(scalar_or_one(coefficient))) return;
   const float decay = decay_step.as<float>()[0], step = decay_step.as<float>()[1];
+  const float spared = cautious ? 1.0f : decay;
   for_each_matrix_row(shape, [&](int64_t matrix, int64_t row) {
     const int64_t at = matrix * shape.stride + row * shape.cols;
     float* const ps = p.as<float>() + at;
     const float* const us = u.as<float>() + at;
 #pragma omp simd
-    for (int64_t i = 0; i < shape.cols; ++i) ps[i] = ps[i] * decay - step * us[i];
+    for (int64_t i = 0; i < shape.cols; ++i) {
+      ps[i] = ps[i] * (us[i] * ps[i] >= 0.0f ? decay : spared) - step * us[i];
+    }
   });
 }
 

@@ -74,10 +74,55 @@ class NewtonSchulz {
     });
   }
 
+  // Vector i of the smaller side times s_i = (sum_j |A_ij|)^(-1/2); A, of which the first iteration
+  // makes use, becomes s_i A_ij s_j. Its sums are in f32: bf16 has overflowed there.
+  void scale_almost_orthogonal() {
+    compute_gram();
+    has_gram_ = true;
+    float* const scales = buffer<float>(kScales, side_);
+    for_each_symmetric_block([&](int64_t i, int64_t begin, int64_t end) {
+      const float* const gram = gram_ + i * area_;
+      for (int64_t row = begin; row < end; ++row) {
+        const float sum =
+            sum_loop(end, [=, this](int64_t j) { return std::abs(gram[row * side_ + j]); }) +
+            sum_loop(side_ - end,
+                     [=, this](int64_t j) { return std::abs(gram[(end + j) * side_ + row]); });
+        scales[i * side_ + row] = 1.0f / std::sqrt(std::max(sum, kMinRowSum));
+      }
+    });
+    for_each_symmetric_block([&](int64_t i, int64_t begin, int64_t end) {
+      const float* const s = scales + i * side_;
+      for (int64_t row = begin; row < end; ++row) {
+        float* const gram = gram_ + i * area_ + row * side_;
+#pragma omp simd
+        for (int64_t j = 0; j < end; ++j) gram[j] *= s[row] * s[j];
+        convert(gram_operand_ + i * area_ + row * side_, gram, end);
+      }
+      mirror(gram_operand_ + i * area_, begin, end);
+    });
+    const int64_t blocks = cpu::chunk_count(rows_, kBlock);
+    parallel_chunks(group_.count * blocks, [&](int64_t chunk) {
+      const int64_t i = chunk / blocks, begin = chunk % blocks * kBlock;
+      const int64_t end = std::min(begin + kBlock, rows_);
+      const float* const s = scales + i * side_;
+      for (int64_t row = begin; row < end; ++row) {
+        float* const x = x_of(i) + row * cols_;
+        if (tall_) {
+#pragma omp simd
+          for (int64_t k = 0; k < cols_; ++k) x[k] *= s[k];
+        } else {
+#pragma omp simd
+          for (int64_t k = 0; k < cols_; ++k) x[k] *= s[row];
+        }
+        convert(operand_ + i * size_ + row * cols_, x, cols_);
+      }
+    });
+  }
+
   // X <- a X + (b A + c A A) X
   void iterate(const NewtonSchulzCoefficients& coefficients) {
     const auto [a, b, c] = coefficients;
-    compute_gram();
+    if (!std::exchange(has_gram_, false)) compute_gram();
     compute_polynomial(b, c);
     const Product product = {
         .m = rows_, .n = cols_, .k = side_, .operands = kType, .accumulate = true};
@@ -105,11 +150,13 @@ class NewtonSchulz {
     kGram,
     kGramOperand,
     kSquare,
-    kPolynomial
+    kPolynomial,
+    kScales
   };
   static constexpr DType kType = DTypeOf<T>::value;
-  static constexpr int64_t kGrain = 16384;  // elements of an elementwise chunk: 64 KiB of f32
-  static constexpr int64_t kBlock = 64;     // rows of a product in a chunk
+  static constexpr int64_t kGrain = 16384;     // elements of an elementwise chunk: 64 KiB of f32
+  static constexpr int64_t kBlock = 64;        // rows of a product in a chunk
+  static constexpr float kMinRowSum = 1e-14f;  // ops.h, newton_schulz
 
   // The matrices of a group as operands, one behind the other.
   struct Operand {
@@ -175,25 +222,35 @@ class NewtonSchulz {
   void compute_symmetric(const Product& product, const Operand& operand, float* result, T* rounded,
                          const Round& round) {
     const SharedB shared = share(product, operand);
-    const int64_t block = side_ > 256 ? 128 : kBlock;
-    const int64_t blocks = cpu::chunk_count(side_, block);
-    parallel_chunks(group_.count * blocks, [&](int64_t chunk) {
-      const int64_t i = chunk % group_.count;
-      // The widest first: threads end together.
-      const int64_t begin = (blocks - 1 - chunk / group_.count) * block;
-      const int64_t end = std::min(begin + block, side_);
+    for_each_symmetric_block([&](int64_t i, int64_t begin, int64_t end) {
       Product part = product;
       part.n = end;
       part.ldb = product.stride_b();
       part.ldc = side_;
       run_rows(part, begin, end, operand.of(i), operand.of(i), shared, result + i * area_);
-      T* const own = rounded + i * area_;
       for (int64_t row = begin; row < end; ++row) round(i * area_ + row * side_, end);
-      for (int64_t column = 0; column < begin; ++column) {
-        T* const to = own + column * side_;
-        for (int64_t row = begin; row < end; ++row) to[row] = own[row * side_ + column];
-      }
+      mirror(rounded + i * area_, begin, end);
     });
+  }
+
+  // body(matrix, first row, end of the rows) for blocks of the smaller side.
+  template <class Body>
+  void for_each_symmetric_block(const Body& body) {
+    const int64_t block = side_ > 256 ? 128 : kBlock;
+    const int64_t blocks = cpu::chunk_count(side_, block);
+    parallel_chunks(group_.count * blocks, [&](int64_t chunk) {
+      // The widest first: threads end together.
+      const int64_t begin = (blocks - 1 - chunk / group_.count) * block;
+      body(chunk % group_.count, begin, std::min(begin + block, side_));
+    });
+  }
+
+  // Copies what these rows have left of the diagonal's block to above it.
+  void mirror(T* symmetric, int64_t begin, int64_t end) {
+    for (int64_t column = 0; column < begin; ++column) {
+      T* const to = symmetric + column * side_;
+      for (int64_t row = begin; row < end; ++row) to[row] = symmetric[row * side_ + column];
+    }
   }
 
   CpuMatmul& matmul_;
@@ -208,12 +265,13 @@ class NewtonSchulz {
   float *gram_, *square_;       // A, A A [side, side]: see compute_symmetric
   T* gram_operand_;             // A, rounded
   T* polynomial_;               // b A + c A A, rounded
+  bool has_gram_ = false;       // of the X at hand
 };
 
 }  // namespace
 
 void CpuOps::newton_schulz(Out u, std::span<const NewtonSchulzCoefficients> steps,
-                           const MatrixBatch& shape) {
+                           NewtonSchulzStart start, const MatrixBatch& shape) {
   PG_CHECK(!u.accumulate, "newton_schulz works in place");
   cpu::with_activation_type(compute_, [&]<class T>() {
     const int64_t group_size = NewtonSchulz<T>::group_size(shape);
@@ -222,6 +280,7 @@ void CpuOps::newton_schulz(Out u, std::span<const NewtonSchulzCoefficients> step
       group.count = std::min(group_size, shape.count - i);
       NewtonSchulz<T> iteration(*matmul_, *scratch_, u.as<float>() + i * shape.stride, group);
       iteration.normalize();
+      if (start == NewtonSchulzStart::kAol) iteration.scale_almost_orthogonal();
       for (const NewtonSchulzCoefficients& coefficients : steps) iteration.iterate(coefficients);
     }
   });
