@@ -104,7 +104,7 @@ class TrainLoop {
   // the next one to the device meanwhile is counted here.
   double time_step() {
     const auto start = std::chrono::steady_clock::now();
-    device_.wait(step_.launch(1.0).event);
+    device_.wait(step_.launch({}).event);
     const TrainStep::Numbers numbers = step_.numbers(++steps_);
     const double step_s = seconds_since(start);
     if (!std::isfinite(numbers.loss_nats) || !std::isfinite(numbers.grad_norm)) {

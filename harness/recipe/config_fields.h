@@ -71,13 +71,29 @@ void visit_train_fields(Config& c, Visit&& visit) {
       .help = "part of the budget that the linear warmdown takes"});
   training("min_lr", c.min_lr, {.min = 0, .max = 1, .env = "MIN_LR",
       .help = "learning-rate multiplier at the end of the warmdown"});
-  training("average", c.average, {.help = "weights that are exported"});
+  training("warmdown_shape", c.warmdown_shape, {.help = "how the learning rate falls: linear with "
+      "min_lr as a floor, or to min_lr by a cosine or by 1 - the root of the part that is over; a "
+      "cosine over all of training is warmdown_fraction = 1 in the fraction form"});
+  training("lr_warmup_steps", c.lr_warmup_steps, {.min = 0, .max = 1e9, .unit = "steps",
+      .help = "steps of the linear learning-rate warm-up; 0 for none; with a warmdown this is WSD"});
+  training("average", c.average, {.help = "weights that are exported: the last, an exponential moving "
+      "average, the mean of snapshots (swa), of the last few (lawa), or of the moving average's"});
   training("ema_decay", c.ema_decay, {.min = 0, .max = 1, .env = "EMA_DECAY",
       .help = "decay of the exponential moving average, per step"});
+  training("ema_start_fraction", c.ema_start_fraction, {.min = 0, .max = 1,
+      .help = "part of the budget after which the moving average begins, from the weights of then"});
+  training("ema_start_lr", c.ema_start_lr, {.min = 0, .max = 2,
+      .help = "it begins no sooner than the learning-rate multiplier falls below this; 0: no limit"});
+  training("ema_restart_fraction", c.ema_restart_fraction, {.min = 0, .max = 1,
+      .help = "part of the budget after which it begins anew from the weights; 0 for never"});
   training("swa_every", c.swa_every, {.min = 1, .max = 1e9, .unit = "steps", .env = "SWA_EVERY",
       .help = "steps between snapshots of the stochastic weight average"});
   training("swa_start_lr", c.swa_start_lr, {.min = 0, .max = 2,
       .help = "snapshots are taken once the learning-rate multiplier is below this"});
+  training("lawa_every", c.lawa_every, {.min = 1, .max = 1e9, .unit = "steps", .env = "LAWA_FREQ",
+      .help = "steps between snapshots of the latest-weight average"});
+  training("lawa_count", c.lawa_count, {.min = 1, .max = 1000, .env = "LAWA_K",
+      .help = "snapshots that it is the mean of, each kept in the device's memory"});
   shown("log_every", c.log_every, {.min = 1, .max = 1e9, .unit = "steps", .env = "TRAIN_LOG_EVERY",
       .help = "steps between training log lines"});
   shown("val_every", c.val_every, {.min = 0, .max = 1e9, .unit = "steps", .env = "VAL_LOSS_EVERY",
@@ -107,24 +123,60 @@ void visit_optimizer_fields(Config& c, Visit&& visit) {
   training("muon_momentum_warmup_steps", c.muon_momentum_warmup_steps, {.min = 0, .max = 1e9,
       .unit = "steps", .env = "MUON_MOMENTUM_WARMUP_STEPS",
       .help = "steps of the linear momentum warm-up"});
-  training("newton_schulz_steps", c.newton_schulz_steps, {.min = 1, .max = 5,
+  training("newton_schulz_steps", c.newton_schulz_steps, {.min = 1, .max = 12,
       .env = "MUON_BACKEND_STEPS", .help = "Newton-Schulz iterations"});
   training("newton_schulz", c.newton_schulz, {
-      .help = "coefficients: stock (3.4445, -4.7750, 2.0315) or the Polar Express schedule"});
+      .help = "coefficients: stock (3.4445, -4.7750, 2.0315), the Polar Express schedule, quintic (2, "
+      "-1.5, 0.5), which converges slowly and fully, or the last steps of Turbo-Muon's schedule"});
+  training("newton_schulz_scaling", c.newton_schulz_scaling, {
+      .help = "what bounds a matrix before Newton-Schulz: norm, its Frobenius norm; aol, Turbo-Muon's "
+      "almost-orthogonal scaling, with which four steps do for five"});
   training("muon_row_norm", c.muon_row_norm, {
       .help = "normalise the rows of the update before Newton-Schulz (MuonEq-R)"});
+  training("aurora_iterations", c.aurora_iterations, {.min = 0, .max = 16,
+      .help = "Aurora: orthogonalise the update of a matrix that is not square so many times, its "
+      "longer side rescaled in between to equal norms; 0 switches it off, 2 is the published"});
+  training("aurora_beta", c.aurora_beta, {.min = 0, .max = 1,
+      .help = "Aurora: power of the rescaling"});
+  training("normuon", c.normuon, {
+      .help = "divide the orthogonal update by second moments: paper, of each row, to a root mean "
+      "square of 0.2; modded, of each vector of the longer side, to the norm it had"});
+  training("normuon_beta2", c.normuon_beta2, {.min = 0, .max = 0.99999,
+      .help = "NorMuon: decay of the second moments, per step"});
   training("muon_weight_decay", c.muon_weight_decay, {.min = 0, .max = 10, .env = "MUON_WD",
       .help = "decoupled weight decay of the matrices"});
+  training("cautious_weight_decay", c.cautious_weight_decay, {
+      .help = "decay a weight only where the step moves it towards 0 too; of both optimizers"});
+  training("weight_decay_taper_start", c.weight_decay_taper_start, {.min = 0, .max = 1,
+      .env = "WD_TAPER_START_FRAC", .help = "part of the budget after which the weight decay of the "
+      "matrices changes linearly; 1 for never"});
+  training("weight_decay_taper_end", c.weight_decay_taper_end, {.min = 0, .max = 10,
+      .env = "WD_TAPER_FINAL_MULT", .help = "what it is multiplied by at the end"});
   training("adam_weight_decay", c.adam_weight_decay, {.min = 0, .max = 10, .env = "ADAM_WD",
       .help = "decoupled weight decay of the AdamW groups"});
+  training("embed_weight_decay", c.embed_weight_decay, {.min = -1, .max = 10, .env = "EMBED_WD",
+      .help = "the same of embedding tables; -1: adam_weight_decay"});
   training("adam_beta1", c.adam_beta1, {.min = 0, .max = 0.99999, .env = "BETA1",
       .help = "AdamW beta1"});
   training("adam_beta2", c.adam_beta2, {.min = 0, .max = 0.99999, .env = "BETA2",
       .help = "AdamW beta2"});
+  training("embed_beta1", c.embed_beta1, {.min = -1, .max = 0.99999,
+      .help = "AdamW beta1 of embedding tables; -1: adam_beta1"});
+  training("embed_beta2", c.embed_beta2, {.min = -1, .max = 0.99999,
+      .help = "AdamW beta2 of embedding tables; -1: adam_beta2"});
   training("adam_epsilon", c.adam_epsilon, {.min = 0, .max = 1,
       .help = "AdamW epsilon, outside the square root"});
   training("grad_clip_norm", c.grad_clip_norm, {.min = 0, .max = 1e6, .env = "GRAD_CLIP_NORM",
       .help = "global L2 norm that the reduced gradient is clipped to; 0 switches clipping off"});
+  training("ema_nesterov_beta", c.ema_nesterov_beta, {.min = 0, .max = 10,
+      .help = "EMA-Nesterov: how far ahead along their mean step the weights of a step lie; 0 "
+      "switches it off, 0.6 is the published on plain Muon"});
+  training("ema_nesterov_gamma", c.ema_nesterov_gamma, {.min = 0, .max = 0.99999,
+      .help = "EMA-Nesterov: decay of the mean step"});
+  training("ema_nesterov_start", c.ema_nesterov_start, {.min = 0, .max = 1,
+      .help = "EMA-Nesterov: part of the budget from which on it looks ahead"});
+  training("ema_nesterov_end", c.ema_nesterov_end, {.min = 0, .max = 1,
+      .help = "EMA-Nesterov: part of the budget up to which it does"});
 }
 
 template <class Config, class Visit>

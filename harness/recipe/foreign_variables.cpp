@@ -35,6 +35,7 @@ constexpr auto kVariables = std::to_array<ForeignVariable>({
     {"VE_LAYERS", kNothing, "blocks with a value embedding are model.value_embed_layers"},
     {"EMA_ENABLED", kNothing, "the average of the weights is train.average"},
     {"SWA_ENABLED", kOff, "the average of the weights is train.average"},
+    {"LAWA_ENABLED", kOff, "the average of the weights is train.average"},
     {"FORCE_STOP_STEP", kOff, "the last step is train.max_steps"},
     {"EMBED_BITS", kNothing, "the bits of embedding tables are quant.embed_bits"},
     {"EMBED_CLIP", kNothing, "the clip of embedding tables is quant.embed_clip_sigmas"},

@@ -10,6 +10,7 @@
 #include "src/base/error.h"
 #include "src/text/terminal_text.h"
 #include "src/text/text_escape.h"
+#include "src/train/check_training.h"
 
 namespace pg {
 
@@ -75,6 +76,7 @@ void check_recipe(const Recipe& recipe) {
                    train.seq_len);
   require_multiple("train.batch_tokens", train.batch_tokens, "train.micro_batch_tokens",
                    train.micro_batch_tokens);
+  check_training(train, recipe.optimizer);
   if (recipe.eval.stride > recipe.eval.context) {
     throw Error(
         fmt::format("recipe: eval.stride is larger than eval.context: \"{}\"; give at most {}",

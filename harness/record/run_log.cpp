@@ -300,9 +300,10 @@ void RunLog::write_pre_quant(const DiagnosticLoss& loss) {
     last.bits_per_byte = bits_per_byte;
     result_.curve.validation.push_back(last);
   }
-  const char* stage = result_.recipe.train.average == Average::kEma   ? "post_ema"
-                      : result_.recipe.train.average == Average::kSwa ? "post_swa"
-                                                                      : "pre_quant";
+  const Average average = result_.recipe.train.average;
+  const std::string stage = average == Average::kNone
+                                ? std::string("pre_quant")
+                                : fmt::format("post_{}", choice_name(average));
   write_line(fmt::format("DIAGNOSTIC {} val_loss:{:.4f} val_bpb:{:.4f} eval_time:{}", stage,
                          loss_nats, bits_per_byte, seconds(loss.eval_s)));
   write_event(score_event("pre_quant", loss_nats, bits_per_byte, loss.eval_s));

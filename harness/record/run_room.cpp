@@ -9,7 +9,6 @@
 #include "harness/record/run_folder.h"
 #include "src/base/error.h"
 #include "src/model/model.h"
-#include "src/plan/weight_layout.h"
 #include "src/text/text_format.h"
 #include "src/train/checkpoint.h"
 
@@ -17,8 +16,8 @@ namespace pg {
 namespace {
 
 int64_t checkpoint_bytes_of(const Recipe& recipe) {
-  const WeightLayout layout(list_params(recipe.model));
-  return checkpoint_bytes(checkpoint_sizes(layout, recipe.train.average != Average::kNone));
+  return checkpoint_bytes(
+      checkpoint_sizes(list_params(recipe.model), recipe.train, recipe.optimizer));
 }
 
 int64_t file_bytes(const std::filesystem::path& file) {

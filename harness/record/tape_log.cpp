@@ -68,7 +68,9 @@ void TapeLog::write_step(const StepReport& report, int64_t next_window) {
   JsonObject step;
   step.add("step", report.step).add("train_s", report.train_s).add("step_s", report.step_s);
   step.add("decided_s", report.decided_s).add("end_s", report.end_s);
-  step.add("lr_multiplier", report.lr_multiplier).add("next_window", next_window);
+  step.add("lr_multiplier", report.lr_multiplier);
+  if (report.decay_multiplier != 1.0) step.add("decay_multiplier", report.decay_multiplier);
+  step.add("next_window", next_window);
   if (report.swa_snapshots > 0) step.add("swa_snapshots", report.swa_snapshots);
   write(step);
 }

@@ -2,41 +2,123 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace pg {
+namespace {
+
+bool has_ema(Average average) { return average == Average::kEma || average == Average::kEmaSwa; }
+
+bool has_late_start(const TrainConfig& config) {
+  return config.ema_start_fraction > 0 || config.ema_start_lr > 0;
+}
+
+// x joins the mean of n others: mean = n/(n+1) mean + 1/(n+1) x.
+double mean_decay(int64_t n) { return static_cast<double>(n) / static_cast<double>(n + 1); }
+
+}  // namespace
+
+int64_t Averager::count_kept(const TrainConfig& config) {
+  if (config.average == Average::kLawa) return config.lawa_count;
+  return config.average == Average::kEmaSwa ? 1 : 0;
+}
 
 Averager::Averager(Weights& weights, const TrainConfig& config)
     : weights_(&weights), config_(config) {
   if (config.average == Average::kNone) return;
   Device& device = weights.device();
-  const size_t flat = static_cast<size_t>(weights.flat_elements());
-  average_ = DeviceBuffer(device, flat * sizeof(float));
-  decay_ = DeviceBuffer(device, sizeof(float));
+  const size_t flat = static_cast<size_t>(weights.flat_elements()) * sizeof(float);
+  average_ = DeviceBuffer(device, flat);
+  if (const int64_t kept = count_kept(config); kept > 0) {
+    kept_ = DeviceBuffer(device, static_cast<size_t>(kept) * flat);
+  }
+  std::vector<float> decays(
+      config.average == Average::kLawa ? static_cast<size_t>(config.lawa_count) : 1);
+  for (size_t i = 0; i < decays.size(); ++i) {
+    decays[i] = static_cast<float>(mean_decay(static_cast<int64_t>(i)));
+  }
+  decay_ = DeviceBuffer(device, decays.size() * sizeof(float));
+  device.upload(decay_.data(), decays.data(), decay_.bytes());
   device.ops().cast({average_.data(), DType::kF32}, {weights.masters(), DType::kF32},
                     weights.flat_elements());
 }
 
-bool Averager::update(int64_t steps_done, double lr_multiplier) {
-  if (!is_kept()) return false;
-  double decay = config_.ema_decay;
-  if (config_.average == Average::kSwa) {
-    const bool due = lr_multiplier < config_.swa_start_lr && steps_done % config_.swa_every == 0;
-    if (!due && snapshots_ > 0) return false;
-    // The running mean of n snapshots; until the first one is due, the "mean" follows the last
-    // weights.
-    decay = static_cast<double>(snapshots_) / static_cast<double>(snapshots_ + 1);
-    if (due) ++snapshots_;
+void Averager::set_progress(int64_t progress) {
+  begins_ = progress >> 32;
+  snapshots_ = progress & 0xffffffff;
+}
+
+bool Averager::update(int64_t steps_done, const StepSchedule& schedule) {
+  if (has_ema(config_.average)) update_ema(schedule);
+  if (config_.average == Average::kLawa) update_lawa(steps_done);
+  const bool has_swa = config_.average == Average::kSwa || config_.average == Average::kEmaSwa;
+  return has_swa && update_swa(steps_done, schedule);
+}
+
+void Averager::update_ema(const StepSchedule& schedule) {
+  const bool starts_late = has_late_start(config_);
+  const bool is_waiting = starts_late && begins_ == 0;
+  bool begins = false;
+  if (is_waiting) {
+    begins = schedule.fraction >= config_.ema_start_fraction &&
+             (config_.ema_start_lr == 0 || schedule.warmdown < config_.ema_start_lr);
+  } else if (config_.ema_restart_fraction > 0 && begins_ == (starts_late ? 1 : 0)) {
+    begins = schedule.fraction >= config_.ema_restart_fraction;
   }
+  if (begins) ++begins_;
+  lerp(state(), weights_->masters(), begins || is_waiting ? 0.0 : config_.ema_decay);
+}
+
+bool Averager::update_swa(int64_t steps_done, const StepSchedule& schedule) {
+  const bool is_of_ema = config_.average == Average::kEmaSwa;
+  const bool due = schedule.warmdown < config_.swa_start_lr && steps_done % config_.swa_every == 0;
+  // Until the first one is due, the "mean" follows the last weights; that of the EMA is not looked at.
+  if (!due && (snapshots_ > 0 || is_of_ema)) return false;
+  lerp(is_of_ema ? kept_snapshots() : state(), is_of_ema ? state() : weights_->masters(),
+       mean_decay(snapshots_));
+  if (due) ++snapshots_;
+  return due && snapshots_ == 1;
+}
+
+// The newest takes the place of the oldest; their mean is taken anew, the oldest first, so that it
+// does not depend on those that are gone.
+void Averager::update_lawa(int64_t steps_done) {
+  if (steps_done % config_.lawa_every != 0) return;
+  Device& device = weights_->device();
+  const int64_t flat = weights_->flat_elements();
+  const auto place = [&](int64_t snapshot) {
+    return kept_snapshots() + snapshot % config_.lawa_count * flat;
+  };
+  device.copy(place(snapshots_), weights_->masters(), average_.bytes());
+  ++snapshots_;
+  const int64_t count = std::min(snapshots_, config_.lawa_count);
+  for (int64_t i = 0; i < count; ++i) {
+    device.ops().lerp({average_.data(), DType::kF32}, {place(snapshots_ - count + i), DType::kF32},
+                      {decay_.as<float>() + i, DType::kF32}, flat);
+  }
+}
+
+void Averager::lerp(float* average, const float* x, double decay) {
   Device& device = weights_->device();
   const auto decay_f32 = static_cast<float>(decay);
   device.upload(decay_.data(), &decay_f32, sizeof decay_f32);
-  device.ops().lerp({average_.data(), DType::kF32}, {weights_->masters(), DType::kF32},
-                    {decay_.data(), DType::kF32}, weights_->flat_elements());
-  return config_.average == Average::kSwa && snapshots_ == 1 && decay == 0.0;
+  device.ops().lerp({average, DType::kF32}, {x, DType::kF32}, {decay_.data(), DType::kF32},
+                    weights_->flat_elements());
 }
 
 std::string Averager::describe() const {
-  if (config_.average == Average::kEma) return fmt::format("ema {}", config_.ema_decay);
-  if (config_.average == Average::kSwa) return fmt::format("swa of {}", snapshots_);
+  switch (config_.average) {
+    case Average::kEma:
+      return fmt::format("ema {}", config_.ema_decay);
+    case Average::kSwa:
+      return fmt::format("swa of {}", snapshots_);
+    case Average::kEmaSwa:
+      return fmt::format("swa of {} of ema {}", snapshots_, config_.ema_decay);
+    case Average::kLawa:
+      return fmt::format("lawa of {}", std::min(snapshots_, config_.lawa_count));
+    case Average::kNone:
+      break;
+  }
   return "none";
 }
 
@@ -44,6 +126,13 @@ std::vector<HostTensor> Averager::download() const {
   std::vector<HostTensor> tensors;
   download(tensors);
   return tensors;
+}
+
+const float* Averager::exported() const {
+  if (!is_kept() || (config_.average == Average::kLawa && snapshots_ == 0)) {
+    return weights_->masters();
+  }
+  return config_.average == Average::kEmaSwa && snapshots_ > 0 ? kept_snapshots() : state();
 }
 
 void Averager::download(std::vector<HostTensor>& tensors) const {
@@ -55,8 +144,8 @@ void Averager::download(std::vector<HostTensor>& tensors) const {
     tensor.spec = weights_->spec(i);
     tensor.values.resize(static_cast<size_t>(tensor.spec.elements()));
     const int64_t offset = weights_->master(i) - weights_->masters();
-    const float* from = is_kept() ? average_.as<float>() + offset : weights_->master(i);
-    device.download(tensor.values.data(), from, tensor.values.size() * sizeof(float));
+    device.download(tensor.values.data(), exported() + offset,
+                    tensor.values.size() * sizeof(float));
   }
 }
 

@@ -10,6 +10,9 @@
 #include "src/base/error.h"
 #include "src/base/hash.h"
 #include "src/files/write_file.h"
+#include "src/plan/weight_layout.h"
+#include "src/train/average.h"
+#include "src/train/rank_work.h"
 
 namespace pg {
 namespace {
@@ -18,7 +21,9 @@ static_assert(std::endian::native == std::endian::little,
               "flat arrays are stored as they lie in memory");
 
 constexpr uint32_t kMagic = 0x4b434750;  // "PGCK"
-constexpr uint32_t kVersion = 2;         // 2: arrays in the order of memory (weight_layout.h)
+// 2: the plain arrays, in the order of memory (weight_layout.h). 3: techniques' arrays behind them; only
+// written where there are some.
+constexpr uint32_t kPlainVersion = 2, kVersion = 3;
 
 constexpr size_t kHashBytes = sizeof(Sha256);
 
@@ -34,15 +39,23 @@ std::vector<float> read_floats(ByteReader& in) {
   return values;
 }
 
-void write_head(ByteWriter& out, const CheckpointHead& head) {
+bool is_plain(const CheckpointSizes& sizes) {
+  return std::all_of(sizes.begin() + kPlainArrays, sizes.end(),
+                     [](size_t size) { return size == 0; });
+}
+size_t count_arrays(const CheckpointSizes& sizes) {
+  return is_plain(sizes) ? kPlainArrays : kCheckpointArrays;
+}
+
+void write_head(ByteWriter& out, const CheckpointHead& head, uint32_t version) {
   PG_CHECK(head.step_times_s.size() <= kStepTimes, "the image has room for so many step times");
   out.u32(kMagic);
-  out.u32(kVersion);
+  out.u32(version);
   out.u64(head.identity);
   out.u64(static_cast<uint64_t>(head.steps));
   out.f64(head.train_s);
   out.f64(head.last_loss_nats);
-  out.u64(static_cast<uint64_t>(head.swa_snapshots));
+  out.u64(static_cast<uint64_t>(head.average_progress));
   out.u64(head.step_times_s.size());
   for (size_t i = 0; i < kStepTimes; ++i) {
     out.f64(i < head.step_times_s.size() ? head.step_times_s[i] : 0.0);
@@ -51,28 +64,40 @@ void write_head(ByteWriter& out, const CheckpointHead& head) {
 
 size_t head_bytes() {
   ByteWriter head;
-  write_head(head, {});
+  write_head(head, {}, kVersion);
   return head.buffer().size();
 }
 
 }  // namespace
 
-CheckpointSizes checkpoint_sizes(const WeightLayout& layout, bool keeps_average) {
+CheckpointSizes checkpoint_sizes(const std::vector<ParamSpec>& specs, const TrainConfig& train,
+                                 const OptimizerConfig& optimizer) {
+  const WeightLayout layout(specs);
   const auto flat = static_cast<size_t>(layout.elements());
   const auto matrices = static_cast<size_t>(layout.matrix_elements());
-  return {flat, flat, flat - matrices, keeps_average ? flat : 0};
+  size_t neurons = 0;
+  for (const ParamSpec& spec : specs) neurons += static_cast<size_t>(count_neurons(spec));
+  return {flat,
+          flat,
+          flat - matrices,
+          train.average != Average::kNone ? flat : 0,
+          optimizer.normuon != NorMuon::kOff ? neurons : 0,
+          optimizer.ema_nesterov_beta > 0 ? flat : 0,
+          static_cast<size_t>(Averager::count_kept(train)) * flat};
 }
 
 int64_t checkpoint_bytes(const CheckpointSizes& sizes) {
   size_t bytes = head_bytes() + kHashBytes;
-  for (const size_t size : sizes) bytes += sizeof(uint64_t) + size * sizeof(float);
+  for (size_t i = 0; i < count_arrays(sizes); ++i) {
+    bytes += sizeof(uint64_t) + sizes[i] * sizeof(float);
+  }
   return static_cast<int64_t>(bytes);
 }
 
 CheckpointImage::CheckpointImage(const CheckpointSizes& sizes)
     : sizes_(sizes), bytes_(static_cast<size_t>(checkpoint_bytes(sizes))) {
   size_t end = head_bytes();
-  for (size_t i = 0; i < kCheckpointArrays; ++i) {
+  for (size_t i = 0; i < count_arrays(sizes); ++i) {
     begins_[i] = end + sizeof(uint64_t);
     end = begins_[i] + sizes[i] * sizeof(float);
     const uint64_t count = sizes[i];
@@ -82,7 +107,7 @@ CheckpointImage::CheckpointImage(const CheckpointSizes& sizes)
 
 void CheckpointImage::set_head(const CheckpointHead& head) {
   ByteWriter out;
-  write_head(out, head);
+  write_head(out, head, is_plain(sizes_) ? kPlainVersion : kVersion);
   std::copy(out.buffer().begin(), out.buffer().end(), bytes_.begin());
 }
 
@@ -104,7 +129,9 @@ std::optional<Checkpoint> read_checkpoint(const std::filesystem::path& file, uin
     throw Error(where + " is damaged: its hash does not match" + remedy);
   }
   ByteReader in(body);
-  if (in.u32() != kMagic || in.u32() != kVersion) {
+  const bool is_ours = in.u32() == kMagic;
+  const uint32_t version = in.u32();
+  if (!is_ours || (version != kPlainVersion && version != kVersion)) {
     throw Error(where + " is of another program or version" + remedy);
   }
   Checkpoint c;
@@ -117,13 +144,14 @@ std::optional<Checkpoint> read_checkpoint(const std::filesystem::path& file, uin
   head.steps = static_cast<int64_t>(in.u64());
   head.train_s = in.f64();
   head.last_loss_nats = in.f64();
-  head.swa_snapshots = static_cast<int64_t>(in.u64());
+  head.average_progress = static_cast<int64_t>(in.u64());
   const uint64_t step_times = in.u64();
   for (size_t i = 0; i < kStepTimes; ++i) {
     const double seconds = in.f64();
     if (i < step_times) head.step_times_s.push_back(seconds);
   }
-  for (std::vector<float>& array : c.arrays) array = read_floats(in);
+  const size_t arrays = version == kPlainVersion ? kPlainArrays : kCheckpointArrays;
+  for (size_t i = 0; i < arrays; ++i) c.arrays[i] = read_floats(in);
   if (!in.ok() || in.remaining() != 0) throw Error(where + " is damaged" + remedy);
   return c;
 }
@@ -134,7 +162,9 @@ std::optional<int64_t> peek_checkpoint_steps(const std::filesystem::path& file) 
   stream.read(reinterpret_cast<char*>(head.data()), static_cast<std::streamsize>(head.size()));
   if (!stream) return std::nullopt;
   ByteReader in(head);
-  if (in.u32() != kMagic || in.u32() != kVersion) return std::nullopt;
+  if (in.u32() != kMagic) return std::nullopt;
+  const uint32_t version = in.u32();
+  if (version != kPlainVersion && version != kVersion) return std::nullopt;
   in.u64();  // identity
   return static_cast<int64_t>(in.u64());
 }

@@ -1,5 +1,6 @@
 // A training state on disk, written whole or not at all. Layout (little endian): magic, version,
-// identity, counters, four flat f32 arrays with their lengths, SHA-256 of all before it.
+// identity, counters, flat f32 arrays with their lengths - of those that some techniques need none where
+// they are off -, SHA-256 of all before it.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -9,7 +10,8 @@
 #include <vector>
 
 #include "src/base/bytes.h"
-#include "src/plan/weight_layout.h"
+#include "src/plan/param_spec.h"
+#include "src/train/train_config.h"
 
 namespace pg {
 
@@ -19,14 +21,22 @@ struct CheckpointHead {
   int64_t steps = 0;
   double train_s = 0;
   double last_loss_nats = 0;
-  int64_t swa_snapshots = 0;
+  int64_t average_progress = 0;      // Averager::progress()
   std::vector<double> step_times_s;  // the stop predictor's, at most kStepTimes
 };
 inline constexpr size_t kStepTimes = 16;
 
 // The arrays, in the order of memory (weight_layout.h).
-enum class CheckpointArray : uint8_t { kMasters, kFirstMoments, kSecondMoments, kAverage };
-inline constexpr size_t kCheckpointArrays = 4;
+enum class CheckpointArray : uint8_t {
+  kMasters,
+  kFirstMoments,
+  kSecondMoments,
+  kAverage,
+  kNeuronMoments,  // from here on: of a technique, empty where that is off
+  kVelocity,
+  kSnapshots
+};
+inline constexpr size_t kPlainArrays = 4, kCheckpointArrays = 7;
 
 struct Checkpoint {
   CheckpointHead head;
@@ -38,7 +48,8 @@ struct Checkpoint {
 
 // Elements of each array.
 using CheckpointSizes = std::array<size_t, kCheckpointArrays>;
-CheckpointSizes checkpoint_sizes(const WeightLayout& layout, bool keeps_average);
+CheckpointSizes checkpoint_sizes(const std::vector<ParamSpec>& specs, const TrainConfig& train,
+                                 const OptimizerConfig& optimizer);
 int64_t checkpoint_bytes(const CheckpointSizes& sizes);  // of the file
 
 // A checkpoint as its file will be: the arrays are copied straight to their places, so that training

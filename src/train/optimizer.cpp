@@ -14,11 +14,7 @@ namespace pg {
 namespace {
 
 // Keller Jordan's quintic: the same triple every iteration.
-constexpr NewtonSchulzCoefficients kStock[5] = {{3.4445f, -4.7750f, 2.0315f},
-                                                {3.4445f, -4.7750f, 2.0315f},
-                                                {3.4445f, -4.7750f, 2.0315f},
-                                                {3.4445f, -4.7750f, 2.0315f},
-                                                {3.4445f, -4.7750f, 2.0315f}};
+constexpr NewtonSchulzCoefficients kStock = {3.4445f, -4.7750f, 2.0315f};
 
 // Polar Express: the minimax polynomial of each iteration (Amsel et al. 2025;
 // formulas.md 3.1).
@@ -29,25 +25,69 @@ constexpr NewtonSchulzCoefficients kPolarExpress[5] = {
     {3.285753657755655f, -2.3681294933425376f, 0.46449024233003106f},
     {2.3465413258596377f, -1.7097828382687081f, 0.42323551169305323f}};
 
+// Converges slowly and fully (Aurora's polar factor).
+constexpr NewtonSchulzCoefficients kQuintic = {2.0f, -1.5f, 0.5f};
+
+// Of Turbo-Muon, whose last steps are taken: four after almost-orthogonal scaling (Boissin et al.
+// 2025, flash-newton-schulz).
+constexpr NewtonSchulzCoefficients kTurbo[5] = {{4.0848f, -6.8946f, 2.9270f},
+                                                {3.9505f, -6.3029f, 2.6377f},
+                                                {3.7418f, -5.5913f, 2.3037f},
+                                                {2.8769f, -3.1427f, 1.2046f},
+                                                {2.8366f, -3.0525f, 1.2012f}};
+
+std::vector<NewtonSchulzCoefficients> list_iterations(const OptimizerConfig& config) {
+  const auto steps = static_cast<size_t>(config.newton_schulz_steps);
+  switch (config.newton_schulz) {
+    case NewtonSchulz::kPolarExpress:
+      return {std::begin(kPolarExpress), std::begin(kPolarExpress) + steps};
+    case NewtonSchulz::kTurbo:
+      return {std::end(kTurbo) - steps, std::end(kTurbo)};
+    case NewtonSchulz::kQuintic:
+      return std::vector(steps, kQuintic);
+    case NewtonSchulz::kStock:
+      break;
+  }
+  return std::vector(steps, kStock);
+}
+
 In read(const float* p) { return {p, DType::kF32}; }
 Out write(float* p) { return {p, DType::kF32}; }
 
-// Places in the block of scalars: two AdamW steps, the momentum, then (decay, step) of each of the
-// rank's batches of matrices.
+// Places in the block of scalars: two AdamW steps, the momentum, NorMuon's beta2, then (decay, step)
+// of each of the rank's batches of matrices.
 constexpr size_t kEmbeddingStep = 0;
 constexpr size_t kSmallStep = kEmbeddingStep + kAdamWScalars;
 constexpr size_t kMomentum = kSmallStep + kAdamWScalars;
-constexpr size_t kMuonSteps = kMomentum + 1;
+constexpr size_t kNeuronBeta2 = kMomentum + 1;
+constexpr size_t kMuonSteps = kNeuronBeta2 + 1;
 
-AdamWStep make_adamw_step(const OptimizerConfig& config, double lr, int64_t steps_done) {
+constexpr float kNorMuonRms = 0.2f;  // of the paper's update
+
+struct AdamWKeys {
+  double lr, beta1, beta2, weight_decay;
+};
+
+AdamWKeys embedding_keys(const OptimizerConfig& c) {
+  const auto own_or = [](double own, double adam) { return own == kAsAdam ? adam : own; };
+  return {c.embed_lr, own_or(c.embed_beta1, c.adam_beta1), own_or(c.embed_beta2, c.adam_beta2),
+          own_or(c.embed_weight_decay, c.adam_weight_decay)};
+}
+
+AdamWKeys scalar_keys(const OptimizerConfig& c) {
+  return {c.scalar_lr, c.adam_beta1, c.adam_beta2, c.adam_weight_decay};
+}
+
+AdamWStep make_adamw_step(const AdamWKeys& keys, double epsilon, double lr_multiplier,
+                          int64_t steps_done) {
   const double step = static_cast<double>(steps_done + 1);
-  return {static_cast<float>(lr),
-          static_cast<float>(config.adam_beta1),
-          static_cast<float>(config.adam_beta2),
-          static_cast<float>(config.adam_epsilon),
-          static_cast<float>(config.adam_weight_decay),
-          static_cast<float>(1.0 - pow_f64(config.adam_beta1, step)),
-          static_cast<float>(1.0 - pow_f64(config.adam_beta2, step))};
+  return {static_cast<float>(keys.lr * lr_multiplier),
+          static_cast<float>(keys.beta1),
+          static_cast<float>(keys.beta2),
+          static_cast<float>(epsilon),
+          static_cast<float>(keys.weight_decay),
+          static_cast<float>(1.0 - pow_f64(keys.beta1, step)),
+          static_cast<float>(1.0 - pow_f64(keys.beta2, step))};
 }
 
 void put(std::vector<float>& scalars, size_t place, const AdamWStep& step) {
@@ -58,17 +98,32 @@ void put(std::vector<float>& scalars, size_t place, const AdamWStep& step) {
 }  // namespace
 
 Optimizer::Optimizer(Weights& weights, const OptimizerConfig& config, int rank, int ranks)
-    : weights_(&weights), config_(config), rank_(rank), work_(divide_work(weights, ranks)) {
+    : weights_(&weights),
+      config_(config),
+      iterations_(list_iterations(config)),
+      rank_(rank),
+      work_(divide_work(weights, ranks)) {
   PG_CHECK(weights.gradients() != nullptr, "an optimizer needs gradients");
   Device& device = weights.device();
   const int64_t flat = weights.flat_elements(), matrices = weights.layout().matrix_elements();
   first_ = DeviceBuffer(device, static_cast<size_t>(flat) * sizeof(float));
   second_ = DeviceBuffer(device, static_cast<size_t>(flat - matrices) * sizeof(float));
-  int64_t largest = 1;
+  int64_t largest = 1, balanced = 0, neurons = 0;
   for (const MuonWork& work : own_work().muon) {
-    largest = std::max(largest, work.shape.count * work.shape.stride);
+    const MatrixBatch& shape = work.shape;
+    largest = std::max(largest, shape.count * shape.stride);
+    if (!is_balanced(shape)) continue;
+    balanced = std::max(balanced, shape.count * shape.stride);
+    neurons = std::max(neurons, shape.count * std::max(shape.rows, shape.cols));
   }
   update_ = DeviceBuffer(device, static_cast<size_t>(largest) * sizeof(float));
+  if (balanced > 0) {
+    polar_ = DeviceBuffer(device, static_cast<size_t>(balanced) * sizeof(float));
+    balance_ = DeviceBuffer(device, static_cast<size_t>(neurons) * sizeof(float));
+  }
+  if (config.normuon != NorMuon::kOff) {
+    neuron_moments_ = DeviceBuffer(device, static_cast<size_t>(work_.neurons) * sizeof(float));
+  }
   sums_ = DeviceBuffer(device, static_cast<size_t>(work_.sums) * sizeof(double));
   squares_ = DeviceBuffer(device, sizeof(double));
   coefficient_ = DeviceBuffer(device, sizeof(float));
@@ -76,9 +131,9 @@ Optimizer::Optimizer(Weights& weights, const OptimizerConfig& config, int rank, 
   scalars_ = DeviceBuffer(device, host_scalars_.size() * sizeof(float));
 }
 
-void Optimizer::step(int64_t steps_done, double lr_multiplier) {
+void Optimizer::step(int64_t steps_done, double lr_multiplier, double decay_multiplier) {
   sum_squares();
-  begin_step(steps_done, lr_multiplier);
+  begin_step(steps_done, lr_multiplier, decay_multiplier);
   step_adamw();
   for (int bank = 0; bank < work_.banks; ++bank) step_muon(bank);
   weights_->refresh_compute();
@@ -99,18 +154,25 @@ void Optimizer::sum_squares() {
   }
 }
 
-void Optimizer::begin_step(int64_t steps_done, double lr_multiplier) {
-  put(host_scalars_, kEmbeddingStep,
-      make_adamw_step(config_, config_.embed_lr * lr_multiplier, steps_done));
-  put(host_scalars_, kSmallStep,
-      make_adamw_step(config_, config_.scalar_lr * lr_multiplier, steps_done));
+void Optimizer::begin_step(int64_t steps_done, double lr_multiplier, double decay_multiplier) {
+  const auto put_adamw = [&](size_t place, const AdamWKeys& keys) {
+    put(host_scalars_, place,
+        make_adamw_step(keys, config_.adam_epsilon, lr_multiplier, steps_done));
+  };
+  put_adamw(kEmbeddingStep, embedding_keys(config_));
+  put_adamw(kSmallStep, scalar_keys(config_));
   host_scalars_[kMomentum] = static_cast<float>(muon_momentum(config_, steps_done));
+  host_scalars_[kNeuronBeta2] = static_cast<float>(config_.normuon_beta2);
   const double lr = config_.matrix_lr * lr_multiplier;
+  const double weight_decay = config_.muon_weight_decay * decay_multiplier;
   for (size_t i = 0; i < own_work().muon.size(); ++i) {
     const MatrixBatch& shape = own_work().muon[i].shape;
-    const double shape_scale =
-        std::sqrt(std::max(1.0, static_cast<double>(shape.rows) / static_cast<double>(shape.cols)));
-    host_scalars_[kMuonSteps + 2 * i] = static_cast<float>(1.0 - lr * config_.muon_weight_decay);
+    // The paper's NorMuon has a size of its own.
+    const double shape_scale = config_.normuon == NorMuon::kPaper
+                                   ? 1.0
+                                   : std::sqrt(std::max(1.0, static_cast<double>(shape.rows) /
+                                                                 static_cast<double>(shape.cols)));
+    host_scalars_[kMuonSteps + 2 * i] = static_cast<float>(1.0 - lr * weight_decay);
     host_scalars_[kMuonSteps + 2 * i + 1] = static_cast<float>(lr * shape_scale);
   }
   Device& device = weights_->device();
@@ -127,44 +189,83 @@ void Optimizer::step_adamw() {
         write(second_moments() + (work.offset - weights_->layout().matrix_elements())),
         read(weights_->gradients() + work.offset), read(coefficient_.as<float>()),
         scalars_at(work.group == ParamGroup::kEmbedding ? kEmbeddingStep : kSmallStep),
-        /*cautious=*/false, work.elements);
+        config_.cautious_weight_decay, work.elements);
   }
 }
 
 void Optimizer::step_muon(int bank) {
   Ops& ops = weights_->device().ops();
-  const auto& coefficients =
-      config_.newton_schulz == NewtonSchulz::kPolarExpress ? kPolarExpress : kStock;
-  const auto steps =
-      std::span(coefficients).first(static_cast<size_t>(config_.newton_schulz_steps));
-  const Out update = write(update_.as<float>());
   for (size_t i = 0; i < own_work().muon.size(); ++i) {
     const MuonWork& work = own_work().muon[i];
     if (work.bank != bank) continue;
     const int64_t offset = work.offset;
     const MatrixBatch& shape = work.shape;
-    ops.muon_momentum(update, write(first_moments() + offset), read(weights_->gradients() + offset),
-                      read(coefficient_.as<float>()), scalars_at(kMomentum), config_.muon_row_norm,
-                      shape);
-    ops.newton_schulz(update, steps, NewtonSchulzStart::kNorm, shape);
-    ops.apply_update(write(weights_->masters() + offset), read(update_.as<float>()),
+    ops.muon_momentum(write(update_.as<float>()), write(first_moments() + offset),
+                      read(weights_->gradients() + offset), read(coefficient_.as<float>()),
+                      scalars_at(kMomentum), config_.muon_row_norm, shape);
+    const Out update = orthogonalise(shape);
+    if (config_.normuon != NorMuon::kOff) normalise_neurons(update, work);
+    ops.apply_update(write(weights_->masters() + offset), read(update.as<float>()),
                      read(coefficient_.as<float>()), scalars_at(kMuonSteps + 2 * i),
-                     /*cautious=*/false, shape);
+                     config_.cautious_weight_decay, shape);
   }
+}
+
+bool Optimizer::is_balanced(const MatrixBatch& shape) const {
+  return config_.aurora_iterations > 0 && shape.rows != shape.cols;
+}
+
+// Of update_. Aurora (arXiv 2606.27715, as released) looks for the matrix whose rows on the longer
+// side all have the norm that those of an orthogonal one have on the average: with X the update and
+// D its rows' norms' inverses, O = polar(D X), then D_i <- D_i ((m/n) / |O_i|^2)^beta, and anew. Its
+// momentum is Muon's up to a factor, which polar() drops.
+Out Optimizer::orthogonalise(const MatrixBatch& shape) {
+  Ops& ops = weights_->device().ops();
+  const auto start = config_.newton_schulz_scaling == NewtonSchulzScaling::kAol
+                         ? NewtonSchulzStart::kAol
+                         : NewtonSchulzStart::kNorm;
+  if (!is_balanced(shape)) {
+    ops.newton_schulz(write(update_.as<float>()), iterations_, start, shape);
+    return write(update_.as<float>());
+  }
+  const Out polar = write(polar_.as<float>());
+  for (int64_t k = 0; k < config_.aurora_iterations; ++k) {
+    ops.balance_neurons(polar, write(balance_.as<float>()), read(update_.as<float>()),
+                        static_cast<float>(config_.aurora_beta), /*is_first=*/k == 0, shape);
+    ops.newton_schulz(polar, iterations_, start, shape);
+  }
+  return polar;
+}
+
+// NorMuon (Li et al. 2025, arXiv 2510.05491), by rows to a fixed size; or modded-nanogpt's, by the
+// vectors of the longer side, whose size stays that of the orthogonal factor.
+void Optimizer::normalise_neurons(Out update, const MuonWork& work) {
+  const bool is_paper = config_.normuon == NorMuon::kPaper;
+  const bool columns = !is_paper && work.shape.cols > work.shape.rows;
+  weights_->device().ops().normuon(update, write(neuron_moments() + work.first_neuron),
+                                   read(coefficient_.as<float>()), scalars_at(kNeuronBeta2),
+                                   columns, is_paper ? kNorMuonRms : 0.0f, work.shape,
+                                   work.neurons_stride);
 }
 
 int64_t Optimizer::ops_per_step() const {
   const auto adamw = static_cast<int64_t>(own_work().adamw.size());
-  const auto muon = static_cast<int64_t>(own_work().muon.size());
-  // A sum of squares each; AdamW is one op, Muon three; the norm and the coefficient.
-  return 2 * adamw + 4 * muon + 2 + weights_->refresh_ops();
+  int64_t muon = 0;
+  // Muon's momentum, its orthogonal factor and the update.
+  for (const MuonWork& work : own_work().muon) {
+    muon += 2 + (config_.normuon != NorMuon::kOff ? 1 : 0);
+    muon += (is_balanced(work.shape) ? 2 * config_.aurora_iterations : 1);
+  }
+  // A sum of squares each; AdamW is one op; the norm and the coefficient.
+  return 2 * adamw + muon + std::ssize(own_work().muon) + 2 + weights_->refresh_ops();
 }
 
 double Optimizer::flops_per_step() const {
   double flops = 0;
   for (const MuonWork& work : own_work().muon) {
     const MatrixBatch& shape = work.shape;
-    flops += static_cast<double>(shape.count * newton_schulz_flops(shape.rows, shape.cols));
+    const int64_t times = is_balanced(shape) ? config_.aurora_iterations : 1;
+    flops += static_cast<double>(times * shape.count * newton_schulz_flops(shape.rows, shape.cols));
   }
   return flops * static_cast<double>(config_.newton_schulz_steps);
 }

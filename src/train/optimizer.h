@@ -17,11 +17,12 @@ class Optimizer {
 
   // One step of one rank from Weights::gradients(), which are finished and reduced: the parts below
   // in their order, and the compute copies. steps_done counts the steps before this one.
-  void step(int64_t steps_done, double lr_multiplier);
+  void step(int64_t steps_done, double lr_multiplier, double decay_multiplier = 1.0);
 
   // The parts of a step, for ranks that talk in between. Each only gives work to the device.
-  void sum_squares();                                         // of this rank's gradients
-  void begin_step(int64_t steps_done, double lr_multiplier);  // needs the sums of all ranks
+  void sum_squares();  // of this rank's gradients
+  // Needs the sums of all ranks. The decay's multiplier is of the matrices' weight decay.
+  void begin_step(int64_t steps_done, double lr_multiplier, double decay_multiplier);
   void step_adamw();
   void step_muon(int bank);
 
@@ -40,19 +41,28 @@ class Optimizer {
   // of its own parameters.
   float* first_moments() const { return first_.as<float>(); }
   float* second_moments() const { return second_.as<float>(); }
+  // NorMuon's second moments of neurons [work().neurons]; null where it is off.
+  float* neuron_moments() const { return neuron_moments_.as<float>(); }
 
  private:
+  bool is_balanced(const MatrixBatch& shape) const;
+  Out orthogonalise(const MatrixBatch& shape);
+  void normalise_neurons(Out update, const MuonWork& work);
   In scalars_at(size_t place) const { return {scalars_.as<float>() + place, DType::kF32}; }
 
   Weights* weights_;
   OptimizerConfig config_;
+  std::vector<NewtonSchulzCoefficients> iterations_;
   int rank_;
   WorkTable work_;
   DeviceBuffer first_, second_;  // momentum of Muon and AdamW; AdamW's second moments
-  DeviceBuffer update_;          // [the largest batch of matrices] f32
-  DeviceBuffer sums_;            // [work.sums] f64
-  DeviceBuffer squares_;         // [1] f64
-  DeviceBuffer coefficient_;     // [1] f32
+  DeviceBuffer neuron_moments_;
+  DeviceBuffer update_;       // [the largest batch of matrices] f32
+  DeviceBuffer polar_;        // Aurora: [the largest that is not square] f32
+  DeviceBuffer balance_;      // Aurora: [the most of the longer sides of a batch] f32
+  DeviceBuffer sums_;         // [work.sums] f64
+  DeviceBuffer squares_;      // [1] f64
+  DeviceBuffer coefficient_;  // [1] f32
   // What changes from step to step, written once a step: see the places in optimizer.cpp.
   std::vector<float> host_scalars_;
   DeviceBuffer scalars_;

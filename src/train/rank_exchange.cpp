@@ -59,6 +59,9 @@ RankExchange::RankExchange(Comm& comm, Weights& weights, Optimizer& optimizer, d
       const int64_t offset = s.offset - weights.layout().matrix_elements();
       state_pieces_.push_back(piece_of(r, optimizer.second_moments(), {offset, s.elements}));
     }
+    if (optimizer.neuron_moments() != nullptr) {
+      add_pieces(state_pieces_, r, optimizer.neuron_moments(), work.neuron_stretches);
+    }
     for (size_t bank = 0; bank < bank_pieces_.size(); ++bank) {
       add_pieces(bank_pieces_[bank], r, weights.masters(), work.bank_stretches[bank]);
     }

@@ -12,7 +12,9 @@ int64_t matrix_cost(const ParamSpec& spec) { return newton_schulz_flops(spec.row
 class Division {
  public:
   Division(const Weights& weights, int ranks)
-      : weights_(weights), first_sum_(static_cast<size_t>(weights.count()), -1) {
+      : weights_(weights),
+        first_sum_(static_cast<size_t>(weights.count()), -1),
+        first_neuron_(first_sum_) {
     table_.ranks.resize(static_cast<size_t>(ranks));
     for (const ParamRange& range : weights.layout().trained_ranges()) {
       if (range.group != ParamGroup::kMatrix) divide_range(range);
@@ -23,6 +25,7 @@ class Division {
       merge(rank.adamw_stretches);
       for (std::vector<Stretch>& bank : rank.bank_stretches) merge(bank);
       merge(rank.sum_stretches);
+      merge(rank.neuron_stretches);
     }
   }
   WorkTable take() { return std::move(table_); }
@@ -58,6 +61,8 @@ class Division {
         cost += matrix_cost(weights_.spec(i));
         first_sum_[static_cast<size_t>(i)] = table_.sums;
         table_.sums += count_sum_pieces(weights_.spec(i).elements());
+        first_neuron_[static_cast<size_t>(i)] = table_.neurons;
+        table_.neurons += count_neurons(weights_.spec(i));
       }
     }
     std::stable_sort(banks.begin(), banks.end(),
@@ -96,17 +101,27 @@ class Division {
 
   void add_matrices(RankWork& rank, size_t bank, const std::vector<int>& own) {
     const auto first_sum = [&](int i) { return first_sum_[static_cast<size_t>(i)]; };
+    const auto first_neuron = [&](int i) { return first_neuron_[static_cast<size_t>(i)]; };
     for (const ParamBatch& batch : weights_.layout().batches(weights_.specs(), own)) {
-      MuonWork work{batch.offset, batch.shape, first_sum(batch.params.front()), 0,
-                    static_cast<int>(bank)};
+      const int first = batch.params.front();
+      MuonWork work{.offset = batch.offset,
+                    .shape = batch.shape,
+                    .first_sum = first_sum(first),
+                    .first_neuron = first_neuron(first),
+                    .bank = static_cast<int>(bank)};
       for (size_t i = 0; i < batch.params.size(); ++i) {
         const int param = batch.params[i];
         rank.bank_stretches[bank].push_back({weights_.layout().offset(param), batch.shape.size()});
         rank.sum_stretches.push_back({first_sum(param), count_sum_pieces(batch.shape.size())});
+        rank.neuron_stretches.push_back({first_neuron(param), count_neurons(weights_.spec(param))});
         if (i == 0) continue;
-        const int64_t stride = first_sum(param) - first_sum(batch.params[i - 1]);
-        PG_CHECK(i == 1 || stride == work.sums_stride, "sums lie as far apart as their matrices");
-        work.sums_stride = stride;
+        const int before = batch.params[i - 1];
+        const int64_t sums = first_sum(param) - first_sum(before);
+        const int64_t neurons = first_neuron(param) - first_neuron(before);
+        PG_CHECK(i == 1 || (sums == work.sums_stride && neurons == work.neurons_stride),
+                 "sums and neurons lie as far apart as their matrices");
+        work.sums_stride = sums;
+        work.neurons_stride = neurons;
       }
       rank.muon.push_back(work);
     }
@@ -127,7 +142,7 @@ class Division {
   }
 
   const Weights& weights_;
-  std::vector<int64_t> first_sum_;  // by parameter; matrices only
+  std::vector<int64_t> first_sum_, first_neuron_;  // by parameter; matrices only
   std::vector<std::vector<int>> banks_;
   WorkTable table_;
 };

@@ -17,6 +17,11 @@ constexpr int64_t newton_schulz_flops(int64_t rows, int64_t cols) {
   return side * side * (3 * length + side);
 }
 
+// Numbers that NorMuon keeps for a matrix: enough for its rows as for its columns.
+constexpr int64_t count_neurons(const ParamSpec& spec) {
+  return spec.group == ParamGroup::kMatrix ? std::max(spec.rows, spec.cols) : 0;
+}
+
 // Elements that AdamW steps, at one rate.
 struct AdamWWork {
   ParamGroup group = ParamGroup::kScalar;
@@ -29,6 +34,7 @@ struct MuonWork {
   int64_t offset = 0;  // as above
   MatrixBatch shape;
   int64_t first_sum = 0, sums_stride = 0;
+  int64_t first_neuron = 0, neurons_stride = 0;  // Optimizer::neuron_moments()
   int bank = 0;
 };
 
@@ -43,7 +49,8 @@ struct RankWork {
   // Of the parameters that are this rank's: those of AdamW, and of each bank.
   std::vector<Stretch> adamw_stretches;
   std::vector<std::vector<Stretch>> bank_stretches;
-  std::vector<Stretch> sum_stretches;  // of the squares that this rank sums
+  std::vector<Stretch> sum_stretches;     // of the squares that this rank sums
+  std::vector<Stretch> neuron_stretches;  // of its matrices' neurons
 };
 
 // For each rank; all of them see the same table. The squares of the gradient are summed in pieces of
@@ -52,6 +59,7 @@ struct WorkTable {
   std::vector<RankWork> ranks;
   int banks = 0;  // of matrices; the one with the most work first
   int64_t sums = 0;
+  int64_t neurons = 0;  // of all matrices
 };
 WorkTable divide_work(const Weights& weights, int ranks);
 

@@ -10,9 +10,15 @@ enum class WarmdownForm : uint8_t { kSteps, kFraction };
 template <>
 inline constexpr auto kChoiceNames<WarmdownForm> = name_choices("steps", "fraction");
 
-enum class Average : uint8_t { kNone, kEma, kSwa };
+// How the learning rate falls in its warmdown.
+enum class WarmdownShape : uint8_t { kLinear, kCosine, kSqrt };
 template <>
-inline constexpr auto kChoiceNames<Average> = name_choices("none", "ema", "swa");
+inline constexpr auto kChoiceNames<WarmdownShape> = name_choices("linear", "cosine", "sqrt");
+
+// See average.h.
+enum class Average : uint8_t { kNone, kEma, kSwa, kLawa, kEmaSwa };
+template <>
+inline constexpr auto kChoiceNames<Average> = name_choices("none", "ema", "swa", "lawa", "ema_swa");
 
 // How the ranks' parts of the gradient are summed.
 enum class Sums : uint8_t { kOrdered, kFast };
@@ -30,11 +36,18 @@ struct TrainConfig {
   WarmdownForm warmdown_form = WarmdownForm::kSteps;
   int64_t warmdown_steps = 3500;
   double warmdown_fraction = 0.667;
+  WarmdownShape warmdown_shape = WarmdownShape::kLinear;
   double min_lr = 0.0;
+  int64_t lr_warmup_steps = 0;
   Average average = Average::kEma;
   double ema_decay = 0.997;
+  double ema_start_fraction = 0.0;
+  double ema_start_lr = 0.0;
+  double ema_restart_fraction = 0.0;
   int64_t swa_every = 50;
   double swa_start_lr = 0.2;
+  int64_t lawa_every = 100;
+  int64_t lawa_count = 10;
   int64_t log_every = 10;
   int64_t val_every = 0;
   double checkpoint_every_s = 60.0;
@@ -42,9 +55,23 @@ struct TrainConfig {
   Sums sums = Sums::kOrdered;
 };
 
-enum class NewtonSchulz : uint8_t { kStock, kPolarExpress };
+enum class NewtonSchulz : uint8_t { kStock, kPolarExpress, kQuintic, kTurbo };
 template <>
-inline constexpr auto kChoiceNames<NewtonSchulz> = name_choices("stock", "polar_express");
+inline constexpr auto kChoiceNames<NewtonSchulz> = name_choices("stock", "polar_express", "quintic",
+                                                                "turbo");
+
+// What bounds the norm of a matrix before Newton-Schulz: ops.h, NewtonSchulzStart.
+enum class NewtonSchulzScaling : uint8_t { kNorm, kAol };
+template <>
+inline constexpr auto kChoiceNames<NewtonSchulzScaling> = name_choices("norm", "aol");
+
+// Second moments of the rows, or columns, of Muon's update: ops.h, normuon.
+enum class NorMuon : uint8_t { kOff, kPaper, kModded };
+template <>
+inline constexpr auto kChoiceNames<NorMuon> = name_choices("off", "paper", "modded");
+
+// Of a key for embeddings: what its adam_ key says.
+inline constexpr double kAsAdam = -1.0;
 
 struct OptimizerConfig {
   double matrix_lr = 0.025;
@@ -55,13 +82,28 @@ struct OptimizerConfig {
   int64_t muon_momentum_warmup_steps = 1500;
   int64_t newton_schulz_steps = 5;
   NewtonSchulz newton_schulz = NewtonSchulz::kStock;
+  NewtonSchulzScaling newton_schulz_scaling = NewtonSchulzScaling::kNorm;
   bool muon_row_norm = false;
+  int64_t aurora_iterations = 0;
+  double aurora_beta = 0.5;
+  NorMuon normuon = NorMuon::kOff;
+  double normuon_beta2 = 0.95;
   double muon_weight_decay = 0.04;
+  bool cautious_weight_decay = false;
+  double weight_decay_taper_start = 1.0;
+  double weight_decay_taper_end = 0.5;
   double adam_weight_decay = 0.04;
+  double embed_weight_decay = kAsAdam;
   double adam_beta1 = 0.9;
   double adam_beta2 = 0.95;
+  double embed_beta1 = kAsAdam;
+  double embed_beta2 = kAsAdam;
   double adam_epsilon = 1e-8;
   double grad_clip_norm = 0.3;
+  double ema_nesterov_beta = 0.0;
+  double ema_nesterov_gamma = 0.99;
+  double ema_nesterov_start = 0.15;
+  double ema_nesterov_end = 0.77;
 };
 
 }  // namespace pg

@@ -10,21 +10,22 @@
 namespace pg {
 namespace {
 
-// Where a checkpoint's arrays lie on the device; an average that is not kept has no elements.
+// Where a checkpoint's arrays lie on the device; what is not kept has no elements.
 std::array<std::pair<CheckpointArray, float*>, kCheckpointArrays> list_state(TrainStep& step) {
   return {{{CheckpointArray::kMasters, step.weights().masters()},
            {CheckpointArray::kFirstMoments, step.optimizer().first_moments()},
            {CheckpointArray::kSecondMoments, step.optimizer().second_moments()},
-           {CheckpointArray::kAverage, step.averager().state()}}};
+           {CheckpointArray::kAverage, step.averager().state()},
+           {CheckpointArray::kNeuronMoments, step.optimizer().neuron_moments()},
+           {CheckpointArray::kVelocity, step.ema_nesterov().velocity()},
+           {CheckpointArray::kSnapshots, step.averager().kept_snapshots()}}};
 }
 
 size_t index(CheckpointArray which) { return static_cast<size_t>(which); }
 
 }  // namespace
 
-CheckpointSizes sizes_of_state(TrainStep& step) {
-  return checkpoint_sizes(step.weights().layout(), step.averager().is_kept());
-}
+CheckpointSizes sizes_of_state(TrainStep& step) { return step.state_sizes(); }
 
 void download_state(TrainStep& step, CheckpointImage& image) {
   Device& device = step.weights().device();

@@ -20,7 +20,9 @@ TrainStep::TrainStep(const TrainSetup& setup, Comm& comm)
       exchange_(comm, weights_, optimizer_, leaf_losses_.as<double>(), leaves_, setup.train.sums),
       // The average begins with the weights.
       averager_((weights_.initialise(static_cast<uint64_t>(setup.train.seed)), weights_),
-                setup.train) {
+                setup.train),
+      ema_nesterov_(weights_, setup.optimizer),
+      state_sizes_(checkpoint_sizes(weights_.specs(), setup.train, setup.optimizer)) {
   plan_.set_loss_scale(1.0f / static_cast<float>(micro_batches_));
 }
 
@@ -33,13 +35,20 @@ void TrainStep::start_at(int64_t steps_done) {
   });
 }
 
-TrainStep::Launched TrainStep::launch(double lr_multiplier) {
-  compute_gradients();
+TrainStep::Launched TrainStep::launch(const StepSchedule& schedule) {
+  ema_nesterov_.look_ahead(schedule);
+  try {
+    compute_gradients();
+  } catch (...) {
+    ema_nesterov_.undo();  // the last step is kept as it was
+    throw;
+  }
   is_updating_ = true;
-  update(lr_multiplier);
+  update(schedule);
+  ema_nesterov_.follow();
   ++steps_done_;
   Launched launched;
-  launched.has_swa_begun = averager_.update(steps_done_, lr_multiplier);
+  launched.has_swa_begun = averager_.update(steps_done_, schedule);
   start_reading_numbers();
   launched.event = device_.record();
   is_updating_ = false;
@@ -62,11 +71,11 @@ void TrainStep::compute_gradients() {
   }
 }
 
-void TrainStep::update(double lr_multiplier) {
+void TrainStep::update(const StepSchedule& schedule) {
   exchange_.reduce_gradients();
   optimizer_.sum_squares();
   exchange_.gather_sums();
-  optimizer_.begin_step(steps_done_, lr_multiplier);
+  optimizer_.begin_step(steps_done_, schedule.lr_multiplier, schedule.decay_multiplier);
   optimizer_.step_adamw();
   exchange_.start_gather_adamw();
   for (int bank = 0; bank < optimizer_.work().banks; ++bank) {

@@ -11,9 +11,12 @@
 #include "src/model/model.h"
 #include "src/train/average.h"
 #include "src/train/batch_prefetch.h"
+#include "src/train/checkpoint.h"
+#include "src/train/ema_nesterov.h"
 #include "src/train/gradient_leaves.h"
 #include "src/train/optimizer.h"
 #include "src/train/rank_exchange.h"
+#include "src/train/schedule.h"
 #include "src/train/trainer.h"
 
 namespace pg {
@@ -31,7 +34,7 @@ class TrainStep {
     uint64_t event = 0;          // done when the step is
     bool has_swa_begun = false;  // its first snapshot was taken
   };
-  Launched launch(double lr_multiplier);
+  Launched launch(const StepSchedule& schedule);
   // True while the parameters are being changed, and after a failure in it: they are of no use then.
   bool is_updating() const { return is_updating_; }
 
@@ -45,12 +48,14 @@ class TrainStep {
   ModelPlan& plan() { return plan_; }
   Optimizer& optimizer() { return optimizer_; }
   Averager& averager() { return averager_; }
+  EmaNesterov& ema_nesterov() { return ema_nesterov_; }
   RankExchange& exchange() { return exchange_; }
+  const CheckpointSizes& state_sizes() const { return state_sizes_; }
   int64_t micro_batches() const { return micro_batches_; }  // of all ranks
 
  private:
   void compute_gradients();
-  void update(double lr_multiplier);
+  void update(const StepSchedule& schedule);
   void start_reading_numbers();
 
   Comm& comm_;
@@ -65,6 +70,8 @@ class TrainStep {
   GradientLeaves own_leaves_;
   RankExchange exchange_;
   Averager averager_;
+  EmaNesterov ema_nesterov_;
+  CheckpointSizes state_sizes_;
   std::optional<BatchPrefetch> prefetch_;
   int64_t steps_done_ = 0;
   bool is_updating_ = false;

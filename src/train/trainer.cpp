@@ -15,6 +15,7 @@
 #include "src/base/error.h"
 #include "src/device/comm/comm_single.h"
 #include "src/device/comm/run_ranks.h"
+#include "src/train/check_training.h"
 #include "src/train/checkpoint_writer.h"
 #include "src/train/schedule.h"
 #include "src/train/size_projector.h"
@@ -41,7 +42,7 @@ struct Decision {
 // How far a checkpoint has come.
 struct Progress {
   bool is_resumed = false;
-  int64_t steps = 0, swa_snapshots = 0;
+  int64_t steps = 0, average_progress = 0;
 };
 static_assert(StopPredictor::kWindow + 1 <= kStepTimes, "a checkpoint holds what it is told of");
 static_assert(std::is_trivially_copyable_v<Decision> && std::is_trivially_copyable_v<Progress>,
@@ -93,8 +94,10 @@ class Trainer {
     save_checkpoint();  // a failure to pack must not cost the training
     finish_checkpoint();
     if (s_.train.average != Average::kNone) {
-      observer_.on_note(fmt::format("{}:applying {} weights", choice_name(s_.train.average),
-                                    s_.train.average == Average::kEma ? "EMA" : "SWA"));
+      std::string name(choice_name(s_.train.average));
+      std::transform(name.begin(), name.end(), name.begin(),
+                     [](char c) { return c == '_' ? ' ' : static_cast<char>(c - 'a' + 'A'); });
+      observer_.on_note(fmt::format("{}:applying {} weights", choice_name(s_.train.average), name));
     }
     return {.steps = steps_,
             .tokens = steps_ * s_.train.batch_tokens,
@@ -172,10 +175,11 @@ class Trainer {
   }
 
   void step(const Decision& decision) {
-    const double lr = lr_multiplier(s_.train, steps_, decision.elapsed_s, decision.end_s);
-    const TrainStep::Launched launched = step_.launch(lr);
+    const StepSchedule schedule =
+        schedule_step(s_.train, s_.optimizer, steps_, decision.elapsed_s, decision.end_s);
+    const TrainStep::Launched launched = step_.launch(schedule);
     ++steps_;
-    in_flight_.push_back({steps_, lr, decision.elapsed_s, decision.end_s, launched.event,
+    in_flight_.push_back({steps_, schedule, decision.elapsed_s, decision.end_s, launched.event,
                           step_.averager().snapshots()});
     if (launched.has_swa_begun) observer_.on_note(fmt::format("swa:start step:{}", steps_));
     collect(/*all=*/false);
@@ -203,7 +207,8 @@ class Trainer {
 
   struct InFlight {
     int64_t step = 0;
-    double lr_multiplier = 1, decided_s = 0, end_s = 0;
+    StepSchedule schedule;
+    double decided_s = 0, end_s = 0;
     uint64_t event = 0;
     int64_t swa_snapshots = 0;
   };
@@ -217,7 +222,8 @@ class Trainer {
     r.step = done.step;
     r.loss_nats = last_loss_;
     r.grad_norm = grad_norm;
-    r.lr_multiplier = done.lr_multiplier;
+    r.lr_multiplier = done.schedule.lr_multiplier;
+    r.decay_multiplier = done.schedule.decay_multiplier;
     r.decided_s = done.decided_s;
     r.end_s = done.end_s;
     r.swa_snapshots = done.swa_snapshots;
@@ -317,7 +323,7 @@ class Trainer {
                     .steps = steps_,
                     .train_s = now_s(),
                     .last_loss_nats = last_loss_,
-                    .swa_snapshots = step_.averager().snapshots(),
+                    .average_progress = step_.averager().progress(),
                     .step_times_s = predictor_.steps_to_keep_s()});
     download_state(step_, image);
   }
@@ -329,13 +335,14 @@ class Trainer {
       if (const auto c = read_checkpoint(s_.checkpoint_file, s_.identity)) {
         upload_state(step_, *c, s_.checkpoint_file);
         take_progress(c->head);
-        progress = {.is_resumed = true, .steps = steps_, .swa_snapshots = c->head.swa_snapshots};
+        progress = {
+            .is_resumed = true, .steps = steps_, .average_progress = c->head.average_progress};
       }
     }
     comm_.host().broadcast(&progress, sizeof progress, /*root=*/0);
     if (!progress.is_resumed) return;
     steps_ = progress.steps;
-    step_.averager().set_snapshots(progress.swa_snapshots);
+    step_.averager().set_progress(progress.average_progress);
     broadcast_state(step_);
     observer_.on_note(
         fmt::format("resume:checkpoint step:{} train_time:{:.0f}ms", steps_, 1000 * earlier_s_));
@@ -378,6 +385,7 @@ TrainResult train(const TrainSetup& setup) {
   Comm& comm = setup.comm == nullptr ? *single : *setup.comm;
   PG_CHECK(setup.train.seq_len == setup.batches->seq_len(), "batches of the recipe's seq_len");
   check_batches(setup.train, comm.ranks());
+  check_training(setup.train, setup.optimizer);
   std::optional<Trainer> trainer;
   TrainResult result;
   fail_on_throw(comm, [&] {  // told while the buffers are there that others may be reading

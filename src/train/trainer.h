@@ -23,7 +23,8 @@ struct StepReport {
   double loss_nats = 0;  // mean over the batch
   double grad_norm = 0;  // before clipping
   double lr_multiplier = 1;
-  double decided_s = 0;         // the times that the multiplier was chosen by: of the decision,
+  double decay_multiplier = 1;  // of the matrices' weight decay
+  double decided_s = 0;         // the times that the multipliers were chosen by: of the decision,
   double end_s = 0;             // and of the end of training as it looked then; 0 without a cap
   int64_t swa_snapshots = 0;    // in the average behind this step
   double step_s = 0;            // this step

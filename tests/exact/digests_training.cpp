@@ -46,9 +46,9 @@ Trained train(const OptimizerConfig& optimizer_config, Average average, int64_t 
               std::vector(from + 1, from + 1 + kBatch * kTokens));
     plan.run();
     weights.finish_gradients();
-    const double multiplier = lr_multiplier(train_config, step, 0, 0);
-    optimizer.step(step, multiplier);
-    averager.update(step + 1, multiplier);
+    const StepSchedule schedule = schedule_step(train_config, optimizer_config, step, 0, 0);
+    optimizer.step(step, schedule.lr_multiplier, schedule.decay_multiplier);
+    averager.update(step + 1, schedule);
     trained.losses.push_back(plan.mean_loss());
     trained.norms.push_back(optimizer.grad_norm());
   }
@@ -135,6 +135,15 @@ void digest_training(Digests& digests) {
   digests.push_back({"50 steps, polar express: weights", digest_of(swa.weights)});
   digests.push_back({"50 steps, polar express: swa", digest_of(swa.average)});
   digests.push_back({"50 steps: ema", digest_of(train_exact_model())});
+  OptimizerConfig forms;
+  forms.newton_schulz_scaling = NewtonSchulzScaling::kAol;
+  forms.aurora_iterations = 2;
+  forms.normuon = NorMuon::kModded;
+  forms.cautious_weight_decay = true;
+  forms.weight_decay_taper_start = 0.5;
+  const Trained several = train(forms, Average::kEmaSwa, kSteps);
+  digests.push_back({"50 steps, aurora, normuon, cautious: weights", digest_of(several.weights)});
+  digests.push_back({"50 steps, aurora, normuon, cautious: ema_swa", digest_of(several.average)});
 }
 
 }  // namespace pg

@@ -48,7 +48,7 @@ class StepCalls : public TrainerTest {
     TrainStep step(setup_, *comm);
     step.start_at(0);
     counting.take_counts();
-    step.launch(1.0);
+    step.launch({});
     plan_calls_ = step.plan().plan().call_count();
     optimizer_calls_ = step.optimizer().ops_per_step();
     return counting.take_counts();

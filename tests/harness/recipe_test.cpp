@@ -173,10 +173,17 @@ TEST(Recipe, EveryChoiceIsReadAsTheValueOfItsName) {
        Loader::kSequential, Loader::kCoprime, Loader::kShuffled);
   read("train.warmdown_form", {"steps", "fraction"}, recipe.train.warmdown_form,
        WarmdownForm::kSteps, WarmdownForm::kFraction);
-  read("train.average", {"none", "ema", "swa"}, recipe.train.average, Average::kNone, Average::kEma,
-       Average::kSwa);
-  read("optimizer.newton_schulz", {"stock", "polar_express"}, recipe.optimizer.newton_schulz,
-       NewtonSchulz::kStock, NewtonSchulz::kPolarExpress);
+  read("train.warmdown_shape", {"linear", "cosine", "sqrt"}, recipe.train.warmdown_shape,
+       WarmdownShape::kLinear, WarmdownShape::kCosine, WarmdownShape::kSqrt);
+  read("train.average", {"none", "ema", "swa", "lawa", "ema_swa"}, recipe.train.average,
+       Average::kNone, Average::kEma, Average::kSwa, Average::kLawa, Average::kEmaSwa);
+  read("optimizer.newton_schulz", {"stock", "polar_express", "quintic", "turbo"},
+       recipe.optimizer.newton_schulz, NewtonSchulz::kStock, NewtonSchulz::kPolarExpress,
+       NewtonSchulz::kQuintic, NewtonSchulz::kTurbo);
+  read("optimizer.newton_schulz_scaling", {"norm", "aol"}, recipe.optimizer.newton_schulz_scaling,
+       NewtonSchulzScaling::kNorm, NewtonSchulzScaling::kAol);
+  read("optimizer.normuon", {"off", "paper", "modded"}, recipe.optimizer.normuon, NorMuon::kOff,
+       NorMuon::kPaper, NorMuon::kModded);
   read("quant.scales",
        {"sensitivity", "sdclip", "sdclip_hessian", "gptq_lite_row", "gptq_lite_matrix", "row_max",
         "ternary"},
@@ -264,6 +271,10 @@ TEST(Recipe, KeysThatDoNotFitEachOtherAreRefused) {
   EXPECT_THROW(check_recipe(recipe), Error);
   recipe = {};
   recipe.eval.stride = recipe.eval.context + 1;
+  EXPECT_THROW(check_recipe(recipe), Error);
+  recipe = {};
+  recipe.optimizer.aurora_iterations = 2;
+  recipe.optimizer.muon_row_norm = true;
   EXPECT_THROW(check_recipe(recipe), Error);
   recipe = {};
   recipe.model.dim = 500;

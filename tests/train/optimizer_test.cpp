@@ -208,7 +208,7 @@ TEST_F(OptimizerTest, EmaFollowsItsRecurrence) {
     auto tensors = weights_.download();
     tensors[2].values[0] = static_cast<float>(x);
     weights_.upload(tensors);
-    averager.update(1, 1.0);
+    averager.update(1, {});
     want = 0.75 * want + 0.25 * x;
   }
   EXPECT_NEAR(averager.download()[2].values[0], want, 1e-6);
@@ -228,7 +228,7 @@ TEST_F(OptimizerTest, SwaIsTheMeanOfItsSnapshots) {
     tensors[2].values[0] = static_cast<float>(step * step);
     weights_.upload(tensors);
     const double lr = step <= 4 ? 1.0 : 0.4;  // snapshots are due at 6, 8 and 10
-    averager.update(step, lr);
+    averager.update(step, {.warmdown = lr});
     if (step < 6) {
       EXPECT_EQ(averager.download()[2].values[0], static_cast<float>(step * step));
     }

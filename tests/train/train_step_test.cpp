@@ -31,10 +31,10 @@ class TrainStepTest : public TrainerTest {
     const auto comm = make_single_comm();
     TrainStep step(setup_, *comm);
     step.start_at(0);
-    for (int i = 0; i < 4; ++i) step.launch(1.0);
+    for (int i = 0; i < 4; ++i) step.launch({});
     return count([&] {
-      step.launch(1.0);
-      step.launch(0.5);
+      step.launch({});
+      step.launch({.lr_multiplier = 0.5, .warmdown = 0.5});
     });
   }
 };

@@ -98,8 +98,8 @@ TEST_F(TrainerTest, TheSizeOfACheckpointIsKnownBefore) {
     setup_.train.average = average;
     train(setup_);
     EXPECT_EQ(static_cast<int64_t>(std::filesystem::file_size(setup_.checkpoint_file)),
-              checkpoint_bytes(checkpoint_sizes(WeightLayout(list_params(setup_.model)),
-                                                average != Average::kNone)));
+              checkpoint_bytes(
+                  checkpoint_sizes(list_params(setup_.model), setup_.train, setup_.optimizer)));
   }
 }
 

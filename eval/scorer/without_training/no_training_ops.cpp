@@ -5,11 +5,6 @@
 #include "src/device/cpu/cpu_peak.h"
 
 namespace pg {
-namespace {
-
-[[noreturn]] void fail() { throw Error("this scorer was built without training; use train_gpt"); }
-
-}  // namespace
 
 void CpuOps::newton_schulz(Out, std::span<const NewtonSchulzCoefficients>, NewtonSchulzStart,
                            const MatrixBatch&) {
