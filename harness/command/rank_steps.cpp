@@ -13,8 +13,11 @@
 #include "harness/recipe/recipe_identity.h"
 #include "harness/record/machine.h"
 #include "src/base/error.h"
+#include "src/data/corpus/piece_bytes.h"
+#include "src/data/tokenizer.h"
 #include "src/device/comm/agreement.h"
 #include "src/device/registry/make_device.h"
+#include "src/train/loss_targets.h"
 
 namespace pg {
 namespace {
@@ -61,6 +64,7 @@ TrainResult train_on_ranks(LocalRanks& ranks, const Recipe& recipe, const RankTe
     setup.train = recipe.train;
     setup.optimizer = recipe.optimizer;
     setup.batches = &text.batches;
+    setup.prefix_of = text.prefix_of;
     std::unique_ptr<Device> own;  // of the others
     if (setup.device == nullptr) setup.device = (own = make_device(recipe.track.device)).get();
     setup.validate = [&](const std::vector<HostTensor>& weights) {
@@ -85,6 +89,14 @@ Bytes share_bytes(LocalRanks& ranks, Bytes bytes) {
   return bytes;
 }
 
+std::vector<int32_t> list_token_prefixes(const Recipe& recipe) {
+  if (recipe.train.prefix_weight == 0) return {};
+  const Tokenizer tokenizer(recipe.data.tokenizer);
+  std::vector<std::string> bytes;
+  for (const Piece& piece : tokenizer.list_pieces()) bytes.push_back(list_piece_bytes(piece));
+  return list_prefixes(std::vector<std::string_view>(bytes.begin(), bytes.end()));
+}
+
 int follow_run(LocalRanks& ranks, const Recipe& recipe) {
   if (ranks.has_none()) return 0;
   const TokenStream tokens = open_shards(recipe.data.train_shards, recipe);
@@ -93,7 +105,8 @@ int follow_run(LocalRanks& ranks, const Recipe& recipe) {
                         recipe.train.seq_len);
   announce_interrupt("rank 0 decides when the run ends");
   const RankScoring scoring(ranks, recipe.track.device, val, {});
-  const TrainResult trained = train_on_ranks(ranks, recipe, {tokens, val, batches}, scoring, {});
+  const TrainResult trained = train_on_ranks(
+      ranks, recipe, {tokens, val, batches, list_token_prefixes(recipe)}, scoring, {});
   scoring.diagnose(recipe.model, trained.exported, without_overlap(recipe.eval), {});
   const auto shipped = unpack(share_bytes(ranks, {}));
   if (!shipped.ok()) throw Error(shipped.error());

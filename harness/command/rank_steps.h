@@ -31,8 +31,12 @@ void check_ranks_agree(Comm& comm, const Recipe& recipe, const RankFacts& own);
 struct RankText {
   const TokenStream& train;
   const TokenStream& val;
-  const Batches& batches;  // of train
+  const Batches& batches;          // of train
+  std::vector<int32_t> prefix_of;  // list_token_prefixes()
 };
+// Of each token's bytes the longest prefix that is a token; empty where the recipe needs none.
+std::vector<int32_t> list_token_prefixes(const Recipe& recipe);
+
 // Trains on all ranks; `first` is for rank 0. Gives rank 0's result, in a process without it its
 // own, which has the same weights.
 TrainResult train_on_ranks(LocalRanks& ranks, const Recipe& recipe, const RankText& text,

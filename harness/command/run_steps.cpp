@@ -193,7 +193,9 @@ TrainResult train_weights(const Recipe& recipe, const RunText& text, const RunFo
                          counted_code_bytes(code_features(recipe.scoring())));
   };
   const TrainResult trained = train_on_ranks(
-      ranks, recipe, {text.train_tokens, text.val_tokens, text.batches}, scoring, setup);
+      ranks, recipe,
+      {text.train_tokens, text.val_tokens, text.batches, list_token_prefixes(recipe)}, scoring,
+      setup);
   check_trained(trained, recipe.train);
   if (const auto changed = text.train_tokens.find_changed(); !changed.empty()) {
     log.add_data_fault(fmt::format(

@@ -105,6 +105,23 @@ void visit_train_fields(Config& c, Visit&& visit) {
       "micro-batches; as many ranks as divide it give the same bytes"});
   training("sums", c.sums, {.help = "ordered: the same bytes for any number of ranks; fast: the "
       "ranks' parts are added in the order of the transport"});
+  training("bag_targets", c.bag_targets, {.min = 1, .max = 64, .unit = "tokens",
+      .help = "tokens s of a bag that each position predicts, the output half of token superposition "
+      "(arXiv:2605.06546); 1: the next token alone"});
+  training("bag_fraction", c.bag_fraction, {.min = 0, .max = 1,
+      .help = "part of training up to which bags are predicted"});
+  training("bag_weights", c.bag_weights, {.help = "weights of a bag's tokens in text order: uniform, "
+      "power_law 1/i, or first alone"});
+  training("future_targets", c.future_targets, {.min = 0, .max = 16, .unit = "tokens",
+      .help = "tokens after the next one that each position predicts with the same logits (multi-token "
+      "prediction of modded-nanogpt PR #178)"});
+  training("future_weight", c.future_weight, {.min = 0, .max = 1,
+      .help = "weight of the first of them; of each further one this much of the one before"});
+  training("future_until", c.future_until, {.min = 0.01, .max = 1,
+      .help = "part of training by which they have faded, the farthest first"});
+  training("prefix_weight", c.prefix_weight, {.min = 0, .max = 1,
+      .help = "weight of the longest token that the next one begins with (modded-nanogpt PR #337), "
+      "falling to 0 in the second third of training; 0 switches it off"});
 }
 
 template <class Config, class Visit>

@@ -88,6 +88,13 @@ constexpr auto kFrozen = std::to_array<FrozenValue>({
     {"train.ema_restart_fraction", "0.0"},
     {"train.lawa_every", "100"},
     {"train.lawa_count", "10"},
+    {"train.bag_targets", "1"},
+    {"train.bag_fraction", "0.3"},
+    {"train.bag_weights", "\"uniform\""},
+    {"train.future_targets", "0"},
+    {"train.future_weight", "0.5"},
+    {"train.future_until", "0.6666666666666666"},
+    {"train.prefix_weight", "0.0"},
 });
 // clang-format on
 

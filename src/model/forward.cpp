@@ -55,8 +55,7 @@ class Forward {
     ForwardTensors f;
     f.ids = p.input_ids("ids", batch_ * seq_len_, 1);
     if (options_.with_loss) {
-      f.targets =
-          p.input_ids("targets", batch_ * (is_partial ? options_.last_positions : seq_len_), 1);
+      f.targets = p.input_ids("targets", batch_ * seq_len_, options_.targets);
     }
     if (is_partial) last_rows_ = list_last_rows();
 
@@ -86,9 +85,9 @@ class Forward {
       f.entropy = scored.entropy;
       return f;
     }
-    const float one = 1.0f;
-    const Tensor weights = p.constant("target_weights", 1, 1, {&one, 1});
-    f.loss = p.softcap_xent(f.logits, f.targets, weights, cap).loss;
+    const std::vector<float> ones(static_cast<size_t>(options_.targets), 1.0f);
+    f.target_weights = p.constant("target_weights", 1, options_.targets, ones);
+    f.loss = p.softcap_xent(f.logits, f.targets, f.target_weights, cap).loss;
     f.mean_loss = p.mean(f.loss);
     return f;
   }

@@ -13,12 +13,14 @@ struct ForwardOptions {
   // Logits of the last so many positions of each row; 0: of all seq_len. What only other positions
   // need is left out: the head, and the last block behind its attention.
   int64_t last_positions = 0;
+  int64_t targets = 1;  // n, of a position
 };
 
 // P = last_positions, or seq_len.
 struct ForwardTensors {
   Tensor ids;                 // [batch*seq_len, 1] int32, input
-  Tensor targets;             // [batch*P, 1] int32, input; absent without a loss
+  Tensor targets;             // [batch*P, n] int32, input; absent without a loss
+  Tensor target_weights;      // [1, n] f32, constant
   Tensor logits;              // [batch*P, vocab] f32, before the softcap
   Tensor loss;                // [batch*P, 1] f32, nats; absent without a loss
   Tensor log_probs, entropy;  // [batch*P, vocab], [batch*P, 1] f32, nats; absent with a loss

@@ -8,7 +8,7 @@
 namespace pg {
 
 ModelPlan::ModelPlan(const ModelConfig& config, Weights& weights, int64_t batch, int64_t seq_len,
-                     PlanMode mode, int64_t last_positions)
+                     PlanMode mode, int64_t last_positions, int64_t targets)
     : config_(config),
       batch_(batch),
       seq_len_(seq_len),
@@ -21,8 +21,9 @@ ModelPlan::ModelPlan(const ModelConfig& config, Weights& weights, int64_t batch,
   PG_CHECK(last_positions == 0 || !with_loss, "losses are those of all positions");
   PG_CHECK(batch == 1 || mode != PlanMode::kDecode, "one row of tokens is decoded at a time");
   if (!with_loss) plan_->read_packed_weights();
-  handles_->forward = record_forward(*plan_, config, batch, seq_len,
-                                     {.with_loss = with_loss, .last_positions = last_positions});
+  handles_->forward = record_forward(
+      *plan_, config, batch, seq_len,
+      {.with_loss = with_loss, .last_positions = last_positions, .targets = targets});
   plan_->finish(mode == PlanMode::kTrain ? handles_->forward.loss : Tensor{});
 }
 

@@ -44,17 +44,17 @@ class ModelPlan {
  public:
   // Weights and device must outlive this. One plan serves one shape: `batch` rows of `seq_len`
   // tokens. last_positions > 0, for log probabilities: those of the last so many positions of each
-  // row alone, which saves the work that only the others need.
+  // row alone, which saves the work that only the others need. `targets`: of a position in kTrain.
   ModelPlan(const ModelConfig& config, Weights& weights, int64_t batch, int64_t seq_len,
-            PlanMode mode, int64_t last_positions = 0);
+            PlanMode mode, int64_t last_positions = 0, int64_t targets = 1);
   ~ModelPlan();
   ModelPlan(ModelPlan&&) noexcept;
 
   int64_t batch() const { return batch_; }
   int64_t seq_len() const { return seq_len_; }
 
-  // Sets ids and targets, both [batch, seq_len]; ids and targets must lie below vocab_size. In
-  // kLogProbs and kDecode there are no targets.
+  // Sets ids [batch, seq_len] and targets [batch, seq_len, n]; both must lie below vocab_size, and a
+  // target of -1 is left out. In kLogProbs and kDecode there are no targets.
   void load(std::span<const int32_t> ids, std::span<const int32_t> targets);
   // In kTrain the gradients in Weights are overwritten, or added to when `accumulate`; they are
   // those of what plans read until Weights::finish_gradients().
@@ -65,6 +65,8 @@ class ModelPlan {
   void run_rows(int64_t first, int64_t count);
   // Scales the loss's gradient in the runs to come (1 / micro-batches); 1 at first.
   void set_loss_scale(float scale);
+  // Weights [n] of a position's targets in the runs to come; all 1 at first.
+  void set_target_weights(std::span<const float> weights);
 
   // Mean loss in nats per token of the last run, with `accumulate` the sum of those so far. Waits
   // for the device.

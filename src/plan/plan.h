@@ -140,6 +140,7 @@ class Plan {
   std::string find_non_finite();
 
   void write_ids(Tensor t, std::span<const int32_t> values);
+  void write_constant(Tensor t, std::span<const float> values);  // from the next run on
   // Reads an f32 tensor that keep() named or a sum of weight_uses(), rounded where the device keeps
   // it in f64; waits for the device.
   void read(Tensor t, int64_t first_element, std::span<float> out);

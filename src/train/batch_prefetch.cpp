@@ -6,14 +6,18 @@
 
 namespace pg {
 
-BatchPrefetch::BatchPrefetch(const Batches& batches, int64_t rows,
+BatchPrefetch::BatchPrefetch(const Batches& batches, const LossTargets& targets, int64_t rows,
                              std::function<int64_t(int64_t)> first_window)
-    : batches_(batches), rows_(rows), first_window_(std::move(first_window)) {
+    : batches_(batches),
+      loss_targets_(targets),
+      rows_(rows),
+      first_window_(std::move(first_window)) {
   const auto tokens = static_cast<size_t>(rows * batches.seq_len());
   for (MicroBatch& slot : slots_) {
     slot.ids.resize(tokens);
-    slot.targets.resize(tokens);
+    slot.targets.resize(tokens * static_cast<size_t>(targets.count()));
   }
+  if (targets.count() > 1) next_.resize(tokens);
   try {
     worker_.emplace([this] { read(); }, BackgroundWorker::Priority::kNormal);
   } catch (const std::system_error&) {  // a limit on threads: slower, and nothing else
@@ -40,7 +44,9 @@ const MicroBatch& BatchPrefetch::next() {
 
 void BatchPrefetch::read() {
   MicroBatch& slot = slots_[static_cast<size_t>(number_ % 2)];
-  batches_.read(first_window_(number_), rows_, slot.ids, slot.targets);
+  const std::span<int32_t> next = next_.empty() ? slot.targets : next_;
+  batches_.read(first_window_(number_), rows_, slot.ids, next);
+  if (!next_.empty()) loss_targets_.fill(next, batches_.seq_len(), slot.targets);
 }
 
 }  // namespace pg

@@ -9,18 +9,21 @@
 
 #include "src/train/background_worker.h"
 #include "src/train/batches.h"
+#include "src/train/loss_targets.h"
 
 namespace pg {
 
 struct MicroBatch {
-  std::vector<int32_t> ids, targets;  // [rows, seq_len]
+  std::vector<int32_t> ids;      // [rows, seq_len]
+  std::vector<int32_t> targets;  // [rows, seq_len, n]
 };
 
 class BatchPrefetch {
  public:
-  // first_window(k): the first window of the k-th micro-batch from here on. Batches must outlive
-  // this. Where the system refuses a thread, next() reads.
-  BatchPrefetch(const Batches& batches, int64_t rows, std::function<int64_t(int64_t)> first_window);
+  // first_window(k): the first window of the k-th micro-batch from here on. Batches and targets must
+  // outlive this. Where the system refuses a thread, next() reads.
+  BatchPrefetch(const Batches& batches, const LossTargets& targets, int64_t rows,
+                std::function<int64_t(int64_t)> first_window);
 
   // The next micro-batch, valid until the next call. Throws what reading it threw; it is then read
   // anew at the next call.
@@ -30,9 +33,11 @@ class BatchPrefetch {
   void read();  // the micro-batch `number_` into the slot that next() gives then
 
   const Batches& batches_;
+  const LossTargets& loss_targets_;
   int64_t rows_;
   std::function<int64_t(int64_t)> first_window_;
   std::array<MicroBatch, 2> slots_;
+  std::vector<int32_t> next_;  // [rows, seq_len], where it is not all of the targets
   int64_t number_ = 0;
   bool has_read_ahead_ = false;
   std::optional<BackgroundWorker> worker_;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "src/base/error.h"
@@ -17,6 +18,22 @@ void check_schedules(const TrainConfig& train) {
         "train.lr_warmup_steps \"{}\" leaves no step at the full learning rate; give less than the "
         "{} of train.max_steps, or 0",
         train.lr_warmup_steps, train.max_steps));
+  }
+}
+
+void check_targets(const TrainConfig& train) {
+  if (train.bag_targets > 1 && train.future_targets > 0) {
+    throw Error(fmt::format(
+        "train.bag_targets \"{}\" and train.future_targets \"{}\" both weigh the tokens "
+        "after the next one; set the first to 1 or the other to 0",
+        train.bag_targets, train.future_targets));
+  }
+  const int64_t following = std::max(train.bag_targets, train.future_targets + 1);
+  if (following > train.seq_len) {
+    throw Error(
+        fmt::format("a position would predict {} tokens of windows of train.seq_len \"{}\"; lower "
+                    "train.bag_targets or train.future_targets",
+                    following, train.seq_len));
   }
 }
 
@@ -81,6 +98,7 @@ void check_own_or_adam(const char* key, double value) {
 
 void check_training(const TrainConfig& train, const OptimizerConfig& optimizer) {
   check_schedules(train);
+  check_targets(train);
   check_average(train);
   check_matrices(optimizer);
   check_ema_nesterov(optimizer);

@@ -20,6 +20,11 @@ enum class Average : uint8_t { kNone, kEma, kSwa, kLawa, kEmaSwa };
 template <>
 inline constexpr auto kChoiceNames<Average> = name_choices("none", "ema", "swa", "lawa", "ema_swa");
 
+// Weights of a bag's tokens, in text order: the same, 1/i, or the first alone.
+enum class BagWeights : uint8_t { kUniform, kPowerLaw, kFirst };
+template <>
+inline constexpr auto kChoiceNames<BagWeights> = name_choices("uniform", "power_law", "first");
+
 // How the ranks' parts of the gradient are summed.
 enum class Sums : uint8_t { kOrdered, kFast };
 template <>
@@ -53,6 +58,13 @@ struct TrainConfig {
   double checkpoint_every_s = 60.0;
   int64_t gradient_leaves = 1;
   Sums sums = Sums::kOrdered;
+  int64_t bag_targets = 1;
+  double bag_fraction = 0.3;
+  BagWeights bag_weights = BagWeights::kUniform;
+  int64_t future_targets = 0;
+  double future_weight = 0.5;
+  double future_until = 2.0 / 3.0;
+  double prefix_weight = 0.0;
 };
 
 enum class NewtonSchulz : uint8_t { kStock, kPolarExpress, kQuintic, kTurbo };

@@ -1,6 +1,7 @@
 #include "src/train/train_step.h"
 
 #include <cmath>
+#include <utility>
 
 namespace pg {
 
@@ -12,7 +13,9 @@ TrainStep::TrainStep(const TrainSetup& setup, Comm& comm)
       micro_batches_(setup.train.batch_tokens / setup.train.micro_batch_tokens),
       leaves_(setup.train.gradient_leaves),
       weights_(device_, list_params(setup.model), /*with_gradients=*/true),
-      plan_(setup.model, weights_, rows_, setup.train.seq_len, PlanMode::kTrain),
+      loss_targets_(setup.train, setup.prefix_of),
+      plan_(setup.model, weights_, rows_, setup.train.seq_len, PlanMode::kTrain,
+            /*last_positions=*/0, loss_targets_.count()),
       optimizer_(weights_, setup.optimizer, comm.rank(), comm.ranks()),
       leaf_losses_(device_, static_cast<size_t>(leaves_) * sizeof(double)),
       loss_(device_, sizeof(double)),
@@ -23,6 +26,8 @@ TrainStep::TrainStep(const TrainSetup& setup, Comm& comm)
                 setup.train),
       ema_nesterov_(weights_, setup.optimizer),
       state_sizes_(checkpoint_sizes(weights_.specs(), setup.train, setup.optimizer)) {
+  target_weights_.assign(static_cast<size_t>(loss_targets_.count()), 1.0f);  // as a plan begins
+  next_weights_ = target_weights_;
   plan_.set_loss_scale(1.0f / static_cast<float>(micro_batches_));
 }
 
@@ -30,12 +35,13 @@ void TrainStep::start_at(int64_t steps_done) {
   steps_done_ = steps_done;
   // A rank's micro-batches of a step stand together, in the order of its leaves.
   const int64_t own = micro_batches_ / comm_.ranks(), first = comm_.rank() * own;
-  prefetch_.emplace(batches_, rows_, [=, this](int64_t k) {
+  prefetch_.emplace(batches_, loss_targets_, rows_, [=, this](int64_t k) {
     return ((steps_done + k / own) * micro_batches_ + first + k % own) * rows_;
   });
 }
 
 TrainStep::Launched TrainStep::launch(const StepSchedule& schedule) {
+  weigh_targets(schedule.fraction);
   ema_nesterov_.look_ahead(schedule);
   try {
     compute_gradients();
@@ -53,6 +59,13 @@ TrainStep::Launched TrainStep::launch(const StepSchedule& schedule) {
   launched.event = device_.record();
   is_updating_ = false;
   return launched;
+}
+
+void TrainStep::weigh_targets(double fraction) {
+  loss_targets_.weigh(fraction, next_weights_);
+  if (next_weights_ == target_weights_) return;
+  std::swap(target_weights_, next_weights_);
+  plan_.set_target_weights(target_weights_);
 }
 
 void TrainStep::compute_gradients() {

@@ -54,6 +54,7 @@ class TrainStep {
   int64_t micro_batches() const { return micro_batches_; }  // of all ranks
 
  private:
+  void weigh_targets(double fraction);
   void compute_gradients();
   void update(const StepSchedule& schedule);
   void start_reading_numbers();
@@ -63,6 +64,7 @@ class TrainStep {
   const Batches& batches_;
   int64_t rows_, micro_batches_, leaves_;
   Weights weights_;
+  LossTargets loss_targets_;
   ModelPlan plan_;
   Optimizer optimizer_;
   DeviceBuffer leaf_losses_;  // [leaves] f64: sums of the micro-batches' means
@@ -73,6 +75,7 @@ class TrainStep {
   EmaNesterov ema_nesterov_;
   CheckpointSizes state_sizes_;
   std::optional<BatchPrefetch> prefetch_;
+  std::vector<float> target_weights_, next_weights_;  // [n]: those of the plan, and room
   int64_t steps_done_ = 0;
   bool is_updating_ = false;
   struct HostNumbers {

@@ -58,6 +58,7 @@ struct TrainSetup {
   Device* device = nullptr;
   Comm* comm = nullptr;  // null: this is the only rank
   const Batches* batches = nullptr;
+  std::vector<int32_t> prefix_of;  // [vocab], LossTargets'; where train.prefix_weight asks for it
   // Called on every rank, or on none, with the same weights; rank 0's answer counts. May be empty.
   std::function<ValidationScore(const std::vector<HostTensor>&)> validate;
   // From here on: of rank 0, whose clock is the only one; the others need none of it.

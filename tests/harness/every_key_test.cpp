@@ -68,6 +68,35 @@ const std::map<std::string, Change>& changes() {
       {"train.val_every", {"4"}},
       {"train.checkpoint_every_s", {"0.000001"}},
       {"train.gradient_leaves", {"2"}},
+      {"train.bag_targets", {"4"}},
+      {"train.bag_fraction", {"0.6", {"train.bag_targets=4"}}},
+      {"train.bag_weights", {"\"power_law\"", {"train.bag_targets=4"}}},
+      {"train.future_targets", {"2"}},
+      {"train.future_weight", {"0.25", {"train.future_targets=2"}}},
+      {"train.future_until", {"0.3", {"train.future_targets=2"}}},
+      {"train.prefix_weight", {"0.25"}},
+      {"train.warmdown_shape", {"\"cosine\""}},
+      {"train.lr_warmup_steps", {"3"}},
+      {"train.ema_start_fraction", {"0.4"}},
+      {"train.ema_start_lr", {"0.9"}},
+      {"train.ema_restart_fraction", {"0.5"}},
+      {"train.lawa_every", {"2", {"train.average=\"lawa\"", "train.lawa_every=1"}}},
+      {"train.lawa_count", {"3", {"train.average=\"lawa\"", "train.lawa_every=1"}}},
+      {"optimizer.newton_schulz_scaling", {"\"aol\""}},
+      {"optimizer.aurora_iterations", {"2"}},
+      {"optimizer.aurora_beta", {"0.25", {"optimizer.aurora_iterations=2"}}},
+      {"optimizer.normuon", {"\"paper\""}},
+      {"optimizer.normuon_beta2", {"0.5", {"optimizer.normuon=\"paper\""}}},
+      {"optimizer.cautious_weight_decay", {"true"}},
+      {"optimizer.weight_decay_taper_start", {"0.2"}},
+      {"optimizer.weight_decay_taper_end", {"0.1", {"optimizer.weight_decay_taper_start=0.2"}}},
+      {"optimizer.embed_weight_decay", {"0.5"}},
+      {"optimizer.embed_beta1", {"0.5"}},
+      {"optimizer.embed_beta2", {"0.5"}},
+      {"optimizer.ema_nesterov_beta", {"0.5"}},
+      {"optimizer.ema_nesterov_gamma", {"0.5", {"optimizer.ema_nesterov_beta=0.5"}}},
+      {"optimizer.ema_nesterov_start", {"0.4", {"optimizer.ema_nesterov_beta=0.5"}}},
+      {"optimizer.ema_nesterov_end", {"0.4", {"optimizer.ema_nesterov_beta=0.5"}}},
       {"optimizer.matrix_lr", {"0.02"}},
       {"optimizer.embed_lr", {"0.02"}},
       {"optimizer.scalar_lr", {"0.02"}},
@@ -108,6 +137,10 @@ class EveryKey : public TrainerTest {
   // Steps, loss and exported weights of a run.
   std::string digest(const Recipe& recipe) {
     TrainSetup setup = setup_;
+    if (recipe.train.prefix_weight > 0) {
+      for (int32_t id = 0; id < recipe.model.vocab_size; ++id)
+        setup.prefix_of.push_back(id / 2 - 1);
+    }
     setup.model = recipe.model;
     setup.train = recipe.train;
     setup.optimizer = recipe.optimizer;

@@ -104,7 +104,8 @@ TEST_F(TrainStepTest, BatchesComeInTheirOrderAndAFailureIsThrownWhereItIsNeeded)
   std::vector<int64_t> asked;
   std::atomic<int64_t> last_asked = -1;
   bool has_failed = false;
-  BatchPrefetch prefetch(*batches_, 2, [&](int64_t k) {
+  const LossTargets loss_targets(setup_.train);
+  BatchPrefetch prefetch(*batches_, loss_targets, 2, [&](int64_t k) {
     if (k == 2 && !std::exchange(has_failed, true)) throw Error("the shard is away");
     asked.push_back(k);
     last_asked = k;

@@ -1,8 +1,13 @@
 #include "src/model/model.h"
+#include "src/model/model_handles.h"
 #include "src/plan/plan.h"
 
 namespace pg {
 
 void ModelPlan::set_loss_scale(float scale) { plan_->set_loss_scale(scale); }
+
+void ModelPlan::set_target_weights(std::span<const float> weights) {
+  plan_->write_constant(handles_->forward.target_weights, weights);
+}
 
 }  // namespace pg

@@ -90,6 +90,11 @@ Tensor Plan::make_scalar(std::string name) {
   return constant(std::move(name), 1, 1, {&zero, 1});
 }
 
+void Plan::write_constant(Tensor t, std::span<const float> values) {
+  PG_CHECK(static_cast<int64_t>(values.size()) == info(t).elements(), "a constant of another size");
+  weights_->device().upload(info(t).data, values.data(), values.size_bytes());
+}
+
 void Plan::set_loss_scale(float scale) {
   if (scale == loss_scale_) return;
   loss_scale_ = scale;
