@@ -13,6 +13,20 @@ using Json = nlohmann::json;
 constexpr int64_t kMostSteps = int64_t{1} << 53;
 constexpr const char* kTakeAgain = "take the record again from where it came from";
 
+// Of a start line: text and whole numbers as they are, the texts of a list with spaces between them.
+std::string describe(const Json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  if (value.is_boolean()) return value.get<bool>() ? "true" : "false";
+  if (value.is_number_unsigned()) return std::to_string(value.get<uint64_t>());
+  if (value.is_number_integer()) return std::to_string(value.get<int64_t>());
+  std::string texts;
+  for (size_t i = 0; value.is_array() && i < value.size(); ++i) {
+    if (!value[i].is_string()) continue;
+    texts += (texts.empty() ? "" : " ") + value[i].get<std::string>();
+  }
+  return texts;
+}
+
 // Members of one line; the first that is missing or of another kind is remembered.
 class LineReader {
  public:
@@ -130,11 +144,7 @@ class TapeReader {
 
   void read_start(const Json& json) {
     TapePart part = {.line = tape_.lines, .identity = {}};
-    for (const auto& [key, value] : json.items()) {
-      part.identity[key] = value.is_string()
-                               ? value.get<std::string>()
-                               : value.dump(-1, ' ', false, Json::error_handler_t::replace);
-    }
+    for (const auto& [key, value] : json.items()) part.identity[key] = describe(value);
     tape_.parts.push_back(std::move(part));
   }
 

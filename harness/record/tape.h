@@ -28,7 +28,7 @@ inline constexpr int64_t kTapeFormat = 2;
 
 struct TapePart {
   int64_t line = 0;
-  // The members of the start line: text and numbers as they are, the rest as JSON.
+  // The members of the start line as text; those of a list with spaces between them.
   std::map<std::string, std::string> identity;
 };
 
