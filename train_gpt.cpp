@@ -14,7 +14,7 @@
 
 // whether it can fit, where it runs, on what
 #include "quant/method/pack_estimate.h"       // forecast_pack: what the artifact will take
-#include "harness/record/code_features.h"     // code_features: which sources count beside it
+#include "harness/record/code_features.h"     // code_sizes: the sources that count beside it
 #include "harness/command/rank_steps.h"       // join_ranks, follow_run: several ranks, one job
 #include "src/device/registry/make_device.h"  // make_device: memory and the op table
 #include "harness/command/run_steps.h"        // RunText: tokenizer, shards; rehearse, train
@@ -53,8 +53,7 @@ int run(const RunOptions& options, Clock& clock, double start_s) {
   const LoadedRecipe loaded = load_recipe_and_environment(options.recipe, options.sets);
   const Recipe& recipe = loaded.recipe;
   check_recipe(recipe);
-  const CodeFeatures features = code_features(recipe.scoring());
-  const int64_t code_bytes = counted_code_bytes(features);
+  const CodeSizes code_bytes = code_sizes(recipe.scoring());
   const std::string warning = check_forecast(
       recipe, forecast_pack(recipe.model, recipe.quant, code_bytes));  // throws over the cap
 
@@ -98,9 +97,9 @@ int run(const RunOptions& options, Clock& clock, double start_s) {
                                                  calibration, code_bytes, show_work);
   log.write_allocation(quantized.allocation);
   const SealedArtifact sealed =
-      seal(quantized.model, recipe.quant, code_bytes);  // throws over the cap
+      seal(quantized.model, recipe.quant, code_bytes, show_work);  // throws over the cap
   folder.write(folder.artifact(recipe.quant.matrix_bits), sealed.bytes);
-  folder.write(folder.code(), code_bundle(features));
+  folder.write(folder.code(), code_bundle(code_features(recipe.scoring(), sealed.summary.coder)));
   log.write_packed(sealed.summary);
 
   const UnpackedModel shipped = unpack_file(folder.artifact(recipe.quant.matrix_bits));

@@ -6,6 +6,11 @@ set(PG_BUNDLE_LIST ${CMAKE_SOURCE_DIR}/quant/artifact_sources.txt)
 set(PG_BUNDLE_SCRIPT ${CMAKE_SOURCE_DIR}/scripts/bundle_code.py)
 set(PG_BUNDLE_CPP ${CMAKE_BINARY_DIR}/code_bundle.cpp)
 set(PG_BUNDLE_SETS plain mixes learns learns_mixes)
+foreach(coder zstd lzma)
+  foreach(set plain mixes learns learns_mixes)
+    list(APPEND PG_BUNDLE_SETS ${set}_${coder})
+  endforeach()
+endforeach()
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${PG_BUNDLE_LIST})
 
 file(STRINGS ${PG_BUNDLE_LIST} PG_BUNDLE_LINES REGEX "^[^#[]")
@@ -29,16 +34,23 @@ target_sources(pg_quant_method PRIVATE ${PG_BUNDLE_CPP})
 
 # What a bundle holds must be a scorer: unpack it, compile it, run it.
 # Without contraction, as CMakeLists.txt compiles them: whoever builds the scorer needs that flag for the same bits.
-foreach(set ${PG_BUNDLE_SETS})
+# Those of zstd and lzma differ from ours by the coder alone, which one set of each shows.
+foreach(set plain mixes learns learns_mixes plain_zstd plain_lzma)
+  set(coder own)
+  set(libraries -lfmt -lsentencepiece -lcrypto)
+  if(set MATCHES "_(zstd|lzma)$")
+    set(coder ${CMAKE_MATCH_1})
+    list(APPEND libraries -l${coder})
+  endif()
   set(scorer ${CMAKE_BINARY_DIR}/score_artifact_${set})
   add_test(NAME CodeBundle_LinksIntoAScorer.${set}
     COMMAND ${Python3_EXECUTABLE} ${PG_BUNDLE_SCRIPT} verify ${CMAKE_BINARY_DIR}/code_bundle_${set}.zpaq ${scorer}
-            ${CMAKE_CXX_COMPILER} -std=c++20 -w -ffp-contract=off -fopenmp-simd -- -lfmt -lsentencepiece -lcrypto)
+            ${CMAKE_CXX_COMPILER} -std=c++20 -w -ffp-contract=off -fopenmp-simd -- ${libraries})
   set_tests_properties(CodeBundle_LinksIntoAScorer.${set} PROPERTIES LABELS slow TIMEOUT 600
     FIXTURES_SETUP counted_scorer_${set})
   add_test(NAME CodeBundle_ScoresAsTheProgramDoes.${set}
     COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/cli/counted_scorer_test.py $<TARGET_FILE:train_gpt>
-            ${CMAKE_SOURCE_DIR} ${scorer})
+            ${CMAKE_SOURCE_DIR} ${scorer} ${coder})
   set_tests_properties(CodeBundle_ScoresAsTheProgramDoes.${set} PROPERTIES LABELS slow TIMEOUT 300
     FIXTURES_REQUIRED counted_scorer_${set})
 endforeach()

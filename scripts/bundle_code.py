@@ -37,7 +37,11 @@ METHOD = ('s1,0'                                 # a streaming archive, which ha
 
 # Sections of the list: [all], and for each feature what is added with it and what without it.
 FEATURES = ('learns', 'mixes')
-SETS = {'plain': (), 'mixes': ('mixes',), 'learns': ('learns',), 'learns_mixes': ('learns', 'mixes')}
+CODERS = ('own', 'zstd', 'lzma')  # a set has one; "plain" is that of our own coder
+SETS = {name + ('' if coder == 'own' else f'_{coder}'): (*features, coder)
+        for coder in CODERS
+        for name, features in {'plain': (), 'mixes': ('mixes',), 'learns': ('learns',),
+                               'learns_mixes': ('learns', 'mixes')}.items()}
 SOURCES = ('.h', '.inc', '.cpp')
 
 
@@ -49,9 +53,9 @@ def list_set(root, list_path, features):
         line = line.split('#')[0].strip()
         if line.startswith('['):
             section = line.strip('[]')
-            if section != 'all' and section.removeprefix('without ') not in FEATURES:
+            if section != 'all' and section.removeprefix('without ') not in FEATURES + CODERS:
                 raise SystemExit(f'unknown section: "{line}" of "{list_path}"; known are [all], and for each of '
-                                 f'{", ".join(FEATURES)}: [it], [without it]')
+                                 f'{", ".join(FEATURES + CODERS)}: [it], [without it]')
             continue
         wanted = section == 'all' or section in features or (
             section.startswith('without ') and section.removeprefix('without ') not in features)
@@ -104,7 +108,7 @@ def pack(root, list_path, folder, cpp_path):
         lines = [', '.join(str(b) for b in bundle[i:i + 24]) for i in range(0, len(bundle), 24)]
         array = 'k' + ''.join(word.capitalize() for word in name.split('_'))
         arrays.append(f'constexpr uint8_t {array}[] = {{\n    ' + ',\n    '.join(lines) + '};\n')
-        flags = ', '.join(str(f in features).lower() for f in FEATURES)
+        flags = ', '.join([*(str(f in features).lower() for f in FEATURES), f'Coder::k{features[-1].capitalize()}'])
         rows.append(f'    {{{{{flags}}}, {array}, {len(sources)}}},\n')
         print(f'code bundle, {name}: {len(sources)} files, {len(bundle)} bytes counted')
     pathlib.Path(cpp_path).write_text(

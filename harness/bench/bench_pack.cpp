@@ -12,6 +12,7 @@
 #include <string>
 
 #include "harness/bench/reference_coders.h"
+#include "quant/coder/weight_coder.h"
 #include "quant/format/artifact_format.h"
 #include "quant/method/code_entropy.h"
 #include "src/base/check.h"

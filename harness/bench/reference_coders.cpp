@@ -2,16 +2,17 @@
 
 #include <brotli/decode.h>
 #include <brotli/encode.h>
-#include <lzma.h>
 #include <sys/resource.h>
-#include <zstd.h>
 
 #include <algorithm>
+#include <array>
 #include <ctime>
 #include <functional>
 
 #include "harness/bench/child_program.h"
 #include "harness/bench/scratch_folder.h"
+#include "quant/format/packed/packed_weights.h"
+#include "quant/method/packed_encoder.h"
 #include "src/base/check.h"
 #include "src/base/error.h"
 #include "src/files/write_file.h"
@@ -38,31 +39,6 @@ ReferenceResult measure(const std::string& name, std::span<const uint8_t> raw, c
     throw Error(name + " does not give back what it was given");
   result.bytes = static_cast<int64_t>(packed.size());
   return result;
-}
-
-Bytes encode_zstd(std::span<const uint8_t> raw) {
-  Bytes out(ZSTD_compressBound(raw.size()));
-  const size_t size = ZSTD_compress(out.data(), out.size(), raw.data(), raw.size(), 22);
-  if (ZSTD_isError(size)) throw Error("zstd failed");
-  out.resize(size);
-  return out;
-}
-
-Bytes encode_lzma(std::span<const uint8_t> raw) {
-  lzma_options_lzma options = {};
-  if (lzma_lzma_preset(&options, 9 | LZMA_PRESET_EXTREME)) throw Error("lzma failed");
-  // The preset's dictionary of 64 MiB, but no larger than the data: the same stream, less memory.
-  options.dict_size =
-      static_cast<uint32_t>(std::clamp<size_t>(raw.size(), LZMA_DICT_SIZE_MIN, options.dict_size));
-  lzma_filter filters[] = {{LZMA_FILTER_LZMA2, &options}, {LZMA_VLI_UNKNOWN, nullptr}};
-  Bytes out(lzma_stream_buffer_bound(raw.size()));
-  size_t size = 0;
-  if (lzma_stream_buffer_encode(filters, LZMA_CHECK_NONE, nullptr, raw.data(), raw.size(),
-                                out.data(), &size, out.size()) != LZMA_OK) {
-    throw Error("lzma failed");
-  }
-  out.resize(size);
-  return out;
 }
 
 Bytes encode_brotli(std::span<const uint8_t> raw) {
@@ -117,20 +93,14 @@ double computed_s() {
 }
 
 std::vector<ReferenceResult> run_reference_coders(std::span<const uint8_t> raw, bool with_lrzip) {
-  const auto decode_zstd = [&](std::span<const uint8_t> packed) {
-    Bytes out(raw.size());
-    ZSTD_decompress(out.data(), out.size(), packed.data(), packed.size());
-    return out;
+  const auto with = [&](bool (*unpack)(std::span<const uint8_t>, std::span<uint8_t>)) {
+    return [size = raw.size(), unpack](std::span<const uint8_t> packed) {
+      Bytes out(size);
+      return unpack(packed, out) ? out : Bytes();
+    };
   };
-  const auto decode_lzma = [&](std::span<const uint8_t> packed) {
-    Bytes out(raw.size());
-    uint64_t memory_limit = UINT64_MAX;
-    size_t read = 0, written = 0;
-    const lzma_ret status =
-        lzma_stream_buffer_decode(&memory_limit, 0, nullptr, packed.data(), &read, packed.size(),
-                                  out.data(), &written, out.size());
-    if (status != LZMA_OK) throw Error("lzma failed");
-    return out;
+  const auto encode_zstd = [](std::span<const uint8_t> bytes) {
+    return pack_zstd(bytes, std::array{bytes.size()})[0];
   };
   const auto decode_brotli = [&](std::span<const uint8_t> packed) {
     Bytes out(raw.size());
@@ -139,8 +109,8 @@ std::vector<ReferenceResult> run_reference_coders(std::span<const uint8_t> raw, 
     return out;
   };
   std::vector<ReferenceResult> results;
-  results.push_back(measure("zstd -22", raw, encode_zstd, decode_zstd));
-  results.push_back(measure("lzma -9e", raw, encode_lzma, decode_lzma));
+  results.push_back(measure("zstd -22", raw, encode_zstd, with(unpack_zstd)));
+  results.push_back(measure("lzma -9e", raw, pack_lzma, with(unpack_lzma)));
   results.push_back(measure("brotli -11", raw, encode_brotli, decode_brotli));
   if (with_lrzip) results.push_back(measure_lrzip(raw));
   return results;

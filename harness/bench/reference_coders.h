@@ -1,5 +1,5 @@
-// The general compressors that the weight coder is measured against. For comparison only: nothing
-// here takes part in an artifact.
+// The general compressors that the weight coder is measured against. zstd and lzma are those that an
+// artifact may have (quant/format/packed), the others take no part in one.
 #pragma once
 #include <cstdint>
 #include <optional>

@@ -17,6 +17,7 @@
 #include "harness/record/progress_line.h"
 #include "harness/record/tape.h"
 #include "harness/record/tape_end.h"
+#include "quant/format/artifact_format.h"
 #include "src/base/bytes.h"
 #include "src/base/error.h"
 #include "src/data/corpus/open_data.h"
@@ -109,8 +110,11 @@ std::string read_record_file(const std::filesystem::path& file) {
 // Times as the record beside the artifact states them, where there is one.
 AuditBudget collect_budget(const AuditWords& words, const Recipe& recipe) {
   AuditBudget budget;
-  budget.code_bytes = counted_code_bytes(code_features(recipe.scoring()));
-  budget.model_bytes = static_cast<int64_t>(std::filesystem::file_size(words.scoring.artifact));
+  const Bytes artifact = read_file(words.scoring.artifact);
+  ByteReader reader(artifact);
+  const Coder coder = parse_header(reader).value().coder;  // it is scored, so it has one
+  budget.code_bytes = counted_code_bytes(code_features(recipe.scoring(), coder));
+  budget.model_bytes = std::ssize(artifact);
   budget.cap_bytes = recipe.quant.cap_bytes;
   budget.train_cap_s = recipe.train.wallclock_s > 0 ? recipe.train.wallclock_s : 600;
   budget.eval_cap_s = recipe.eval.wallclock_s > 0 ? recipe.eval.wallclock_s : 600;

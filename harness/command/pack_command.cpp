@@ -8,6 +8,7 @@
 #include "harness/exchange/weights_file.h"
 #include "harness/recipe/recipe.h"
 #include "harness/record/code_features.h"
+#include "harness/record/coder_table.h"
 #include "harness/record/progress_line.h"
 #include "quant/method/seal.h"
 #include "src/base/error.h"
@@ -73,18 +74,19 @@ int pack_weights(const PackWords& words, Clock& clock) {
     calibration = calibrate_weights(recipe, weights.tensors, batches, *device, show);
   }
   const double calibrated_s = clock.now_s();
-  const int64_t code_bytes = counted_code_bytes(code_features(recipe.scoring()));
+  const CodeSizes code_bytes = code_sizes(recipe.scoring());
   const QuantResult quantized = quantize_weights(recipe, weights.tensors, weights.tokenizer_sha256,
                                                  calibration, code_bytes, show);
-  progress.finish();
   const double quantized_s = clock.now_s();
-  const SealedArtifact sealed = seal(quantized.model, recipe.quant, code_bytes);
+  const SealedArtifact sealed = seal(quantized.model, recipe.quant, code_bytes, show);
+  progress.finish();
   std::FILE* const summary = summary_stream(words.out);  // before the file has another inode
   write_file_atomic(words.out, sealed.bytes);
   const PackSummary& s = sealed.summary;
   fmt::print(summary, "{}", format_allocation(quantized.allocation));
   fmt::print(summary, "calibrate {:.2f} s, quantise {:.2f} s, seal {:.2f} s\n",
              calibrated_s - start_s, quantized_s - calibrated_s, clock.now_s() - quantized_s);
+  for (const std::string& line : describe_coders(s.coders)) fmt::print(summary, "{}\n", line);
   fmt::print(summary, "{}: {} bytes + code {} = {} of {}, {} left, {:.3f} bits/weight\n",
              escape_terminal(words.out.string()), s.model_bytes, s.code_bytes, s.total_bytes,
              s.cap_bytes, s.cap_bytes - s.total_bytes, s.bits_per_weight);

@@ -97,7 +97,7 @@ double rehearse_calibration(const Recipe& recipe, Device& device, Clock& clock) 
 
 QuantResult quantize_weights(const Recipe& recipe, const std::vector<HostTensor>& weights,
                              const Sha256& tokenizer_sha256, const Calibration& calibration,
-                             int64_t code_bytes, const WorkProgressFn& progress) {
+                             const CodeSizes& code_bytes, const WorkProgressFn& progress) {
   const QuantInput input{.config = &recipe.model,
                          .weights = &weights,
                          .tokenizer_sha256 = tokenizer_sha256,

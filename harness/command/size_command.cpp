@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <string_view>
 #include <vector>
 
@@ -11,6 +12,8 @@
 #include "harness/command/artifact_file.h"
 #include "harness/command/commands.h"
 #include "harness/record/code_features.h"
+#include "harness/record/coder_table.h"
+#include "harness/record/progress_line.h"
 #include "quant/format/artifact_format.h"
 #include "quant/method/seal.h"
 #include "src/base/bytes.h"
@@ -79,6 +82,16 @@ void print_tensors(const QuantModel& model, const std::vector<TensorBytes>& spen
   }
 }
 
+// Seconds for each megabyte.
+void print_coders(const QuantModel& model, const CodeSizes& code_bytes) {
+  std::fflush(stdout);  // what came before is there to be read
+  ProgressLine progress = ProgressLine::for_stream(stderr);
+  const auto coders = compare_coders(model, code_bytes,
+                                     [&](const std::string& work) { progress.show(work, false); });
+  progress.finish();
+  for (const std::string& line : describe_coders(coders)) fmt::print("{}\n", line);
+}
+
 int print_size(const SizeWords& words, Clock&) {
   const Bytes file = read_file(words.artifact);
   const Result<QuantModel> parsed = parse_artifact(file);
@@ -90,7 +103,8 @@ int print_size(const SizeWords& words, Clock&) {
       words.caps_bytes.empty() ? std::vector{kSmallCap_bytes, QuantConfig{}.cap_bytes}
                                : words.caps_bytes;
   const auto model_bytes = static_cast<int64_t>(file.size());
-  const CodeFeatures features = code_features(read_scoring_keys(model.scoring_keys));
+  const ScoringConfig scoring = read_scoring_keys(model.scoring_keys);
+  const CodeFeatures features = code_features(scoring, model.coder);
   const int64_t code_bytes = counted_code_bytes(features);
   const int64_t total_bytes = model_bytes + code_bytes;
   int64_t params = 0;
@@ -108,6 +122,7 @@ int print_size(const SizeWords& words, Clock&) {
   print_row("parameters", params);
   fmt::print("{:<16}{:>15.3f}\n", "bits/weight",
              8.0 * static_cast<double>(model_bytes) / static_cast<double>(params));
+  print_coders(model, code_sizes(scoring));
   if (words.tensors) print_tensors(model, spent);
   // A cap that was asked for must hold; of the default ones the larger is the challenge's.
   const int64_t must_hold_bytes =

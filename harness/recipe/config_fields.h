@@ -235,6 +235,8 @@ void visit_quant_fields(Config& c, Visit&& visit) {
       .help = "numbers of the right factor that share a scale"});
   packing("awq_group", c.awq_group, {
       .help = "AWQ-lite: int8 for the 64 input columns that matter most"});
+  packing("coder", c.coder, {.help = "what codes the artifact: our own coder, the published packers "
+      "(zstd at level 22, lzma's preset 9e), or auto: the smallest artifact, its code included"});
   packing("cap_bytes", c.cap_bytes, {.min = 1, .max = 1e12, .unit = "bytes",
       .help = "largest allowed artifact, code included"});
 }

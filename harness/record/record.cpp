@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "harness/recipe/recipe_identity.h"
+#include "harness/record/coder_table.h"
 #include "harness/record/compliance.h"
 #include "harness/record/report_svg.h"
 #include "harness/record/run_files.h"
@@ -65,6 +66,9 @@ std::string write_submission_json(const RunResult& result) {
   json.add("pre_quant_val_bpb", result.pre_quant.diagnostic_bits_per_byte);
   json.add("bytes_total", result.pack.total_bytes).add("bytes_code", result.pack.code_bytes);
   json.add("bytes_model", result.pack.model_bytes).add("bytes_cap", result.pack.cap_bytes);
+  json.add("coder", std::string(choice_name(result.pack.coder)));
+  if (!result.pack.coders.empty())
+    json.add("bytes_total_by_coder", list_coders(result.pack.coders));
   json.add("model_params", result.facts.params);
   json.add("train_steps", result.steps).add("train_tokens", result.tokens);
   json.add("step_avg_ms", step_avg_ms(result));

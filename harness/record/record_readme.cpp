@@ -72,12 +72,16 @@ std::string write_byte_table(const RunResult& r) {
     text += fmt::format("| {} | {} |\n", what, format_thousands(bytes));
   };
   row("model", p.model_bytes);
-  row(fmt::format("code, {}", describe_features(code_features(r.recipe.scoring()))), p.code_bytes);
+  const CodeFeatures features = code_features(r.recipe.scoring(), p.coder);
+  row(fmt::format("code, {}", describe_features(features)), p.code_bytes);
   row("**total**", p.total_bytes);
   row("cap", p.cap_bytes);
   row("left under the cap", p.cap_bytes - p.total_bytes);
   row("codes", std::llround(p.code_stream_bytes));
   row("order-0 entropy of the codes", std::llround(p.entropy_bytes));
+  for (const CoderBytes& c : p.coders) {
+    row(fmt::format("total, coded by {}", choice_name(c.coder)), c.total_bytes());
+  }
   return text + "\n" + write_allocation(r.allocation);
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "harness/recipe/recipe_identity.h"
+#include "harness/record/coder_table.h"
 #include "harness/record/eval_estimate.h"
 #include "harness/record/log_rewind.h"
 #include "harness/record/machine.h"
@@ -335,12 +336,14 @@ void RunLog::write_allocation(const std::vector<TensorAllocation>& allocation) {
 void RunLog::write_packed(const PackSummary& pack) {
   result_.pack = pack;
   const int64_t raw_bytes = result_.facts.params * static_cast<int64_t>(sizeof(float));
-  const std::string kind = fmt::format("int{}+rans", result_.recipe.quant.matrix_bits);
+  const auto coder = pack.coder == Coder::kOwn ? "rans" : choice_name(pack.coder);
+  const std::string kind = fmt::format("int{}+{}", result_.recipe.quant.matrix_bits, coder);
   write_line(fmt::format("Serialized model: {} bytes", raw_bytes));
   write_line(fmt::format("Code size: {} bytes", pack.code_bytes));
   log_.write_line(fmt::format("Total submission size: {} bytes", raw_bytes + pack.code_bytes));
   write_line(fmt::format("Serialized model {}: {} bytes", kind, pack.model_bytes));
   write_line(fmt::format("Total submission size {}: {} bytes", kind, pack.total_bytes));
+  for (const std::string& line : describe_coders(pack.coders)) write_line(line);
   JsonObject event;
   event.add("event", "packed")
       .add("code_stream_bytes", pack.code_stream_bytes)
@@ -348,6 +351,8 @@ void RunLog::write_packed(const PackSummary& pack) {
       .add("model_bytes", pack.model_bytes);
   event.add("code_bytes", pack.code_bytes).add("total_bytes", pack.total_bytes);
   event.add("cap_bytes", pack.cap_bytes).add("bits_per_weight", pack.bits_per_weight);
+  event.add("coder", std::string(choice_name(pack.coder)));
+  if (!pack.coders.empty()) event.add("total_bytes_by_coder", list_coders(pack.coders));
   write_event(event);
   close_lap(result_.times.pack_s);
 }

@@ -14,19 +14,12 @@
 #include <memory>
 #include <span>
 
+#include "quant/coder/weight_source.h"
 #include "src/base/bytes.h"
 
 namespace pg {
 
 constexpr int kCoderRoles = 16;  // statistics are kept across the calls of one role
-
-enum class HalfKind : uint8_t { kScales, kValues };  // row scales (positive, alike) / any fp16
-
-// Codes lie in [-max_code, max_code], max_code 1 to 127.
-struct CodeShape {
-  int64_t rows = 0, cols = 0;
-  int max_code = 0;
-};
 
 // The same sequence of calls on both sides. Roles 0 to 15; statistics start afresh when max_code
 // changes within a role.
@@ -47,17 +40,15 @@ class WeightEncoder {
   std::unique_ptr<State> state_;
 };
 
-// Hostile input: a call gives false from the first impossible symbol on, and what it wrote is then
-// without meaning.
-class WeightDecoder {
+class WeightDecoder final : public WeightSource {
  public:
   explicit WeightDecoder(std::span<const uint8_t> stream);  // must outlive this object
-  ~WeightDecoder();
-  bool codes(const CodeShape& shape, std::span<int8_t> out, int role);
-  bool halves(std::span<uint16_t> out, HalfKind kind, int role);
-  bool small_codes(std::span<int8_t> out, int max_code, int role);
-  bool finish();  // everything was consumed, and ends as only the encoder's own stream does
-  bool failed() const;
+  ~WeightDecoder() override;
+  bool codes(const CodeShape& shape, std::span<int8_t> out, int role) override;
+  bool halves(std::span<uint16_t> out, HalfKind kind, int role) override;
+  bool small_codes(std::span<int8_t> out, int max_code, int role) override;
+  bool finish() override;
+  bool failed() const override;
 
  private:
   struct State;

@@ -38,6 +38,10 @@ std::string write_model_keys(const ModelConfig& config) {
   return writer.text();
 }
 
+std::string write_coder_key(Coder coder) {
+  return coder == Coder::kOwn ? "" : "quant.coder=" + format_stored(coder) + '\n';
+}
+
 std::string read_model_keys(std::string_view& keys, ModelConfig& config) {
   size_t end = 0;
   while (keys.substr(end).starts_with("model.")) {
@@ -52,6 +56,19 @@ std::string read_model_keys(std::string_view& keys, ModelConfig& config) {
   if (!error.empty()) return error;
   if (write_model_keys(config) != own) return "its keys are not written as this format writes them";
   return check_model_config(config);
+}
+
+std::string read_coder_key(std::string_view& keys, Coder& coder) {
+  for (const Coder named : {Coder::kZstd, Coder::kLzma}) {
+    const std::string key = write_coder_key(named);
+    if (!keys.starts_with(key)) continue;
+    coder = named;
+    keys.remove_prefix(key.size());
+    break;
+  }
+  return keys.starts_with("quant.")
+             ? "unknown coder: a later program wrote it, or it stands there twice"
+             : "";
 }
 
 }  // namespace pg

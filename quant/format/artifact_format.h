@@ -9,12 +9,14 @@
 //   32     SHA-256 of the tokenizer's model file
 //   2      bytes of keys
 //   ...    keys that are not at their frozen value (src/base/stored_keys.h), a line each: those of
-//          the model, "model.layers=5", then how it is scored, "eval.context=256"
+//          the model, "model.layers=5", the coder, "quant.coder="zstd"", then how it is scored,
+//          "eval.context=256"
 //   2      number of tensors N
 //   ...    form of each tensor, in list_params order:
 //          u8 bits (2 to 8 for codes, 16 for fp16) + 32 factored + 64 fine columns + 128 low rank
 //          fine columns: u16 first column, u16 columns; low rank: u8 rank, u8 group
-//   ...    one rANS stream (weight_coder.h) to the digest, tensor after tensor in payload order
+//   ...    the coder's stream to the digest, tensor after tensor in payload order: rANS
+//          (weight_coder.h), or plain bytes packed by zstd or lzma (packed/packed_weights.h)
 //   32     SHA-256 of everything before
 //
 // Payload order: grouped by role, which is the name without its digits. Per tensor: values, or
@@ -22,17 +24,20 @@
 //
 // One file per model: names, shapes and order follow from the fields; every number has one
 // encoding; codes lie in [-R, R], scales are finite and not negative, a zero scale has zero codes,
-// fp16 values are finite; and the coder has one stream for one sequence of symbols.
+// fp16 values are finite; and our coder has one stream for one sequence of symbols, where those of
+// zstd and lzma have many.
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "quant/coder/weight_coder.h"
+#include "quant/coder/weight_source.h"
 #include "quant/format/quant_model.h"
 #include "quant/format/scale_grid.h"
+#include "src/base/bytes.h"
 #include "src/base/result.h"
 
 namespace pg {
@@ -54,6 +59,7 @@ constexpr int kMaxLowRank = 16;
 struct ArtifactHeader {
   Sha256 tokenizer_sha256 = {};
   ModelConfig config;
+  Coder coder = Coder::kOwn;
   std::string scoring_keys;
   std::vector<QuantTensor> forms;  // list_params order: everything but the numbers
 };
@@ -66,9 +72,11 @@ struct PayloadEntry {
 std::vector<PayloadEntry> order_payload(const std::vector<ParamSpec>& specs);
 
 std::string write_model_keys(const ModelConfig& config);
-// Takes the model's keys from the head of `keys`, whose rest is how it is scored. An error text, or
-// empty.
+std::string write_coder_key(Coder coder);  // empty for our own
+// Take the keys of the model, then the coder's, from the head of `keys`, whose rest is how it is
+// scored. An error text, or empty.
 std::string read_model_keys(std::string_view& keys, ModelConfig& config);
+std::string read_coder_key(std::string_view& keys, Coder& coder);
 
 // Calls the visitor for each stream of a tensor in file order: half(v), real(v), halves(vector,
 // count, kind), small_codes(vector, count, max_code), codes(shape, vector). One walk serves writer
@@ -102,7 +110,8 @@ void visit_streams(Tensor& t, Visitor&& visit) {
   visit.codes(CodeShape{t.rows, t.cols, limit}, t.codes);
 }
 
-// What a tensor took of the stream, as the coder prices it.
+// What a tensor took of the stream: as our coder prices it. Of zstd and lzma: as the raw bytes of its
+// codes (lzma: of all codes) and of all the rest were packed on average.
 struct TensorBytes {
   double codes = 0, scales = 0, values = 0, low_rank = 0;
   double total() const { return codes + scales + values + low_rank; }
@@ -113,6 +122,11 @@ Bytes encode_header(const QuantModel& model);
 Bytes encode_weights(const QuantModel& model, std::vector<TensorBytes>* spent = nullptr);
 // Header, weights and the digest of both.
 Bytes encode_artifact(const QuantModel& model, std::vector<TensorBytes>* spent = nullptr);
+
+// By the header's coder; null where this program was built without it, as each counted scorer is
+// without two. The stream must outlive what is given.
+std::unique_ptr<WeightSource> open_weights(const ArtifactHeader& header,
+                                           std::span<const uint8_t> stream);
 
 // Hostile input: each checks everything that the layout above promises.
 Result<ArtifactHeader> parse_header(ByteReader& reader);

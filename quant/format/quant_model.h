@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "quant/coder/weight_source.h"
 #include "quant/format/low_rank.h"
 #include "src/base/hash.h"
 #include "src/model/model_config.h"
@@ -39,6 +40,7 @@ struct QuantTensor {
 struct QuantModel {
   ModelConfig config;
   Sha256 tokenizer_sha256 = {};
+  Coder coder = Coder::kOwn;         // of the stream
   std::string scoring_keys;          // how it is scored: eval/scoring_keys.h
   std::vector<QuantTensor> tensors;  // in list_params order
 };

@@ -100,14 +100,14 @@ std::string check_sizes(const ArtifactHeader& header, uint64_t stream_bytes) {
 }
 
 struct StreamReader {
-  WeightDecoder* decoder;
+  WeightSource* source;
   int role;
 
   void halves(std::vector<uint16_t>& v, size_t count, HalfKind kind) const {
     v.resize(count);
-    decoder->halves(v, kind, role);
+    source->halves(v, kind, role);
   }
-  void half(uint16_t& value) const { decoder->halves({&value, 1}, HalfKind::kValues, role); }
+  void half(uint16_t& value) const { source->halves({&value, 1}, HalfKind::kValues, role); }
   void real(float& value) const {
     uint16_t high = 0, low = 0;
     half(high);
@@ -116,11 +116,11 @@ struct StreamReader {
   }
   void small_codes(std::vector<int8_t>& v, size_t count, int limit) const {
     v.resize(count);
-    decoder->small_codes(v, limit, role);
+    source->small_codes(v, limit, role);
   }
   void codes(const CodeShape& shape, std::vector<int8_t>& v) const {
     v.resize(static_cast<size_t>(shape.rows * shape.cols));
-    decoder->codes(shape, v, role);
+    source->codes(shape, v, role);
   }
 };
 
@@ -153,9 +153,9 @@ Result<ArtifactHeader> parse_header(ByteReader& reader) {
   }
   std::copy(tokenizer.begin(), tokenizer.end(), header.tokenizer_sha256.begin());
   std::string_view keys(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  if (std::string error = read_model_keys(keys, header.config); !error.empty()) {
-    return Failure{std::move(error)};
-  }
+  std::string error = read_model_keys(keys, header.config);
+  if (error.empty()) error = read_coder_key(keys, header.coder);
+  if (!error.empty()) return Failure{std::move(error)};
   header.scoring_keys = keys;
   const uint16_t tensors = reader.u16();
   const std::vector<ParamSpec> specs = list_params(header.config);
@@ -174,18 +174,23 @@ Result<ArtifactHeader> parse_header(ByteReader& reader) {
 Result<QuantModel> parse_payload(const ArtifactHeader& header, std::span<const uint8_t> stream) {
   QuantModel model{.config = header.config,
                    .tokenizer_sha256 = header.tokenizer_sha256,
+                   .coder = header.coder,
                    .scoring_keys = header.scoring_keys,
                    .tensors = header.forms};
-  WeightDecoder decoder(stream);
+  const std::unique_ptr<WeightSource> source = open_weights(header, stream);
+  if (source == nullptr) {
+    return Failure{"this program was built without the artifact's coder, \"" +
+                   std::string(choice_name(header.coder)) + "\"; build the sources counted for it"};
+  }
   for (const PayloadEntry& entry : order_payload(list_params(header.config))) {
     QuantTensor& tensor = model.tensors[entry.tensor];
-    visit_streams(tensor, StreamReader{&decoder, entry.role});
-    if (decoder.failed()) return Failure{"the weights are cut short or damaged"};
+    visit_streams(tensor, StreamReader{source.get(), entry.role});
+    if (source->failed()) return Failure{"the weights are cut short or damaged"};
     if (std::string error = check_numbers(tensor); !error.empty()) {
       return Failure{std::move(error)};
     }
   }
-  if (!decoder.finish()) return Failure{"the weights do not end where they should"};
+  if (!source->finish()) return Failure{"the weights do not end where they should"};
   return model;
 }
 

@@ -15,7 +15,7 @@
 namespace pg {
 namespace {
 
-constexpr int kMaxEstimates = 12, kMaxMeasurements = 48;
+constexpr int kMaxEstimates = 12;
 constexpr double kMaxLogCoarseness = 40;  // e^40: every code is zero long before
 
 // log coarseness and the bytes over the limit there.
@@ -68,14 +68,15 @@ class Search {
   bool has_fit_ = false, has_excess_ = false;
 };
 
-}  // namespace
+double bytes_per_log(const FillTask& task) {
+  return std::fmax(task.elements / 8 / std::numbers::ln2, 1.0);
+}
+double log_least(const FillTask& task) { return log_f64(std::fmax(task.least_coarseness, 1e-30)); }
 
-double fill_cap(const FillTask& task) {
+double guess_log_coarseness(const FillTask& task) {
   const double limit = static_cast<double>(task.limit_bytes);
-  const double slope = std::fmax(task.elements / 8 / std::numbers::ln2, 1.0);
-  const double least_x = log_f64(std::fmax(task.least_coarseness, 1e-30));
-
-  Search rough(slope, least_x);
+  const double least_x = log_least(task);
+  Search rough(bytes_per_log(task), least_x);
   double x = std::fmax(0.0, least_x);
   for (int i = 0; i < kMaxEstimates; ++i) {
     const Point p{x, task.estimate(exp_f64(x)) - limit};
@@ -83,16 +84,25 @@ double fill_cap(const FillTask& task) {
     if (std::fabs(p.over) < 0.002 * limit || (p.over < 0 && p.x <= least_x)) break;
     x = rough.next();
   }
+  return x;
+}
 
-  Search search(slope, least_x);
+}  // namespace
+
+double guess_coarseness(const FillTask& task) { return exp_f64(guess_log_coarseness(task)); }
+
+double fill_cap(const FillTask& task) {
+  const double least_x = log_least(task);
+  Search search(bytes_per_log(task), least_x);
+  double x = guess_log_coarseness(task);
   double measured_x = x;
   int64_t bytes = 0;
-  for (int i = 0; i < kMaxMeasurements; ++i) {
+  for (int i = 0; i < task.most_measurements; ++i) {
     measured_x = x;
     bytes = task.measure(exp_f64(x));
     search.add({x, static_cast<double>(bytes - task.limit_bytes)});
     const int64_t free_bytes = task.limit_bytes - bytes;
-    if (free_bytes >= 0 && (free_bytes <= kFillSlackBytes || x <= least_x)) return exp_f64(x);
+    if (free_bytes >= 0 && (free_bytes <= task.slack_bytes || x <= least_x)) return exp_f64(x);
     x = search.is_narrow() ? search.next_beside_noise(i) : search.next();
   }
   if (!search.has_fit()) {

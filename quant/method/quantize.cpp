@@ -12,6 +12,7 @@
 #include <limits>
 #include <optional>
 
+#include "quant/coder/weight_coder.h"
 #include "quant/format/artifact_format.h"
 #include "quant/format/half.h"
 #include "quant/format/storage_bits.h"
@@ -20,12 +21,18 @@
 #include "quant/method/hidden_order.h"
 #include "quant/method/lqer.h"
 #include "quant/method/matrix_quantizer.h"
+#include "quant/method/seal.h"
 #include "src/base/check.h"
 #include "src/base/error.h"
 #include "src/model/model.h"
 
 namespace pg {
 namespace {
+
+// Of filling a cap by zstd or lzma, which take seconds for each megabyte: after so many the best so
+// far stands, and a cap is full but for this share.
+constexpr int kMostPackings = 12;
+constexpr int64_t kPackedSlackShare = 2048;
 
 constexpr const char* kAdvice = "go back to an earlier checkpoint or lower the learning rate";
 
@@ -75,7 +82,7 @@ QuantTensor keep_halves(const HostTensor& weights) {
 // The whole model on its way: one quantiser per matrix, the rest kept in fp16.
 class ModelQuantizer {
  public:
-  ModelQuantizer(const QuantInput& input, const QuantConfig& quant, int64_t code_bytes);
+  ModelQuantizer(const QuantInput& input, const QuantConfig& quant, const CodeSizes& code_bytes);
   QuantResult run();
 
  private:
@@ -86,8 +93,9 @@ class ModelQuantizer {
   void report(const std::string& what, size_t tensor) const;
   void quantize_at(double coarseness);  // into model_
   double estimate_bytes(double coarseness) const;
-  int64_t measure_bytes() const { return static_cast<int64_t>(encode_artifact(model_).size()); }
-  double choose_coarseness();
+  int64_t measure_bytes() const;
+  FillTask make_fill_task();
+  Coder choose_coder();
   double coarseness_of(size_t tensor, double coarseness) const {
     return std::max(coarseness * multipliers_[tensor], quantizers_[tensor]->least_coarseness());
   }
@@ -99,7 +107,7 @@ class ModelQuantizer {
 
   const QuantConfig& quant_;
   const WorkProgressFn& progress_;
-  int64_t code_bytes_;
+  CodeSizes code_bytes_;
   int tries_ = 0;                                           // of quantising the whole model
   std::vector<HostTensor> weights_;                         // hidden units in their final order
   std::vector<std::optional<SensitivityTerm>> terms_;       // per tensor
@@ -112,7 +120,7 @@ class ModelQuantizer {
 };
 
 ModelQuantizer::ModelQuantizer(const QuantInput& input, const QuantConfig& quant,
-                               int64_t code_bytes)
+                               const CodeSizes& code_bytes)
     : quant_(quant), progress_(input.progress), code_bytes_(code_bytes), weights_(*input.weights) {
   check_weights(*input.config, weights_);
   const std::vector<ParamSpec> specs = list_params(*input.config);
@@ -264,14 +272,25 @@ void ModelQuantizer::even_out_rates(double coarseness) {
   }
 }
 
-double ModelQuantizer::choose_coarseness() {
+int64_t ModelQuantizer::measure_bytes() const {
+  if (progress_ && model_.coder != Coder::kOwn) {
+    progress_(fmt::format("quantise: try {}, pack: {}", tries_, choice_name(model_.coder)));
+  }
+  return static_cast<int64_t>(encode_artifact(model_).size());
+}
+
+FillTask ModelQuantizer::make_fill_task() {
   FillTask task;
   task.estimate = [this](double coarseness) { return estimate_bytes(coarseness); };
   task.measure = [this](double coarseness) {
     quantize_at(coarseness);
     return measure_bytes();
   };
-  task.limit_bytes = quant_.cap_bytes - code_bytes_;
+  task.limit_bytes = quant_.cap_bytes - code_bytes_.of(model_.coder);
+  if (model_.coder != Coder::kOwn) {
+    task.slack_bytes = std::max(kFillSlackBytes, task.limit_bytes / kPackedSlackShare);
+    task.most_measurements = kMostPackings;
+  }
   task.least_coarseness = std::numeric_limits<double>::infinity();
   for (size_t i = 0; i < weights_.size(); ++i) {
     if (!quantizers_[i]) continue;
@@ -279,7 +298,19 @@ double ModelQuantizer::choose_coarseness() {
     task.least_coarseness =
         std::min(task.least_coarseness, quantizers_[i]->least_coarseness() / multipliers_[i]);
   }
-  return fill_cap(task);
+  return task;
+}
+
+// By the scales that our coder would about fill the cap with, rounded to the nearest.
+Coder ModelQuantizer::choose_coder() {
+  if (quant_.coder != CoderChoice::kAuto) return static_cast<Coder>(quant_.coder);
+  if (!quant_.fill_cap) return Coder::kOwn;  // seal() compares them, and nothing here depends on it
+  const double coarseness = guess_coarseness(make_fill_task());
+  for (size_t i = 0; i < weights_.size(); ++i) {
+    if (!quantizers_[i]) continue;
+    model_.tensors[i] = quantizers_[i]->quantize_nearest(coarseness_of(i, coarseness));
+  }
+  return find_smallest(compare_coders(model_, code_bytes_, progress_));
 }
 
 void ModelQuantizer::correct_low_rank() {
@@ -328,11 +359,12 @@ std::vector<TensorAllocation> ModelQuantizer::list_allocation(double coarseness)
 
 QuantResult ModelQuantizer::run() {
   double coarseness = 1.0;
+  model_.coder = choose_coder();
   if (quant_.fill_cap) {
-    coarseness = choose_coarseness();
+    coarseness = fill_cap(make_fill_task());
     if (quant_.scales == ScaleRule::kSensitivity) {
       even_out_rates(coarseness);
-      coarseness = choose_coarseness();
+      coarseness = fill_cap(make_fill_task());
     }
   } else {
     quantize_at(coarseness);
@@ -345,7 +377,8 @@ QuantResult ModelQuantizer::run() {
 
 }  // namespace
 
-QuantResult quantize(const QuantInput& input, const QuantConfig& quant, int64_t code_bytes) {
+QuantResult quantize(const QuantInput& input, const QuantConfig& quant,
+                     const CodeSizes& code_bytes) {
   return ModelQuantizer(input, quant, code_bytes).run();
 }
 

@@ -6,6 +6,7 @@
 
 #include "quant/format/quant_config.h"
 #include "quant/format/quant_model.h"
+#include "quant/method/code_sizes.h"
 #include "src/base/work_progress.h"
 
 namespace pg {
@@ -28,7 +29,7 @@ struct TensorAllocation {
   int64_t elements = 0;
   int bits = 16;
   double scale = 0;       // geometric mean over the matrix
-  double bytes = 0;       // codes and scales, as the coder prices them
+  double bytes = 0;       // codes and scales, as our coder prices them, whichever packs
   double coarseness = 0;  // what the method's scales were multiplied with
   double loss_nats = 0;   // predicted rise of the loss per token; 0 without calibration
 };
@@ -42,6 +43,9 @@ struct QuantResult {
 // Quantises full-precision weights (formulas.md 4.1, 1.2). With quant.fill_cap the scales are
 // scaled together until model and code land just under the cap. Throws Error on a non-finite
 // weight, naming its tensor, and on a method that needs calibration when there is none.
-QuantResult quantize(const QuantInput& input, const QuantConfig& quant, int64_t code_bytes);
+// quant.coder says what has to fit; auto takes the coder that packs the smallest at a guess of the
+// scales.
+QuantResult quantize(const QuantInput& input, const QuantConfig& quant,
+                     const CodeSizes& code_bytes);
 
 }  // namespace pg

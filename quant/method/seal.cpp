@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -53,14 +54,38 @@ void require_within_cap(const PackSummary& s) {
 
 }  // namespace
 
-SealedArtifact seal(const QuantModel& model, const QuantConfig& quant, int64_t code_bytes) {
+std::vector<CoderBytes> compare_coders(const QuantModel& model, const CodeSizes& code_bytes,
+                                       const WorkProgressFn& progress) {
+  std::vector<CoderBytes> coders;
+  QuantModel packed = model;
+  for (const Coder coder : kCoders) {
+    if (progress) progress(fmt::format("pack: {}", choice_name(coder)));
+    packed.coder = coder;
+    coders.push_back({coder, std::ssize(encode_artifact(packed)), code_bytes.of(coder)});
+  }
+  return coders;
+}
+
+Coder find_smallest(const std::vector<CoderBytes>& coders) {
+  return std::ranges::min_element(coders, {}, &CoderBytes::total_bytes)->coder;
+}
+
+SealedArtifact seal(QuantModel model, const QuantConfig& quant, const CodeSizes& code_bytes,
+                    const WorkProgressFn& progress) {
   SealedArtifact out;
+  PackSummary& s = out.summary;
+  if (quant.coder == CoderChoice::kAuto) {
+    s.coders = compare_coders(model, code_bytes, progress);
+    model.coder = find_smallest(s.coders);
+  } else {
+    model.coder = static_cast<Coder>(quant.coder);
+  }
   std::vector<TensorBytes> spent;
   out.bytes = encode_artifact(model, &spent);
-  PackSummary& s = out.summary;
+  s.coder = model.coder;
   s.model_bytes = static_cast<int64_t>(out.bytes.size());
-  s.code_bytes = code_bytes;
-  s.total_bytes = s.model_bytes + code_bytes;
+  s.code_bytes = code_bytes.of(model.coder);
+  s.total_bytes = s.model_bytes + s.code_bytes;
   s.cap_bytes = quant.cap_bytes;
   s.bits_per_weight =
       8.0 * static_cast<double>(s.model_bytes) / static_cast<double>(count_params(model.config));
@@ -70,9 +95,11 @@ SealedArtifact seal(const QuantModel& model, const QuantConfig& quant, int64_t c
   return out;
 }
 
-const char* describe_features(const CodeFeatures& features) {
-  if (features.learns) return features.mixes ? "learning and mixing" : "learning";
-  return features.mixes ? "mixing" : "plain";
+std::string describe_features(const CodeFeatures& features) {
+  std::string text = features.mixes ? "mixing" : "plain";
+  if (features.learns) text = features.mixes ? "learning and mixing" : "learning";
+  if (features.coder != Coder::kOwn) text += fmt::format(", {}", choice_name(features.coder));
+  return text;
 }
 
 }  // namespace pg

@@ -5,8 +5,10 @@
 #include <type_traits>
 #include <utility>
 
+#include "quant/coder/weight_coder.h"
 #include "quant/format/artifact_format.h"
 #include "quant/format/storage_bits.h"
+#include "quant/method/packed_encoder.h"
 #include "src/base/check.h"
 #include "src/model/model.h"
 
@@ -28,9 +30,10 @@ void write_form(const QuantTensor& t, ByteWriter& out) {
 }
 
 // Writes the streams of one tensor and charges each to what it holds.
+template <class Encoder>
 class StreamWriter {
  public:
-  StreamWriter(WeightEncoder* encoder, int role, const QuantTensor* tensor, TensorBytes* spent)
+  StreamWriter(Encoder* encoder, int role, const QuantTensor* tensor, TensorBytes* spent)
       : encoder_(encoder),
         role_(role),
         tensor_(tensor),
@@ -73,12 +76,33 @@ class StreamWriter {
     charged_ = encoder_->ideal_bytes();
   }
 
-  WeightEncoder* encoder_;
+  Encoder* encoder_;
   int role_;
   const QuantTensor* tensor_;
   TensorBytes* spent_;
   double charged_;  // bytes of the stream that were charged so far
 };
+
+// From raw bytes to those of the stream.
+void scale_bytes(const QuantModel& model, const std::vector<double>& shares,
+                 std::vector<TensorBytes>& spent) {
+  size_t call = 0;
+  for (const PayloadEntry& entry : order_payload(list_params(model.config))) {
+    TensorBytes& bytes = spent[entry.tensor];
+    if (model.tensors[entry.tensor].bits != kHalfBits) bytes.codes *= shares[call++];
+    for (double* rest : {&bytes.scales, &bytes.values, &bytes.low_rank}) *rest *= shares.back();
+  }
+}
+
+template <class Encoder>
+void write_streams(const QuantModel& model, Encoder& encoder, std::vector<TensorBytes>& spent) {
+  spent.resize(model.tensors.size());
+  for (const PayloadEntry& entry : order_payload(list_params(model.config))) {
+    const QuantTensor& tensor = model.tensors[entry.tensor];
+    visit_streams(tensor,
+                  StreamWriter<Encoder>(&encoder, entry.role, &tensor, &spent[entry.tensor]));
+  }
+}
 
 }  // namespace
 
@@ -90,7 +114,8 @@ Bytes encode_header(const QuantModel& model) {
   out.u16(kArtifactVersion);
   out.u16(kExactArithmetic);
   out.bytes(model.tokenizer_sha256);
-  const std::string keys = write_model_keys(model.config) + model.scoring_keys;
+  const std::string keys =
+      write_model_keys(model.config) + write_coder_key(model.coder) + model.scoring_keys;
   PG_CHECK(keys.size() <= std::numeric_limits<uint16_t>::max(), "an artifact's keys are too long");
   out.u16(static_cast<uint16_t>(keys.size()));
   out.bytes(as_bytes(keys));
@@ -105,14 +130,20 @@ Bytes encode_header(const QuantModel& model) {
 }
 
 Bytes encode_weights(const QuantModel& model, std::vector<TensorBytes>* spent) {
-  WeightEncoder encoder;
-  std::vector<TensorBytes> taken(model.tensors.size());
-  for (const PayloadEntry& entry : order_payload(list_params(model.config))) {
-    const QuantTensor& tensor = model.tensors[entry.tensor];
-    visit_streams(tensor, StreamWriter(&encoder, entry.role, &tensor, &taken[entry.tensor]));
+  std::vector<TensorBytes> unwanted;
+  std::vector<TensorBytes>& taken = spent != nullptr ? *spent : unwanted;
+  taken.clear();
+  if (model.coder == Coder::kOwn) {
+    WeightEncoder encoder;
+    write_streams(model, encoder, taken);
+    return encoder.finish();
   }
-  if (spent != nullptr) *spent = std::move(taken);
-  return encoder.finish();
+  PackedEncoder encoder;
+  write_streams(model, encoder, taken);
+  std::vector<double> shares;
+  Bytes stream = encoder.finish(model.coder, spent != nullptr ? &shares : nullptr);
+  if (spent != nullptr) scale_bytes(model, shares, taken);
+  return stream;
 }
 
 Bytes encode_artifact(const QuantModel& model, std::vector<TensorBytes>* spent) {

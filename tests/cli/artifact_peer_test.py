@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """A second reader of artifacts, written from docs/artifact.md alone: what it makes of the committed files must be what
-`train_gpt export` writes, bit for bit. Holds the page to the truth.
+`train_gpt export` writes, bit for bit. Holds the page to the truth; one file, as it is one page.
 
   artifact_peer_test.py PROGRAM ROOT
 """
+import ctypes
 import json
+import lzma
 import math
 import pathlib
 import struct
@@ -264,26 +266,89 @@ def offset_factor(n):
     return math.ldexp((1.0, 1.189207115002721, 1.4142135623730951, 1.681792830507429)[n & 3], n >> 2)
 
 
+class Own(Stream):
+    codes, scales, values, small = read_codes, read_scales, read_values, read_small
+
+
+class Counter:
+    """Counts what a packed payload holds, by kind."""
+
+    def __init__(self):
+        self.code_count = self.small_count = self.half_count = 0
+
+    def codes(self, role, rows, cols, max_code):
+        self.code_count += rows * cols
+        return [[0] * cols for _ in range(rows)]
+
+    def small(self, role, n, max_code):
+        self.small_count += n
+        return [0] * n
+
+    def halves(self, role, n):
+        self.half_count += n
+        return [0] * n
+
+    scales = values = halves
+
+
+class Packed:
+    def __init__(self, data, coder, count):
+        integers, halves = count.code_count + count.small_count, count.half_count
+        size = integers + 2 * halves
+        raw = unpack_zstd(data, size) if coder == "zstd" else unpack_lzma(data)
+        assert len(raw) == size, "the stream does not end where it should"
+        signed = memoryview(raw).cast("b").tolist()
+        self.code, self.few = iter(signed[:count.code_count]), iter(signed[count.code_count:integers])
+        self.half = iter([high << 8 | low for high, low in zip(raw[integers:integers + halves], raw[integers + halves:])])
+
+    def codes(self, role, rows, cols, max_code):
+        return [[next(self.code) for _ in range(cols)] for _ in range(rows)]
+
+    def small(self, role, n, max_code):
+        return [next(self.few) for _ in range(n)]
+
+    def halves(self, role, n):
+        return [next(self.half) for _ in range(n)]
+
+    scales = values = halves
+
+    def is_finished(self):
+        return all(next(rest, None) is None for rest in (self.code, self.few, self.half))
+
+
+def unpack_zstd(data, size):
+    library = ctypes.CDLL("libzstd.so.1")
+    library.ZSTD_decompress.restype = ctypes.c_size_t
+    out = ctypes.create_string_buffer(size)
+    written = library.ZSTD_decompress(out, ctypes.c_size_t(size), data, ctypes.c_size_t(len(data)))
+    return out.raw if written == size else b""
+
+
+def unpack_lzma(data):
+    filters = [{"id": lzma.FILTER_LZMA1, "preset": 9 | lzma.PRESET_EXTREME}]
+    return lzma.decompress(data, format=lzma.FORMAT_RAW, filters=filters)
+
+
 def read_tensor(s, role, form, rows, cols):
     bits, fine, low_rank = form["bits"], form.get("fine"), form.get("low_rank")
     if bits == 16:
-        return [half(h) for h in read_values(s, role, rows * cols)]
+        return [half(h) for h in s.values(role, rows * cols)]
     col_factor = [1.0] * cols
     if form["factored"]:
-        step_bits = read_values(s, role, 1)[0] << 16 | read_values(s, role, 1)[0]
+        step_bits = s.values(role, 1)[0] << 16 | s.values(role, 1)[0]
         step = struct.unpack("<f", struct.pack("<I", step_bits))[0]
-        row_step = [step * offset_factor(n) for n in read_small(s, role, rows, 63)]
-        col_factor = [offset_factor(n) for n in read_small(s, role, cols, 63)]
+        row_step = [step * offset_factor(n) for n in s.small(role, rows, 63)]
+        col_factor = [offset_factor(n) for n in s.small(role, cols, 63)]
     else:
-        row_step = [half(h) for h in read_scales(s, role, rows)]
-    fine_scale = [half(h) for h in read_scales(s, role, rows)] if fine else []
+        row_step = [half(h) for h in s.scales(role, rows)]
+    fine_scale = [half(h) for h in s.scales(role, rows)] if fine else []
     if low_rank:
         rank, group = low_rank
-        a, b = read_small(s, role, rows * rank, 2), read_small(s, role, rank * cols, 8)
-        b_scale = [half(h) for h in read_scales(s, role, -(-rank * cols // group))]
-        a_scale = half(read_values(s, role, 1)[0])
+        a, b = s.small(role, rows * rank, 2), s.small(role, rank * cols, 8)
+        b_scale = [half(h) for h in s.scales(role, -(-rank * cols // group))]
+        a_scale = half(s.values(role, 1)[0])
     limit = 127 if form["factored"] or fine else (1 << bits - 1) - 1
-    code = read_codes(s, role, rows, cols, limit)
+    code = s.codes(role, rows, cols, limit)
     w = [f32(code[r][c] * (row_step[r] * col_factor[c])) for r in range(rows) for c in range(cols)]
     if fine:
         for r in range(rows):
@@ -311,7 +376,7 @@ def read_keys(data):
 
 def read_artifact(data, shapes):
     """{name: values} of tensors [(name, rows, cols)]."""
-    at = read_keys(data)[1]
+    keys, at = read_keys(data)
     assert struct.unpack("<H", data[at:at + 2])[0] == len(shapes)
     at += 2
     forms = []
@@ -323,22 +388,31 @@ def read_artifact(data, shapes):
         if byte & 128:
             form["low_rank"], at = (data[at], data[at + 1]), at + 2
         forms.append(form)
-    s = Stream(data[at:-32])
     role_of = [("".join(ch for ch in name if not ch.isdigit())) for name, _, _ in shapes]
     names = list(dict.fromkeys(role_of))
-    roles = [Role() for _ in range(16)]
-    values = {}
-    for number, role_name in enumerate(names):
-        for i, (name, rows, cols) in enumerate(shapes):
-            if role_of[i] == role_name:
-                values[name] = read_tensor(s, roles[min(number, 15)], forms[i], rows, cols)
+
+    def read_all(s):
+        roles, values = [Role() for _ in range(16)], {}
+        for number, role_name in enumerate(names):
+            for i, (name, rows, cols) in enumerate(shapes):
+                if role_of[i] == role_name:
+                    values[name] = read_tensor(s, roles[min(number, 15)], forms[i], rows, cols)
+        return values
+
+    if "quant.coder" in keys:
+        count = Counter()
+        read_all(count)
+        s = Packed(data[at:-32], keys["quant.coder"].strip('"'), count)
+    else:
+        s = Own(data[at:-32])
+    values = read_all(s)
     assert s.is_finished(), "the stream does not end where it should"
     return values
 
 
 def main():
     program, root = sys.argv[1], pathlib.Path(sys.argv[2])
-    for name in ("rows.bin", "factored.bin", "corrected.bin"):
+    for name in ("rows.bin", "factored.bin", "corrected.bin", "zstd.bin", "lzma.bin"):
         artifact = root / "tests/fuzz/corpus/artifact" / name
         with tempfile.TemporaryDirectory() as folder:
             file = pathlib.Path(folder) / "weights.safetensors"

@@ -2,7 +2,9 @@
 """The program that the counted sources build must print the digits of `train_gpt eval`: a run of seconds on cpu:exact, scored
 by both.
 
-  counted_scorer_test.py PROGRAM ROOT SCORER
+  counted_scorer_test.py PROGRAM ROOT SCORER CODER
+
+CODER is the one that the scorer was built for.
 """
 import os
 import pathlib
@@ -22,20 +24,26 @@ def run(words, folder, program):
 
 
 def main():
-    if len(sys.argv) != 4:
+    if len(sys.argv) != 5:
         sys.exit(__doc__)
-    program, root, scorer = (pathlib.Path(word).resolve() for word in sys.argv[1:])
+    program, root, scorer = (pathlib.Path(word).resolve() for word in sys.argv[1:4])
+    coder = sys.argv[4]
     with tempfile.TemporaryDirectory() as folder:
         run(["bash", "-ec", f'source "{root}/tests/cli/tiny_corpus.sh"; train_gpt run recipe.toml --out record '
-             "--set track.device=cpu:exact > log.txt 2>&1"], folder, program)
+             f"--set track.device=cpu:exact --set quant.coder={coder} > log.txt 2>&1"], folder, program)
         artifact = "record/final_model.int6.bin"
         evaluated = run([program, "eval", artifact, "--recipe", "record/recipe.toml"], folder, program)
         shards = sorted(path.relative_to(folder) for path in pathlib.Path(folder).glob("shards/corpus_val_*.bin"))
         counted = run([scorer, artifact, "m.model", *shards], folder, program)
+        run([program, "pack", "record/final_model.safetensors", "other.bin", "--recipe", "record/recipe.toml",
+             "--set", f"quant.coder={'own' if coder == 'zstd' else 'zstd'}"], folder, program)
+        packed = subprocess.run([scorer, "other.bin", "m.model", *shards], cwd=folder, capture_output=True, text=True)
         other = subprocess.run([scorer, artifact, "recipe.toml", *shards], cwd=folder, capture_output=True, text=True)
     # The counted text has numbers for the words of errors.
     if other.returncode != 1 or not re.fullmatch(r"score_artifact: refused: \d+\n", other.stderr):
         sys.exit(f"a foreign tokenizer: exit {other.returncode}, {other.stderr}")
+    if packed.returncode != 1 or "built without the artifact's coder" not in packed.stderr:
+        sys.exit(f"an artifact of another coder: exit {packed.returncode}, {packed.stderr}")
     want, have = (re.search(r"val_loss:(\S+) val_bpb:(\S+)", text) for text in (evaluated, counted))
     if not want or not have or want.groups() != have.groups():
         sys.exit(f"train_gpt eval:    {evaluated}\ncounted scorer: {counted}")

@@ -54,6 +54,10 @@ ROOMS = {
     "quant/coder": ["src/base"],
     "quant/coder/encode": ["src/base", "quant/coder"],
     "quant/format": ["src/base", "src/plan", "src/model", "quant/coder"],
+    "quant/format/packed": ["src/base", "src/plan", "src/model", "quant/coder", "quant/format"],
+    "quant/format/packed/zstd": ["quant/format", "quant/format/packed"],
+    "quant/format/packed/lzma": ["quant/format", "quant/format/packed"],
+    "quant/format/all_coders": ["quant/coder", "quant/format/packed"],
     "quant/method": [*MODEL, "quant/coder", "quant/format"],
     # What scores takes nothing of quant/ but unpack.h (law L3).
     "eval/mix": ["src/base"],
@@ -70,6 +74,7 @@ ROOMS = {
     "eval/scorer/without_learning": ["eval/scorer", "src/device/cpu", "src/plan", "eval/learn"],
     "eval/scorer/without_fast_gradients": ["eval/scorer", "src/device/cpu/gradient"],
     "eval/scorer/without_mixing": ["eval/scorer", "eval/mix"],
+    "eval/scorer/without_coders": ["quant/coder", "quant/format", "quant/format/packed"],
     "harness/recipe": [*MODEL, *DATA, "src/text", "src/train", "quant/format", "eval", "eval/score", "eval/learn", "eval/mix"],
     "harness/exchange": [*MODEL, *DATA, "src/files", "src/text", "quant/format", "harness/recipe", "kernels/bf16.h"],
     "harness/record": [*MODEL, *DATA, "src/files", "src/text", "src/train", "quant/...", "eval/...", "harness/recipe"],

@@ -25,13 +25,15 @@ std::string hash_values(const UnpackedModel& model) {
   return hex(sha256(all.buffer()));
 }
 
-// One in the published form, one with every part that the format has.
+// One in the published form, one with factored scales, and one with corrections by each coder.
 void write_golden_files() {
   const std::vector<HostTensor> weights = random_weights(tiny_config(), 42);
   std::string hashes;
-  const auto write = [&](const char* name, QuantModel model) {
+  const auto write = [&](const char* name, QuantModel model, CoderChoice coder = {}) {
     model.tokenizer_sha256 = sha256(as_bytes("golden"));
-    const Bytes file = seal(model, tiny_quant(), 0).bytes;
+    QuantConfig quant = tiny_quant();
+    quant.coder = coder;
+    const Bytes file = seal(model, quant, 0).bytes;
     write_file_atomic(kFolder / name, file);
     hashes += hash_values(unpack(file).value()) + "\n";
   };
@@ -41,14 +43,17 @@ void write_golden_files() {
   corrected.lqer_rank = 2;
   corrected.lqer_group = 16;
   corrected.awq_group = true;
-  write("corrected.bin", quantize_calibrated(tiny_config(), weights, corrected).model);
+  const QuantModel model = quantize_calibrated(tiny_config(), weights, corrected).model;
+  write("corrected.bin", model);
+  write("zstd.bin", model, CoderChoice::kZstd);
+  write("lzma.bin", model, CoderChoice::kLzma);
   write_file_atomic("tests/quant/artifact_golden.txt", hashes);
 }
 
 TEST(ArtifactGolden, CommittedArtifactsUnpackToTheirValues) {
   if (std::getenv("PG_ACCEPT") != nullptr) write_golden_files();
   std::string hashes;
-  for (const char* name : {"rows.bin", "factored.bin", "corrected.bin"}) {
+  for (const char* name : {"rows.bin", "factored.bin", "corrected.bin", "zstd.bin", "lzma.bin"}) {
     const Result<UnpackedModel> model = unpack(read_file(kFolder / name));
     ASSERT_TRUE(model.ok()) << name << ": " << model.error()
                             << "; a wanted change is accepted by PG_ACCEPT=1";

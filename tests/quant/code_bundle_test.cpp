@@ -4,33 +4,61 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <set>
 
 #include "quant/method/seal.h"
 
 namespace pg {
 namespace {
 
+CodeFeatures with(CodeFeatures features, Coder coder) {
+  features.coder = coder;
+  return features;
+}
+
 constexpr CodeFeatures kPlain, kMixes = {.mixes = true}, kLearns = {.learns = true},
                                kBoth = {.learns = true, .mixes = true};
 
 TEST(CodeBundle, EachSetIsAnArchiveOfTheCountedSize) {
-  for (const CodeFeatures& features : {kPlain, kMixes, kLearns, kBoth}) {
-    SCOPED_TRACE(describe_features(features));
-    const Bytes bundle = code_bundle(features);
-    const Bytes magic = {'7', 'k', 'S', 't'};
-    ASSERT_GT(bundle.size(), magic.size());
-    EXPECT_TRUE(std::equal(magic.begin(), magic.end(), bundle.begin()));
-    EXPECT_EQ(counted_code_bytes(features), static_cast<int64_t>(bundle.size()));
-    EXPECT_GT(counted_code_files(features), 10);
+  std::set<Bytes> bundles;
+  for (const CodeFeatures& scoring : {kPlain, kMixes, kLearns, kBoth}) {
+    for (const Coder coder : kCoders) {
+      const CodeFeatures features = with(scoring, coder);
+      SCOPED_TRACE(describe_features(features));
+      const Bytes bundle = code_bundle(features);
+      const Bytes magic = {'7', 'k', 'S', 't'};
+      ASSERT_GT(bundle.size(), magic.size());
+      EXPECT_TRUE(std::equal(magic.begin(), magic.end(), bundle.begin()));
+      EXPECT_EQ(counted_code_bytes(features), static_cast<int64_t>(bundle.size()));
+      EXPECT_GT(counted_code_files(features), 10);
+      EXPECT_TRUE(bundles.insert(bundle).second);
+    }
   }
 }
 
 TEST(CodeBundle, AFeatureCostsItsSources) {
-  const int64_t plain = counted_code_bytes(kPlain);
-  EXPECT_GT(counted_code_bytes(kMixes), plain);
-  EXPECT_GT(counted_code_bytes(kLearns), plain);
-  EXPECT_GT(counted_code_bytes(kBoth),
-            std::max(counted_code_bytes(kMixes), counted_code_bytes(kLearns)));
+  for (const Coder coder : kCoders) {
+    const auto bytes = [&](CodeFeatures f) { return counted_code_bytes(with(f, coder)); };
+    EXPECT_GT(bytes(kMixes), bytes(kPlain));
+    EXPECT_GT(bytes(kLearns), bytes(kPlain));
+    EXPECT_GT(bytes(kBoth), std::max(bytes(kMixes), bytes(kLearns)));
+  }
+}
+
+// The libraries of zstd and lzma are the system's; our coder is a few kilobytes of source.
+TEST(CodeBundle, ACoderCostsItsSources) {
+  for (const CodeFeatures& scoring : {kPlain, kMixes, kLearns, kBoth}) {
+    const int64_t own = counted_code_bytes(with(scoring, Coder::kOwn));
+    for (const Coder coder : {Coder::kZstd, Coder::kLzma}) {
+      EXPECT_LT(counted_code_bytes(with(scoring, coder)), own - 2000);
+    }
+  }
+}
+
+TEST(CodeBundle, FeaturesHaveNames) {
+  EXPECT_EQ(describe_features(kPlain), "plain");
+  EXPECT_EQ(describe_features(with(kPlain, Coder::kLzma)), "plain, lzma");
+  EXPECT_EQ(describe_features(with(kBoth, Coder::kZstd)), "learning and mixing, zstd");
 }
 
 }  // namespace

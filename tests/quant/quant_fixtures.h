@@ -130,7 +130,7 @@ inline QuantModel quantize_plain(const ModelConfig& config, const std::vector<Ho
 
 inline QuantResult quantize_calibrated(const ModelConfig& config,
                                        const std::vector<HostTensor>& weights,
-                                       const QuantConfig& quant, int64_t code_bytes = 0) {
+                                       const QuantConfig& quant, const CodeSizes& code_bytes = 0) {
   const Calibration calibration = random_calibration(config, 7);
   const QuantInput input{.config = &config,
                          .weights = &weights,

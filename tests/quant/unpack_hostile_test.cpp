@@ -9,44 +9,10 @@
 #include "quant/format/half.h"
 #include "quant/format/storage_bits.h"
 #include "quant/format/unpack.h"
-#include "tests/quant/quant_fixtures.h"
+#include "tests/quant/hostile_fixtures.h"
 
 namespace pg {
 namespace {
-
-// Every part that the format has, in under 3 kB.
-QuantModel make_model() {
-  return quantize_calibrated(tiny_config(), random_weights(tiny_config(), 3),
-                             tiny_filled_quant(2900))
-      .model;
-}
-
-QuantModel make_corrected_model() {
-  QuantConfig quant = tiny_quant();
-  quant.lqer_rank = 2;
-  quant.lqer_group = 16;
-  quant.awq_group = true;
-  return quantize_calibrated(tiny_config(), random_weights(tiny_config(), 3), quant).model;
-}
-
-// What an attacker does: any body with a correct hash.
-Bytes with_hash(std::span<const uint8_t> body) {
-  Bytes out(body.begin(), body.end());
-  const Sha256 digest = sha256(body);
-  out.insert(out.end(), digest.begin(), digest.end());
-  return out;
-}
-
-std::span<const uint8_t> body_of(const Bytes& file) {
-  return std::span(file).first(file.size() - sizeof(Sha256));
-}
-
-// A header on weights that may not belong to it.
-Bytes join(const Bytes& header, const Bytes& weights) {
-  Bytes body = header;
-  body.insert(body.end(), weights.begin(), weights.end());
-  return with_hash(body);
-}
 
 TEST(UnpackHostile, EveryTruncationIsRejected) {
   const Bytes file = encode_artifact(make_model());
@@ -295,6 +261,27 @@ TEST(UnpackHostile, RandomBytesAreRejected) {
     ASSERT_FALSE(unpack(bytes));
     ASSERT_FALSE(unpack(with_hash(bytes)));
   }
+}
+
+TEST(UnpackHostile, CodersThatAreNoneAreRejected) {
+  const QuantModel model = make_model();
+  const Bytes header = encode_header(model), weights = encode_weights(model);
+  const std::string keys = write_model_keys(model.config);
+  const auto error_of = [&](const std::string& text) {
+    const auto unpacked = unpack(join(with_keys(header, text), weights));
+    return unpacked.ok() ? "" : unpacked.error();
+  };
+  for (const char* other : {"\"brotli\"", "\"auto\"", "zstd", "\"own\"", ""}) {
+    EXPECT_NE(error_of(keys + "quant.coder=" + other + "\n").find("unknown coder"),
+              std::string::npos);
+  }
+  const std::string zstd = "quant.coder=\"zstd\"\n", lzma = "quant.coder=\"lzma\"\n";
+  EXPECT_EQ(error_of(keys + zstd), "the weights are cut short or damaged");  // they are ours
+  for (const std::string& more : {zstd, lzma, std::string("quant.cap_bytes=1\n")}) {
+    EXPECT_NE(error_of(keys + zstd + more).find("stands there twice"), std::string::npos);
+  }
+  EXPECT_NE(error_of(keys + zstd.substr(0, zstd.size() - 1)), "");  // no line end
+  EXPECT_NE(error_of(zstd + keys), "");                             // another order
 }
 
 }  // namespace
