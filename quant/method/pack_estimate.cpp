@@ -22,10 +22,11 @@ namespace {
 constexpr double kHeaderBytes = 190;  // artifact_format.h; plus one byte per tensor
 // The coder takes this much of the order-0 entropy at most (tests/quant/weight_coder_test.cpp).
 constexpr double kCoderOverEntropy = 1.003;
-// Of a stream, against ours of the same numbers: Gaussian and heavy-tailed rows (pack_estimate_test)
-// and a trained model of the CPU track have zstd within 2 % of this, lzma within 3 %.
+// Of an artifact, against ours of the same numbers. Random models of 2M parameters by the methods of
+// [quant] have 1.007 to 1.055 with zstd and 1.02 to 1.09 with lzma (most with three levels), trained
+// ones of the CPU track 1.04 to 1.055 and 1.044 to 1.047.
 double bytes_over_own(Coder coder) {
-  return coder == Coder::kZstd ? 1.025 : coder == Coder::kLzma ? 1.05 : 1.0;
+  return coder == Coder::kZstd ? 1.025 : coder == Coder::kLzma ? 1.04 : 1.0;
 }
 // Ours with "auto": no smaller one is to be expected where bytes matter.
 Coder expect_coder(const QuantConfig& quant) {

@@ -88,6 +88,33 @@ TEST(PackEstimate, ProjectionFollowsEachMethod) {
   }
 }
 
+// At the size of the CPU track: below it the packers lie closer to ours.
+TEST(PackEstimate, ProjectionFollowsEachCoder) {
+  QuantConfig quant = published_quant();
+  quant.scales = ScaleRule::kSdClip;
+  for (const CoderChoice coder : {CoderChoice::kZstd, CoderChoice::kLzma}) {
+    quant.coder = coder;
+    expect_close(two_million_config(), quant, 0);
+  }
+}
+
+TEST(PackEstimate, CodeCountsByTheCoder) {
+  const ModelConfig config = small_config();
+  const std::vector<HostTensor> weights = random_weights(config, 1);
+  QuantConfig quant = published_quant();
+  for (const CoderChoice coder :
+       {CoderChoice::kOwn, CoderChoice::kZstd, CoderChoice::kLzma, CoderChoice::kAuto}) {
+    quant.coder = coder;
+    CodeSizes code(0);
+    const int64_t forecast = forecast_pack(config, quant, code).likely_bytes;
+    const int64_t projected = project_bytes(weights, quant, code);
+    code.by_coder = {3000, 2000, 1000};
+    const int64_t counted = coder == CoderChoice::kAuto ? 3000 : code.of(static_cast<Coder>(coder));
+    EXPECT_EQ(forecast_pack(config, quant, code).likely_bytes, forecast + counted);
+    EXPECT_EQ(project_bytes(weights, quant, code), projected + counted);
+  }
+}
+
 TEST(PackEstimate, AFilledCapIsForecastByWhatIsWorthIt) {
   const ModelConfig config;  // 27M parameters
   const PackForecast forecast = forecast_pack(config, QuantConfig(), 0);
