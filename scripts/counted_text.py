@@ -34,15 +34,16 @@ OPERATOR = frozenset('+-*/%&|^!<>=:.#')
 
 # Names as STYLE has them: members_, kConstants, PG_MACROS, Types, and functions and variables of several_words.
 OWN_NAME = re.compile(r'[a-zA-Z]\w*_|k[A-Z]\w*|PG_\w+|[A-Z][a-z0-9]\w*|[a-z][a-z0-9]*_\w*')
-# Names of that look that libraries and the language gave, but for those that stand behind std:: or fmt:: somewhere.
+# Names of that look that libraries and the language gave: behind std:: or fmt::, of a family, and the others.
 STANDARD_NAME = re.compile(r'\b(?:std|fmt|sentencepiece)(?:::\w+)*::(\w+)')
+LIBRARY_NAME = re.compile(r'(?:lzma|ZSTD)_\w+')
 KEPT_NAMES = frozenset('''
     do if or
     const_cast reinterpret_cast static_assert static_cast thread_local always_inline this_thread vector_size
     int8_t int16_t int32_t int64_t uint8_t uint16_t uint32_t uint64_t size_t ssize_t
     c_str chars_format emplace_back ends_with find_first_not_of has_value is_integral is_same out_of_range pop_back push_back
     quiet_NaN remove_prefix size_bytes starts_with value_or compare_exchange_weak fetch_add notify_all owns_lock
-    st_mode st_size strerror_r
+    st_mode st_size strerror_r dict_size
     EncodeAsPieces GetPieceSize IdToPiece IsByte IsControl IsUnknown IsUnused LoadFromSerializedProto bos_id unk_id
 '''.split())
 LETTERS = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'
@@ -168,6 +169,10 @@ def strip_cpp(text):
     return ''.join(out).replace(CLOSED + 'namespace pg{', '').replace(CLOSED, '}') + '\n'
 
 
+def is_own(name):
+    return OWN_NAME.fullmatch(name) and not LIBRARY_NAME.fullmatch(name)
+
+
 def shorten_names(text):
     """Names that only the project can have given, by its style, become short ones, in the order in which they are read."""
     tokens = [(match.lastgroup, match.group()) for match in TOKEN.finditer(text)]
@@ -177,6 +182,6 @@ def shorten_names(text):
     short = (name for name in short if name not in words and name not in KEPT_NAMES)
     names = {}
     for group, token in tokens:
-        if group == 'word' and token not in names and token not in kept and OWN_NAME.fullmatch(token):
+        if group == 'word' and token not in names and token not in kept and is_own(token):
             names[token] = next(short)
     return ''.join(names.get(token, token) for _, token in tokens)
