@@ -10,9 +10,7 @@ constexpr size_t kGamma = 0, kAhead = 1, kDifference = 3;
 
 constexpr int64_t kFlatRow = 32;  // parameters are padded to it
 
-MatrixBatch flat(int64_t elements) { return {1, elements / kFlatRow, kFlatRow, elements}; }
-Out write(float* p) { return {p, DType::kF32}; }
-In read(const float* p) { return {p, DType::kF32}; }
+MatrixBatch as_rows(int64_t elements) { return {1, elements / kFlatRow, kFlatRow, elements}; }
 
 }  // namespace
 
@@ -39,8 +37,8 @@ void EmaNesterov::look_ahead(const StepSchedule& schedule) {
   host_scalars_[kDifference] = host_scalars_[kDifference + 1] = -1.0f;
   device.upload(scalars_.data(), host_scalars_.data(), sizeof host_scalars_);
   if (!has_moved_) return;
-  device.ops().apply_update(write(weights_->masters()), read(velocity()), {}, scalar(kAhead),
-                            /*cautious=*/false, flat(weights_->flat_elements()));
+  device.ops().apply_update({weights_->masters(), DType::kF32}, {velocity(), DType::kF32}, {},
+                            scalar(kAhead), /*cautious=*/false, as_rows(weights_->flat_elements()));
   weights_->refresh_compute();
 }
 
@@ -54,10 +52,10 @@ void EmaNesterov::follow() {
   if (!is_kept()) return;
   Ops& ops = weights_->device().ops();
   const int64_t elements = weights_->flat_elements();
-  float* const difference = before_.as<float>();  // -before + w
-  ops.apply_update(write(difference), read(weights_->masters()), {}, scalar(kDifference),
-                   /*cautious=*/false, flat(elements));
-  ops.lerp(write(velocity()), read(difference), scalar(kGamma), elements);
+  // -before + w, in the place of before
+  ops.apply_update({before_.data(), DType::kF32}, {weights_->masters(), DType::kF32}, {},
+                   scalar(kDifference), /*cautious=*/false, as_rows(elements));
+  ops.lerp({velocity(), DType::kF32}, {before_.data(), DType::kF32}, scalar(kGamma), elements);
 }
 
 }  // namespace pg

@@ -68,6 +68,14 @@ TEST_F(StepCalls, AreThoseOfThePlanTheOptimizerTheLeavesTheLossAndTheAverage) {
   EXPECT_EQ(of(averaged, OpId::kLerp), 1);
   EXPECT_EQ(total(averaged), total(plain) + 1);
 
+  setup_.optimizer.aurora_iterations = 3;
+  setup_.optimizer.normuon = NorMuon::kPaper;
+  const int64_t stock_calls = optimizer_calls_;
+  const OpCounts forms = count(1, Average::kNone);
+  EXPECT_EQ(total(forms), 4 * plan_calls_ + optimizer_calls_ + loss);
+  EXPECT_GT(optimizer_calls_, stock_calls);
+  setup_.optimizer = {};
+
   const OpCounts leaves = count(4, Average::kEma);
   const int64_t finish = of(averaged, OpId::kScaleRowsBackward);
   EXPECT_GT(finish, 0);

@@ -220,6 +220,28 @@ TEST(RunLog, AScoreOverItsBudgetIsWarnedOf) {
   }
 }
 
+// One that is 1 is left out, so that a tape without it stays as it was.
+TEST(RunLog, TapeHoldsTheWeightDecaysMultiplier) {
+  for (const double multiplier : {1.0, 0.75}) {
+    const TemporaryFolder temporary;
+    const RunFolder folder = open_run_folder(temporary.path(), Recipe(), true);
+    ManualClock clock;
+    std::FILE* sink = std::tmpfile();
+    {
+      RunLog log(Recipe(), folder, clock, 0.0, ProgressLine(sink, TerminalStyle::kPlain, false));
+      log.write_head(RunFacts(), {});
+      StepReport report;
+      report.step = 1;
+      report.decay_multiplier = multiplier;
+      log.on_step(report);
+    }
+    std::fclose(sink);
+    const std::string tape = read_text_file(temporary.path() / "tape.jsonl");
+    EXPECT_EQ(tape.find("\"decay_multiplier\":0.75") != std::string::npos, multiplier != 1.0);
+    EXPECT_EQ(tape.find("decay_multiplier") != std::string::npos, multiplier != 1.0);
+  }
+}
+
 TEST(RunLog, TapeHoldsTheDecisionsOfEachStep) {
   const TemporaryFolder folder;
   write_golden_log(folder.path());

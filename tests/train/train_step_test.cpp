@@ -97,6 +97,16 @@ TEST_F(TrainStepTest, ARepeatedStepAllocatesNothing) {
   const int threads = thread_count();
   set_thread_count(1);
   EXPECT_EQ(count_in_steps([](const auto& steps) { return count_allocations(steps); }), 0);
+  setup_.optimizer.aurora_iterations = 2;
+  setup_.optimizer.normuon = NorMuon::kModded;
+  setup_.optimizer.newton_schulz_scaling = NewtonSchulzScaling::kAol;
+  setup_.optimizer.ema_nesterov_beta = 0.6;
+  setup_.optimizer.ema_nesterov_start = 0;
+  setup_.train.lawa_every = 1;
+  for (const Average average : {Average::kEmaSwa, Average::kLawa}) {
+    setup_.train.average = average;
+    EXPECT_EQ(count_in_steps([](const auto& steps) { return count_allocations(steps); }), 0);
+  }
   set_thread_count(threads);
 }
 
