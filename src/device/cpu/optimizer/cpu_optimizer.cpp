@@ -22,7 +22,6 @@ void CpuOps::adamw(Out p, Out m, Out v, In g, In coefficient, In step_scalars, b
   std::copy_n(step_scalars.as<float>(), scalars.size(), scalars.begin());
   const auto step = std::bit_cast<AdamWStep>(scalars);
   const float clip = scalar_or_one(coefficient), decay = 1.0f - step.lr * step.weight_decay;
-  const float spared = cautious ? 1.0f : decay;
   if (std::isnan(clip)) return;
   const float beta1 = step.beta1, beta2 = step.beta2, epsilon = step.epsilon;
   const float fresh1 = 1.0f - beta1, fresh2 = 1.0f - beta2;
@@ -32,13 +31,20 @@ void CpuOps::adamw(Out p, Out m, Out v, In g, In coefficient, In step_scalars, b
   auto* const vs = v.as<float>();
   const auto* const gs = g.as<float>();
   parallel_ranges(count, kChunkElements, [=](int64_t begin, int64_t end) {
+    const auto update = [=](auto decay_of) {
 #pragma omp simd
-    for (int64_t i = begin; i < end; ++i) {
-      const float gradient = clip * gs[i];
-      ms[i] = beta1 * ms[i] + fresh1 * gradient;
-      vs[i] = beta2 * vs[i] + fresh2 * (gradient * gradient);
-      ps[i] = ps[i] * (ms[i] * ps[i] > 0.0f ? decay : spared) -
-              step_size * ms[i] / (std::sqrt(vs[i] * inverse_bias2) + epsilon);
+      for (int64_t i = begin; i < end; ++i) {
+        const float gradient = clip * gs[i];
+        ms[i] = beta1 * ms[i] + fresh1 * gradient;
+        vs[i] = beta2 * vs[i] + fresh2 * (gradient * gradient);
+        ps[i] = ps[i] * decay_of(ms[i] * ps[i]) -
+                step_size * ms[i] / (std::sqrt(vs[i] * inverse_bias2) + epsilon);
+      }
+    };
+    if (cautious) {
+      update([=](float along) { return along > 0.0f ? decay : 1.0f; });
+    } else {
+      update([=](float) { return decay; });
     }
   });
 }
@@ -68,15 +74,20 @@ void CpuOps::apply_update(Out p, In u, In coefficient, In decay_step, bool cauti
                           const MatrixBatch& shape) {
   if (std::isnan(scalar_or_one(coefficient))) return;
   const float decay = decay_step.as<float>()[0], step = decay_step.as<float>()[1];
-  const float spared = cautious ? 1.0f : decay;
-  for_each_matrix_row(shape, [&](int64_t matrix, int64_t row) {
-    const int64_t at = matrix * shape.stride + row * shape.cols;
+  const int64_t cols = shape.cols, stride = shape.stride;
+  for_each_matrix_row(shape, [=](int64_t matrix, int64_t row) {
+    const int64_t at = matrix * stride + row * cols;
     float* const ps = p.as<float>() + at;
     const float* const us = u.as<float>() + at;
+    if (cautious) {
 #pragma omp simd
-    for (int64_t i = 0; i < shape.cols; ++i) {
-      ps[i] = ps[i] * (us[i] * ps[i] >= 0.0f ? decay : spared) - step * us[i];
+      for (int64_t i = 0; i < cols; ++i) {
+        ps[i] = ps[i] * (us[i] * ps[i] >= 0.0f ? decay : 1.0f) - step * us[i];
+      }
+      return;
     }
+#pragma omp simd
+    for (int64_t i = 0; i < cols; ++i) ps[i] = ps[i] * decay - step * us[i];
   });
 }
 
