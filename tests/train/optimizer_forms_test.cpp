@@ -83,9 +83,10 @@ struct Trial {
     const CounterRng rng(static_cast<uint64_t>(step), kStreamTest);
     for (int i = 0; i < weights.count(); ++i) {
       for (int64_t k = 0; k < weights.spec(i).elements(); ++k) {
-        const double row = static_cast<double>(k / weights.spec(i).cols);
-        weights.gradient(i)[k] = static_cast<float>(
-            std::exp(-0.1 * row) * rng.normal(static_cast<uint64_t>(1000 * i + k)));
+        const int64_t row = k / weights.spec(i).cols;
+        weights.gradient(i)[k] =
+            static_cast<float>(std::exp(-0.1 * static_cast<double>(row)) *
+                               rng.normal(static_cast<uint64_t>(1000 * i + k)));
       }
     }
   }

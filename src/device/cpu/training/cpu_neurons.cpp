@@ -71,7 +71,7 @@ void CpuOps::normuon(Out u, Out v, In coefficient, In beta2, bool columns, float
                      const MatrixBatch& shape, int64_t v_stride) {
   if (std::isnan(scalar_or_one(coefficient))) return;
   const int64_t neurons = columns ? shape.cols : shape.rows;
-  const auto length = static_cast<double>(shape.size() / neurons);
+  const auto length = static_cast<double>(columns ? shape.rows : shape.cols);
   const auto b2 = static_cast<double>(*beta2.as<float>());
   double* const sums = shared_doubles(*scratch_, kSlotPartials, shape.count * neurons);
   float* const factors = shared_floats(*scratch_, kSlotVector, shape.count * neurons);
