@@ -115,18 +115,21 @@ TEST_P(Techniques, GoOnFromACheckpointOnOtherRanks) {
   switch_on();
   const TrainResult whole = train_on(1);
   setup_.checkpoint_file = folder_ / "checkpoint.bin";
-  for (const auto& [before, after] : {std::pair{1, 1}, {2, 1}, {1, 4}}) {
-    for (const int64_t steps : {2, 4}) {  // before and after what begins midway
-      std::filesystem::remove(setup_.checkpoint_file);
-      int64_t polls = 0;
-      setup_.stop_requested = [&] { return ++polls > steps; };
-      EXPECT_EQ(train_on(before).steps, steps);
-      EXPECT_EQ(static_cast<int64_t>(std::filesystem::file_size(setup_.checkpoint_file)),
-                checkpoint_bytes(
-                    checkpoint_sizes(list_params(setup_.model), setup_.train, setup_.optimizer)));
-      setup_.stop_requested = nullptr;
-      expect_same(whole.exported, train_on(after).exported);
-    }
+  struct Halves {
+    int before, after;  // ranks
+    int64_t steps;
+  };
+  // Before and after what begins midway.
+  for (const auto& [before, after, steps] : {Halves{2, 1, 2}, {1, 1, 4}, {1, 4, 4}}) {
+    std::filesystem::remove(setup_.checkpoint_file);
+    int64_t polls = 0;
+    setup_.stop_requested = [&polls, last = steps] { return ++polls > last; };
+    EXPECT_EQ(train_on(before).steps, steps);
+    EXPECT_EQ(static_cast<int64_t>(std::filesystem::file_size(setup_.checkpoint_file)),
+              checkpoint_bytes(
+                  checkpoint_sizes(list_params(setup_.model), setup_.train, setup_.optimizer)));
+    setup_.stop_requested = nullptr;
+    expect_same(whole.exported, train_on(after).exported);
   }
 }
 
