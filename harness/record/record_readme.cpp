@@ -97,6 +97,22 @@ std::string describe_stop(const RunResult& r) {
   return {};
 }
 
+// How anybody sees that the score is the length of a file that the counted code decodes.
+std::string write_check(const RunResult& r) {
+  const Coder coder = r.pack.coder;
+  const std::string library = coder == Coder::kOwn ? "" : fmt::format(" -l{}", choice_name(coder));
+  return fmt::format(
+      "## Check\n\nThe counted code, one C++ file, prints the score while it decodes the "
+      "validation "
+      "text from `val.pgt`; on the shards it prints what it meters.\n\n"
+      "```\nzpaq x code.zpaq\n"
+      "g++ -std=c++20 -O3 -march=native -ffp-contract=off -fopenmp-simd -w score_artifact.cpp \\\n"
+      "  -o score_artifact -lfmt -lsentencepiece -lcrypto{}\n"
+      "./score_artifact {} TOKENIZER --decode val.pgt ids\n"
+      "./score_artifact {} TOKENIZER VAL_SHARD...\n```\n\n",
+      library, r.artifact_name, r.artifact_name);
+}
+
 }  // namespace
 
 std::string write_record_readme(const RunResult& r) {
@@ -137,6 +153,7 @@ std::string write_record_readme(const RunResult& r) {
   text += fmt::format("\nArtifact `{}`, sha256 `{}`.\n", r.artifact_name, r.artifact_sha256);
 
   text += fmt::format("\n## Reproduce\n\n```\n{}\n```\n\n", r.command);
+  text += write_check(r);
   text += fmt::format(
       "Hardware: {}. Device: {}. Program: {}. Tokenizer sha256 `{}`, data fingerprints "
       "train `{:016x}`, val `{:016x}`, recipe sha256 `{}`.\n\n",

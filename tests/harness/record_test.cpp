@@ -84,11 +84,15 @@ TEST(Record, ReadmeHasResultTablesAndCommand) {
   EXPECT_NE(readme.find("| left under the cap | 50,000 |"), std::string::npos);
   EXPECT_NE(readme.find("| train and calibrate | 92.50 | 600 s |"), std::string::npos);
   EXPECT_NE(readme.find("train_gpt run runs/a/recipe.toml --out runs/a_again"), std::string::npos);
+  EXPECT_NE(readme.find("zpaq x code.zpaq"), std::string::npos);
+  EXPECT_EQ(readme.find("-lzstd"), std::string::npos);
 }
 
 TEST(Record, ALearntAndMixedScoreIsNamed) {
   RunResult result = make_result();
   EXPECT_NE(write_record_readme(result).find("| artifact, sliding, bpb |"), std::string::npos);
+  result.pack.coder = Coder::kZstd;
+  EXPECT_NE(write_record_readme(result).find("-lcrypto -lzstd\n"), std::string::npos);
   EXPECT_NE(write_submission_json(result).find("\"val_bpb_is\": \"final_int6_sliding_window\""),
             std::string::npos);
   result.recipe.ttt.kind = TttKind::kLora;
