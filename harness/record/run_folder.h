@@ -25,6 +25,7 @@ struct RunFolder {
   std::shared_ptr<const FolderLock> lock = {};
 
   static constexpr const char* kCheckpointName = "checkpoint.bin";
+  static constexpr const char* kCodeName = "code.zpaq";
   std::filesystem::path recipe() const { return path / "recipe.toml"; }
   std::filesystem::path log() const { return path / log_name(seed); }
   std::filesystem::path events() const { return path / "run.jsonl"; }
@@ -34,7 +35,7 @@ struct RunFolder {
   std::filesystem::path plot() const { return path / "loss.svg"; }
   std::filesystem::path coded_text() const { return path / "val.pgt"; }
   // The counted sources, which alone build the program that scores and decodes.
-  std::filesystem::path code() const { return path / "code.zpaq"; }
+  std::filesystem::path code() const { return path / kCodeName; }
   std::filesystem::path readme() const { return path / "README.md"; }
   std::filesystem::path weights() const { return path / "final_model.safetensors"; }
   std::filesystem::path artifact(int64_t matrix_bits) const;

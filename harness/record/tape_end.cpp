@@ -11,6 +11,7 @@
 #include "eval/code/coded_text.h"
 #include "harness/recipe/recipe_identity.h"
 #include "harness/record/progress_line.h"
+#include "harness/record/run_folder.h"
 #include "harness/record/tape.h"
 #include "src/base/bytes.h"
 #include "src/base/error.h"
@@ -92,7 +93,7 @@ class FolderCheck {
     const std::string log =
         fmt::format("train_seed{}.log", seed == identity.end() ? "" : seed->second);
     for (const std::string& name :
-         {std::string("recipe.toml"), log, end_.artifact, std::string("code.xz"),
+         {std::string("recipe.toml"), log, end_.artifact, std::string(RunFolder::kCodeName),
           std::string("val.pgt"), std::string("submission.json")}) {
       if (!end_.files.contains(name))
         add(fmt::format("its closing line does not bind \"{}\"", name));

@@ -77,7 +77,7 @@ class TapeFolderTest : public testing::Test {
 
   static constexpr std::string_view kArtifact = "an artifact";
   static constexpr const char* kBound[] = {
-      "recipe.toml", "train_seed1337.log", "final_model.int6.bin", "code.xz",
+      "recipe.toml", "train_seed1337.log", "final_model.int6.bin", "code.zpaq",
       "val.pgt",     "submission.json"};
   TemporaryFolder temporary_;
   Recipe recipe_;
@@ -161,9 +161,9 @@ TEST_F(TapeFolderTest, AForgedClosingLineIsComparedWithWhatTheFilesSay) {
         "the payload of val.pgt is 400 bytes, 300 in");
   forge("\"text_bytes\":2500", "\"text_bytes\":5000", "val.pgt is 0.64000000 bits a byte long");
   forge("\"steps\":5", "\"steps\":6", "training stops at step 5, the closing line is of 6 steps");
-  forge("\"code.xz\"", "\"../code.xz\"", "\"../code.xz\" is no name of a file in the folder");
-  forge("\"code.xz\"", "\"notes\"", "its closing line does not bind \"code.xz\"");
-  forge("\"artifact\":\"final_model.int6.bin\"", "\"artifact\":\"code.xz\"",
+  forge("\"code.zpaq\"", "\"../code.zpaq\"", "\"../code.zpaq\" is no name of a file in the folder");
+  forge("\"code.zpaq\"", "\"notes\"", "its closing line does not bind \"code.zpaq\"");
+  forge("\"artifact\":\"final_model.int6.bin\"", "\"artifact\":\"code.zpaq\"",
         "it is of another artifact");
 }
 
@@ -186,9 +186,9 @@ TEST_F(TapeFolderTest, ARecipeThatTheRunDidNotHaveIsNamed) {
 
 TEST_F(TapeFolderTest, ALinkIsNoFileOfTheRecord) {
   write_run(1);
-  std::filesystem::rename(path() / "code.xz", path() / "elsewhere");
-  std::filesystem::create_symlink("elsewhere", path() / "code.xz");
-  expect_fault("\"code.xz\" is no plain file");
+  std::filesystem::rename(path() / "code.zpaq", path() / "elsewhere");
+  std::filesystem::create_symlink("elsewhere", path() / "code.zpaq");
+  expect_fault("\"code.zpaq\" is no plain file");
   std::filesystem::remove(path() / "tape.jsonl");
   std::filesystem::create_symlink("elsewhere", path() / "tape.jsonl");
   expect_fault("tape.jsonl is no plain file");
