@@ -68,7 +68,7 @@ TEST(FrequencyTable, TakesTheMixersProbabilities) {
   distribution.mixed.log_rest = std::log(0.5f / (1.0f - std::exp(log_probs[9])));
   FrequencyTable table;
   table.assign(distribution);
-  EXPECT_NEAR(table.share(9).size, kFrequencyTotal / 2, 60);
+  EXPECT_NEAR(table.share(9).size, 0.5 * kFrequencyTotal, 60);
   for (int32_t a = 0; a < 50; ++a) {
     if (a == 9) continue;
     EXPECT_NEAR(table.share(a).size, std::exp(distribution.log_prob(a)) * kFrequencyTotal, 60);
