@@ -22,7 +22,8 @@ std::string describe(const Json& value) {
   std::string texts;
   for (size_t i = 0; value.is_array() && i < value.size(); ++i) {
     if (!value[i].is_string()) continue;
-    texts += (texts.empty() ? "" : " ") + value[i].get<std::string>();
+    if (!texts.empty()) texts += ' ';
+    texts += value[i].get<std::string>();
   }
   return texts;
 }
