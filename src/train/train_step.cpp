@@ -3,6 +3,8 @@
 #include <cmath>
 #include <utility>
 
+#include "src/base/check.h"
+
 namespace pg {
 
 TrainStep::TrainStep(const TrainSetup& setup, Comm& comm)
@@ -26,6 +28,8 @@ TrainStep::TrainStep(const TrainSetup& setup, Comm& comm)
                 setup.train),
       ema_nesterov_(weights_, setup.optimizer),
       state_sizes_(checkpoint_sizes(weights_.specs(), setup.train, setup.optimizer)) {
+  PG_CHECK(setup.prefix_of.empty() || std::ssize(setup.prefix_of) == setup.model.vocab_size,
+           "a prefix, or none, of each token");
   target_weights_.assign(static_cast<size_t>(loss_targets_.count()), 1.0f);  // as a plan begins
   next_weights_ = target_weights_;
   plan_.set_loss_scale(1.0f / static_cast<float>(micro_batches_));

@@ -193,14 +193,16 @@ TEST(UnpackHostile, FieldsOutOfRangeAreRejected) {
   for (const auto& [key, value] : bad) EXPECT_FALSE(unpack_with(key, value)) << key << value;
 }
 
+// What unpack() says of the model's file with this text for keys; "" where it takes it.
+std::string error_of_keys(const QuantModel& model, const std::string& text) {
+  const auto unpacked = unpack(join(with_keys(encode_header(model), text), encode_weights(model)));
+  return unpacked.ok() ? "" : unpacked.error();
+}
+
 TEST(UnpackHostile, KeysHaveOneText) {
   const QuantModel model = make_model();
-  const Bytes header = encode_header(model), weights = encode_weights(model);
   const std::string keys = write_model_keys(model.config);
-  const auto error_of = [&](const std::string& text) {
-    const auto unpacked = unpack(join(with_keys(header, text), weights));
-    return unpacked.ok() ? "" : unpacked.error();
-  };
+  const auto error_of = [&](const std::string& text) { return error_of_keys(model, text); };
   EXPECT_EQ(error_of(keys), "");
   EXPECT_EQ(error_of(keys + "eval.stride=8\n"), "");  // for who scores it to read
   EXPECT_NE(error_of(keys + "model.experts=8\n").find("unknown key: \"model.experts\""),
@@ -265,12 +267,8 @@ TEST(UnpackHostile, RandomBytesAreRejected) {
 
 TEST(UnpackHostile, CodersThatAreNoneAreRejected) {
   const QuantModel model = make_model();
-  const Bytes header = encode_header(model), weights = encode_weights(model);
   const std::string keys = write_model_keys(model.config);
-  const auto error_of = [&](const std::string& text) {
-    const auto unpacked = unpack(join(with_keys(header, text), weights));
-    return unpacked.ok() ? "" : unpacked.error();
-  };
+  const auto error_of = [&](const std::string& text) { return error_of_keys(model, text); };
   for (const char* other : {"\"brotli\"", "\"auto\"", "zstd", "\"own\"", ""}) {
     EXPECT_NE(error_of(keys + "quant.coder=" + other + "\n").find("unknown coder"),
               std::string::npos);
