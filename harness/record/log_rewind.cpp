@@ -34,9 +34,10 @@ Event read_event(std::string_view line) {
   Event event;
   std::vector<JsonNumber> numbers;
   event.is_valid = read_json_numbers(line, numbers);
-  for (const auto& [key, value] : numbers) {
-    if (key == "step") event.step = static_cast<int64_t>(value);
-    if (key == "log_bytes") event.log_bytes = static_cast<int64_t>(value);
+  for (const JsonNumber& number : numbers) {
+    const std::string& key = number.key;
+    if (key == "step") event.step = number.whole();
+    if (key == "log_bytes") event.log_bytes = number.whole();
     event.is_step |= key == "grad_norm" || key == "next_window";
     event.is_validation |= key == "val_loss_nats";
   }

@@ -14,11 +14,12 @@ namespace {
 void add_point(const std::vector<JsonNumber>& numbers, LossCurve& curve) {
   LossPoint point;
   bool is_step = false, is_validation = false;
-  for (const auto& [key, value] : numbers) {
-    if (key == "step") point.step = static_cast<int64_t>(value);
-    if (key == "train_s") point.train_s = value;
-    if (key == "loss_nats" || key == "val_loss_nats") point.loss_nats = value;
-    if (key == "val_bits_per_byte") point.bits_per_byte = value;
+  for (const JsonNumber& number : numbers) {
+    const std::string& key = number.key;
+    if (key == "step") point.step = number.whole();
+    if (key == "train_s") point.train_s = number.value;
+    if (key == "loss_nats" || key == "val_loss_nats") point.loss_nats = number.value;
+    if (key == "val_bits_per_byte") point.bits_per_byte = number.value;
     is_step |= key == "grad_norm";
     is_validation |= key == "val_loss_nats";
   }

@@ -68,6 +68,10 @@ std::string JsonObject::pretty() const {
   return dump(nlohmann::ordered_json::parse(line()), 2) + '\n';
 }
 
+int64_t JsonNumber::whole() const {
+  return static_cast<int64_t>(std::clamp(value, -0x1p53, 0x1p53));
+}
+
 bool read_json_numbers(std::string_view line, std::vector<JsonNumber>& numbers) {
   const auto json = nlohmann::ordered_json::parse(line, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) return false;

@@ -35,6 +35,9 @@ class JsonObject {
 struct JsonNumber {
   std::string key;
   double value = 0;
+
+  // As a count or an index: its fraction falls away, and beyond 2^53 it stops there.
+  int64_t whole() const;
 };
 bool read_json_numbers(std::string_view line, std::vector<JsonNumber>& numbers);
 

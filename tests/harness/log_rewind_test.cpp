@@ -58,6 +58,13 @@ TEST(LogRewind, NoLineIsKeptThatCannotBeRead) {
   EXPECT_EQ(rewind_events(torn, 5).last_step, 0);
 }
 
+// No double of that size is an int64: found by the fuzzer under UBSan.
+TEST(LogRewind, AStepBeyondAllCountsIsALaterOne) {
+  const std::string late = "{\"step\":1e99,\"grad_norm\":1,\"log_bytes\":-1e99}\n";
+  EXPECT_EQ(rewind_events(step_line(1) + late, 5).text, step_line(1));
+  EXPECT_EQ(rewind_events(late, int64_t{1} << 53).last_step, int64_t{1} << 53);
+}
+
 TEST(LogRewind, AStepIsToldOnce) {
   EXPECT_EQ(rewind_events(step_line(1) + step_line(2) + step_line(1) + step_line(2), 2).text,
             step_line(1) + step_line(2));
@@ -113,9 +120,9 @@ class ResumedLogTest : public testing::Test {
       EXPECT_TRUE(read_json_numbers(line, numbers)) << line;
       int64_t step = 0;
       bool has_mark = false;
-      for (const auto& [key, value] : numbers) {
-        if (key == "step") step = static_cast<int64_t>(value);
-        has_mark |= key == mark;
+      for (const JsonNumber& number : numbers) {
+        if (number.key == "step") step = number.whole();
+        has_mark |= number.key == mark;
       }
       if (has_mark) steps.push_back(step);
     }
