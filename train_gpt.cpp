@@ -53,7 +53,7 @@ int run(const RunOptions& options, Clock& clock, double start_s) {
   const LoadedRecipe loaded = load_recipe_and_environment(options.recipe, options.sets);
   const Recipe& recipe = loaded.recipe;
   check_recipe(recipe);
-  const CodeSizes code_bytes = code_sizes(recipe.scoring());
+  const CodeSizes code_bytes = code_sizes(recipe.model, recipe.scoring());
   const std::string warning = check_forecast(
       recipe, forecast_pack(recipe.model, recipe.quant, code_bytes));  // throws over the cap
 
@@ -99,7 +99,8 @@ int run(const RunOptions& options, Clock& clock, double start_s) {
   const SealedArtifact sealed =
       seal(quantized.model, recipe.quant, code_bytes, show_work);  // throws over the cap
   folder.write(folder.artifact(recipe.quant.matrix_bits), sealed.bytes);
-  folder.write(folder.code(), code_bundle(code_features(recipe.scoring(), sealed.summary.coder)));
+  folder.write(folder.code(),
+               code_bundle(code_features(recipe.model, recipe.scoring(), sealed.summary.coder)));
   log.write_packed(sealed.summary);
 
   const UnpackedModel shipped = unpack_file(folder.artifact(recipe.quant.matrix_bits));

@@ -5,9 +5,10 @@ find_package(Python3 REQUIRED COMPONENTS Interpreter)  # python3
 set(PG_BUNDLE_LIST ${CMAKE_SOURCE_DIR}/quant/artifact_sources.txt)
 set(PG_BUNDLE_SCRIPT ${CMAKE_SOURCE_DIR}/scripts/bundle_code.py)
 set(PG_BUNDLE_CPP ${CMAKE_BINARY_DIR}/code_bundle.cpp)
-set(PG_BUNDLE_SETS plain mixes learns learns_mixes)
+set(PG_BUNDLE_FEATURES plain mixes learns parts learns_mixes learns_parts mixes_parts learns_mixes_parts)
+set(PG_BUNDLE_SETS ${PG_BUNDLE_FEATURES})
 foreach(coder zstd lzma)
-  foreach(set plain mixes learns learns_mixes)
+  foreach(set ${PG_BUNDLE_FEATURES})
     list(APPEND PG_BUNDLE_SETS ${set}_${coder})
   endforeach()
 endforeach()
@@ -35,7 +36,7 @@ target_sources(pg_quant_method PRIVATE ${PG_BUNDLE_CPP})
 # What a bundle holds must be a scorer: unpack it, compile it, run it.
 # Without contraction, as CMakeLists.txt compiles them: whoever builds the scorer needs that flag for the same bits.
 # Those of zstd and lzma differ from ours by the coder alone, which one set of each shows.
-foreach(set plain mixes learns learns_mixes plain_zstd plain_lzma)
+foreach(set plain mixes learns learns_mixes parts learns_mixes_parts plain_zstd plain_lzma)
   set(coder own)
   set(libraries -lfmt -lsentencepiece -lcrypto)
   if(set MATCHES "_(zstd|lzma)$")
@@ -43,6 +44,10 @@ foreach(set plain mixes learns learns_mixes plain_zstd plain_lzma)
     list(APPEND libraries -l${coder})
   endif()
   set(scorer ${CMAKE_BINARY_DIR}/score_artifact_${set})
+  set(keys)
+  if(set MATCHES "parts")
+    set(keys model.q_gain=false model.block_scales=false)
+  endif()
   add_test(NAME CodeBundle_LinksIntoAScorer.${set}
     COMMAND ${Python3_EXECUTABLE} ${PG_BUNDLE_SCRIPT} verify ${CMAKE_BINARY_DIR}/code_bundle_${set}.zpaq ${scorer}
             ${CMAKE_CXX_COMPILER} -std=c++20 -w -ffp-contract=off -fopenmp-simd -- ${libraries})
@@ -50,7 +55,7 @@ foreach(set plain mixes learns learns_mixes plain_zstd plain_lzma)
     FIXTURES_SETUP counted_scorer_${set})
   add_test(NAME CodeBundle_ScoresAsTheProgramDoes.${set}
     COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/cli/counted_scorer_test.py $<TARGET_FILE:train_gpt>
-            ${CMAKE_SOURCE_DIR} ${scorer} ${coder})
+            ${CMAKE_SOURCE_DIR} ${scorer} ${coder} ${keys})
   set_tests_properties(CodeBundle_ScoresAsTheProgramDoes.${set} PROPERTIES LABELS slow TIMEOUT 300
     FIXTURES_REQUIRED counted_scorer_${set})
 endforeach()

@@ -15,6 +15,7 @@ for them; `train_gpt` has the words), long names (short ones stand for them). Sa
 """
 
 import concurrent.futures
+import itertools
 import os
 import pathlib
 import shutil
@@ -35,13 +36,14 @@ METHOD = ('s1,0'                                 # a streaming archive, which ha
           'c255w2.95.28.255.20i2c0,0,0,255i1c32,0,255'
           'mm16ts19t0')                          # mixers
 
-# Sections of the list: [all], and for each feature what is added with it and what without it.
-FEATURES = ('learns', 'mixes')
+# Sections of the list: [all], and for each feature what is added with it and what without it. What a feature needs of a
+# source that others need too stands between marks there: counted_text.MARK.
+FEATURES = counted_text.FEATURES
 CODERS = ('own', 'zstd', 'lzma')  # a set has one; "plain" is that of our own coder
-SETS = {name + ('' if coder == 'own' else f'_{coder}'): (*features, coder)
+SETS = {('_'.join(features) or 'plain') + ('' if coder == 'own' else f'_{coder}'): (*features, coder)
         for coder in CODERS
-        for name, features in {'plain': (), 'mixes': ('mixes',), 'learns': ('learns',),
-                               'learns_mixes': ('learns', 'mixes')}.items()}
+        for count in range(len(FEATURES) + 1)
+        for features in itertools.combinations(FEATURES, count)}
 SOURCES = ('.h', '.inc', '.cpp')
 
 
@@ -66,10 +68,10 @@ def list_set(root, list_path, features):
         if not found:
             raise SystemExit(f'no sources there: "{line}" of "{list_path}"; name a folder with sources, or a file')
         names.update(f.relative_to(root).as_posix() for f in found)
-    return drop_unread_headers(root, names)
+    return drop_unread_headers(root, names, features)
 
 
-def drop_unread_headers(root, names):
+def drop_unread_headers(root, names, features):
     """The sources and the headers that they include, through others or directly; sorted."""
     read = set()
     pending = [name for name in names if name.endswith('.cpp')]
@@ -77,7 +79,8 @@ def drop_unread_headers(root, names):
         name = pending.pop()
         if name not in read:
             read.add(name)
-            pending += [header for header in counted_text.INCLUDE.findall((root / name).read_text()) if header in names]
+            text = counted_text.keep_features((root / name).read_text(), features, name)
+            pending += [header for header in counted_text.INCLUDE.findall(text) if header in names]
     return sorted(read)
 
 
@@ -94,16 +97,23 @@ def compress(text):
         return pathlib.Path(folder, 'code.zpaq').read_bytes()
 
 
-def make_text(root, names, left_out=()):
-    return counted_text.shorten_names(counted_text.strip_cpp(counted_text.join_sources(root, names, left_out)))
+def make_text(root, names, features, left_out=()):
+    joined = counted_text.join_sources(root, names, features, left_out)
+    return counted_text.shorten_names(counted_text.strip_cpp(joined))
+
+
+def make_bundle(root, list_path, features):
+    """The files of a set, and the bytes of its bundle."""
+    names = list_set(root, list_path, features)
+    return names, compress(make_text(root, names, features))
 
 
 def pack(root, list_path, folder, cpp_path):
     root = pathlib.Path(root)
     arrays, rows = [], []
-    for name, features in SETS.items():
-        sources = list_set(root, list_path, features)
-        bundle = compress(make_text(root, sources))
+    with concurrent.futures.ProcessPoolExecutor(os.cpu_count()) as pool:
+        bundles = list(pool.map(make_bundle, itertools.repeat(root), itertools.repeat(list_path), SETS.values()))
+    for (name, features), (sources, bundle) in zip(SETS.items(), bundles):
         (pathlib.Path(folder) / f'code_bundle_{name}.zpaq').write_bytes(bundle)
         lines = [', '.join(str(b) for b in bundle[i:i + 24]) for i in range(0, len(bundle), 24)]
         array = 'k' + ''.join(word.capitalize() for word in name.split('_'))
@@ -133,7 +143,8 @@ def print_sizes(root, list_path, set_name, in_folder=None):
     if set_name not in SETS:
         raise SystemExit(f'unknown set of features: "{set_name}"; known are {", ".join(SETS)}')
     root = pathlib.Path(root)
-    names = list_set(root, list_path, SETS[set_name])
+    features = SETS[set_name]
+    names = list_set(root, list_path, features)
     parts = {}
     for name in names:
         folder = name.rpartition('/')[0]
@@ -141,9 +152,9 @@ def print_sizes(root, list_path, set_name, in_folder=None):
             parts.setdefault(folder if in_folder is None else name, []).append(name)
     if not parts:
         raise SystemExit(f'no counted sources in "{in_folder}"; without a folder all are shown')
-    total = len(compress(make_text(root, names)))
+    total = len(compress(make_text(root, names, features)))
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        rests = pool.map(lambda part: len(compress(make_text(root, names, part))), parts.values())
+        rests = pool.map(lambda part: len(compress(make_text(root, names, features, part))), parts.values())
         for name, rest in zip(parts, rests):
             print(f'{total - rest:>7,}  {name}', flush=True)
     print(f'{total:>7,}  all of "{set_name}"')

@@ -30,6 +30,11 @@ UNNAMED = re.compile(r'^namespace {\n|^}  // namespace\n', re.MULTILINE)
 CLOSING = re.compile(r'^}  // namespace pg\n', re.MULTILINE)
 CLOSED = '\x01'  # stands for it until the namespaces that follow each other are one
 MAIN = 'eval/scorer/score_artifact.cpp'
+# Lines of a source that only a set with the feature holds stand between "// <parts>" and "// </parts>"; what only train_gpt
+# needs, which no set holds, between "// <train_gpt>" and "// </train_gpt>".
+FEATURES = ('learns', 'mixes', 'parts')
+MARKED = (*FEATURES, 'train_gpt')
+MARK = re.compile(r'^[ \t]*// <(/?)(\w+)>\n', re.MULTILINE)
 OPERATOR = frozenset('+-*/%&|^!<>=:.#')
 
 # Names as STYLE has them: members_, kConstants, PG_MACROS, Types, and functions and variables of several_words.
@@ -49,16 +54,37 @@ KEPT_NAMES = frozenset('''
 LETTERS = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'
 
 
-def join_sources(root, names, left_out=()):
-    """One text: each source in order, each header of the list where it is read first, system headers at the top. One file
-    has no names of its own, so its unnamed namespaces go; two of one name do not compile. `left_out`: sources whose own
-    lines do not enter, to see what they weigh."""
+def keep_features(text, features, name):
+    """The text without the marked lines of other features. Marks do not stand within each other."""
+    out = []
+    at = 0
+    opened = None  # the feature
+    for mark in MARK.finditer(text):
+        closes, feature = mark.groups()
+        if feature not in MARKED:
+            raise SystemExit(f'"{name}": "{mark.group().strip()}" names no feature; known are {", ".join(MARKED)}')
+        if bool(closes) != (opened is not None) or (closes and feature != opened):
+            raise SystemExit(f'"{name}": "{mark.group().strip()}" has no mark that it belongs to; marked lines stand between '
+                             f'"// <{feature}>" and "// </{feature}>"')
+        if not closes or feature in features:
+            out.append(text[at:mark.start()])
+        at = mark.end()
+        opened = None if closes else feature
+    if opened is not None:
+        raise SystemExit(f'"{name}": "// <{opened}>" is not closed; add "// </{opened}>"')
+    return ''.join(out) + text[at:]
+
+
+def join_sources(root, names, features, left_out=()):
+    """One text: each source in order, each header of the list where it is read first, system headers at the top; without
+    what is marked as another feature's. One file has no names of its own, so its unnamed namespaces go; two of one name do
+    not compile. `left_out`: sources whose own lines do not enter, to see what they weigh."""
     system_lines = set()
     seen = set()
     errors = itertools.count(1)
 
     def emit(name):
-        text = PRAGMA_ONCE.sub('', (root / name).read_text())
+        text = keep_features(PRAGMA_ONCE.sub('', (root / name).read_text()), features, name)
         if name != MAIN:
             text = CLOSING.sub(CLOSED, UNNAMED.sub('', text))
         text = number_errors(text, errors, also_sentences=name != MAIN)

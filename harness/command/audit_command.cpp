@@ -113,7 +113,7 @@ AuditBudget collect_budget(const AuditWords& words, const Recipe& recipe) {
   const Bytes artifact = read_file(words.scoring.artifact);
   ByteReader reader(artifact);
   const Coder coder = parse_header(reader).value().coder;  // it is scored, so it has one
-  budget.code_bytes = counted_code_bytes(code_features(recipe.scoring(), coder));
+  budget.code_bytes = counted_code_bytes(code_features(recipe.model, recipe.scoring(), coder));
   budget.model_bytes = std::ssize(artifact);
   budget.cap_bytes = recipe.quant.cap_bytes;
   budget.train_cap_s = recipe.train.wallclock_s > 0 ? recipe.train.wallclock_s : 600;

@@ -74,7 +74,7 @@ int pack_weights(const PackWords& words, Clock& clock) {
     calibration = calibrate_weights(recipe, weights.tensors, batches, *device, show);
   }
   const double calibrated_s = clock.now_s();
-  const CodeSizes code_bytes = code_sizes(recipe.scoring());
+  const CodeSizes code_bytes = code_sizes(recipe.model, recipe.scoring());
   const QuantResult quantized = quantize_weights(recipe, weights.tensors, weights.tokenizer_sha256,
                                                  calibration, code_bytes, show);
   const double quantized_s = clock.now_s();

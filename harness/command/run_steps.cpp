@@ -189,7 +189,7 @@ TrainResult train_weights(const Recipe& recipe, const RunText& text, const RunFo
                            "checkpoint is kept; "
                            "kill -USR1 of mpirun ends the run after a step, packed and scored");
   setup.project_bytes = [&](const std::vector<HostTensor>& weights) {
-    return project_bytes(weights, recipe.quant, code_sizes(recipe.scoring()));
+    return project_bytes(weights, recipe.quant, code_sizes(recipe.model, recipe.scoring()));
   };
   const TrainResult trained = train_on_ranks(
       ranks, recipe,

@@ -104,7 +104,7 @@ int print_size(const SizeWords& words, Clock&) {
                                : words.caps_bytes;
   const auto model_bytes = static_cast<int64_t>(file.size());
   const ScoringConfig scoring = read_scoring_keys(model.scoring_keys);
-  const CodeFeatures features = code_features(scoring, model.coder);
+  const CodeFeatures features = code_features(model.config, scoring, model.coder);
   const int64_t code_bytes = counted_code_bytes(features);
   const int64_t total_bytes = model_bytes + code_bytes;
   int64_t params = 0;
@@ -122,7 +122,7 @@ int print_size(const SizeWords& words, Clock&) {
   print_row("parameters", params);
   fmt::print("{:<16}{:>15.3f}\n", "bits/weight",
              8.0 * static_cast<double>(model_bytes) / static_cast<double>(params));
-  print_coders(model, code_sizes(scoring));
+  print_coders(model, code_sizes(model.config, scoring));
   if (words.tensors) print_tensors(model, spent);
   // A cap that was asked for must hold; of the default ones the larger is the challenge's.
   const int64_t must_hold_bytes =

@@ -72,7 +72,7 @@ std::string write_byte_table(const RunResult& r) {
     text += fmt::format("| {} | {} |\n", what, format_thousands(bytes));
   };
   row("model", p.model_bytes);
-  const CodeFeatures features = code_features(r.recipe.scoring(), p.coder);
+  const CodeFeatures features = code_features(r.recipe.model, r.recipe.scoring(), p.coder);
   row(fmt::format("code, {}", describe_features(features)), p.code_bytes);
   row("**total**", p.total_bytes);
   row("cap", p.cap_bytes);

@@ -2,10 +2,13 @@
 #include "quant/method/seal.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <string>
+#include <vector>
 
 #include "quant/format/artifact_format.h"
 #include "quant/format/storage_bits.h"
@@ -96,8 +99,15 @@ SealedArtifact seal(QuantModel model, const QuantConfig& quant, const CodeSizes&
 }
 
 std::string describe_features(const CodeFeatures& features) {
-  std::string text = features.mixes ? "mixing" : "plain";
-  if (features.learns) text = features.mixes ? "learning and mixing" : "learning";
+  std::vector<std::string> names;
+  if (features.learns) names.emplace_back("learning");
+  if (features.mixes) names.emplace_back("mixing");
+  if (features.parts) names.emplace_back("model parts");
+  std::string text = names.empty() ? "plain" : names.back();
+  if (names.size() > 1) {
+    names.pop_back();
+    text = fmt::format("{} and {}", fmt::join(names, ", "), text);
+  }
   if (features.coder != Coder::kOwn) text += fmt::format(", {}", choice_name(features.coder));
   return text;
 }

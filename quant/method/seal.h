@@ -46,15 +46,16 @@ struct SealedArtifact {
 SealedArtifact seal(QuantModel model, const QuantConfig& quant, const CodeSizes& code_bytes,
                     const WorkProgressFn& progress = {});
 
-// What the scoring of an artifact uses beside plain sliding windows, and so which sources count.
+// What the model and the scoring of an artifact use beside the base stack and plain sliding windows,
+// and so which sources count.
 struct CodeFeatures {
   bool learns = false;  // test-time training: learners, gradients, their optimizers
   bool mixes = false;   // n-grams
+  bool parts = false;   // some of src/model/model_config.h's parts
   Coder coder = Coder::kOwn;
   constexpr bool operator==(const CodeFeatures&) const = default;
 };
-// "plain", "learning", "mixing" or "learning and mixing"; with another coder than ours its name:
-// "plain, zstd".
+// "plain", or "learning, mixing and model parts"; with another coder than ours its name: "plain, zstd".
 std::string describe_features(const CodeFeatures& features);
 
 // Bytes of the compressed sources needed to decode an artifact and to score it so

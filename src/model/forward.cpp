@@ -185,11 +185,18 @@ class Forward {
     if (uses_value_embedding(c, l)) {
       v = p.add_scaled(v, value_embedding_, weight(kValueScale), weight(kBlockValueScale, l));
     }
-    const Tensor q = p.qk_norm_rope(q_raw, weight(kQGain, l), rope_, q_heads);
+    const Tensor q = p.qk_norm_rope(q_raw, q_gain(l), rope_, q_heads);
     const Tensor k = p.qk_norm_rope(k_raw, {}, rope_, k_heads);
     Tensor y = p.attention(q, k, v, shape);  // [N, H*S]
     if (uses_xsa(c, l)) y = p.xsa(y, v, shape);
     return y;
+  }
+
+  Tensor q_gain(int64_t l) {
+    // <parts>
+    if (!c.q_gain) return {};
+    // </parts>
+    return weight(kQGain, l);
   }
 
   Plan& p;

@@ -31,6 +31,10 @@ constexpr auto kFrozenModel = std::to_array<FrozenValue>({
     {"model.logit_softcap", "30.0"},
     {"model.embed_init_std", "0.005"},
     {"model.rope_context", "0"},
+    // <parts>
+    {"model.q_gain", "true"},
+    {"model.block_scales", "true"},
+    // </parts>
 });
 // clang-format on
 

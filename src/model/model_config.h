@@ -34,11 +34,27 @@ struct ModelConfig {
   int64_t value_embed_layers = 2;
   double logit_softcap = 30.0;
   double embed_init_std = 0.005;
+  // What stands between these marks, here and in other sources, is only in the counted code of
+  // artifacts whose model uses some of it: scripts/bundle_code.py.
+  // <parts>
+  bool q_gain = true;
+  bool block_scales = true;
+  // </parts>
 
   int64_t head_dim() const { return dim / heads; }
 };
 
 // clang-format off
+// <parts>
+// Beyond the base stack: at their defaults they are not there.
+template <class Config, class Visit>
+void visit_part_fields(Config& c, Visit&& visit) {
+  const auto training = affecting(Affects::kTraining, visit);
+  training("q_gain", c.q_gain, {.help = "learned gain of each head on normalised queries"});
+  training("block_scales", c.block_scales, {
+      .help = "learned per-channel scales of what attention and MLP add to the residual stream"});
+}
+// </parts>
 template <class Config, class Visit>
 void visit_model_fields(Config& c, Visit&& visit) {
   const auto training = affecting(Affects::kTraining, visit);
@@ -88,6 +104,9 @@ void visit_model_fields(Config& c, Visit&& visit) {
       .help = "logits become c tanh(z/c)"});
   training("embed_init_std", c.embed_init_std, {.min = 0, .max = 1,
       .help = "standard deviation of the initial token embedding"});
+  // <parts>
+  visit_part_fields(c, visit);
+  // </parts>
 }
 // clang-format on
 

@@ -39,6 +39,15 @@ class ParamList {
     layer_ = layer;
     prefix_ = std::move(prefix);
   }
+  // <parts>
+  // Takes those of a role out again; a matrix that they scale has no scale then.
+  void drop(ParamRole role) {
+    std::erase_if(specs_, [role](const ParamSpec& spec) { return spec.place.role == role; });
+    for (ParamSpec& spec : specs_) {
+      if (spec.row_scale.role == role) spec.row_scale = {};
+    }
+  }
+  // </parts>
   std::vector<ParamSpec> take() { return std::move(specs_); }
 
  private:
@@ -91,6 +100,13 @@ std::vector<ParamSpec> list_params(const ModelConfig& c) {
     list.enter(encoder_blocks(c) + i, "skips.");
     list.vector(kSkip, std::to_string(i).c_str(), c.dim, 1.0);
   }
+  // <parts>
+  if (!c.q_gain) list.drop(kQGain);
+  if (!c.block_scales) {
+    list.drop(kAttentionScale);
+    list.drop(kMlpScale);
+  }
+  // </parts>
   return list.take();
 }
 

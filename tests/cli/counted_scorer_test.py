@@ -2,9 +2,9 @@
 """The program that the counted sources build must print the digits of `train_gpt eval`: a run of seconds on cpu:exact, scored
 by both.
 
-  counted_scorer_test.py PROGRAM ROOT SCORER CODER
+  counted_scorer_test.py PROGRAM ROOT SCORER CODER [KEY=VALUE...]
 
-CODER is the one that the scorer was built for.
+CODER is the one that the scorer was built for; the keys are set for the run.
 """
 import os
 import pathlib
@@ -24,13 +24,14 @@ def run(words, folder, program):
 
 
 def main():
-    if len(sys.argv) != 5:
+    if len(sys.argv) < 5:
         sys.exit(__doc__)
     program, root, scorer = (pathlib.Path(word).resolve() for word in sys.argv[1:4])
-    coder = sys.argv[4]
+    coder, *keys = sys.argv[4:]
+    settings = " ".join(f"--set '{key}'" for key in keys)
     with tempfile.TemporaryDirectory() as folder:
         run(["bash", "-ec", f'source "{root}/tests/cli/tiny_corpus.sh"; train_gpt run recipe.toml --out record '
-             f"--set track.device=cpu:exact --set quant.coder={coder} > log.txt 2>&1"], folder, program)
+             f"--set track.device=cpu:exact --set quant.coder={coder} {settings} > log.txt 2>&1"], folder, program)
         artifact = "record/final_model.int6.bin"
         evaluated = run([program, "eval", artifact, "--recipe", "record/recipe.toml"], folder, program)
         shards = sorted(path.relative_to(folder) for path in pathlib.Path(folder).glob("shards/corpus_val_*.bin"))

@@ -47,6 +47,8 @@ const std::map<std::string, Change>& changes() {
       {"model.value_embed_layers", {"1"}},
       {"model.logit_softcap", {"20.0"}},
       {"model.embed_init_std", {"0.01"}},
+      {"model.q_gain", {"false"}},
+      {"model.block_scales", {"false"}},
       {"train.wallclock_s", {"20", {"train.wallclock_s=40"}}},
       {"train.reserve_s", {"1", {"train.wallclock_s=20"}}},
       {"train.max_steps", {"10"}},

@@ -18,11 +18,12 @@ CodeFeatures with(CodeFeatures features, Coder coder) {
 }
 
 constexpr CodeFeatures kPlain, kMixes = {.mixes = true}, kLearns = {.learns = true},
-                               kBoth = {.learns = true, .mixes = true};
+                               kBoth = {.learns = true, .mixes = true}, kParts = {.parts = true},
+                               kAll = {.learns = true, .mixes = true, .parts = true};
 
 TEST(CodeBundle, EachSetIsAnArchiveOfTheCountedSize) {
   std::set<std::string> bundles;
-  for (const CodeFeatures& scoring : {kPlain, kMixes, kLearns, kBoth}) {
+  for (const CodeFeatures& scoring : {kPlain, kMixes, kLearns, kBoth, kParts, kAll}) {
     for (const Coder coder : kCoders) {
       const CodeFeatures features = with(scoring, coder);
       SCOPED_TRACE(describe_features(features));
@@ -43,12 +44,14 @@ TEST(CodeBundle, AFeatureCostsItsSources) {
     EXPECT_GT(bytes(kMixes), bytes(kPlain));
     EXPECT_GT(bytes(kLearns), bytes(kPlain));
     EXPECT_GT(bytes(kBoth), std::max(bytes(kMixes), bytes(kLearns)));
+    EXPECT_GT(bytes(kParts), bytes(kPlain));
+    EXPECT_GT(bytes(kAll), bytes(kBoth));
   }
 }
 
 // The libraries of zstd and lzma are the system's; our coder is a few kilobytes of source.
 TEST(CodeBundle, ACoderCostsItsSources) {
-  for (const CodeFeatures& scoring : {kPlain, kMixes, kLearns, kBoth}) {
+  for (const CodeFeatures& scoring : {kPlain, kMixes, kLearns, kBoth, kParts, kAll}) {
     const int64_t own = counted_code_bytes(with(scoring, Coder::kOwn));
     for (const Coder coder : {Coder::kZstd, Coder::kLzma}) {
       EXPECT_LT(counted_code_bytes(with(scoring, coder)), own - 2000);
@@ -60,6 +63,7 @@ TEST(CodeBundle, FeaturesHaveNames) {
   EXPECT_EQ(describe_features(kPlain), "plain");
   EXPECT_EQ(describe_features(with(kPlain, Coder::kLzma)), "plain, lzma");
   EXPECT_EQ(describe_features(with(kBoth, Coder::kZstd)), "learning and mixing, zstd");
+  EXPECT_EQ(describe_features(kAll), "learning, mixing and model parts");
 }
 
 }  // namespace
