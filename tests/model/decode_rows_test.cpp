@@ -13,6 +13,7 @@
 #include "src/device/registry/make_device.h"
 #include "src/model/learning/adapters.h"
 #include "tests/model/model_fixture.h"
+#include "tests/model/model_parts.h"
 
 namespace pg {
 namespace {
@@ -122,7 +123,9 @@ INSTANTIATE_TEST_SUITE_P(Devices, DecodeRows, testing::Values("reference", "cpu:
 
 TEST_P(DecodeRows, HaveTheBitsOfTheWholeSequence) {
   ASSERT_TRUE(device_->rows_are_independent());
-  for (const Variant& variant : kVariants) {
+  std::vector<Variant> variants = kVariants;
+  for (const ModelPart& part : model_parts()) variants.push_back({part.name, part.switch_on});
+  for (const Variant& variant : variants) {
     SCOPED_TRACE(variant.name);
     ModelConfig config = make_small_config();
     variant.change(config);

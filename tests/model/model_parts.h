@@ -1,0 +1,30 @@
+// Each part of a model beyond the base stack (model_config.h): how a recipe switches it on, and by what
+// its own parameters are known. The tests of models, of decoding and of training walk over the list.
+#pragma once
+#include <functional>
+#include <ostream>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "src/model/model_config.h"
+
+namespace pg {
+
+struct ModelPart {
+  const char* name;
+  std::function<void(ModelConfig&)> switch_on;
+  // Names of its parameters, or ends of them; empty: it has none of its own.
+  std::vector<std::string> params = {};
+};
+inline void PrintTo(const ModelPart& part, std::ostream* out) { *out << part.name; }
+
+inline std::span<const ModelPart> model_parts() {
+  static const std::vector<ModelPart> parts = {
+      {"no_q_gain", [](ModelConfig& c) { c.q_gain = false; }},
+      {"no_block_scales", [](ModelConfig& c) { c.block_scales = false; }},
+  };
+  return parts;
+}
+
+}  // namespace pg
