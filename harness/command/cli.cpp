@@ -28,12 +28,14 @@ constexpr int kExitUsage = 2;
 
 // In the order of --help.
 std::vector<Command> list_commands(const RunFunction& run) {
-  return {make_run_command(run),          make_eval_command(),        make_size_command(),
-          make_export_command(),          make_pack_command(),        make_generate_command(),
-          make_audit_command(),           make_encode_command(),      make_decode_command(),
-          make_tokenizer_train_command(), make_tokenize_command(),    make_corpus_info_command(),
-          make_recipe_command(),          make_bench_train_command(), make_bench_pack_command(),
-          make_bench_eval_command(),      make_bench_ops_command(),   make_docs_ops_command()};
+  return {
+      make_run_command(run),          make_eval_command(),           make_size_command(),
+      make_export_command(),          make_pack_command(),           make_generate_command(),
+      make_audit_command(),           make_encode_command(),         make_decode_command(),
+      make_tokenizer_train_command(), make_tokenize_command(),       make_corpus_info_command(),
+      make_recipe_command(),          make_recipe_explain_command(), make_recipe_scale_command(),
+      make_bench_train_command(),     make_bench_pack_command(),     make_bench_eval_command(),
+      make_bench_ops_command(),       make_docs_ops_command()};
 }
 
 // Commands of two words: what their first word stands for.
@@ -122,7 +124,10 @@ void add_command(CLI::App& program, const Command& command, const Command*& chos
       space == std::string::npos ? &program : find_group(program, path.substr(0, space));
   CLI::App* app = parent->add_subcommand(path.substr(space + 1), command.help);  // npos + 1 is 0
   for (const Option& option : command.options) add_option(*app, option);
-  app->callback([&command, &chosen] { chosen = &command; });
+  // Of a command that others stand in, theirs has come before.
+  app->callback([&command, &chosen, app] {
+    if (app->get_subcommands().empty()) chosen = &command;
+  });
 }
 
 // The innermost command that was given on the line, and the words that lead to it.

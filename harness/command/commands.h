@@ -18,6 +18,8 @@ Command make_tokenizer_train_command();
 Command make_tokenize_command();
 Command make_corpus_info_command();
 Command make_recipe_command();
+Command make_recipe_explain_command();
+Command make_recipe_scale_command();
 Command make_bench_train_command();
 Command make_bench_pack_command();
 Command make_bench_eval_command();

@@ -17,6 +17,8 @@ std::string format_thousands(int64_t value) {
 }
 
 std::string format_count(double value) {
+  if (value >= 1e12) return fmt::format("{:.1f}T", value / 1e12);
+  if (value >= 1e9) return fmt::format("{:.1f}G", value / 1e9);
   if (value >= 1e6) return fmt::format("{:.1f}M", value / 1e6);
   if (value >= 1e3) return fmt::format("{:.1f}k", value / 1e3);
   return fmt::format("{:.0f}", value);

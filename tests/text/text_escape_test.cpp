@@ -57,6 +57,8 @@ TEST(TextFormat, NumbersReadWell) {
   EXPECT_EQ(format_thousands(-1234), "-1,234");
   EXPECT_EQ(format_thousands(-123), "-123");
   EXPECT_EQ(format_count(98304), "98.3k");
+  EXPECT_EQ(format_count(1.89e14), "189.0T");
+  EXPECT_EQ(format_count(2.4e9), "2.4G");
 }
 
 TEST(JsonError, NamesPlaceAndCause) {

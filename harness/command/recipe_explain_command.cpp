@@ -1,0 +1,123 @@
+// `train_gpt recipe explain`: what a recipe would train and pack, in figures, before anything runs.
+#include <fmt/format.h>
+
+#include <cmath>
+#include <cstdio>
+#include <map>
+
+#include "harness/bench/shape_device.h"
+#include "harness/command/commands.h"
+#include "harness/recipe/recipe.h"
+#include "harness/recipe/recipe_changes.h"
+#include "harness/record/code_features.h"
+#include "quant/method/pack_estimate.h"
+#include "src/base/error.h"
+#include "src/model/model.h"
+#include "src/text/text_format.h"
+
+namespace pg {
+namespace {
+
+struct ExplainWords {
+  std::filesystem::path recipe;  // empty: the defaults
+  std::vector<std::string> sets;
+};
+
+std::vector<Option> list_explain(ExplainWords& w) {
+  return {
+      {.name = "recipe",
+       .value = &w.recipe,
+       .help = "recipe.toml, or a folder that has one; the defaults without it"},
+      set_option(w.sets),
+  };
+}
+
+void print_figure(const char* what, const std::string& figure, const std::string& note = "") {
+  fmt::print("{:<22}{:>15}{}{}\n", what, figure, note.empty() ? "" : "  ", note);
+}
+
+void print_params(const ModelConfig& model) {
+  std::map<ParamGroup, int64_t> groups;
+  int64_t total = 0;
+  for (const ParamSpec& spec : list_params(model)) {
+    groups[spec.group] += spec.elements();
+    total += spec.elements();
+  }
+  print_figure("parameters", format_thousands(total), "each once, whatever uses it");
+  print_figure("  matrices", format_thousands(groups[ParamGroup::kMatrix]), "Muon");
+  print_figure("  embeddings", format_thousands(groups[ParamGroup::kEmbedding]),
+               "AdamW at optimizer.embed_lr");
+  print_figure("  others", format_thousands(groups[ParamGroup::kScalar]),
+               "AdamW at optimizer.scalar_lr");
+}
+
+void print_step(const Recipe& recipe) {
+  const TrainConfig& train = recipe.train;
+  const auto device = make_shape_device("cpu:bf16");
+  Weights weights(*device, list_params(recipe.model), /*with_gradients=*/true);
+  const int64_t rows = train.micro_batch_tokens / train.seq_len;
+  const ModelPlan plan(recipe.model, weights, rows, train.seq_len, PlanMode::kTrain);
+  const double flops = plan.flops() / static_cast<double>(rows * train.seq_len);
+  print_figure("tokens a step", format_thousands(train.batch_tokens),
+               fmt::format("{} rows of {}", train.batch_tokens / train.seq_len, train.seq_len));
+  print_figure("FLOPs a token", format_count(flops), "forward and backward");
+  print_figure("FLOPs a step", format_count(flops * static_cast<double>(train.batch_tokens)));
+  print_figure("activations",
+               fmt::format("{:.0f} MB", static_cast<double>(plan.arena_bytes()) / 1e6),
+               fmt::format("a micro-batch of {} tokens", format_thousands(rows * train.seq_len)));
+  if (train.wallclock_s > 0) {
+    print_figure("training", fmt::format("{:g} s", train.wallclock_s),
+                 fmt::format("at most {} steps", format_thousands(train.max_steps)));
+  } else {
+    print_figure("training", fmt::format("{} steps", format_thousands(train.max_steps)),
+                 fmt::format("{} tokens", format_count(static_cast<double>(train.max_steps) *
+                                                       static_cast<double>(train.batch_tokens))));
+  }
+}
+
+void print_artifact(const Recipe& recipe) {
+  const CodeSizes code_bytes = code_sizes(recipe.model, recipe.scoring());
+  const PackForecast forecast = forecast_pack(recipe.model, recipe.quant, code_bytes);
+  const auto coder = recipe.quant.coder == CoderChoice::kAuto
+                         ? Coder::kOwn
+                         : static_cast<Coder>(recipe.quant.coder);
+  const CodeFeatures features = code_features(recipe.model, recipe.scoring(), coder);
+  print_figure("artifact bytes", format_thousands(forecast.likely_bytes),
+               fmt::format("likely, without filling the cap; at least {}",
+                           format_thousands(forecast.least_bytes)));
+  print_figure("  code of it", format_thousands(counted_code_bytes(features)),
+               describe_features(features));
+  print_figure("cap", format_thousands(recipe.quant.cap_bytes),
+               recipe.quant.fill_cap ? "scales are widened until it is filled" : "");
+}
+
+int explain_recipe(const ExplainWords& words, Clock&) {
+  std::error_code ignored;
+  const std::filesystem::path file = std::filesystem::is_directory(words.recipe, ignored)
+                                         ? words.recipe / "recipe.toml"
+                                         : words.recipe;
+  const Recipe recipe = load_recipe_and_environment(file, words.sets).recipe;
+  check_recipe(recipe);
+  if (recipe.train.micro_batch_tokens % recipe.train.seq_len != 0) {
+    throw Error(
+        fmt::format("train.micro_batch_tokens \"{}\" is no multiple of train.seq_len \"{}\"",
+                    recipe.train.micro_batch_tokens, recipe.train.seq_len));
+  }
+  fmt::print("{} on {}, {}\n", recipe.record.name, recipe.track.name, recipe.track.hardware);
+  print_params(recipe.model);
+  print_step(recipe);
+  print_artifact(recipe);
+  fmt::print("\nwhere it differs from the defaults:\n\n{}",
+             write_changes(list_changes(recipe, Recipe())));
+  return 0;
+}
+
+}  // namespace
+
+Command make_recipe_explain_command() {
+  return make_command<ExplainWords>("recipe explain",
+                                    "parameters, FLOPs, tokens and bytes of a recipe", list_explain,
+                                    explain_recipe);
+}
+
+}  // namespace pg
