@@ -43,6 +43,14 @@ constexpr auto kFrozenScoring = std::to_array<FrozenValue>({
     {"mix.tilt_beta", "2.625"},
     {"mix.tilt_threshold", "0.8"},
     {"mix.tilt_min_count", "1"},
+    // <parts>
+    {"eval.temperature", "1.0"},
+    {"ttt.optimizer", "\"sgd\""},
+    {"ttt.polyak_decay", "0.0"},
+    {"ttt.lora_epochs", "1"},
+    {"mix.cascade_buckets", "4194304"},
+    {"mix.cascade_min_count", "2"},
+    // </parts>
 });
 // clang-format on
 

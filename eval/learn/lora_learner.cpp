@@ -85,6 +85,12 @@ void LoraLearner::learn(const ScoredChunk& scored, Weights& /*weights*/) {
   }
   while (first < end) {
     const TrainingWindow window = next_window(tokens, first, end);
+    // <parts>
+    for (int64_t epoch = 1; epoch < config_.lora_epochs; ++epoch) {
+      rows_->compute_gradient(tokens, {&window, 1}, config_.clip_norm);
+      apply_step();
+    }
+    // </parts>
     rows_->compute_gradient(tokens, {&window, 1}, config_.clip_norm);
     apply_step();
     report_step();

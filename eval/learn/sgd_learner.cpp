@@ -31,11 +31,17 @@ void SgdLearner::start(Weights& weights) {
 void SgdLearner::learn(const ScoredChunk& scored, Weights& /*weights*/) {
   PG_CHECK(trainer_ != nullptr, "learn() before start()");
   if (scored.chunk().end() >= stream_tokens_) return;
+  // <parts>
+  trainer_->take_up();
+  // </parts>
   if (config_.kind == TttKind::kPhased) {
     learn_phase(scored);
   } else {
     learn_chunk(scored);
   }
+  // <parts>
+  trainer_->put_down();
+  // </parts>
 }
 
 void SgdLearner::learn_chunk(const ScoredChunk& scored) {

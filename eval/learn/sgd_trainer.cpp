@@ -1,6 +1,7 @@
 #include "eval/learn/sgd_trainer.h"
 
 #include <algorithm>
+#include <bit>
 #include <numbers>
 
 #include "src/base/exact_math.h"
@@ -24,7 +25,79 @@ SgdTrainer::SgdTrainer(const ModelConfig& model, const TttConfig& config, int64_
   const size_t bytes = static_cast<size_t>(weights.gradient_elements()) * sizeof(float);
   momentum_ = DeviceBuffer(weights.device(), bytes);
   scalars_ = DeviceBuffer(weights.device(), host_scalars_.size() * sizeof(float));
+  // <parts>
+  if (config.optimizer == TttOptimizer::kAdamw) {
+    second_ = DeviceBuffer(weights.device(), bytes);
+    adamw_ = DeviceBuffer(weights.device(), sizeof(AdamWStep));
+  }
+  if (config.polyak_decay > 0) {
+    average_ = DeviceBuffer(weights.device(), bytes);
+    latest_ = DeviceBuffer(weights.device(), bytes);
+    polyak_decay_ = DeviceBuffer(weights.device(), sizeof(float));
+    const auto decay = static_cast<float>(config.polyak_decay);
+    weights.device().upload(polyak_decay_.data(), &decay, sizeof decay);
+    copy_trained(average_.as<float>(), weights.masters(), /*to_masters=*/false);
+    copy_trained(latest_.as<float>(), weights.masters(), /*to_masters=*/false);
+  }
+  // </parts>
 }
+
+// <parts>
+// Between the masters and a flat array as the gradients lie.
+void SgdTrainer::copy_trained(float* to, const float* from, bool to_masters) {
+  for (const ParamRange& range : weights_->layout().trained_ranges()) {
+    const int64_t flat = range.gradient_offset, master = range.offset;
+    weights_->device().copy(to + (to_masters ? master : flat), from + (to_masters ? flat : master),
+                            static_cast<size_t>(range.elements) * sizeof(float));
+  }
+}
+
+void SgdTrainer::take_up() {
+  if (average_.data() == nullptr) return;
+  copy_trained(weights_->masters(), latest_.as<float>(), /*to_masters=*/true);
+  weights_->refresh_trained();
+}
+
+void SgdTrainer::put_down() {
+  if (average_.data() == nullptr) return;
+  copy_trained(latest_.as<float>(), weights_->masters(), /*to_masters=*/false);
+  copy_trained(weights_->masters(), average_.as<float>(), /*to_masters=*/true);
+  weights_->refresh_trained();
+}
+
+// average = d average + (1 - d) w.
+void SgdTrainer::follow_average() {
+  if (average_.data() == nullptr) return;
+  for (const ParamRange& range : weights_->layout().trained_ranges()) {
+    weights_->device().ops().lerp({average_.as<float>() + range.gradient_offset, DType::kF32},
+                                  {weights_->masters() + range.offset, DType::kF32},
+                                  {polyak_decay_.data(), DType::kF32}, range.elements);
+  }
+}
+
+void SgdTrainer::apply_adamw(double lr) {
+  constexpr double kBeta1 = 0.9, kBeta2 = 0.999, kEpsilon = 1e-8;  // as published
+  ++steps_;
+  const auto step = static_cast<double>(steps_);
+  const AdamWStep numbers = {.lr = static_cast<float>(lr),
+                             .beta1 = static_cast<float>(kBeta1),
+                             .beta2 = static_cast<float>(kBeta2),
+                             .epsilon = static_cast<float>(kEpsilon),
+                             .weight_decay = 0,
+                             .bias1 = static_cast<float>(1 - pow_f64(kBeta1, step)),
+                             .bias2 = static_cast<float>(1 - pow_f64(kBeta2, step))};
+  weights_->device().upload(adamw_.data(), &numbers, sizeof numbers);
+  for (const ParamRange& range : weights_->layout().trained_ranges()) {
+    const int64_t flat = range.gradient_offset;
+    weights_->device().ops().adamw(
+        {weights_->masters() + range.offset, DType::kF32},
+        {momentum_.as<float>() + flat, DType::kF32}, {second_.as<float>() + flat, DType::kF32},
+        {weights_->gradients() + flat, DType::kF32}, rows_.clip_coefficient(),
+        {adamw_.data(), DType::kF32}, /*cautious=*/false, range.elements);
+  }
+  weights_->refresh_trained();
+}
+// </parts>
 
 void SgdTrainer::train_pass(std::span<const int32_t> tokens, int64_t first, int64_t end,
                             double lr) {
@@ -36,7 +109,15 @@ void SgdTrainer::train_pass(std::span<const int32_t> tokens, int64_t first, int6
       first = row_end;
     }
     rows_.compute_gradient(tokens, windows_, config_.clip_norm);
-    apply_step(lr);
+    // <parts>
+    if (config_.optimizer == TttOptimizer::kAdamw) {
+      apply_adamw(lr);
+    } else
+      // </parts>
+      apply_step(lr);
+    // <parts>
+    follow_average();
+    // </parts>
   }
 }
 
@@ -70,6 +151,15 @@ uint64_t SgdTrainer::state_hash() const {
     if (!weights_->spec(i).trainable) continue;
     hash = hash_floats(device, weights_->master(i), weights_->spec(i).elements(), hash);
   }
+  // <parts>
+  if (second_.data() != nullptr) {
+    hash = fnv1a(std::bit_cast<std::array<uint8_t, sizeof(steps_)>>(steps_), hash);
+  }
+  for (const DeviceBuffer* state : {&second_, &average_, &latest_}) {
+    if (state->data() == nullptr) continue;
+    hash = hash_floats(device, state->as<float>(), weights_->gradient_elements(), hash);
+  }
+  // </parts>
   return hash;
 }
 

@@ -1,4 +1,4 @@
-// SGD with momentum on whole weights at test time. It trains on whatever text it is given: for a
+// SGD with momentum, or AdamW, on whole weights at test time. It trains on whatever text it is given: for a
 // score only sgd_learner.h may give it some, and only what is scored already.
 #pragma once
 #include <array>
@@ -19,10 +19,20 @@ class SgdTrainer {
   // One pass over the targets [first, end), first >= 1, in rows that do not overlap. Allocates
   // nothing.
   void train_pass(std::span<const int32_t> tokens, int64_t first, int64_t end, double lr);
+  // <parts>
+  // Around passes: between them the weights are the Polyak average of those of the steps.
+  void take_up();
+  void put_down();
+  // </parts>
   uint64_t state_hash() const;  // trained weights and momentum
 
  private:
   void apply_step(double lr);
+  // <parts>
+  void apply_adamw(double lr);
+  void follow_average();
+  void copy_trained(float* to, const float* from, bool to_masters);
+  // </parts>
 
   TttConfig config_;
   int64_t context_;
@@ -32,6 +42,13 @@ class SgdTrainer {
   DeviceBuffer momentum_;  // [gradient_elements] f32
   std::array<float, 3> host_scalars_ = {};
   DeviceBuffer scalars_;  // [3] f32: momentum, decay, step
+  // <parts>
+  int64_t steps_ = 0;
+  DeviceBuffer second_;            // [gradient_elements] f32: AdamW's second moment
+  DeviceBuffer adamw_;             // an AdamWStep
+  DeviceBuffer average_, latest_;  // [gradient_elements] f32: Polyak's, and what it is of
+  DeviceBuffer polyak_decay_;      // [1] f32
+  // </parts>
 };
 
 // From 1 at step 0 to 0 at the last of `steps`.

@@ -15,6 +15,12 @@ enum class LoraReset : uint8_t { kNone, kWarm, kFull };
 template <>
 inline constexpr auto kChoiceNames<LoraReset> = name_choices("none", "warm", "full");
 
+// <parts>
+enum class TttOptimizer : uint8_t { kSgd, kAdamw };
+template <>
+inline constexpr auto kChoiceNames<TttOptimizer> = name_choices("sgd", "adamw");
+// </parts>
+
 struct TttConfig {
   TttKind kind = TttKind::kNone;
   double clip_norm = 1.0;
@@ -35,9 +41,26 @@ struct TttConfig {
   double lora_beta2 = 0.99;
   double lora_weight_decay = 0.0;
   LoraReset lora_reset = LoraReset::kWarm;
+  // <parts>
+  TttOptimizer optimizer = TttOptimizer::kSgd;
+  double polyak_decay = 0.0;
+  int64_t lora_epochs = 1;
+  // </parts>
 };
 
 // clang-format off
+// <parts>
+template <class Config, class Visit>
+void visit_ttt_part_fields(Config& c, Visit&& visit) {
+  const auto scoring = affecting(Affects::kScoring, visit);
+  scoring("optimizer", c.optimizer, {.help = "sgd, phased: sgd with momentum, or adamw (betas 0.9, 0.999, no "
+      "decay; PR #1033) at the same rate and cosine"});
+  scoring("polyak_decay", c.polyak_decay, {.min = 0, .max = 0.99999999,
+      .help = "sgd, phased: text is scored by the mean of the weights of all steps, decaying by this each; 0: by the last"});
+  scoring("lora_epochs", c.lora_epochs, {.min = 1, .max = 1000,
+      .help = "lora: steps on each piece of a scored chunk"});
+}
+// </parts>
 template <class Config, class Visit>
 void visit_ttt_fields(Config& c, Visit&& visit) {
   const auto scoring = affecting(Affects::kScoring, visit);
@@ -73,6 +96,9 @@ void visit_ttt_fields(Config& c, Visit&& visit) {
       .help = "lora: AdamW decay"});
   scoring("lora_reset", c.lora_reset, {.help = "lora: at a document's start nothing, B and AdamW's "
       "state (A stays warm), or the adapters whole"});
+  // <parts>
+  visit_ttt_part_fields(c, visit);
+  // </parts>
 }
 // clang-format on
 

@@ -1,7 +1,11 @@
 #include "eval/mix/make_mixer.h"
 
+#include <bit>
 #include <string>
 
+// <parts>
+#include "eval/mix/cascade_mixer.h"
+// </parts>
 #include "eval/mix/ngram_mixer.h"
 #include "eval/mix/tilt_mixer.h"
 #include "src/base/check.h"
@@ -21,6 +25,12 @@ void check_mix_config(const MixConfig& config) {
                 std::to_string(config.linear_base + config.linear_range) +
                 "\"; lower mix.linear_base or mix.linear_range");
   }
+  // <parts>
+  if (std::popcount(static_cast<uint64_t>(config.cascade_buckets)) != 1) {
+    throw Error("hashed counts are no power of two: \"" + std::to_string(config.cascade_buckets) +
+                "\"; set mix.cascade_buckets to 4194304");
+  }
+  // </parts>
 }
 
 }  // namespace
@@ -38,6 +48,10 @@ std::unique_ptr<TokenMixer> make_mixer(const MixConfig& config, int64_t vocab_si
       return std::make_unique<LinearMixer>(config, vocab_size, expected_tokens);
     case MixKind::kLogit:
       return std::make_unique<LogitMixer>(config, vocab_size, expected_tokens);
+    // <parts>
+    case MixKind::kCascade:
+      return std::make_unique<CascadeMixer>(config, vocab_size);
+      // </parts>
   }
   return nullptr;
 }

@@ -6,9 +6,19 @@
 
 namespace pg {
 
-enum class MixKind : uint8_t { kNone, kTilt, kLinear, kLogit };
+// clang-format off
+enum class MixKind : uint8_t { kNone, kTilt, kLinear, kLogit
+  // <parts>
+  , kCascade
+  // </parts>
+};
 template <>
-inline constexpr auto kChoiceNames<MixKind> = name_choices("none", "tilt", "linear", "logit");
+inline constexpr auto kChoiceNames<MixKind> = name_choices("none", "tilt", "linear", "logit"
+  // <parts>
+  , "cascade"
+  // </parts>
+);
+// clang-format on
 
 struct MixConfig {
   MixKind kind = MixKind::kNone;
@@ -24,9 +34,23 @@ struct MixConfig {
   double tilt_beta = 2.625;
   double tilt_threshold = 0.80;
   int64_t tilt_min_count = 1;
+  // <parts>
+  int64_t cascade_buckets = 4194304;
+  int64_t cascade_min_count = 2;
+  // </parts>
 };
 
 // clang-format off
+// <parts>
+template <class Config, class Visit>
+void visit_mix_part_fields(Config& c, Visit&& visit) {
+  const auto scoring = affecting(Affects::kScoring, visit);
+  scoring("cascade_buckets", c.cascade_buckets, {.min = 2, .max = 1 << 28, .env = "NGRAM_BUCKETS",
+      .help = "cascade: hashed counts of an order and table; a power of two"});
+  scoring("cascade_min_count", c.cascade_min_count, {.min = 1, .max = 1 << 30,
+      .help = "cascade: times that a context's bucket must be counted before it predicts"});
+}
+// </parts>
 template <class Config, class Visit>
 void visit_mix_fields(Config& c, Visit&& visit) {
   const auto scoring = affecting(Affects::kScoring, visit);
@@ -56,6 +80,9 @@ void visit_mix_fields(Config& c, Visit&& visit) {
       .help = "tilt: share of the context's occurrences that the hint must have"});
   scoring("tilt_min_count", c.tilt_min_count, {.min = 1, .max = 65535,
       .help = "tilt: occurrences of a context before it hints"});
+  // <parts>
+  visit_mix_part_fields(c, visit);
+  // </parts>
 }
 // clang-format on
 

@@ -31,8 +31,14 @@ struct MixedDistribution {
   std::array<int32_t, kMaxCandidates> tokens = {};
   std::array<float, kMaxCandidates> log_probs = {};  // nats
   float log_rest = 0;                                // nats
+  // <parts>
+  std::span<const float> all = {};  // log p of every token, and nothing else counts; [V] or empty
+  // </parts>
 
   float log_prob(const NetworkDistribution& network, int32_t token) const {
+    // <parts>
+    if (!all.empty()) return all[static_cast<size_t>(token)];
+    // </parts>
     for (int i = 0; i < count; ++i) {
       if (tokens[static_cast<size_t>(i)] == token) return log_probs[static_cast<size_t>(i)];
     }

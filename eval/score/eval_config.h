@@ -17,9 +17,20 @@ struct EvalConfig {
   int64_t batch_tokens = 8192;
   double wallclock_s = 600.0;
   double exact_share = 0.8;
+  // <parts>
+  double temperature = 1.0;
+  // </parts>
 };
 
 // clang-format off
+// <parts>
+template <class Config, class Visit>
+void visit_window_part_fields(Config& c, Visit&& visit) {
+  const auto scoring = affecting(Affects::kScoring, visit);
+  scoring("temperature", c.temperature, {.min = 0.01, .max = 100,
+      .help = "the network's log probabilities are divided by it and normalised anew (PR #1033: 0.98)"});
+}
+// </parts>
 // What an artifact stores of them: which window scores a token.
 template <class Config, class Visit>
 void visit_window_fields(Config& c, Visit&& visit) {
@@ -30,6 +41,9 @@ void visit_window_fields(Config& c, Visit&& visit) {
       .help = "tokens by which the window slides; at most context, which means no overlap"});
   scoring("windows", c.windows, {
       .help = "stream: windows reach back over document starts; document: they do not"});
+  // <parts>
+  visit_window_part_fields(c, visit);
+  // </parts>
 }
 
 template <class Config, class Visit>

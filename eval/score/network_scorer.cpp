@@ -68,6 +68,10 @@ NetworkScorer::NetworkScorer(const ModelConfig& model, const std::vector<HostTen
     whole_.emplace(model, weights_, by_document_ ? rows_ : 1, shape_.context, shape_.context,
                    share);
   }
+  // <parts>
+  tail_.set_temperature(config.temperature);
+  if (whole_) whole_->set_temperature(config.temperature);
+  // </parts>
   if (learner_) learner_->start(weights_);
 }
 

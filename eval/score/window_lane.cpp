@@ -9,6 +9,10 @@
 
 #include "src/base/check.h"
 #include "src/base/error.h"
+// <parts>
+#include "src/base/exact_math.h"
+#include "src/base/simd_math.h"
+// </parts>
 
 namespace pg {
 
@@ -74,8 +78,35 @@ NetworkDistribution WindowLane::decode(const EvalWindow& window, std::span<const
   decoder_->read_log_probs(last - (context_ - positions_),
                            std::span(log_probs_).first(static_cast<size_t>(vocab_)),
                            std::span(entropies_).first(1));
+  // <parts>
+  temper(0, 1);
+  // </parts>
   return distribution_at(0);
 }
+
+// <parts>
+// q = p^(1/T) / sum p^(1/T), of rows of log_probs_; their entropies too.
+void WindowLane::temper(int64_t first_row, int64_t rows) {
+  if (temperature_ == 1.0) return;
+  for (int64_t row = first_row; row < first_row + rows; ++row) {
+    const auto log_probs =
+        std::span(log_probs_)
+            .subspan(static_cast<size_t>(row * vocab_), static_cast<size_t>(vocab_));
+    double sum = 0, moment = 0;
+    for (const float log_prob : log_probs) {
+      const double scaled = static_cast<double>(log_prob) / temperature_;
+      const double size = exp_f64(scaled);
+      sum += size;
+      moment += size * scaled;
+    }
+    const double log_sum = log_f64(sum);
+    for (float& log_prob : log_probs) {
+      log_prob = static_cast<float>(static_cast<double>(log_prob) / temperature_ - log_sum);
+    }
+    entropies_[static_cast<size_t>(row)] = static_cast<float>(log_sum - moment / sum);
+  }
+}
+// </parts>
 
 NetworkDistribution WindowLane::distribution_at(size_t row) const {
   const auto vocab = static_cast<size_t>(vocab_);
@@ -150,6 +181,9 @@ void WindowLane::run_batch(std::span<const EvalWindow> windows, std::span<const 
     plan_.read_log_probs(static_cast<int64_t>(i) * positions_ + position,
                          std::span(log_probs_).subspan(row * vocab, targets * vocab),
                          std::span(entropies_).subspan(row, targets));
+    // <parts>
+    temper(kept[i].first_row, kept[i].targets);
+    // </parts>
   }
 }
 

@@ -26,6 +26,9 @@ class WindowLane {
              int64_t positions, WindowShare* share);
 
   void clear();
+  // <parts>
+  void set_temperature(double temperature) { temperature_ = temperature; }
+  // </parts>
   // The weights have changed.
   void forget_rows() { rows_known_ = 0; }
   // Gives the window's number within the lane.
@@ -47,6 +50,9 @@ class WindowLane {
 
   NetworkDistribution decode(const EvalWindow& window, std::span<const int32_t> known);
   NetworkDistribution distribution_at(size_t row) const;
+  // <parts>
+  void temper(int64_t first_row, int64_t rows);
+  // </parts>
   int64_t round_windows() const { return rows_ * ranks_; }
   void run_round(int64_t round, int64_t target, std::span<const int32_t> known);
   void place_rows(std::span<const EvalWindow> windows, int64_t target);
@@ -71,6 +77,9 @@ class WindowLane {
       log_probs_;  // [kept targets, vocab]: rank 0 keeps the round's, others their own
   std::vector<float> entropies_;  // [kept targets] nats
   int64_t windows_run_ = 0;
+  // <parts>
+  double temperature_ = 1.0;
+  // </parts>
 
   bool can_decode_;
   std::optional<ModelPlan> decoder_;  // made when first asked

@@ -3,25 +3,38 @@
 #include <algorithm>
 
 #include "eval/scoring_config.h"
+#include "eval/scoring_keys.h"
 #include "quant/method/seal.h"
 #include "src/base/stored_keys.h"
 #include "src/model/model_config.h"
 
 namespace pg {
 
-// Whether an artifact of the model names a key of its parts.
-inline bool uses_parts(const ModelConfig& model) {
-  KeyWriter writer(frozen_model_keys());
-  visit_part_fields(
-      model, [&](const FieldInfo& info, const auto& member) { writer("model", info, member); });
-  return !writer.text().empty();
+// Whether an artifact names a key that stands between "// <parts>" marks.
+inline bool uses_parts(const ModelConfig& model, const ScoringConfig& scoring) {
+  KeyWriter of_model(frozen_model_keys()), of_scoring(frozen_scoring_keys());
+  const auto in_section = [](KeyWriter& writer, const char* section) {
+    return [&writer, section](const FieldInfo& info, const auto& member) {
+      writer(section, info, member);
+    };
+  };
+  visit_part_fields(model, in_section(of_model, "model"));
+  visit_window_part_fields(scoring.eval, in_section(of_scoring, "eval"));
+  if (scoring.ttt.kind != TttKind::kNone) {
+    visit_ttt_part_fields(scoring.ttt, in_section(of_scoring, "ttt"));
+  }
+  if (scoring.mix.kind != MixKind::kNone) {
+    visit_mix_part_fields(scoring.mix, in_section(of_scoring, "mix"));
+  }
+  return !of_model.text().empty() || !of_scoring.text().empty() ||
+         scoring.mix.kind == MixKind::kCascade;
 }
 
 inline CodeFeatures code_features(const ModelConfig& model, const ScoringConfig& scoring,
                                   Coder coder) {
   return {.learns = scoring.ttt.kind != TttKind::kNone,
           .mixes = scoring.mix.kind != MixKind::kNone,
-          .parts = uses_parts(model),
+          .parts = uses_parts(model, scoring),
           .coder = coder};
 }
 

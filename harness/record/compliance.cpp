@@ -30,6 +30,7 @@ void add_traits(MixKind kind, ScoringTraits& traits) {
     case MixKind::kNone:
       return;
     case MixKind::kLinear:  // of probabilities
+    case MixKind::kCascade:
       traits.has_ngram_counts = true;
       return;
     case MixKind::kTilt:

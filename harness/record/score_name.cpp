@@ -26,6 +26,7 @@ const char* describe(MixKind kind) {
       return "";
     case MixKind::kLinear:
     case MixKind::kLogit:
+    case MixKind::kCascade:
       return " + n-grams";
     case MixKind::kTilt:
       return " + n-gram tilt";

@@ -102,7 +102,7 @@ std::string describe_features(const CodeFeatures& features) {
   std::vector<std::string> names;
   if (features.learns) names.emplace_back("learning");
   if (features.mixes) names.emplace_back("mixing");
-  if (features.parts) names.emplace_back("model parts");
+  if (features.parts) names.emplace_back("parts beyond the base");
   std::string text = names.empty() ? "plain" : names.back();
   if (names.size() > 1) {
     names.pop_back();

@@ -51,11 +51,11 @@ SealedArtifact seal(QuantModel model, const QuantConfig& quant, const CodeSizes&
 struct CodeFeatures {
   bool learns = false;  // test-time training: learners, gradients, their optimizers
   bool mixes = false;   // n-grams
-  bool parts = false;   // some of src/model/model_config.h's parts
+  bool parts = false;   // a key that stands between "// <parts>" marks
   Coder coder = Coder::kOwn;
   constexpr bool operator==(const CodeFeatures&) const = default;
 };
-// "plain", or "learning, mixing and model parts"; with another coder than ours its name: "plain, zstd".
+// "plain", or "learning, mixing and parts beyond the base"; with another coder than ours its name: "plain, zstd".
 std::string describe_features(const CodeFeatures& features);
 
 // Bytes of the compressed sources needed to decode an artifact and to score it so

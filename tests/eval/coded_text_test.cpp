@@ -82,7 +82,7 @@ TEST(TextAsFile, DecodesByAFreshScorerOfEveryKind) {
     const std::unique_ptr<Device> device = make_device(device_name);
     for (const TttKind learns : {TttKind::kNone, TttKind::kSgd, TttKind::kPhased, TttKind::kLora}) {
       for (const MixKind mixes :
-           {MixKind::kNone, MixKind::kTilt, MixKind::kLinear, MixKind::kLogit}) {
+           {MixKind::kNone, MixKind::kTilt, MixKind::kLinear, MixKind::kLogit, MixKind::kCascade}) {
         for (const Windows windows : {Windows::kStream, Windows::kDocument}) {
           ScoringConfig scoring(kWindows);
           scoring.eval.windows = windows;
@@ -91,6 +91,13 @@ TEST(TextAsFile, DecodesByAFreshScorerOfEveryKind) {
           scoring.ttt.batch_tokens = 24;
           scoring.ttt.lora_chunk_tokens = 5;
           scoring.mix.kind = mixes;
+          scoring.mix.cascade_buckets = 1 << 10;
+          if (mixes == MixKind::kCascade) {  // and with what a published form adds to each
+            scoring.eval.temperature = 0.98;
+            scoring.ttt.optimizer = TttOptimizer::kAdamw;
+            scoring.ttt.polyak_decay = 0.5;
+            scoring.ttt.lora_epochs = 2;
+          }
           const auto encoder = make_scorer(model, scoring, *device, tokens);
           const EncodedText encoded = encode_text(*encoder, text, make_test_bytes(), kArtifact);
           const Result<CodedText> coded = parse_coded_text(encoded.file);

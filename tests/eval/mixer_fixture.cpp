@@ -99,9 +99,12 @@ double standard_error(std::span<const double> values) {
 
 std::vector<MixConfig> every_mix_config() {
   std::vector<MixConfig> configs;
-  for (const MixKind kind : {MixKind::kTilt, MixKind::kLinear, MixKind::kLogit}) {
+  for (const MixKind kind :
+       {MixKind::kTilt, MixKind::kLinear, MixKind::kCascade, MixKind::kLogit}) {
     MixConfig config;
     config.kind = kind;
+    config.cascade_buckets = 1 << 16;
+    config.cascade_min_count = 1;
     configs.push_back(config);
   }
   MixConfig wild = configs.back();  // a gate that has gone astray is a distribution all the same

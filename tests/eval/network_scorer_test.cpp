@@ -198,6 +198,45 @@ TEST_F(NetworkScores, AnEntropyIsThatOfItsDistribution) {
   EXPECT_TRUE(std::equal(entropies.begin(), entropies.begin() + 41, entropies.begin() + 41));
 }
 
+// q = p^(1/T) / sum p^(1/T), for a decoder too.
+TEST_F(NetworkScores, ATemperatureSharpensOrFlattens) {
+  const std::vector<int32_t> stream(ids_.begin(), ids_.end());
+  const ByteTable bytes = make_test_bytes();
+  const std::unique_ptr<Device> device = make_device("cpu:exact");
+  const auto list_all = [&](double temperature) {
+    EvalConfig eval = make_eval(12, 5, 36);
+    eval.temperature = temperature;
+    NetworkScorer scorer = NetworkScorer::for_diagnosis(config_, weights_, eval, *device);
+    std::vector<std::vector<double>> rows;  // [targets][vocab], and the entropy behind
+    LedgerHooks hooks;
+    hooks.on_distribution = [&](int64_t, const TokenDistribution& distribution) {
+      auto& row = rows.emplace_back();
+      for (int32_t id = 0; id < kTestVocab; ++id) row.push_back(distribution.log_prob(id));
+      row.push_back(distribution.network.entropy_nats);
+    };
+    const Ledger ledger(stream, bytes);
+    ledger.score(scorer, hooks);
+    ledger.score_as_decoder(scorer, hooks);
+    return rows;
+  };
+  const auto plain = list_all(1.0);
+  const size_t vocab = kTestVocab;
+  for (const double temperature : {0.5, 0.98, 3.0}) {
+    const auto tempered = list_all(temperature);
+    ASSERT_EQ(tempered.size(), plain.size());
+    for (size_t t = 0; t < plain.size(); ++t) {
+      double sum = 0, entropy = 0;
+      for (size_t v = 0; v < vocab; ++v) sum += std::exp(plain[t][v] / temperature);
+      for (size_t v = 0; v < vocab; ++v) {
+        const double want = plain[t][v] / temperature - std::log(sum);
+        entropy -= std::exp(want) * want;
+        ASSERT_NEAR(tempered[t][v], want, std::abs(want) * 0x1p-24 + 1e-12);  // one rounding
+      }
+      ASSERT_NEAR(tempered[t][vocab], entropy, entropy * 0x1p-23 + 1e-12);
+    }
+  }
+}
+
 TEST_F(NetworkScores, RandomTokensCostLogVocab) {
   // No predictor does better than log2 V on uniform tokens but by chance.
   const std::vector<float> losses =

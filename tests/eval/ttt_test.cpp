@@ -230,6 +230,11 @@ TEST_F(TestTimeTraining, EveryKeyChangesTheScore) {
       {TttKind::kLora, "lora_lr", [](TttConfig& t) { t.lora_lr = 0.02; }},
       {TttKind::kLora, "lora_beta2", [](TttConfig& t) { t.lora_beta2 = 0.9; }},
       {TttKind::kLora, "lora_weight_decay", [](TttConfig& t) { t.lora_weight_decay = 1; }},
+      {TttKind::kSgd, "optimizer", [](TttConfig& t) { t.optimizer = TttOptimizer::kAdamw; }},
+      {TttKind::kPhased, "optimizer", [](TttConfig& t) { t.optimizer = TttOptimizer::kAdamw; }},
+      {TttKind::kSgd, "polyak_decay", [](TttConfig& t) { t.polyak_decay = 0.5; }},
+      {TttKind::kPhased, "polyak_decay", [](TttConfig& t) { t.polyak_decay = 0.5; }},
+      {TttKind::kLora, "lora_epochs", [](TttConfig& t) { t.lora_epochs = 2; }},
       {TttKind::kLora, "lora_reset", [](TttConfig& t) { t.lora_reset = LoraReset::kWarm; }},
   };
   for (const KeyChange& change : changes) {
@@ -237,6 +242,34 @@ TEST_F(TestTimeTraining, EveryKeyChangesTheScore) {
     const std::vector<float> before = list_losses_with(ttt, ids_);
     change.change(ttt);
     EXPECT_NE(list_losses_with(ttt, ids_), before) << choice_name(change.kind) << " " << change.key;
+  }
+}
+
+// PR #1033's: what scores is the mean of all steps' weights, what learns are the last ones.
+TEST_F(TestTimeTraining, ThePolyakAverageScoresAndDoesNotLearn) {
+  TttConfig ttt = make_ttt(TttKind::kSgd);
+  const auto trained = [&](double decay, int64_t steps) {
+    ttt.polyak_decay = decay;
+    Weights weights(*device_, list_params(config_), true);
+    weights.upload(model_.tensors());
+    SgdTrainer trainer(config_, ttt, kContext, weights);
+    std::vector<int32_t> tokens(ids_.begin(), ids_.end());
+    for (int64_t i = 0; i < steps; ++i) {
+      trainer.take_up();
+      trainer.train_pass(tokens, 1 + 2 * kContext * i, 1 + 2 * kContext * (i + 1), ttt.lr);
+      trainer.put_down();
+    }
+    return weights.download();
+  };
+  const auto start = trained(0, 0), first = trained(0, 1), second = trained(0, 2);
+  const auto averaged = trained(0.75, 2);
+  for (size_t i = 0; i < start.size(); ++i) {
+    for (size_t k = 0; k < start[i].values.size(); ++k) {
+      const double one = 0.75 * static_cast<double>(start[i].values[k]) +
+                         0.25 * static_cast<double>(first[i].values[k]);
+      const double two = 0.75 * one + 0.25 * static_cast<double>(second[i].values[k]);
+      ASSERT_NEAR(averaged[i].values[k], two, 4e-7 * std::abs(two) + 1e-12) << start[i].spec.name;
+    }
   }
 }
 

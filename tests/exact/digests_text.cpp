@@ -186,8 +186,10 @@ void digest_learners(Digests& digests) {
 }
 
 void digest_mixers(Digests& digests) {
-  for (const MixKind kind : {MixKind::kTilt, MixKind::kLinear, MixKind::kLogit}) {
+  for (const MixKind kind :
+       {MixKind::kTilt, MixKind::kLinear, MixKind::kLogit, MixKind::kCascade}) {
     MixConfig config;
+    config.cascade_buckets = 1 << 16;
     config.kind = kind;
     config.tilt_order = 3;
     config.tilt_threshold = 0.5;

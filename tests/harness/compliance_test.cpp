@@ -117,8 +117,10 @@ TEST(Compliance, TestTimeTrainingFollowsFromTheRecipe) {
 
 TEST(Compliance, NgramsAndLogitsFollowFromTheRecipe) {
   RunResult result = make_legal_result();
-  for (const auto& [kind, is_logit] :
-       {std::pair(MixKind::kLinear, false), {MixKind::kTilt, true}, {MixKind::kLogit, true}}) {
+  for (const auto& [kind, is_logit] : {std::pair(MixKind::kLinear, false),
+                                       {MixKind::kCascade, false},
+                                       {MixKind::kTilt, true},
+                                       {MixKind::kLogit, true}}) {
     result.recipe.mix.kind = kind;
     const std::string json = list(result, traits_of(result));
     EXPECT_NE(json.find("\"no_ngram_cache\":false"), std::string::npos) << json;

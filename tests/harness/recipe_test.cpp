@@ -198,8 +198,8 @@ TEST(Recipe, EveryChoiceIsReadAsTheValueOfItsName) {
        TttKind::kSgd, TttKind::kPhased, TttKind::kLora);
   read("ttt.lora_reset", {"none", "warm", "full"}, recipe.ttt.lora_reset, LoraReset::kNone,
        LoraReset::kWarm, LoraReset::kFull);
-  read("mix.kind", {"none", "tilt", "linear", "logit"}, recipe.mix.kind, MixKind::kNone,
-       MixKind::kTilt, MixKind::kLinear, MixKind::kLogit);
+  read("mix.kind", {"none", "tilt", "linear", "logit", "cascade"}, recipe.mix.kind, MixKind::kNone,
+       MixKind::kTilt, MixKind::kLinear, MixKind::kLogit, MixKind::kCascade);
 }
 
 TEST(Recipe, AChoiceThatIsNoTextIsOfTheWrongType) {

@@ -63,7 +63,7 @@ TEST(CodeBundle, FeaturesHaveNames) {
   EXPECT_EQ(describe_features(kPlain), "plain");
   EXPECT_EQ(describe_features(with(kPlain, Coder::kLzma)), "plain, lzma");
   EXPECT_EQ(describe_features(with(kBoth, Coder::kZstd)), "learning and mixing, zstd");
-  EXPECT_EQ(describe_features(kAll), "learning, mixing and model parts");
+  EXPECT_EQ(describe_features(kAll), "learning, mixing and parts beyond the base");
 }
 
 }  // namespace
