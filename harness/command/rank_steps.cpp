@@ -12,6 +12,7 @@
 #include "harness/command/interrupt.h"
 #include "harness/recipe/recipe_identity.h"
 #include "harness/record/machine.h"
+#include "quant/method/round_to_grid.h"
 #include "src/base/error.h"
 #include "src/data/corpus/piece_bytes.h"
 #include "src/data/tokenizer.h"
@@ -65,6 +66,11 @@ TrainResult train_on_ranks(LocalRanks& ranks, const Recipe& recipe, const RankTe
     setup.optimizer = recipe.optimizer;
     setup.batches = &text.batches;
     setup.prefix_of = text.prefix_of;
+    if (recipe.train.late_qat_lr > 0) {
+      setup.round_weights = [&recipe](const std::vector<HostTensor>& weights) {
+        return round_to_grid(recipe.model, weights, recipe.quant);
+      };
+    }
     std::unique_ptr<Device> own;  // of the others
     if (setup.device == nullptr) setup.device = (own = make_device(recipe.track.device)).get();
     setup.validate = [&](const std::vector<HostTensor>& weights) {

@@ -119,6 +119,9 @@ void visit_train_fields(Config& c, Visit&& visit) {
       .help = "weight of the first of them; of each further one this much of the one before"});
   training("future_until", c.future_until, {.min = 0.01, .max = 1,
       .help = "part of training by which they have faded, the farthest first"});
+  training("late_qat_lr", c.late_qat_lr, {.min = 0, .max = 2, .env = "LATE_QAT_THRESHOLD",
+      .help = "gradients are taken at the weights as the packer rounds them (straight-through) once the "
+      "warmdown's learning-rate multiplier is below this; 0 for never"});
   training("prefix_weight", c.prefix_weight, {.min = 0, .max = 1,
       .help = "weight of the longest token that the next one begins with (modded-nanogpt PR #337), "
       "falling to 0 in the second third of training; 0 switches it off"});

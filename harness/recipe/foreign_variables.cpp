@@ -22,8 +22,7 @@ using enum ForeignVariable::Harmless;
 constexpr auto kVariables = std::to_array<ForeignVariable>({
     {"COMPLEMENT_ALPHA", kOff, "this build has no complementary training"},
     {"MTP_NUM_HEADS", kOff, "this build has no multi-token prediction"},
-    {"LATE_QAT", kOff, "this build has no quantisation-aware training"},
-    {"LATE_QAT_THRESHOLD", kOff, "this build has no quantisation-aware training"},
+    {"LATE_QAT", kOff, "late quantisation-aware training is train.late_qat_lr"},
     {"NUM_LOOPS", kOff, "this build has no depth recurrence"},
     {"PARALLEL_FINAL_LANE", kOff, "this build has no parallel lanes"},
     {"SPARSE_ATTN_GATE_SCALE", kOff, "this build has no attention gates"},
@@ -43,7 +42,6 @@ constexpr auto kVariables = std::to_array<ForeignVariable>({
     {"TTT_ENABLED", kOff, "test-time training is ttt.kind"},
     {"TTT_BATCH_SEQS", kNothing, "the tokens of a test-time training step are ttt.batch_tokens"},
     {"NGRAM_ORDER", kOff, "the n-grams mixed in are mix.kind, mix.min_order and mix.max_order"},
-    {"NGRAM_BUCKETS", kOff, "the n-grams mixed in are mix.kind, mix.min_order and mix.max_order"},
     {"ALPHA_BASE", kNothing, "the least weight of n-grams is mix.linear_base"},
     {"ALPHA_RANGE", kNothing, "the range of the n-grams' weight is mix.linear_range"},
     {"ALPHA_SLOPE", kNothing, "the slope of the n-grams' weight is mix.linear_slope"},

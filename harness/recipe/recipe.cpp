@@ -77,6 +77,15 @@ void check_recipe(const Recipe& recipe) {
   require_multiple("train.batch_tokens", train.batch_tokens, "train.micro_batch_tokens",
                    train.micro_batch_tokens);
   check_training(train, recipe.optimizer);
+  if (train.late_qat_lr > 0 && !has_grid_of_weights_alone(recipe.quant)) {
+    throw Error(
+        fmt::format("recipe: train.late_qat_lr is \"{}\", but the scales of [quant] are known at "
+                    "the end alone; "
+                    "set quant.fill_cap = false and quant.scales to \"sdclip\", \"row_max\" or a "
+                    "gptq_lite form, "
+                    "or train.late_qat_lr = 0",
+                    train.late_qat_lr));
+  }
   if (recipe.eval.stride > recipe.eval.context) {
     throw Error(
         fmt::format("recipe: eval.stride is larger than eval.context: \"{}\"; give at most {}",

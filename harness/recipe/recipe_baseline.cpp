@@ -95,6 +95,7 @@ constexpr auto kFrozen = std::to_array<FrozenValue>({
     {"train.future_weight", "0.5"},
     {"train.future_until", "0.6666666666666666"},
     {"train.prefix_weight", "0.0"},
+    {"train.late_qat_lr", "0.0"},
     {"quant.coder", "\"own\""},
 });
 // clang-format on

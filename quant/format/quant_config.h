@@ -59,4 +59,13 @@ struct QuantConfig {
   int64_t cap_bytes = 16000000;
 };
 
+// <train_gpt>
+// Whether the grid follows from the weights alone: without statistics of training text and without a search
+// for the scales that fill the cap. Then each step of a training can round to it.
+constexpr bool has_grid_of_weights_alone(const QuantConfig& quant) {
+  return !quant.fill_cap && quant.scales != ScaleRule::kSensitivity &&
+         quant.scales != ScaleRule::kSdClipHessian;
+}
+// </train_gpt>
+
 }  // namespace pg

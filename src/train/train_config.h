@@ -65,6 +65,7 @@ struct TrainConfig {
   double future_weight = 0.5;
   double future_until = 2.0 / 3.0;
   double prefix_weight = 0.0;
+  double late_qat_lr = 0.0;
 };
 
 enum class NewtonSchulz : uint8_t { kStock, kPolarExpress, kQuintic, kTurbo };

@@ -27,6 +27,7 @@ TrainStep::TrainStep(const TrainSetup& setup, Comm& comm)
       averager_((weights_.initialise(static_cast<uint64_t>(setup.train.seed)), weights_),
                 setup.train),
       ema_nesterov_(weights_, setup.optimizer),
+      late_qat_(weights_, setup.train.late_qat_lr, setup.round_weights),
       state_sizes_(checkpoint_sizes(weights_.specs(), setup.train, setup.optimizer)) {
   PG_CHECK(setup.prefix_of.empty() || std::ssize(setup.prefix_of) == setup.model.vocab_size,
            "a prefix, or none, of each token");
@@ -48,9 +49,12 @@ TrainStep::Launched TrainStep::launch(const StepSchedule& schedule) {
   weigh_targets(schedule.fraction);
   ema_nesterov_.look_ahead(schedule);
   try {
+    late_qat_.begin(schedule);
     compute_gradients();
+    late_qat_.end();
   } catch (...) {
-    ema_nesterov_.undo();  // the last step is kept as it was
+    late_qat_.end();  // the last step is kept as it was
+    ema_nesterov_.undo();
     throw;
   }
   is_updating_ = true;
@@ -58,6 +62,7 @@ TrainStep::Launched TrainStep::launch(const StepSchedule& schedule) {
   ema_nesterov_.follow();
   ++steps_done_;
   Launched launched;
+  launched.is_rounded = late_qat_.is_on();
   launched.has_swa_begun = averager_.update(steps_done_, schedule);
   start_reading_numbers();
   launched.event = device_.record();

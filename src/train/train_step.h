@@ -14,6 +14,7 @@
 #include "src/train/checkpoint.h"
 #include "src/train/ema_nesterov.h"
 #include "src/train/gradient_leaves.h"
+#include "src/train/late_qat.h"
 #include "src/train/optimizer.h"
 #include "src/train/rank_exchange.h"
 #include "src/train/schedule.h"
@@ -33,6 +34,7 @@ class TrainStep {
   struct Launched {
     uint64_t event = 0;          // done when the step is
     bool has_swa_begun = false;  // its first snapshot was taken
+    bool is_rounded = false;     // its gradients are those of rounded weights
   };
   Launched launch(const StepSchedule& schedule);
   // True while the parameters are being changed, and after a failure in it: they are of no use then.
@@ -73,6 +75,7 @@ class TrainStep {
   RankExchange exchange_;
   Averager averager_;
   EmaNesterov ema_nesterov_;
+  LateQat late_qat_;
   CheckpointSizes state_sizes_;
   std::optional<BatchPrefetch> prefetch_;
   std::vector<float> target_weights_, next_weights_;  // [n]: those of the plan, and room

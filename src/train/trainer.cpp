@@ -181,6 +181,11 @@ class Trainer {
     ++steps_;
     in_flight_.push_back({steps_, schedule, decision.elapsed_s, decision.end_s, launched.event,
                           step_.averager().snapshots()});
+    if (launched.is_rounded && !has_qat_begun_) {
+      has_qat_begun_ = true;
+      observer_.on_note(
+          fmt::format("late_qat:enabled step:{} scale:{:.4f}", steps_, schedule.lr_multiplier));
+    }
     if (launched.has_swa_begun) observer_.on_note(fmt::format("swa:start step:{}", steps_));
     collect(/*all=*/false);
     if (s_.train.val_every > 0 && steps_ % s_.train.val_every == 0 && s_.validate) validate();
@@ -365,6 +370,7 @@ class Trainer {
   TrainStep step_;
   StopPredictor predictor_;
   std::vector<InFlight> in_flight_;  // the oldest first
+  bool has_qat_begun_ = false;       // said of this part of the run
   int64_t steps_ = 0;                // launched
   bool is_lost_ = false;             // a number was not finite
   double end_of_last_step_s_ = 0, last_loss_ = 0;

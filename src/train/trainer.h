@@ -14,6 +14,7 @@
 #include "src/model/model_config.h"
 #include "src/plan/weights.h"
 #include "src/train/batches.h"
+#include "src/train/late_qat.h"
 #include "src/train/train_config.h"
 
 namespace pg {
@@ -59,6 +60,7 @@ struct TrainSetup {
   Comm* comm = nullptr;  // null: this is the only rank
   const Batches* batches = nullptr;
   std::vector<int32_t> prefix_of;  // [vocab], LossTargets'; where train.prefix_weight asks for it
+  RoundWeights round_weights;      // where train.late_qat_lr asks for it
   // Called on every rank, or on none, with the same weights; rank 0's answer counts. May be empty.
   std::function<ValidationScore(const std::vector<HostTensor>&)> validate;
   // From here on: of rank 0, whose clock is the only one; the others need none of it.

@@ -77,6 +77,7 @@ const std::map<std::string, Change>& changes() {
       {"train.future_weight", {"0.25", {"train.future_targets=2"}}},
       {"train.future_until", {"0.3", {"train.future_targets=2"}}},
       {"train.prefix_weight", {"0.25"}},
+      {"train.late_qat_lr", {"0.9", {"quant.fill_cap=false", "quant.scales=\"sdclip\""}}},
       {"train.warmdown_shape", {"\"cosine\""}},
       {"train.lr_warmup_steps", {"3"}},
       {"train.ema_start_fraction", {"0.4"}},

@@ -36,8 +36,8 @@ TEST(ForeignVariables, WhatThisBuildWouldIgnoreIsRefusedByName) {
             "environment variable MLP_MULT is set: \"3\", but the MLP's width is "
             "model.mlp_hidden; unset it");
   EXPECT_EQ(error_with({{"LATE_QAT", "\x1b[31m"}}),
-            "environment variable LATE_QAT is set: \"\\x1b[31m\", but this build has no "
-            "quantisation-aware training; unset it");
+            "environment variable LATE_QAT is set: \"\\x1b[31m\", but late quantisation-aware "
+            "training is train.late_qat_lr; unset it");
 }
 
 TEST(ForeignVariables, WhatIsOffOrDoneAnywayPasses) {

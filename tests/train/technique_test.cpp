@@ -76,6 +76,11 @@ const Technique kTechniques[] = {
        t.swa_start_lr = 2;
      }},
     {"lawa", set_lawa},
+    {"late_qat",
+     [](TrainConfig& t, OptimizerConfig&) {
+       t.warmdown_steps = 4;
+       t.late_qat_lr = 0.8;
+     }},
     {"several",
      [](TrainConfig& t, OptimizerConfig& o) {
        set_aurora(t, o);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -43,6 +44,15 @@ class TickingClock final : public Clock {
   double tick_s_, now_s_ = 0;
 };
 
+// To sixty-fourths: a grid for late quantisation-aware training.
+inline std::vector<HostTensor> round_to_64ths(const std::vector<HostTensor>& weights) {
+  std::vector<HostTensor> rounded = weights;
+  for (HostTensor& tensor : rounded) {
+    for (float& value : tensor.values) value = std::nearbyint(value * 64) / 64;
+  }
+  return rounded;
+}
+
 class TrainerTest : public testing::Test {
  protected:
   TrainerTest()
@@ -70,6 +80,7 @@ class TrainerTest : public testing::Test {
     setup_.batches = &*batches_;
     setup_.clock = &clock_;
     setup_.observer = &recorder_;
+    setup_.round_weights = round_to_64ths;
   }
   ~TrainerTest() override { std::filesystem::remove_all(folder_); }
 

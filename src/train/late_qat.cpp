@@ -1,0 +1,31 @@
+#include "src/train/late_qat.h"
+
+#include <utility>
+
+#include "src/base/check.h"
+
+namespace pg {
+
+LateQat::LateQat(Weights& weights, double start_lr, RoundWeights round)
+    : weights_(&weights), start_lr_(start_lr), round_(std::move(round)) {
+  if (start_lr == 0) return;
+  PG_CHECK(round_ != nullptr, "train.late_qat_lr without the quantiser's rounding");
+  saved_ =
+      DeviceBuffer(weights.device(), static_cast<size_t>(weights.flat_elements()) * sizeof(float));
+}
+
+void LateQat::begin(const StepSchedule& schedule) {
+  is_on_ = schedule.warmdown < start_lr_;
+  if (!is_on_) return;
+  weights_->device().copy(saved_.data(), weights_->masters(), saved_.bytes());
+  is_rounded_ = true;
+  weights_->upload(round_(weights_->download()));
+}
+
+void LateQat::end() {
+  if (!is_rounded_) return;
+  weights_->device().copy(weights_->masters(), saved_.data(), saved_.bytes());
+  is_rounded_ = false;
+}
+
+}  // namespace pg
