@@ -238,6 +238,11 @@ void visit_quant_fields(Config& c, Visit&& visit) {
       .help = "numbers of the right factor that share a scale"});
   packing("awq_group", c.awq_group, {
       .help = "AWQ-lite: int8 for the 64 input columns that matter most"});
+  packing("row_max_quantile", c.row_max_quantile, {.min = 0.5, .max = 1,
+      .help = "row_max: quantile of the magnitudes of a matrix's row that the largest code stands for "
+      "(the first records: 0.9999984)"});
+  packing("embed_row_max_quantile", c.embed_row_max_quantile, {.min = 0.5, .max = 1,
+      .help = "row_max: the same of embedding tables"});
   packing("coder", c.coder, {.help = "what codes the artifact: our own coder, the published packers "
       "(zstd at level 22, lzma's preset 9e), or auto: the smallest artifact, its code included"});
   packing("cap_bytes", c.cap_bytes, {.min = 1, .max = 1e12, .unit = "bytes",

@@ -96,6 +96,8 @@ constexpr auto kFrozen = std::to_array<FrozenValue>({
     {"train.future_until", "0.6666666666666666"},
     {"train.prefix_weight", "0.0"},
     {"train.late_qat_lr", "0.0"},
+    {"quant.row_max_quantile", "1.0"},
+    {"quant.embed_row_max_quantile", "1.0"},
     {"quant.coder", "\"own\""},
 });
 // clang-format on

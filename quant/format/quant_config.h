@@ -12,7 +12,7 @@ enum class ScaleRule : uint8_t {
   kSdClipHessian,   // by that and the row's importance
   kGptqLiteRow,     // by a clip search for each row
   kGptqLiteMatrix,  // by one for the matrix
-  kRowMax,          // by the row's largest weight
+  kRowMax,          // by the row's largest weight, or a quantile of its magnitudes
   kTernary,         // three levels
 };
 template <>
@@ -53,6 +53,8 @@ struct QuantConfig {
   int64_t lqer_tensors = 3;
   int64_t lqer_group = 64;
   bool awq_group = false;
+  double row_max_quantile = 1.0;
+  double embed_row_max_quantile = 1.0;
   // Not auto, which packs by all three to find what is known: ours is the smallest by some percent,
   // and the others take seconds for each megabyte.
   CoderChoice coder = CoderChoice::kOwn;

@@ -8,6 +8,7 @@
 
 #include "quant/format/half.h"
 #include "quant/format/storage_bits.h"
+#include "quant/method/row_quantile.h"
 #include "src/base/check.h"
 #include "src/base/lane_sums.h"
 #include "src/base/threads.h"
@@ -29,23 +30,6 @@ struct RowCandidates {  // of each percentile
   std::array<uint16_t, kPercentiles.size()> scales = {};
   std::array<double, kPercentiles.size()> errors = {};  // sum of squares over the row
 };
-
-// As torch.quantile does: linear between order statistics at p (n - 1). The magnitudes from
-// floor(p (n - 1)) on are sorted and in their final places.
-float interpolate_quantile(std::span<const float> magnitudes, double p) {
-  const double position = p * static_cast<double>(magnitudes.size() - 1);
-  const auto below = static_cast<size_t>(position);
-  const size_t above = std::min(below + 1, magnitudes.size() - 1);
-  const double fraction = position - static_cast<double>(below);
-  const double low = magnitudes[below], high = magnitudes[above];
-  return static_cast<float>(low + fraction * (high - low));
-}
-
-void sort_tail(std::span<float> magnitudes, double lowest_p) {
-  const auto first = static_cast<int64_t>(lowest_p * static_cast<double>(magnitudes.size() - 1));
-  std::nth_element(magnitudes.begin(), magnitudes.begin() + first, magnitudes.end());
-  std::sort(magnitudes.begin() + first, magnitudes.end());
-}
 
 // Round half to even is the default rounding mode of nearbyint, and of the records' framework.
 inline float round_code(float value, float scale, float limit) {

@@ -10,6 +10,7 @@
 #include "quant/format/scale_grid.h"
 #include "quant/format/storage_bits.h"
 #include "quant/method/gptq_lite.h"
+#include "quant/method/row_quantile.h"
 #include "quant/method/row_scales.h"
 #include "src/base/check.h"
 #include "src/base/error.h"
@@ -48,15 +49,15 @@ std::vector<uint16_t> to_halves(const HostTensor& w, const std::vector<float>& s
   return halves;
 }
 
-std::vector<float> row_max_scales(const HostTensor& w, int64_t begin, int64_t count, int limit) {
-  std::vector<float> scales;
+// Of columns [begin, begin + count).
+std::vector<float> row_max_scales(const HostTensor& w, int64_t begin, int64_t count, int limit,
+                                  double quantile = 1.0) {
+  std::vector<float> scales, magnitudes(static_cast<size_t>(count));
   for (int64_t r = 0; r < w.spec.rows; ++r) {
-    float largest = 0;
-    for (const float v :
-         row_of(w, r).subspan(static_cast<size_t>(begin), static_cast<size_t>(count))) {
-      largest = std::max(largest, std::fabs(v));
-    }
-    scales.push_back(largest / static_cast<float>(limit));
+    const auto row = row_of(w, r).subspan(static_cast<size_t>(begin), static_cast<size_t>(count));
+    std::ranges::transform(row, magnitudes.begin(), [](float v) { return std::fabs(v); });
+    sort_tail(magnitudes, quantile);
+    scales.push_back(interpolate_quantile(magnitudes, quantile) / static_cast<float>(limit));
   }
   return scales;
 }
@@ -207,7 +208,9 @@ QuantTensor MatrixQuantizer::make_grid(double coarseness) const {
     t.bits = 2;
     t.halves = to_halves(w, ternary_scales(w.values, t.rows, t.cols), 1.0);
   } else if (rule == ScaleRule::kRowMax) {
-    t.halves = to_halves(w, row_max_scales(w, 0, t.cols, max_code(t.bits)), coarseness);
+    const double quantile = w.spec.group == ParamGroup::kEmbedding ? quant_->embed_row_max_quantile
+                                                                   : quant_->row_max_quantile;
+    t.halves = to_halves(w, row_max_scales(w, 0, t.cols, max_code(t.bits), quantile), coarseness);
   } else if (rule == ScaleRule::kSdClip) {
     t.halves = to_halves(
         w, sdclip_scales(w.values, t.rows, t.cols, clip_sigmas(w.spec, *quant_), max_code(t.bits)),

@@ -218,6 +218,15 @@ TEST(Allocation, EachSettingChangesTheModel) {
   const Bytes sdclip = rows([](QuantConfig&) {});
   EXPECT_NE(rows([](QuantConfig& q) { q.scales = ScaleRule::kSdClip; }), sdclip);
   EXPECT_NE(rows([](QuantConfig& q) { q.scales = ScaleRule::kRowMax; }), sdclip);
+  const auto row_max = [&](double matrices, double embeddings) {
+    return rows([=](QuantConfig& q) {
+      q.scales = ScaleRule::kRowMax;
+      q.row_max_quantile = matrices;
+      q.embed_row_max_quantile = embeddings;
+    });
+  };
+  EXPECT_NE(row_max(0.9, 1), row_max(1, 1));
+  EXPECT_NE(row_max(1, 0.9), row_max(1, 1));
   EXPECT_NE(rows([](QuantConfig& q) { q.scales = ScaleRule::kTernary; }), sdclip);
   EXPECT_NE(rows([](QuantConfig& q) { q.hessian_lambda = 0.5; }), sdclip);
   EXPECT_NE(rows([](QuantConfig& q) { q.matrix_clip_sigmas = 6; }), sdclip);
