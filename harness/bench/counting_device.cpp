@@ -51,6 +51,13 @@ void CountingOps::leaky_relu2(Out y, In x, float slope, int64_t count) {
 void CountingOps::leaky_relu2_backward(Out dx, In dy, In x, float slope, int64_t count) {
   counted(OpId::kLeakyRelu2Backward).leaky_relu2_backward(dx, dy, x, slope, count);
 }
+void CountingOps::swiglu(Out y, In gate, In up, int64_t rows, int64_t dim) {
+  counted(OpId::kSwiglu).swiglu(y, gate, up, rows, dim);
+}
+void CountingOps::swiglu_backward(Out dgate, Out dup, In dy, In gate, In up, int64_t rows,
+                                  int64_t dim) {
+  counted(OpId::kSwigluBackward).swiglu_backward(dgate, dup, dy, gate, up, rows, dim);
+}
 void CountingOps::smear(Out y, In x, In gate, int64_t rows, int64_t tokens, int64_t dim,
                         int64_t first) {
   counted(OpId::kSmear).smear(y, x, gate, rows, tokens, dim, first);

@@ -7,6 +7,9 @@
 namespace pg {
 
 inline bool is_mlp(const ParamSpec& spec) {
+  // <parts>
+  if (spec.place.role == ParamRole::kGate) return true;
+  // </parts>
   return spec.place.role == ParamRole::kUp || spec.place.role == ParamRole::kDown;
 }
 

@@ -87,6 +87,7 @@ class ModelQuantizer {
 
  private:
   void sort_hidden();
+  size_t find_place(const ParamPlace& place) const;  // the number of weights when there is none
   void make_quantizers();
   void choose_fine_columns();
   // "what, 12 of 66 tensors"
@@ -148,16 +149,21 @@ void ModelQuantizer::report(const std::string& what, size_t tensor) const {
 
 void ModelQuantizer::sort_hidden() {
   for (size_t up = 0; up < weights_.size(); ++up) {
-    ParamPlace place = weights_[up].spec.place;
+    const ParamPlace& place = weights_[up].spec.place;
     if (place.role != ParamRole::kUp || !terms_[up]) continue;
-    place.role = ParamRole::kDown;  // of the same block
-    for (size_t down = 0; down < weights_.size(); ++down) {
-      if (weights_[down].spec.place != place || !terms_[down]) continue;
-      const std::vector<int32_t> order = order_hidden(*terms_[up]);
-      permute_rows(order, weights_[up], *terms_[up]);
-      permute_columns(order, weights_[down], *terms_[down]);
-    }
+    const size_t down = find_place({.role = ParamRole::kDown, .layer = place.layer});
+    const size_t gate = find_place({.role = ParamRole::kGate, .layer = place.layer});
+    if (down == weights_.size() || !terms_[down]) continue;
+    const std::vector<int32_t> order = order_hidden(*terms_[up]);
+    permute_rows(order, weights_[up], *terms_[up]);
+    if (gate < weights_.size()) permute_rows(order, weights_[gate], terms_[gate].value());
+    permute_columns(order, weights_[down], *terms_[down]);
   }
+}
+
+size_t ModelQuantizer::find_place(const ParamPlace& place) const {
+  const auto is_there = [&](const HostTensor& tensor) { return tensor.spec.place == place; };
+  return static_cast<size_t>(std::ranges::find_if(weights_, is_there) - weights_.begin());
 }
 
 // Matrices with the same input have the same Hessian, and it is factored once.

@@ -17,6 +17,10 @@ enum class OpId : uint8_t {
   kMixBackward,
   kLeakyRelu2,
   kLeakyRelu2Backward,
+  // <parts>
+  kSwiglu,
+  kSwigluBackward,
+  // </parts>
   kSmear,
   kSmearBackward,
   kRmsnorm,

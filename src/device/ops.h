@@ -28,6 +28,9 @@ namespace pg {
 struct HeadShape {
   int64_t batch = 0, tokens = 0, heads = 0, head_dim = 0, rope_dims = 0;
   int64_t first = 0;
+  // <parts>
+  bool is_normed = true;  // false: n = x, and rstd is 1
+  // </parts>
   int64_t rows() const { return batch * tokens; }
 };
 
@@ -102,7 +105,8 @@ class Ops {
   // dx = dy, dz = s1 s2 dy, ds1 = s2 sum(dy z), ds2 = s1 sum(dy z); ds f32 [1]. dx view.
   virtual void add_scaled_backward(Out dx, Out dz, Out ds1, Out ds2, In dy, In z, In s1, In s2,
                                    int64_t rows, int64_t dim) = 0;
-  // y[rows, dim] = a * x + b * z with per-channel a, b f32 [dim]; an empty a or b counts as ones.
+  // y[rows, dim] = a * x + b * z with per-channel a, b f32 [dim]; an empty a or b counts as ones,
+  // an empty z as 0.
   virtual void mix(Out y, In x, In a, In z, In b, int64_t rows, int64_t dim) = 0;
   // dx = a dy, dz = b dy, da = sum over rows of dy x, db = of dy z; da, db f32 [dim].
   virtual void mix_backward(Out dx, Out dz, Out da, Out db, In dy, In x, In a, In z, In b,
@@ -111,6 +115,13 @@ class Ops {
   virtual void leaky_relu2(Out y, In x, float slope, int64_t count) = 0;
   // dx = dy * (2x for x > 0, else 2 slope^2 x).
   virtual void leaky_relu2_backward(Out dx, In dy, In x, float slope, int64_t count) = 0;
+  // <parts>
+  // y[rows, dim] = silu(gate) up, silu(g) = g sigmoid(g) (SwiGLU, Shazeer 2020). gate, up view.
+  virtual void swiglu(Out y, In gate, In up, int64_t rows, int64_t dim) = 0;
+  // With s = sigmoid(gate): dgate = dy up s (1 + gate (1 - s)), dup = dy gate s; both view.
+  virtual void swiglu_backward(Out dgate, Out dup, In dy, In gate, In up, int64_t rows,
+                               int64_t dim) = 0;
+  // </parts>
   // g = sigmoid(gate[dim]); y_t = (1-g) x_t + g x_{t-1}, x_{-1} = 0 at the start of every T tokens;
   // gate f32. With `first` y and x point at that row of the N: the one before it lies in front.
   virtual void smear(Out y, In x, In gate, int64_t rows, int64_t tokens, int64_t dim,

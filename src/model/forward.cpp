@@ -76,7 +76,10 @@ class Forward {
     }
     p.set_in_block(false);
 
-    const Tensor h = p.rmsnorm(x, 1.0f);                             // [N, D]
+    Tensor h = p.rmsnorm(x, 1.0f);  // [N, D]
+    // <parts>
+    h = with_gain(h, kFinalNormGain);
+    // </parts>
     f.logits = linear(h, kTokenEmbedding, -1, /*f32_output=*/true);  // [N, V], tied
     const auto cap = static_cast<float>(c.logit_softcap);
     if (!options_.with_loss) {
@@ -156,6 +159,9 @@ class Forward {
     } else {
       n = p.rmsnorm(x, norm_scale);
     }
+    // <parts>
+    n = with_gain(n, kAttentionNormGain, l);
+    // </parts>
     Tensor y = attention(n, l);  // [N, H*S]
     if (last_rows_ && l == c.layers - 1) {
       // embed() gathers rows of any table; from here on N is batch * last_positions.
@@ -163,15 +169,33 @@ class Forward {
       y = p.embed(last_rows_, y);
     }
     x = linear_add(x, y, kOut, l);
-    const Tensor hidden = p.leaky_relu2(linear(p.rmsnorm(x, norm_scale), kUp, l),
-                                        static_cast<float>(c.leaky_slope));  // [N, F]
-    return linear_add(x, hidden, kDown, l);
+    return linear_add(x, mlp(p.rmsnorm(x, norm_scale), l), kDown, l);
   }
+
+  // n [N, D] -> [N, F], before the down projection.
+  Tensor mlp(Tensor n, int64_t l) {
+    // <parts>
+    n = with_gain(n, kMlpNormGain, l);
+    if (c.mlp == Mlp::kSwiglu) {
+      const ParamPlace places[] = {{kUp, l}, {kGate, l}};
+      const Tensor both = p.linear(n, p.joined_weight(places));  // [N, 2 F]
+      const Tensor up = adapt(p.columns(both, 0, c.mlp_hidden), n, kUp, l);
+      const Tensor gate = adapt(p.columns(both, c.mlp_hidden, c.mlp_hidden), n, kGate, l);
+      return p.swiglu(gate, up);
+    }
+    // </parts>
+    return p.leaky_relu2(linear(n, kUp, l), static_cast<float>(c.leaky_slope));
+  }
+  // <parts>
+  Tensor with_gain(Tensor n, ParamRole role, int64_t layer = -1) {
+    return c.norm_gains ? p.scale_columns(n, weight(role, layer)) : n;
+  }
+  // </parts>
 
   // n [N, D] -> [N, H*S], before the output projection.
   Tensor attention(Tensor n, int64_t l) {
-    const HeadShape q_heads{batch_, seq_len_, c.heads, c.head_dim(), c.rope_dims};
-    const HeadShape k_heads{batch_, seq_len_, c.kv_heads, c.head_dim(), c.rope_dims};
+    HeadShape q_heads{batch_, seq_len_, c.heads, c.head_dim(), c.rope_dims};
+    HeadShape k_heads{batch_, seq_len_, c.kv_heads, c.head_dim(), c.rope_dims};
     const AttentionShape shape{
         batch_,       seq_len_,
         c.heads,      c.kv_heads,
@@ -185,6 +209,9 @@ class Forward {
     if (uses_value_embedding(c, l)) {
       v = p.add_scaled(v, value_embedding_, weight(kValueScale), weight(kBlockValueScale, l));
     }
+    // <parts>
+    q_heads.is_normed = k_heads.is_normed = c.qk_norm;
+    // </parts>
     const Tensor q = p.qk_norm_rope(q_raw, q_gain(l), rope_, q_heads);
     const Tensor k = p.qk_norm_rope(k_raw, {}, rope_, k_heads);
     Tensor y = p.attention(q, k, v, shape);  // [N, H*S]

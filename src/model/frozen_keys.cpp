@@ -34,6 +34,9 @@ constexpr auto kFrozenModel = std::to_array<FrozenValue>({
     // <parts>
     {"model.q_gain", "true"},
     {"model.block_scales", "true"},
+    {"model.qk_norm", "true"},
+    {"model.mlp", "\"leaky_relu2\""},
+    {"model.norm_gains", "false"},
     // </parts>
 });
 // clang-format on

@@ -10,6 +10,12 @@
 
 namespace pg {
 
+// <parts>
+enum class Mlp : uint8_t { kLeakyRelu2, kSwiglu };
+template <>
+inline constexpr auto kChoiceNames<Mlp> = name_choices("leaky_relu2", "swiglu");
+// </parts>
+
 struct ModelConfig {
   int64_t vocab_size = 1024;
   int64_t layers = 11;
@@ -39,6 +45,9 @@ struct ModelConfig {
   // <parts>
   bool q_gain = true;
   bool block_scales = true;
+  bool qk_norm = true;
+  Mlp mlp = Mlp::kLeakyRelu2;
+  bool norm_gains = false;
   // </parts>
 
   int64_t head_dim() const { return dim / heads; }
@@ -53,6 +62,11 @@ void visit_part_fields(Config& c, Visit&& visit) {
   training("q_gain", c.q_gain, {.help = "learned gain of each head on normalised queries"});
   training("block_scales", c.block_scales, {
       .help = "learned per-channel scales of what attention and MLP add to the residual stream"});
+  training("qk_norm", c.qk_norm, {.help = "RMSNorm of each head's queries and keys"});
+  training("mlp", c.mlp, {
+      .help = "leaky_relu2: LeakyReLU(up; leaky_slope)^2; swiglu: silu(gate) up, with a matrix more"});
+  training("norm_gains", c.norm_gains, {
+      .help = "learned per-channel gains on what the norms of blocks and the last norm give"});
 }
 // </parts>
 template <class Config, class Visit>

@@ -93,6 +93,13 @@ std::vector<ParamSpec> list_params(const ModelConfig& c) {
     list.zero_matrix(kOut, "attn.out", c.dim, c.dim, kAttentionScale);
     list.vector(kAttentionScale, "attn_scale", c.dim, 1.0);
     list.matrix(kUp, "mlp.up", c.mlp_hidden, c.dim);
+    // <parts>
+    if (c.mlp == Mlp::kSwiglu) list.matrix(kGate, "mlp.gate", c.mlp_hidden, c.dim);
+    if (c.norm_gains) {
+      list.vector(kAttentionNormGain, "attn_norm.gain", c.dim, 1.0);
+      list.vector(kMlpNormGain, "mlp_norm.gain", c.dim, 1.0);
+    }
+    // </parts>
     list.zero_matrix(kDown, "mlp.down", c.dim, c.mlp_hidden, kMlpScale);
     list.vector(kMlpScale, "mlp_scale", c.dim, 1.0);
   }
@@ -101,6 +108,10 @@ std::vector<ParamSpec> list_params(const ModelConfig& c) {
     list.vector(kSkip, std::to_string(i).c_str(), c.dim, 1.0);
   }
   // <parts>
+  if (c.norm_gains) {
+    list.enter(-1, "");
+    list.vector(kFinalNormGain, "final_norm.gain", c.dim, 1.0);
+  }
   if (!c.q_gain) list.drop(kQGain);
   if (!c.block_scales) {
     list.drop(kAttentionScale);

@@ -35,6 +35,12 @@ enum class ParamRole : uint8_t {
   kOut,
   kAttentionScale,
   kUp,
+  // <parts>
+  kGate,
+  kAttentionNormGain,
+  kMlpNormGain,
+  kFinalNormGain,  // of no block
+  // </parts>
   kDown,
   kMlpScale,
   // of a block that takes a skip

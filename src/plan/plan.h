@@ -102,6 +102,10 @@ class Plan {
   Tensor add_scaled(Tensor x, Tensor z, Tensor s1, Tensor s2 = {});
   Tensor mix(Tensor x, Tensor a, Tensor z, Tensor b);
   Tensor leaky_relu2(Tensor x, float slope);
+  // <parts>
+  Tensor scale_columns(Tensor x, Tensor a);  // a x, per channel: mix without a z
+  Tensor swiglu(Tensor gate, Tensor up);
+  // </parts>
   Tensor smear(Tensor x, Tensor gate, int64_t tokens);
   Tensor rmsnorm(Tensor x, float scale);
   MixNormTensors mix_rmsnorm(Tensor x, Tensor a, Tensor z, Tensor b, float scale);
@@ -241,7 +245,7 @@ class Plan {
   void run_call(Ops& ops, const OpCall& call) const;
   In weight_in(Tensor w) const;  // as linear reads it
   void place_tensors();
-  // plan_ops.cpp
+  // plan_ops.cpp, plan_gates.cpp
   Tensor record_linear(Tensor addend, Tensor x, Tensor w, bool f32_output);
   // gradient/
   void record_gradients(Tensor loss);
@@ -252,6 +256,10 @@ class Plan {
   void add_scaled_rule(Tensor y, Tensor x, Tensor z, Tensor s1, Tensor s2);
   void mix_rule(Tensor y, Tensor x, Tensor a, Tensor z, Tensor b);
   void leaky_relu2_rule(Tensor y, Tensor x, float slope);
+  // <parts>
+  void scale_columns_rule(Tensor y, Tensor x, Tensor a);
+  void swiglu_rule(Tensor y, Tensor gate, Tensor up);
+  // </parts>
   void smear_rule(Tensor y, Tensor x, Tensor gate, int64_t tokens);
   void rmsnorm_rule(Tensor y, Tensor rstd, Tensor x, float scale);
   void mix_rmsnorm_rule(MixNormTensors mixed, Tensor rstd, Tensor x, Tensor a, Tensor z, Tensor b,

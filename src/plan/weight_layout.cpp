@@ -29,6 +29,9 @@ Section matrix_section(ParamRole role) {
     case ParamRole::kOut:
       return Section::kOutBank;
     case ParamRole::kUp:
+      // <parts>
+    case ParamRole::kGate:
+      // </parts>
       return Section::kUpBank;
     case ParamRole::kDown:
       return Section::kDownBank;
@@ -50,17 +53,25 @@ Section section_of(const ParamSpec& spec) {
   }
 }
 
-// q, k and v of a block stand together, else equal roles.
+// Whether several matrices of a block are one there.
+bool is_joined(Section section) {
+  // <parts>
+  if (section == Section::kUpBank) return true;
+  // </parts>
+  return section == Section::kQkvBank;
+}
+
+// q, k and v of a block stand together, and up and gate; else equal roles.
 auto sort_key(const ParamSpec& spec) {
   const Section section = section_of(spec);
   const auto role = static_cast<int64_t>(spec.place.role);
-  const bool by_layer = section == Section::kQkvBank;
+  const bool by_layer = is_joined(section);
   return std::tuple(section, by_layer ? spec.place.layer : role,
                     by_layer ? role : spec.place.layer);
 }
 
 bool follows_without_gap(const ParamSpec& spec, const ParamSpec& before) {
-  return section_of(spec) == Section::kQkvBank && section_of(before) == Section::kQkvBank &&
+  return is_joined(section_of(spec)) && section_of(spec) == section_of(before) &&
          spec.place.layer == before.place.layer && spec.trainable == before.trainable;
 }
 

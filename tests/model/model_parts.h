@@ -23,6 +23,11 @@ inline std::span<const ModelPart> model_parts() {
   static const std::vector<ModelPart> parts = {
       {"no_q_gain", [](ModelConfig& c) { c.q_gain = false; }},
       {"no_block_scales", [](ModelConfig& c) { c.block_scales = false; }},
+      {"no_qk_norm", [](ModelConfig& c) { c.qk_norm = false; }},
+      {"swiglu", [](ModelConfig& c) { c.mlp = Mlp::kSwiglu; }, {"mlp.gate"}},
+      {"norm_gains",
+       [](ModelConfig& c) { c.norm_gains = true; },
+       {"attn_norm.gain", "mlp_norm.gain", "final_norm.gain"}},
   };
   return parts;
 }

@@ -43,6 +43,27 @@ TEST(Model, ParameterCountsMatchTheRecords) {
   EXPECT_EQ(count_params(baseline), 17059912);
 }
 
+// The plain shape of AOMTS: 12 blocks of 4 512^2 for attention, 3 512 4800 for SwiGLU and two norms
+// of 512; the last norm; one embedding of 16,000 x 512, tied. Its card gives 117,453,312: that counts
+// the embedding twice, 109,261,312 + 8,192,000.
+TEST(Model, ParameterCountOfTheAomtsShapeIsThatOfItsTensors) {
+  ModelConfig c;
+  c.vocab_size = 16000;
+  c.layers = 12;
+  c.kv_heads = 8;
+  c.mlp_hidden = 4800;
+  c.mlp = Mlp::kSwiglu;
+  c.norm_gains = true;
+  c.rope_dims = c.head_dim();
+  c.xsa_last_n = 0;
+  c.bigram_buckets = 0;
+  c.value_embed_layers = 0;
+  c.ln_scale = c.unet_skips = c.resid_mix = c.smear_gate = false;
+  c.q_gain = c.block_scales = c.qk_norm = false;
+  EXPECT_EQ(check_model_config(c), "");
+  EXPECT_EQ(count_params(c), 109261312);
+}
+
 TEST(Model, UntrainedLossIsLogOfVocabulary) {
   const auto device = make_device("reference");
   const ModelConfig config = make_small_config();

@@ -274,6 +274,8 @@ std::vector<OpCase> elementwise_cases() {
     cases.push_back(without(mix_backward_case(rows, dim), {"b", "db"}));
   }
   cases.push_back(without(mix_case(33, 65), {"a", "b"}));
+  cases.push_back(without(mix_case(33, 65), {"z", "b"}));
+  cases.push_back(without(mix_backward_case(33, 65), {"z", "b", "dz", "db"}));
 
   const int64_t sequences[][3] = {{1, 1, 1},   {3, 1, 5},    {2, 2, 3},
                                   {2, 33, 31}, {5, 103, 64}, {1, 257, 17}};

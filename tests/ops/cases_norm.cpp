@@ -304,7 +304,7 @@ QkBackwardErrors qk_backward_errors(const Problem& p, const HeadShape& s) {
       dot += turned[index(d)] * std::abs(p.in("x")[index(d)]);
     }
     errors.dgain[index(i % s.heads)] += r * dot;
-    const double mean = dot / static_cast<double>(s.head_dim);
+    const double mean = s.is_normed ? dot / static_cast<double>(s.head_dim) : 0.0;
     for (int64_t d = i * s.head_dim; d < (i + 1) * s.head_dim; ++d) {
       errors.dx[index(d)] =
           r * gain * (turned[index(d)] + std::abs(p.in("x")[index(d)]) * r * r * mean);
@@ -324,7 +324,7 @@ std::string describe_heads(const HeadShape& s) {
                    {"heads", s.heads},
                    {"head_dim", s.head_dim},
                    {"rope_dims", s.rope_dims}}) +
-         describe_first(s.first);
+         describe_first(s.first) + (s.is_normed ? "" : " no norm");
 }
 
 OpCase qk_norm_rope_case(const HeadShape& s) {
@@ -352,8 +352,11 @@ OpCase qk_norm_rope_backward_case(const HeadShape& s) {
   return {OpId::kQkNormRopeBackward,
           describe_heads(s),
           {input("dy", count, normal()), input("x", count, normal()),
-           input_f32("rstd", s.rows() * s.heads,
-                     derived([=](const Problem& p) { return rstd_of(p.in("x"), s.head_dim); })),
+           input_f32("rstd", s.rows() * s.heads, derived([=](const Problem& p) {
+                       Values rstd = rstd_of(p.in("x"), s.head_dim);
+                       if (!s.is_normed) rstd.assign(rstd.size(), 1.0);
+                       return rstd;
+                     })),
            input_f32("gain", s.heads, normal(2.0)),
            input_f32("table", table_count, fixed(rope_table(s.tokens, s.rope_dims))),
            output("dx", count, [=](const Problem& p) { return qk_backward_errors(p, s).dx; }),
@@ -392,6 +395,14 @@ std::vector<OpCase> norm_cases() {
   const HeadShape small = {2, 4, 3, 16, 8};
   cases.push_back(without(qk_norm_rope_case(small), {"gain"}));
   cases.push_back(without(qk_norm_rope_backward_case(small), {"gain", "dgain"}));
+  HeadShape unnormed[] = {{2, 33, 3, 32, 16}, {1, 67, 5, 64, 64}, {1, 4, 2, 16, 0}};
+  for (HeadShape& s : unnormed) {
+    s.is_normed = false;
+    cases.push_back(qk_norm_rope_case(s));
+    cases.push_back(qk_norm_rope_backward_case(s));
+    cases.push_back(without(qk_norm_rope_case(s), {"gain"}));
+    cases.push_back(without(qk_norm_rope_backward_case(s), {"gain", "dgain"}));
+  }
   // Positions behind the first.
   for (const HeadShape& s : {HeadShape{1, 1, 3, 64, 16, 37}, HeadShape{2, 5, 2, 16, 16, 3}}) {
     cases.push_back(without_gradient(qk_norm_rope_case(s)));

@@ -72,6 +72,26 @@ TEST(WeightLayout, QueriesKeysAndValuesOfABlockAreOneMatrix) {
   }
 }
 
+TEST(WeightLayout, UpAndGateOfABlockAreOneMatrix) {
+  const auto device = make_device("cpu:bf16");
+  ModelConfig config = make_small_config();
+  config.mlp = Mlp::kSwiglu;
+  const std::vector<ParamSpec> specs = list_params(config);
+  const Weights weights(*device, specs, /*with_gradients=*/true);
+  for (int64_t l = 0; l < config.layers; ++l) {
+    const int up = weights.find(ParamPlace{ParamRole::kUp, l});
+    const int gate = weights.find(ParamPlace{ParamRole::kGate, l});
+    EXPECT_TRUE(weights.are_joined(std::vector{up, gate}));
+    EXPECT_EQ(weights.gradient(gate), weights.gradient(up) + weights.spec(up).elements());
+  }
+  const WeightLayout layout(specs);
+  for (const ParamRole role : {ParamRole::kUp, ParamRole::kGate}) {
+    const std::vector<ParamBatch> batches = layout.batches(specs, find_role(specs, role));
+    ASSERT_EQ(batches.size(), 1u);
+    EXPECT_EQ(batches[0].shape.count, config.layers);
+  }
+}
+
 // The record's optimizer: one range a bank, one for the embeddings, one for the rest.
 TEST(WeightLayout, TrainedRangesAreFewAndCoverAll) {
   const ModelConfig record;

@@ -107,7 +107,7 @@ TEST_P(Parts, GradientsAreThoseOfFiniteDifferences) {
   for (size_t i = 0; i < origin.size(); ++i) {
     const double size = norm(gradients[i]);
     ASSERT_GT(size, 1e-7) << origin[i].spec.name << " has no gradient: it is not part of the model";
-    const double step = std::min(3e-2, 2e-3 / size) / size;
+    const double step = std::min(1e-2, 2e-3 / size) / size;
     const double slope = (loss_at(i, step) - loss_at(i, -step)) / (2 * step * size);
     EXPECT_NEAR(slope, size, 0.02 * size + 2e-6 / (step * size)) << origin[i].spec.name;
   }

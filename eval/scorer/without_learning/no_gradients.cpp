@@ -12,6 +12,10 @@ void Plan::embed_rule(Tensor, Tensor, Tensor, size_t) {}
 void Plan::add_scaled_rule(Tensor, Tensor, Tensor, Tensor, Tensor) {}
 void Plan::mix_rule(Tensor, Tensor, Tensor, Tensor, Tensor) {}
 void Plan::leaky_relu2_rule(Tensor, Tensor, float) {}
+// <parts>
+void Plan::scale_columns_rule(Tensor, Tensor, Tensor) {}
+void Plan::swiglu_rule(Tensor, Tensor, Tensor) {}
+// </parts>
 void Plan::smear_rule(Tensor, Tensor, Tensor, int64_t) {}
 void Plan::rmsnorm_rule(Tensor, Tensor, Tensor, float) {}
 void Plan::mix_rmsnorm_rule(MixNormTensors, Tensor, Tensor, Tensor, Tensor, Tensor, float) {}

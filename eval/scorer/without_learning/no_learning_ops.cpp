@@ -14,6 +14,9 @@ void CpuOps::mix_backward(Out, Out, Out, Out, In, In, In, In, In, int64_t, int64
   fail_left_out();
 }
 void CpuOps::leaky_relu2_backward(Out, In, In, float, int64_t) { fail_left_out(); }
+// <parts>
+void CpuOps::swiglu_backward(Out, Out, In, In, In, int64_t, int64_t) { fail_left_out(); }
+// </parts>
 void CpuOps::smear_backward(Out, Out, In, In, In, int64_t, int64_t, int64_t) { fail_left_out(); }
 void CpuOps::rmsnorm_backward(Out, In, In, In, float, int64_t, int64_t) { fail_left_out(); }
 void CpuOps::mix_rmsnorm_backward(Out, Out, Out, Out, In, In, In, In, In, In, In, float, int64_t,

@@ -35,6 +35,13 @@ void CpuOps::mix(Out y, In x, In a, In z, In b, int64_t rows, int64_t dim) {
     parallel_ranges(rows, chunk_rows(dim), [&](int64_t begin, int64_t end) {
       for (int64_t row = begin; row < end; ++row) {
         const T* const xs = x_data + row * dim;
+        // <parts>
+        if (!z) {
+          write<T>(y, row * dim, dim,
+                   [xs, fa](int64_t i) { return fa[i] * static_cast<float>(xs[i]); });
+          continue;
+        }
+        // </parts>
         const T* const zs = z_data + row * dim;
         write<T>(y, row * dim, dim, [xs, zs, fa, fb](int64_t i) {
           return std::fma(fa[i], static_cast<float>(xs[i]), fb[i] * static_cast<float>(zs[i]));

@@ -1,4 +1,4 @@
-// The gate of smear, which its gradient computes anew.
+// The gates of smear and of cpu_gates.cpp, which their gradients compute anew.
 #pragma once
 #include <cstdint>
 
@@ -6,6 +6,10 @@
 #include "src/device/cpu/cpu_loops.h"
 
 namespace pg::cpu {
+
+// <parts>
+inline float sigmoid_simd(float x) { return 1.0f / (1.0f + exp_simd(-x)); }
+// </parts>
 
 // sigmoid(gate)[dim]
 inline const float* compute_sigmoid(In gate, int64_t dim, CpuScratch& scratch) {

@@ -24,6 +24,21 @@ void xsa_row(float* x, const float* v, int64_t kv_heads, int64_t group, Size siz
   }
 }
 
+// <parts>
+// x[heads, size] -> gain rope(x) in place, r[heads] = 1.
+template <class Size>
+void gain_rope_row(float* x, float* r, const float* gains, const Rotation& rotation, int64_t heads,
+                   Size size) {
+  for (int64_t h = 0; h < heads; ++h) {
+    float* const head = x + h * size;
+    r[h] = 1.0f;
+#pragma omp simd
+    for (int64_t i = 0; i < size; ++i) head[i] *= gains[h];
+  }
+  for (int64_t h = 0; h < heads; ++h) rotate(x + h * size, rotation);
+}
+// </parts>
+
 }  // namespace
 
 // Both passes of a chunk run over all its rows, so that the sums of neighbouring rows overlap
@@ -66,6 +81,9 @@ void CpuOps::qk_norm_rope(Out y, Out rstd, In x, In gain, In table, float eps,
         load_rotation(rotation, cos_sin + position * 2 * half, 1.0f);
         load_row(values, x_data + row * x_stride, dim);
         with_head_size(shape.head_dim, [&](auto size) {
+          // <parts>
+          if (!shape.is_normed) return gain_rope_row(values, r, gains, rotation, heads, size);
+          // </parts>
           norm_rope_row(values, r, gains, rotation, eps, heads, size);
         });
         write_row<T>(y, row * dim, values, dim);

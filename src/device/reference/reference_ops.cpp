@@ -169,8 +169,10 @@ void ReferenceOps::add_scaled_backward(Out dx, Out dz, Out ds1, Out ds2, In dy, 
 
 void ReferenceOps::mix(Out y, In x, In a, In z, In b, int64_t rows, int64_t dim) {
   // y = a x + b z
-  const Values x_values = read(x, rows * dim), z_values = read(z, rows * dim);
-  const Values a_values = read_or_ones(a, dim), b_values = read_or_ones(b, dim);
+  const Values x_values = read(x, rows * dim);
+  const Values z_values = z ? read(z, rows * dim) : zeros(rows * dim);
+  const Values a_values = read_or_ones(a, dim);
+  const Values b_values = z ? read_or_ones(b, dim) : zeros(dim);
   Values y_values = zeros(rows * dim);
   for (int64_t i = 0; i < rows * dim; ++i) {
     y_values[index(i)] = a_values[index(i % dim)] * x_values[index(i)] +
@@ -220,6 +222,31 @@ void ReferenceOps::leaky_relu2_backward(Out dx, In dy, In x, float slope, int64_
     dx_values[i] *= 2.0 * x_values[i] * (x_values[i] > 0.0 ? 1.0 : slope_squared);
   }
   write(dx, dx_values);
+}
+
+void ReferenceOps::swiglu(Out y, In gate, In up, int64_t rows, int64_t dim) {
+  // y = gate sigmoid(gate) up
+  const Values gate_values = read_rows(gate, rows, dim);
+  Values y_values = read_rows(up, rows, dim);
+  for (size_t i = 0; i < y_values.size(); ++i) {
+    y_values[i] *= gate_values[i] * sigmoid(gate_values[i]);
+  }
+  write(y, y_values);
+}
+
+void ReferenceOps::swiglu_backward(Out dgate, Out dup, In dy, In gate, In up, int64_t rows,
+                                   int64_t dim) {
+  // s = sigmoid(gate): dgate = dy up s (1 + gate (1 - s)), dup = dy gate s
+  const Values dy_values = read(dy, rows * dim);
+  const Values gate_values = read_rows(gate, rows, dim), up_values = read_rows(up, rows, dim);
+  Values dgate_values = dy_values, dup_values = dy_values;
+  for (size_t i = 0; i < dy_values.size(); ++i) {
+    const double g = gate_values[i], s = sigmoid(g);
+    dgate_values[i] *= up_values[i] * s * (1.0 + g * (1.0 - s));
+    dup_values[i] *= g * s;
+  }
+  write_rows(dgate, dgate_values, dim);
+  write_rows(dup, dup_values, dim);
 }
 
 void ReferenceOps::smear(Out y, In x, In gate, int64_t rows, int64_t tokens, int64_t dim,

@@ -73,7 +73,7 @@ void for_each_query(const AttentionShape& shape, const Body& body) {
 
 void ReferenceOps::qk_norm_rope(Out y, Out rstd, In x, In gain, In table, float eps,
                                 const HeadShape& shape) {
-  // n = x r, r = 1 / sqrt(mean(x^2) + eps) over the head; y = gain rope(n)
+  // n = x r, r = 1 / sqrt(mean(x^2) + eps) over the head, or 1; y = gain rope(n)
   const int64_t size = shape.head_dim;
   Values y_values = read_rows(x, shape.rows(), shape.heads * size);
   const Values gains = read_or_ones(gain, shape.heads);
@@ -82,7 +82,8 @@ void ReferenceOps::qk_norm_rope(Out y, Out rstd, In x, In gain, In table, float 
   for (int64_t i = 0; i < shape.rows() * shape.heads; ++i) {
     const int64_t h = i % shape.heads, t = shape.first + i / shape.heads % shape.tokens;
     double* head = &y_values[static_cast<size_t>(i * size)];
-    const double r = 1.0 / std::sqrt(dot(head, head, size) / static_cast<double>(size) + eps);
+    const double mean = dot(head, head, size) / static_cast<double>(size);
+    const double r = shape.is_normed ? 1.0 / std::sqrt(mean + eps) : 1.0;
     rotate(head, cos_sin.data() + t * shape.rope_dims, shape.rope_dims, 1.0);
     for (int64_t d = 0; d < size; ++d) head[d] *= r * gains[static_cast<size_t>(h)];
     rstd_values[static_cast<size_t>(i)] = r;
@@ -104,13 +105,13 @@ void ReferenceOps::qk_norm_rope_backward(Out dx, Out dgain, In dy, In x, In rstd
   for (int64_t i = 0; i < shape.rows() * shape.heads; ++i) {
     const size_t h = static_cast<size_t>(i % shape.heads);
     const int64_t t = i / shape.heads % shape.tokens;
-    const double r = rstd_values[static_cast<size_t>(i)];
+    const double r = shape.is_normed ? rstd_values[static_cast<size_t>(i)] : 1.0;
     const double* x_head = &x_values[static_cast<size_t>(i * size)];
     double* d_head = &dx_values[static_cast<size_t>(i * size)];
     rotate(d_head, cos_sin.data() + t * shape.rope_dims, shape.rope_dims, -1.0);
     const double d_dot_x = dot(d_head, x_head, size);
     dgain_values[h] += r * d_dot_x;
-    const double mean = gains[h] * d_dot_x / static_cast<double>(size);
+    const double mean = shape.is_normed ? gains[h] * d_dot_x / static_cast<double>(size) : 0.0;
     for (int64_t d = 0; d < size; ++d) {
       d_head[d] = r * (gains[h] * d_head[d] - x_head[d] * r * r * mean);
     }

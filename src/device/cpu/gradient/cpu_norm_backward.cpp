@@ -30,6 +30,20 @@ void norm_rope_row_backward(float* dy, float* total, const float* x, const float
   }
 }
 
+// <parts>
+// Likewise with n = x: dgain = sum(dn x), dx = gain dn.
+template <class Size>
+void gain_rope_row_backward(float* dy, float* total, const float* x, const float* gains,
+                            const Rotation& back, int64_t heads, Size size) {
+  for (int64_t h = 0; h < heads; ++h) rotate(dy + h * size, back);
+  for (int64_t h = 0; h < heads; ++h, dy += size, x += size) {
+    if (total != nullptr) total[h] += dot(dy, x, size);
+#pragma omp simd
+    for (int64_t i = 0; i < size; ++i) dy[i] *= gains[h];
+  }
+}
+// </parts>
+
 // dy[kv_heads, group, size] -> dx in place; dv[kv_heads, size]. Per query head with a = x.u, b =
 // dy.u: dx = dy - b u, du = -(b x + a dy); then dv = (du - (du.u) u) / |v| for the sum of du over
 // the group, whose du.u is -2 sum(a b). Below the floor u is linear in v: dv = du / kXsaFloor.
@@ -110,6 +124,11 @@ void CpuOps::qk_norm_rope_backward(Out dx, Out dgain, In dy, In x, In rstd, In g
         load_row(values, dy_data + row * dim, dim);
         load_row(xs, x_data + row * x_stride, dim);
         with_head_size(shape.head_dim, [&](auto size) {
+          // <parts>
+          if (!shape.is_normed) {
+            return gain_rope_row_backward(values, total, xs, gains, back, heads, size);
+          }
+          // </parts>
           norm_rope_row_backward(values, total, xs, r + row * heads, gains, back, heads, size);
         });
         write_row<T>(dx, row * dx_stride, values, dim);
