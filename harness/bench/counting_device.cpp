@@ -58,6 +58,29 @@ void CountingOps::swiglu_backward(Out dgate, Out dup, In dy, In gate, In up, int
                                   int64_t dim) {
   counted(OpId::kSwigluBackward).swiglu_backward(dgate, dup, dy, gate, up, rows, dim);
 }
+void CountingOps::token_smear(Out y, In x, In ids, In w, In scale, const TokenSmearShape& shape) {
+  counted(OpId::kTokenSmear).token_smear(y, x, ids, w, scale, shape);
+}
+void CountingOps::token_smear_backward(Out dx, Out dw, Out dscale, In dy, In x, In ids, In w,
+                                       In scale, const TokenSmearShape& shape) {
+  counted(OpId::kTokenSmearBackward)
+      .token_smear_backward(dx, dw, dscale, dy, x, ids, w, scale, shape);
+}
+void CountingOps::gated_mix(Out y, In x, In z, In w, In gate, int64_t rows, int64_t dim) {
+  counted(OpId::kGatedMix).gated_mix(y, x, z, w, gate, rows, dim);
+}
+void CountingOps::gated_mix_backward(Out dx, Out dz, Out dw, Out dgate, In dy, In x, In z, In w,
+                                     In gate, int64_t rows, int64_t dim) {
+  counted(OpId::kGatedMixBackward)
+      .gated_mix_backward(dx, dz, dw, dgate, dy, x, z, w, gate, rows, dim);
+}
+void CountingOps::blend(Out y, In x, In a, In z, In b, bool sigmoid, int64_t rows, int64_t dim) {
+  counted(OpId::kBlend).blend(y, x, a, z, b, sigmoid, rows, dim);
+}
+void CountingOps::blend_backward(Out dx, Out dz, Out da, Out db, In dy, In x, In a, In z, In b,
+                                 bool sigmoid, int64_t rows, int64_t dim) {
+  counted(OpId::kBlendBackward).blend_backward(dx, dz, da, db, dy, x, a, z, b, sigmoid, rows, dim);
+}
 void CountingOps::smear(Out y, In x, In gate, int64_t rows, int64_t tokens, int64_t dim,
                         int64_t first) {
   counted(OpId::kSmear).smear(y, x, gate, rows, tokens, dim, first);

@@ -31,7 +31,6 @@ constexpr auto kVariables = std::to_array<ForeignVariable>({
     {"TIE_EMBEDDINGS", kOn, "the output head is always tied to the embedding"},
     {"MLP_MULT", kNothing, "the MLP's width is model.mlp_hidden"},
     {"VE_ENABLED", kNothing, "the value embedding's width is model.value_embed_dim, 0 for none"},
-    {"VE_LAYERS", kNothing, "blocks with a value embedding are model.value_embed_layers"},
     {"EMA_ENABLED", kNothing, "the average of the weights is train.average"},
     {"SWA_ENABLED", kOff, "the average of the weights is train.average"},
     {"LAWA_ENABLED", kOff, "the average of the weights is train.average"},

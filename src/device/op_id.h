@@ -20,6 +20,12 @@ enum class OpId : uint8_t {
   // <parts>
   kSwiglu,
   kSwigluBackward,
+  kTokenSmear,
+  kTokenSmearBackward,
+  kGatedMix,
+  kGatedMixBackward,
+  kBlend,
+  kBlendBackward,
   // </parts>
   kSmear,
   kSmearBackward,

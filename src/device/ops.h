@@ -44,6 +44,13 @@ struct AttentionShape {
   int64_t keys() const { return first + tokens; }  // of a row of the batch
 };
 
+// <parts>
+// See Ops::token_smear.
+struct TokenSmearShape {
+  int64_t rows = 0, tokens = 0, dim = 0, width = 0, bos = -1, first = 0;
+};
+// </parts>
+
 // `count` matrices [rows, cols] that lie `stride` elements apart: one matrix of each block.
 struct MatrixBatch {
   int64_t count = 1, rows = 0, cols = 0, stride = 0;
@@ -121,6 +128,26 @@ class Ops {
   // With s = sigmoid(gate): dgate = dy up s (1 + gate (1 - s)), dup = dy gate s; both view.
   virtual void swiglu_backward(Out dgate, Out dup, In dy, In gate, In up, int64_t rows,
                                int64_t dim) = 0;
+  // g_t = sigmoid(w . x_t[0:width]); y_t = x_t + scale g_t x_{t-1}, but x_t at the start of every T
+  // tokens and where ids_t is `bos`. w f32 [width], scale f32 [1], ids int32 [rows]. With `first` y,
+  // x and ids point at that row of the N: the one before it lies in front.
+  virtual void token_smear(Out y, In x, In ids, In w, In scale, const TokenSmearShape& shape) = 0;
+  // With a_t = dy_t . x_{t-1}, 0 where no x_{t-1} is read: dscale = sum g a, dw = scale sum
+  // g (1-g) a x[0:width], dx_t = dy_t + scale g_{t+1} dy_{t+1} and to its first `width` channels
+  // scale g (1-g) a w; dw, dscale f32. All rows: `first` is 0.
+  virtual void token_smear_backward(Out dx, Out dw, Out dscale, In dy, In x, In ids, In w, In scale,
+                                    const TokenSmearShape& shape) = 0;
+  // g = sigmoid(gate); y[rows, dim] = g x + (1-g) w z; gate, w f32 [dim].
+  virtual void gated_mix(Out y, In x, In z, In w, In gate, int64_t rows, int64_t dim) = 0;
+  // dx = g dy, dz = (1-g) w dy; over rows dw = (1-g) sum dy z, dgate = g (1-g) sum dy (x - w z).
+  virtual void gated_mix_backward(Out dx, Out dz, Out dw, Out dgate, In dy, In x, In z, In w,
+                                  In gate, int64_t rows, int64_t dim) = 0;
+  // y[rows, dim] = a x + s z with s = b, or sigmoid(b); a, b f32 [1], an empty a counts as 1. x, z
+  // view.
+  virtual void blend(Out y, In x, In a, In z, In b, bool sigmoid, int64_t rows, int64_t dim) = 0;
+  // dx = a dy, dz = s dy, da = sum dy x, db = s' sum dy z with s' = 1, or s (1-s). dx, dz view.
+  virtual void blend_backward(Out dx, Out dz, Out da, Out db, In dy, In x, In a, In z, In b,
+                              bool sigmoid, int64_t rows, int64_t dim) = 0;
   // </parts>
   // g = sigmoid(gate[dim]); y_t = (1-g) x_t + g x_{t-1}, x_{-1} = 0 at the start of every T tokens;
   // gate f32. With `first` y and x point at that row of the N: the one before it lies in front.

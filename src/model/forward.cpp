@@ -68,7 +68,7 @@ class Forward {
     for (int64_t l = 0; l < c.layers; ++l) {
       const int64_t decoder = l - encoder_blocks(c);
       if (decoder >= 0 && !skips.empty()) {
-        x = p.mix(x, {}, skips.back(), weight(kSkip, l));
+        x = add_skip(x, skips.back(), l);
         skips.pop_back();
       }
       x = block(x, x0, l);
@@ -135,9 +135,22 @@ class Forward {
       const Tensor projected = p.linear(rows, weight(kBigramProjection));  // [N, D]
       x = p.add_scaled(x, projected, weight(kBigramScale));
     }
+    // <parts>
+    if (c.token_smear) {
+      x = p.token_smear(x, ids, weight(kTokenSmearGate), weight(kTokenSmearScale), seq_len_,
+                        c.bos_id);
+    }
+    // </parts>
     x = p.rmsnorm(x, 1.0f);
     if (c.smear_gate) x = p.smear(x, weight(kSmearGate), seq_len_);
     return x;
+  }
+
+  Tensor add_skip(Tensor x, Tensor skip, int64_t l) {
+    // <parts>
+    if (c.skip_gates) return p.gated_mix(x, skip, weight(kSkip, l), weight(kSkipGate, l));
+    // </parts>
+    return p.mix(x, {}, skip, weight(kSkip, l));
   }
 
   Tensor project_value_embedding(Tensor ids) {
@@ -206,10 +219,14 @@ class Forward {
     const Tensor q_raw = adapt(p.columns(qkv, 0, q_dim), n, kQ, l);
     const Tensor k_raw = adapt(p.columns(qkv, q_dim, kv_dim), n, kK, l);
     Tensor v = adapt(p.columns(qkv, q_dim + kv_dim, kv_dim), n, kV, l);  // [N, K*S]
+    // <parts>
+    if (l == 0 && c.value_residual == ValueResidual::kFirstInput) first_value_ = v;
+    // </parts>
     if (uses_value_embedding(c, l)) {
       v = p.add_scaled(v, value_embedding_, weight(kValueScale), weight(kBlockValueScale, l));
     }
     // <parts>
+    v = add_first_value(v, l);
     q_heads.is_normed = k_heads.is_normed = c.qk_norm;
     // </parts>
     const Tensor q = p.qk_norm_rope(q_raw, q_gain(l), rope_, q_heads);
@@ -218,6 +235,21 @@ class Forward {
     if (uses_xsa(c, l)) y = p.xsa(y, v, shape);
     return y;
   }
+
+  // <parts>
+  // What the values of the first block add to those of a later one (formulas.md 2.4).
+  Tensor add_first_value(Tensor v, int64_t l) {
+    if (c.value_residual == ValueResidual::kNone) return v;
+    if (l == 0) {
+      if (!first_value_) first_value_ = v;
+      return v;
+    }
+    const bool is_mean = c.value_residual == ValueResidual::kMean;
+    return p.blend(v, is_mean ? weight(kOwnValueScale, l) : Tensor{}, first_value_,
+                   weight(kFirstValueScale, l), c.value_residual == ValueResidual::kSigmoid);
+  }
+  Tensor first_value_;
+  // </parts>
 
   Tensor q_gain(int64_t l) {
     // <parts>

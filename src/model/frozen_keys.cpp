@@ -37,6 +37,12 @@ constexpr auto kFrozenModel = std::to_array<FrozenValue>({
     {"model.qk_norm", "true"},
     {"model.mlp", "\"leaky_relu2\""},
     {"model.norm_gains", "false"},
+    {"model.token_smear", "false"},
+    {"model.token_smear_width", "12"},
+    {"model.bos_id", "1"},
+    {"model.skip_gates", "false"},
+    {"model.value_residual", "\"none\""},
+    {"model.value_embed_at", "\"\""},
     // </parts>
 });
 // clang-format on

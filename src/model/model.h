@@ -6,6 +6,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "src/model/model_config.h"
@@ -23,10 +24,21 @@ int64_t count_params(const ModelConfig& config);
 // decoder.
 constexpr int64_t encoder_blocks(const ModelConfig& c) { return c.layers / 2; }
 constexpr int64_t skip_count(const ModelConfig& c) { return c.unet_skips ? encoder_blocks(c) : 0; }
-constexpr bool has_value_embedding(const ModelConfig& c) {
+// <parts>
+// The layers of "9,10"; one of -1 where something else stands.
+std::vector<int64_t> read_layers(std::string_view text);
+bool names_layer(const ModelConfig& config, int64_t layer);  // value_embed_at does
+// </parts>
+inline bool has_value_embedding(const ModelConfig& c) {
+  // <parts>
+  if (!c.value_embed_at.empty()) return c.value_embed_dim > 0;
+  // </parts>
   return c.value_embed_dim > 0 && c.value_embed_layers > 0;
 }
-constexpr bool uses_value_embedding(const ModelConfig& c, int64_t layer) {
+inline bool uses_value_embedding(const ModelConfig& c, int64_t layer) {
+  // <parts>
+  if (!c.value_embed_at.empty()) return has_value_embedding(c) && names_layer(c, layer);
+  // </parts>
   return has_value_embedding(c) && layer >= c.layers - c.value_embed_layers;
 }
 constexpr bool uses_xsa(const ModelConfig& c, int64_t layer) {

@@ -14,6 +14,11 @@ namespace pg {
 enum class Mlp : uint8_t { kLeakyRelu2, kSwiglu };
 template <>
 inline constexpr auto kChoiceNames<Mlp> = name_choices("leaky_relu2", "swiglu");
+
+enum class ValueResidual : uint8_t { kNone, kMean, kSigmoid, kScalar, kFirstInput };
+template <>
+inline constexpr auto kChoiceNames<ValueResidual> = name_choices("none", "mean", "sigmoid",
+                                                                 "scalar", "first_input");
 // </parts>
 
 struct ModelConfig {
@@ -48,6 +53,12 @@ struct ModelConfig {
   bool qk_norm = true;
   Mlp mlp = Mlp::kLeakyRelu2;
   bool norm_gains = false;
+  bool token_smear = false;
+  int64_t token_smear_width = 12;
+  int64_t bos_id = 1;
+  bool skip_gates = false;
+  ValueResidual value_residual = ValueResidual::kNone;
+  std::string value_embed_at;
   // </parts>
 
   int64_t head_dim() const { return dim / heads; }
@@ -67,6 +78,20 @@ void visit_part_fields(Config& c, Visit&& visit) {
       .help = "leaky_relu2: LeakyReLU(up; leaky_slope)^2; swiglu: silu(gate) up, with a matrix more"});
   training("norm_gains", c.norm_gains, {
       .help = "learned per-channel gains on what the norms of blocks and the last norm give"});
+  training("token_smear", c.token_smear, {
+      .help = "SmearGate v2: a gate of each token adds the previous embedding, before the norm"});
+  training("token_smear_width", c.token_smear_width, {.min = 1, .max = 16384,
+      .help = "leading channels of a token that its token_smear gate reads"});
+  training("bos_id", c.bos_id, {.min = -1, .max = 65535,
+      .help = "id that begins a document, which token_smear adds nothing to; -1: none"});
+  training("skip_gates", c.skip_gates, {
+      .help = "U-Net skips share each channel with the stream by a learned gate"});
+  training("value_residual", c.value_residual, {
+      .help = "what the values v of blocks after the first take of its v1: mean l0 v1 + l1 v; "
+      "sigmoid v + sigmoid(a) v1; scalar v + l v1; first_input: l v1 before its value embedding"});
+  training("value_embed_at", c.value_embed_at, {.env = "VE_LAYERS",
+      .help = "blocks that add the value embedding, from 0, as \"9,10\"; empty: the last "
+      "value_embed_layers"});
 }
 // </parts>
 template <class Config, class Visit>

@@ -4,6 +4,9 @@
 // Order matters: it is the order in the artifact, in checkpoints and in the flat gradient.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <charconv>
+
 #include "src/model/model.h"
 
 namespace pg {
@@ -56,7 +59,67 @@ class ParamList {
   std::string prefix_;
 };
 
+// <parts>
+// Of the keys of visit_part_fields: as check_model_config.
+std::string check_parts(const ModelConfig& c) {
+  if (c.token_smear && c.smear_gate) {
+    return "model.token_smear and model.smear_gate are two forms of one gate; set smear_gate = "
+           "false";
+  }
+  if (c.token_smear && c.token_smear_width > c.dim) {
+    return fmt::format("model.token_smear_width \"{}\" is over model.dim \"{}\"; lower it",
+                       c.token_smear_width, c.dim);
+  }
+  if (c.token_smear && c.bos_id >= c.vocab_size) {
+    return fmt::format("model.bos_id \"{}\" is not below model.vocab_size \"{}\"; -1 is for none",
+                       c.bos_id, c.vocab_size);
+  }
+  if (c.skip_gates && skip_count(c) == 0) {
+    return "model.skip_gates needs skips; set unet_skips = true with 2 layers or more";
+  }
+  if (c.value_residual != ValueResidual::kNone && c.layers == 1) {
+    return "model.value_residual needs a second block; set layers to 2 or more";
+  }
+  int64_t before = -1;
+  for (const int64_t layer : read_layers(c.value_embed_at)) {
+    if (layer <= before || layer >= c.layers) {
+      return fmt::format(
+          "model.value_embed_at must be rising numbers of blocks below model.layers \"{}\", as "
+          "\"0,1\"",
+          c.layers);
+    }
+    before = layer;
+  }
+  if (!c.value_embed_at.empty() && c.value_embed_dim == 0) {
+    return "model.value_embed_at needs a table; set value_embed_dim";
+  }
+  return "";
+}
+// </parts>
+
 }  // namespace
+
+// <parts>
+std::vector<int64_t> read_layers(std::string_view text) {
+  std::vector<int64_t> layers;
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = std::min(text.find(',', begin), text.size());
+    int64_t layer = -1;
+    const char* const last = text.data() + end;
+    const auto [stop, error] = std::from_chars(text.data() + begin, last, layer);
+    // A comma at the end has no number behind it.
+    const bool is_number = error == std::errc() && stop == last && end + 1 != text.size();
+    layers.push_back(is_number ? layer : -1);
+    begin = end + 1;
+  }
+  return layers;
+}
+
+bool names_layer(const ModelConfig& c, int64_t layer) {
+  const std::vector<int64_t> layers = read_layers(c.value_embed_at);
+  return std::find(layers.begin(), layers.end(), layer) != layers.end();
+}
+// </parts>
 
 std::vector<ParamSpec> list_params(const ModelConfig& c) {
   using enum ParamRole;
@@ -72,6 +135,12 @@ std::vector<ParamSpec> list_params(const ModelConfig& c) {
     list.vector(kBigramScale, "bigram.scale", 1, 0.05);
   }
   if (c.smear_gate) list.vector(kSmearGate, "smear.gate", c.dim, 0.0);
+  // <parts>
+  if (c.token_smear) {
+    list.vector(kTokenSmearGate, "token_smear.gate", c.token_smear_width, 0.0);
+    list.vector(kTokenSmearScale, "token_smear.scale", 1, 0.0);
+  }
+  // </parts>
   if (has_value_embedding(c)) {
     list.add(kValueTable, "value_embed.table", c.vocab_size, c.value_embed_dim,
              ParamGroup::kEmbedding, ParamInit::kNormal, 0.01);
@@ -95,6 +164,11 @@ std::vector<ParamSpec> list_params(const ModelConfig& c) {
     list.matrix(kUp, "mlp.up", c.mlp_hidden, c.dim);
     // <parts>
     if (c.mlp == Mlp::kSwiglu) list.matrix(kGate, "mlp.gate", c.mlp_hidden, c.dim);
+    if (c.value_residual != ValueResidual::kNone && l > 0) {
+      const bool is_mean = c.value_residual == ValueResidual::kMean;
+      if (is_mean) list.vector(kOwnValueScale, "attn.v_scale", 1, 0.5);
+      list.vector(kFirstValueScale, "attn.v_first_scale", 1, is_mean ? 0.5 : 0.0);
+    }
     if (c.norm_gains) {
       list.vector(kAttentionNormGain, "attn_norm.gain", c.dim, 1.0);
       list.vector(kMlpNormGain, "mlp_norm.gain", c.dim, 1.0);
@@ -106,6 +180,9 @@ std::vector<ParamSpec> list_params(const ModelConfig& c) {
   for (int64_t i = 0; i < skip_count(c); ++i) {
     list.enter(encoder_blocks(c) + i, "skips.");
     list.vector(kSkip, std::to_string(i).c_str(), c.dim, 1.0);
+    // <parts>
+    if (c.skip_gates) list.vector(kSkipGate, (std::to_string(i) + ".gate").c_str(), c.dim, 0.0);
+    // </parts>
   }
   // <parts>
   if (c.norm_gains) {
@@ -146,6 +223,9 @@ std::string check_model_config(const ModelConfig& c) {
     return "model.rope_ntk_length needs rope_dims other than 2; set rope_ntk_length = 0";
   }
   if (c.bigram_buckets == 1) return "model.bigram_buckets must be 0 or at least 2";
+  // <parts>
+  if (std::string problem = check_parts(c); !problem.empty()) return problem;
+  // </parts>
   return "";
 }
 

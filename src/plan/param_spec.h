@@ -39,7 +39,12 @@ enum class ParamRole : uint8_t {
   kGate,
   kAttentionNormGain,
   kMlpNormGain,
-  kFinalNormGain,  // of no block
+  kFinalNormGain,  // of no block, as the next two
+  kTokenSmearGate,
+  kTokenSmearScale,
+  kOwnValueScale,
+  kFirstValueScale,
+  kSkipGate,  // of a block that takes a skip
   // </parts>
   kDown,
   kMlpScale,

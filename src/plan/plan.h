@@ -105,6 +105,9 @@ class Plan {
   // <parts>
   Tensor scale_columns(Tensor x, Tensor a);  // a x, per channel: mix without a z
   Tensor swiglu(Tensor gate, Tensor up);
+  Tensor token_smear(Tensor x, Tensor ids, Tensor w, Tensor scale, int64_t tokens, int64_t bos);
+  Tensor gated_mix(Tensor x, Tensor z, Tensor w, Tensor gate);
+  Tensor blend(Tensor x, Tensor a, Tensor z, Tensor b, bool sigmoid);
   // </parts>
   Tensor smear(Tensor x, Tensor gate, int64_t tokens);
   Tensor rmsnorm(Tensor x, float scale);
@@ -259,6 +262,10 @@ class Plan {
   // <parts>
   void scale_columns_rule(Tensor y, Tensor x, Tensor a);
   void swiglu_rule(Tensor y, Tensor gate, Tensor up);
+  void token_smear_rule(Tensor y, Tensor x, Tensor ids, Tensor w, Tensor scale,
+                        const TokenSmearShape& shape);
+  void gated_mix_rule(Tensor y, Tensor x, Tensor z, Tensor w, Tensor gate);
+  void blend_rule(Tensor y, Tensor x, Tensor a, Tensor z, Tensor b, bool sigmoid);
   // </parts>
   void smear_rule(Tensor y, Tensor x, Tensor gate, int64_t tokens);
   void rmsnorm_rule(Tensor y, Tensor rstd, Tensor x, float scale);

@@ -26,5 +26,54 @@ Tensor Plan::swiglu(Tensor gate, Tensor up) {
   return y;
 }
 
+Tensor Plan::token_smear(Tensor x, Tensor ids, Tensor w, Tensor scale, int64_t tokens,
+                         int64_t bos) {
+  const TokenSmearShape shape = {.rows = info(x).rows,
+                                 .tokens = tokens,
+                                 .dim = info(x).cols,
+                                 .width = info(w).cols,
+                                 .bos = bos};
+  PG_CHECK(info(ids).elements() == shape.rows && shape.width <= shape.dim,
+           "token_smear: wrong shape");
+  const Tensor y = make_activation("token_smear", shape.rows, shape.dim);
+  keep_rows(x);
+  record(OpId::kTokenSmear, 0, {x, ids, w, scale}, {write_to(y)},
+         [=, this](Ops& ops, const RunArgs& args) {
+           TokenSmearShape called = shape;
+           called.rows = args.rows;
+           called.first = args.first;
+           ops.token_smear(out(write_to(y), args), rows_in(x, args), rows_in(ids, args), in(w),
+                           in(scale), called);
+         });
+  token_smear_rule(y, x, ids, w, scale, shape);
+  return y;
+}
+
+Tensor Plan::gated_mix(Tensor x, Tensor z, Tensor w, Tensor gate) {
+  const int64_t rows = info(x).rows, dim = info(x).cols;
+  PG_CHECK(info(z).rows == rows && info(z).cols == dim, "gated_mix: x and z differ in shape");
+  const Tensor y = make_activation("gated_mix", rows, dim);
+  record(OpId::kGatedMix, 0, {x, z, w, gate}, {write_to(y)},
+         [=, this](Ops& ops, const RunArgs& args) {
+           ops.gated_mix(out(write_to(y), args), rows_in(x, args), rows_in(z, args), in(w),
+                         in(gate), args.rows, dim);
+         });
+  gated_mix_rule(y, x, z, w, gate);
+  return y;
+}
+
+Tensor Plan::blend(Tensor x, Tensor a, Tensor z, Tensor b, bool sigmoid) {
+  const int64_t rows = info(x).rows, dim = info(x).cols;
+  PG_CHECK(info(z).rows == rows && info(z).cols == dim && x.id != z.id,
+           "blend: x and z are two tensors of one shape");
+  const Tensor y = make_activation("blend", rows, dim);
+  record(OpId::kBlend, 0, {x, a, z, b}, {write_to(y)}, [=, this](Ops& ops, const RunArgs& args) {
+    ops.blend(out(write_to(y), args), rows_in(x, args), in(a), rows_in(z, args), in(b), sigmoid,
+              args.rows, dim);
+  });
+  blend_rule(y, x, a, z, b, sigmoid);
+  return y;
+}
+
 }  // namespace pg
 // </parts>

@@ -28,6 +28,28 @@ inline std::span<const ModelPart> model_parts() {
       {"norm_gains",
        [](ModelConfig& c) { c.norm_gains = true; },
        {"attn_norm.gain", "mlp_norm.gain", "final_norm.gain"}},
+      {"token_smear",
+       [](ModelConfig& c) {
+         c.smear_gate = false;
+         c.token_smear = true;
+       },
+       {"token_smear.gate", "token_smear.scale"}},
+      {"skip_gates", [](ModelConfig& c) { c.skip_gates = true; }, {"skips.0.gate", "skips.1.gate"}},
+      {"value_mean",
+       [](ModelConfig& c) { c.value_residual = ValueResidual::kMean; },
+       {"attn.v_scale", "attn.v_first_scale"}},
+      {"value_sigmoid",
+       [](ModelConfig& c) { c.value_residual = ValueResidual::kSigmoid; },
+       {"attn.v_first_scale"}},
+      {"value_scalar",
+       [](ModelConfig& c) { c.value_residual = ValueResidual::kScalar; },
+       {"attn.v_first_scale"}},
+      {"value_first_input",
+       [](ModelConfig& c) {
+         c.value_residual = ValueResidual::kFirstInput;
+         c.value_embed_at = "0,2";
+       },
+       {"attn.v_first_scale", "blocks.0.value_embed.scale", "blocks.2.value_embed.scale"}},
   };
   return parts;
 }

@@ -64,6 +64,29 @@ TEST(ReferenceOps, SmearMixesInThePreviousTokenOfTheSameRow) {
   for (size_t i = 0; i < y.size(); ++i) EXPECT_NEAR(y[i], want[i], 1e-15);
 }
 
+TEST(ReferenceOps, TokenSmearAddsTheTokenBeforeButNotToABos) {
+  // Rows of 4 tokens, a zero w: the gate is 1/2, times a scale of 3. Token 2 is the BOS.
+  const Values x = {1, 2, 4, 8};
+  const std::vector<int32_t> ids = {5, 6, 1, 7};
+  Values y(4);
+  ReferenceOps().token_smear(out_of(y), in_of(x), {ids.data(), DType::kI32}, in_of(Values{0}),
+                             in_of(Values{3}), {4, 4, 1, 1, 1, 0});
+  EXPECT_EQ(y, (Values{1, 2 + 1.5 * 1, 4, 8 + 1.5 * 4}));
+}
+
+TEST(ReferenceOps, GatesAreTheirFormulas) {
+  const Values x = {3}, z = {5}, gate = {std::log(3.0)};  // sigmoid = 3/4
+  Values y(1);
+  ReferenceOps().swiglu(out_of(y), in_of(gate), in_of(z), 1, 1);
+  EXPECT_NEAR(y[0], 0.75 * std::log(3.0) * 5, 1e-15);
+  ReferenceOps().gated_mix(out_of(y), in_of(x), in_of(z), in_of(Values{2}), in_of(gate), 1, 1);
+  EXPECT_NEAR(y[0], 0.75 * 3 + 0.25 * 2 * 5, 1e-15);
+  ReferenceOps().blend(out_of(y), in_of(x), in_of(Values{2}), in_of(z), in_of(gate), false, 1, 1);
+  EXPECT_NEAR(y[0], 2 * 3 + std::log(3.0) * 5, 1e-14);
+  ReferenceOps().blend(out_of(y), in_of(x), {}, in_of(z), in_of(gate), true, 1, 1);
+  EXPECT_NEAR(y[0], 3 + 0.75 * 5, 1e-15);
+}
+
 TEST(ReferenceOps, RmsnormDividesByTheRootMeanSquare) {
   Values y(2), rstd(1);
   ReferenceOps().rmsnorm(out_of(y), out_of(rstd), in_of(Values{3, 4}), 2.0f, 0.0f, 1, 2);

@@ -119,6 +119,40 @@ TEST(Quantize, ClipSearchScalesEveryScaleUpAndOnlyItsFloorDown) {
   }
 }
 
+// Hidden units change places together in all the matrices that know them: sum over units of products
+// of an element of each is the same.
+TEST(Quantize, SortedHiddenUnitsOfSwigluTakeTheirGatesAlong) {
+  ModelConfig config = tiny_config();
+  config.mlp = Mlp::kSwiglu;
+  const std::vector<HostTensor> weights = random_weights(config, 1);
+  const auto values_of = [&](const QuantResult& result, const char* name) {
+    const auto at = static_cast<size_t>(find_tensor(weights, name));
+    return dequantize(result.model.tensors[at], weights[at].spec).values;
+  };
+  std::vector<double> sums;
+  std::vector<std::vector<float>> ups;
+  for (const bool sorts : {false, true}) {
+    QuantConfig quant = tiny_filled_quant(1 << 20);
+    quant.fill_cap = false;
+    quant.keep_fp16_elements = 1 << 20;
+    quant.sort_hidden = sorts;
+    const QuantResult result = quantize_calibrated(config, weights, quant);
+    const std::vector<float> up = values_of(result, "blocks.0.mlp.up"),
+                             gate = values_of(result, "blocks.0.mlp.gate"),
+                             down = values_of(result, "blocks.0.mlp.down");
+    double sum = 0;
+    for (size_t unit = 0; unit < static_cast<size_t>(config.mlp_hidden); ++unit) {
+      const size_t row = unit * static_cast<size_t>(config.dim);
+      sum += static_cast<double>(up[row]) * static_cast<double>(gate[row]) *
+             static_cast<double>(down[unit]);
+    }
+    sums.push_back(sum);
+    ups.push_back(up);
+  }
+  EXPECT_NE(ups[0], ups[1]);
+  EXPECT_NEAR(sums[0], sums[1], 1e-12);
+}
+
 TEST(Quantize, NonFiniteWeightNamesItsTensorAndIndex) {
   for (const float bad : {NAN, INFINITY, -INFINITY}) {
     std::vector<HostTensor> weights = random_weights(tiny_config(), 2);

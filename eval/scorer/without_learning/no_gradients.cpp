@@ -15,6 +15,9 @@ void Plan::leaky_relu2_rule(Tensor, Tensor, float) {}
 // <parts>
 void Plan::scale_columns_rule(Tensor, Tensor, Tensor) {}
 void Plan::swiglu_rule(Tensor, Tensor, Tensor) {}
+void Plan::token_smear_rule(Tensor, Tensor, Tensor, Tensor, Tensor, const TokenSmearShape&) {}
+void Plan::gated_mix_rule(Tensor, Tensor, Tensor, Tensor, Tensor) {}
+void Plan::blend_rule(Tensor, Tensor, Tensor, Tensor, Tensor, bool) {}
 // </parts>
 void Plan::smear_rule(Tensor, Tensor, Tensor, int64_t) {}
 void Plan::rmsnorm_rule(Tensor, Tensor, Tensor, float) {}

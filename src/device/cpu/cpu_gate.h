@@ -4,11 +4,29 @@
 
 #include "src/base/simd_math.h"
 #include "src/device/cpu/cpu_loops.h"
+#include "src/device/ops.h"
 
 namespace pg::cpu {
 
 // <parts>
 inline float sigmoid_simd(float x) { return 1.0f / (1.0f + exp_simd(-x)); }
+
+// sigmoid(w . x[0:width]) of token_smear.
+template <class T>
+float compute_token_gate(const T* x, const float* w, int64_t width) {
+  return sigmoid_simd(sum_products(
+      width, [x](int64_t i) { return static_cast<float>(x[i]); }, [w](int64_t i) { return w[i]; }));
+}
+// Whether a row of token_smear reads the one before it.
+inline bool reads_row_before(const TokenSmearShape& shape, int64_t row, const int32_t* ids) {
+  return (shape.first + row) % shape.tokens != 0 && ids[row] != shape.bos;
+}
+
+// The factor of z in blend.
+inline float compute_blend_factor(In b, bool sigmoid) {
+  const float value = *b.as<float>();
+  return sigmoid ? sigmoid_simd(value) : value;
+}
 // </parts>
 
 // sigmoid(gate)[dim]

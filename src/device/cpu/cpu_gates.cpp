@@ -26,5 +26,64 @@ void CpuOps::swiglu(Out y, In gate, In up, int64_t rows, int64_t dim) {
   });
 }
 
+void CpuOps::token_smear(Out y, In x, In ids, In w, In scale, const TokenSmearShape& shape) {
+  const int64_t dim = shape.dim;
+  const float factor = *scale.as<float>();
+  with_activation_type(x.dtype, [&]<class T>() {
+    const T* const x_data = x.as<T>();
+    parallel_ranges(shape.rows, chunk_rows(dim), [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row) {
+        const T* const xs = x_data + row * dim;
+        if (!reads_row_before(shape, row, ids.as<int32_t>())) {
+          write<T>(y, row * dim, dim, [xs](int64_t i) { return static_cast<float>(xs[i]); });
+          continue;
+        }
+        const float g = factor * compute_token_gate(xs, w.as<float>(), shape.width);
+        const T* const before = xs - dim;
+        write<T>(y, row * dim, dim, [xs, before, g](int64_t i) {
+          return std::fma(g, static_cast<float>(before[i]), static_cast<float>(xs[i]));
+        });
+      }
+    });
+  });
+}
+
+void CpuOps::gated_mix(Out y, In x, In z, In w, In gate, int64_t rows, int64_t dim) {
+  const float* const g = compute_sigmoid(gate, dim, *scratch_);
+  const auto* const ws = w.as<float>();
+  with_activation_type(x.dtype, [&]<class T>() {
+    const T* const x_data = x.as<T>();
+    const T* const z_data = z.as<T>();
+    parallel_ranges(rows, chunk_rows(dim), [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row) {
+        const T* const xs = x_data + row * dim;
+        const T* const zs = z_data + row * dim;
+        write<T>(y, row * dim, dim, [xs, zs, ws, g](int64_t i) {
+          return std::fma(g[i], static_cast<float>(xs[i]),
+                          (1.0f - g[i]) * ws[i] * static_cast<float>(zs[i]));
+        });
+      }
+    });
+  });
+}
+
+void CpuOps::blend(Out y, In x, In a, In z, In b, bool sigmoid, int64_t rows, int64_t dim) {
+  const float own = scalar_or_one(a), other = compute_blend_factor(b, sigmoid);
+  const int64_t x_stride = row_stride(x, dim), z_stride = row_stride(z, dim);
+  with_activation_type(x.dtype, [&]<class T>() {
+    const T* const x_data = x.as<T>();
+    const T* const z_data = z.as<T>();
+    parallel_ranges(rows, chunk_rows(dim), [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row) {
+        const T* const xs = x_data + row * x_stride;
+        const T* const zs = z_data + row * z_stride;
+        write<T>(y, row * dim, dim, [xs, zs, own, other](int64_t i) {
+          return std::fma(own, static_cast<float>(xs[i]), other * static_cast<float>(zs[i]));
+        });
+      }
+    });
+  });
+}
+
 }  // namespace pg
 // </parts>

@@ -224,31 +224,6 @@ void ReferenceOps::leaky_relu2_backward(Out dx, In dy, In x, float slope, int64_
   write(dx, dx_values);
 }
 
-void ReferenceOps::swiglu(Out y, In gate, In up, int64_t rows, int64_t dim) {
-  // y = gate sigmoid(gate) up
-  const Values gate_values = read_rows(gate, rows, dim);
-  Values y_values = read_rows(up, rows, dim);
-  for (size_t i = 0; i < y_values.size(); ++i) {
-    y_values[i] *= gate_values[i] * sigmoid(gate_values[i]);
-  }
-  write(y, y_values);
-}
-
-void ReferenceOps::swiglu_backward(Out dgate, Out dup, In dy, In gate, In up, int64_t rows,
-                                   int64_t dim) {
-  // s = sigmoid(gate): dgate = dy up s (1 + gate (1 - s)), dup = dy gate s
-  const Values dy_values = read(dy, rows * dim);
-  const Values gate_values = read_rows(gate, rows, dim), up_values = read_rows(up, rows, dim);
-  Values dgate_values = dy_values, dup_values = dy_values;
-  for (size_t i = 0; i < dy_values.size(); ++i) {
-    const double g = gate_values[i], s = sigmoid(g);
-    dgate_values[i] *= up_values[i] * s * (1.0 + g * (1.0 - s));
-    dup_values[i] *= g * s;
-  }
-  write_rows(dgate, dgate_values, dim);
-  write_rows(dup, dup_values, dim);
-}
-
 void ReferenceOps::smear(Out y, In x, In gate, int64_t rows, int64_t tokens, int64_t dim,
                          int64_t first) {
   // g = sigmoid(gate), y_t = (1-g) x_t + g x_{t-1}, x_{-1} = 0

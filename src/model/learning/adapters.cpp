@@ -92,6 +92,9 @@ std::vector<ParamSpec> list_adapter_params(const ModelConfig& c, const AdapterCo
 void freeze_blocks(std::vector<ParamSpec>& params, int64_t count) {
   for (ParamSpec& param : params) {
     const ParamPlace& place = param.place;  // skips lead into a block, they are not in it
+    // <parts>
+    if (place.role == ParamRole::kSkipGate) continue;
+    // </parts>
     if (place.layer >= 0 && place.layer < count && place.role != ParamRole::kSkip) {
       param.trainable = false;
     }

@@ -29,5 +29,53 @@ void Plan::swiglu_rule(Tensor y, Tensor gate, Tensor up) {
   });
 }
 
+void Plan::token_smear_rule(Tensor y, Tensor x, Tensor ids, Tensor w, Tensor scale,
+                            const TokenSmearShape& shape) {
+  add_rule(y, [=, this] {
+    const Tensor dy = gradient(y);
+    const OutRef dx = contribute(x), dw = contribute(w), dscale = contribute(scale);
+    record(OpId::kTokenSmearBackward, 0, {dy, x, ids, w, scale}, {dx, dw, dscale},
+           [=, this](Ops& ops, const RunArgs& args) {
+             ops.token_smear_backward(out(dx, args), out(dw, args), out(dscale, args), in(dy),
+                                      in(x), in(ids), in(w), in(scale), shape);
+           });
+  });
+}
+
+void Plan::gated_mix_rule(Tensor y, Tensor x, Tensor z, Tensor w, Tensor gate) {
+  const int64_t rows = info(x).rows, dim = info(x).cols;
+  add_rule(y, [=, this] {
+    const Tensor dy = gradient(y);
+    const auto record_part = [=, this](OutRef dx, OutRef dz, OutRef dw, OutRef dgate) {
+      record(OpId::kGatedMixBackward, 0, {dy, x, z, w, gate}, {dx, dz, dw, dgate},
+             [=, this](Ops& ops, const RunArgs& args) {
+               ops.gated_mix_backward(out(dx, args), out(dz, args), out(dw, args), out(dgate, args),
+                                      in(dy), in(x), in(z), in(w), in(gate), rows, dim);
+             });
+    };
+    const OutRef dx = contribute(x), dgate = contribute(gate);
+    if (x.id == z.id) {  // as in mix: outputs of one call must not alias
+      record_part(dx, {}, {}, dgate);
+      record_part({}, contribute(z), contribute(w), {});
+      return;
+    }
+    const OutRef dz = contribute(z), dw = contribute(w);
+    record_part(dx, dz, dw, dgate);
+  });
+}
+
+void Plan::blend_rule(Tensor y, Tensor x, Tensor a, Tensor z, Tensor b, bool sigmoid) {
+  const int64_t rows = info(x).rows, dim = info(x).cols;
+  add_rule(y, [=, this] {
+    const Tensor dy = gradient(y);
+    const OutRef dx = contribute(x), dz = contribute(z), da = contribute(a), db = contribute(b);
+    record(OpId::kBlendBackward, 0, {dy, x, a, z, b}, {dx, dz, da, db},
+           [=, this](Ops& ops, const RunArgs& args) {
+             ops.blend_backward(out(dx, args), out(dz, args), out(da, args), out(db, args), in(dy),
+                                in(x), in(a), in(z), in(b), sigmoid, rows, dim);
+           });
+  });
+}
+
 }  // namespace pg
 // </parts>

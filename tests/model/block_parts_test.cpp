@@ -1,0 +1,110 @@
+// What the walk over all parts (model_parts.h) does not show: first values, forms that are nearly one,
+// and what is refused.
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "src/device/registry/make_device.h"
+#include "tests/model/model_fixture.h"
+
+namespace pg {
+namespace {
+
+double mean_loss(const ModelConfig& config, Weights& weights) {
+  ModelPlan plan(config, weights, 3, 12, PlanMode::kScore);
+  plan.load(make_ids(3 * 12, config.vocab_size, 3), make_ids(3 * 12, config.vocab_size, 4));
+  plan.run();
+  return plan.mean_loss();
+}
+
+// Parts that are transparent at first: with their first values the loss is bit for bit that without
+// them, whatever the other parameters are.
+TEST(Model, TransparentPartsStartAsTheModelWithoutThem) {
+  const auto device = make_device("reference");
+  ModelConfig plain = make_small_config();
+  plain.smear_gate = false;
+  Weights without(*device, list_params(plain), false);
+  without.initialise(1);
+  perturb(without, 0.2, 11);
+  const double loss = mean_loss(plain, without);
+  const auto loss_with = [&](const ModelConfig& config) {
+    Weights weights(*device, list_params(config), false);
+    weights.initialise(1);
+    std::vector<HostTensor> values = weights.download();
+    for (HostTensor& tensor : values) {
+      for (const HostTensor& known : without.download()) {
+        if (known.spec.name == tensor.spec.name) tensor.values = known.values;
+      }
+    }
+    weights.upload(values);
+    return mean_loss(config, weights);
+  };
+  const std::function<void(ModelConfig&)> kParts[] = {
+      [](ModelConfig& c) { c.token_smear = true; },
+      [](ModelConfig& c) { c.norm_gains = true; },
+      [](ModelConfig& c) { c.value_residual = ValueResidual::kScalar; },
+      [](ModelConfig& c) { c.value_residual = ValueResidual::kFirstInput; },
+      [](ModelConfig& c) { c.value_embed_at = "2,3"; },
+  };
+  for (const auto& switch_on : kParts) {
+    ModelConfig config = plain;
+    switch_on(config);
+    EXPECT_EQ(loss_with(config), loss);
+  }
+}
+
+// The values of block 0 before its value embedding, or with it: where it has none they are the same.
+TEST(Model, FormsOfTheValueResidualDifferByTheFirstValueEmbedding) {
+  const auto device = make_device("reference");
+  const auto loss_of = [&](ValueResidual form, const char* value_embed_at) {
+    ModelConfig config = make_small_config();
+    config.value_residual = form;
+    config.value_embed_at = value_embed_at;
+    Weights weights(*device, list_params(config), false);
+    weights.initialise(1);
+    perturb(weights, 0.2, 11);
+    return mean_loss(config, weights);
+  };
+  using enum ValueResidual;
+  EXPECT_EQ(loss_of(kScalar, "1"), loss_of(kFirstInput, "1"));
+  EXPECT_NE(loss_of(kScalar, "0"), loss_of(kFirstInput, "0"));
+}
+
+TEST(Model, ImpossiblePartsAreNamed) {
+  const auto expect_named = [](const char* key, const std::function<void(ModelConfig&)>& change) {
+    ModelConfig c = make_small_config();
+    change(c);
+    EXPECT_NE(check_model_config(c).find(key), std::string::npos) << check_model_config(c);
+  };
+  expect_named("smear_gate = false", [](ModelConfig& c) { c.token_smear = true; });
+  const auto with_smear = [&](const char* key, const std::function<void(ModelConfig&)>& change) {
+    expect_named(key, [&](ModelConfig& c) {
+      c.smear_gate = false;
+      c.token_smear = true;
+      change(c);
+    });
+  };
+  with_smear("token_smear_width", [](ModelConfig& c) { c.token_smear_width = c.dim + 1; });
+  with_smear("bos_id", [](ModelConfig& c) { c.bos_id = c.vocab_size; });
+  expect_named("skip_gates", [](ModelConfig& c) {
+    c.skip_gates = true;
+    c.unet_skips = false;
+  });
+  expect_named("value_residual", [](ModelConfig& c) {
+    c.layers = 1;
+    c.value_residual = ValueResidual::kMean;
+  });
+  for (const char* layers :
+       {"4", "1,1", "2,1", "1,", ",1", "-1", " 1", "1;2", "x", "99999999999999999999"}) {
+    expect_named("value_embed_at", [&](ModelConfig& c) { c.value_embed_at = layers; });
+  }
+  expect_named("value_embed_dim", [](ModelConfig& c) {
+    c.value_embed_at = "0";
+    c.value_embed_dim = 0;
+  });
+}
+
+}  // namespace
+}  // namespace pg
