@@ -125,6 +125,17 @@ void visit_train_fields(Config& c, Visit&& visit) {
   training("prefix_weight", c.prefix_weight, {.min = 0, .max = 1,
       .help = "weight of the longest token that the next one begins with (modded-nanogpt PR #337), "
       "falling to 0 in the second third of training; 0 switches it off"});
+  training("mtp_heads", c.mtp_heads, {.min = 0, .max = 16, .env = "MTP_NUM_HEADS",
+      .help = "linear heads of the final state, for training alone, the k-th of which predicts the "
+      "token k after the next (parameter-golf PR #88; published 2); the train loss that is shown is "
+      "without them"});
+  training("mtp_modules", c.mtp_modules, {.min = 0, .max = 2,
+      .help = "the same by DeepSeek-V3's modules, a block each one after another, that share "
+      "embedding and head (arXiv:2412.19437); not with mtp_heads"});
+  training("mtp_weight", c.mtp_weight, {.min = 0, .max = 10, .env = "MTP_LOSS_WEIGHT",
+      .help = "weight of the mean loss of the further tokens of mtp_heads or mtp_modules"});
+  training("mtp_group", c.mtp_group, {.help = "optimizer of mtp_heads: muon at matrix_lr, as "
+      "published, or adam at scalar_lr"});
 }
 
 template <class Config, class Visit>

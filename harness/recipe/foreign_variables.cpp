@@ -53,7 +53,6 @@ constexpr auto kVariables = std::to_array<ForeignVariable>({
     {"MASTER_PORT", kAnything, "ranks of one machine need no address"},
     {"WARMUP_STEPS", kAnything, "steps that are undone before training warm up a compiler"},
     {"VAL_BATCH_SIZE", kAnything, "validation gives the same number in any batch"},
-    {"MTP_LOSS_WEIGHT", kAnything, "it weighs heads, and those are refused"},
     {"EMBED_LR", kAnything, "the rate of a tied embedding is optimizer.embed_lr"},
     {"HEAD_LR", kAnything, "the rate of a tied embedding is optimizer.embed_lr"},
     {"MUON_BETA2", kAnything, "the public scripts read it and do not use it"},

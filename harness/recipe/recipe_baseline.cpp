@@ -99,6 +99,10 @@ constexpr auto kFrozen = std::to_array<FrozenValue>({
     {"quant.row_max_quantile", "1.0"},
     {"quant.embed_row_max_quantile", "1.0"},
     {"quant.coder", "\"own\""},
+    {"train.mtp_heads", "0"},
+    {"train.mtp_modules", "0"},
+    {"train.mtp_weight", "0.1"},
+    {"train.mtp_group", "\"muon\""},
 });
 // clang-format on
 

@@ -11,13 +11,14 @@
 #include "src/model/model.h"
 #include "src/text/text_format.h"
 #include "src/train/checkpoint.h"
+#include "src/train/training_params.h"
 
 namespace pg {
 namespace {
 
 int64_t checkpoint_bytes_of(const Recipe& recipe) {
-  return checkpoint_bytes(
-      checkpoint_sizes(list_params(recipe.model), recipe.train, recipe.optimizer));
+  return checkpoint_bytes(checkpoint_sizes(list_training_params(recipe.model, recipe.train),
+                                           recipe.train, recipe.optimizer));
 }
 
 int64_t file_bytes(const std::filesystem::path& file) {

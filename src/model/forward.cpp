@@ -6,6 +6,9 @@
 #include "src/model/forward.h"
 
 #include <cmath>
+// <train_gpt>
+#include <string>
+// </train_gpt>
 #include <vector>
 
 #include "src/base/exact_math.h"
@@ -92,10 +95,52 @@ class Forward {
     f.target_weights = p.constant("target_weights", 1, options_.targets, ones);
     f.loss = p.softcap_xent(f.logits, f.targets, f.target_weights, cap).loss;
     f.mean_loss = p.mean(f.loss);
+    // <train_gpt>
+    for (int64_t k = 0; k < options_.terms.future_heads; ++k) {
+      add_future_loss(f, p.linear(h, weight(kFutureHead, k), /*f32_output=*/true));
+    }
+    Tensor before = h;
+    for (int64_t k = 0; k < options_.terms.future_modules; ++k) {
+      before = future_module(f, before, k);
+      add_future_loss(f, linear(before, kTokenEmbedding, -1, /*f32_output=*/true));
+    }
+    // </train_gpt>
     return f;
   }
 
  private:
+  // <train_gpt>
+  // Module k of DeepSeek-V3 (arXiv:2412.19437, 2.2): the normed state of the one before, or of the
+  // trunk, and the normed embedding of the token that it predicted, mapped to one state and put through
+  // a block with the form of the last one and parameters of its own. Gives that one's norm.
+  Tensor future_module(ForwardTensors& f, Tensor before, int64_t k) {
+    f.future_ids.push_back(p.input_ids("future_ids." + std::to_string(k), batch_ * seq_len_, 1));
+    const Tensor token = p.rmsnorm(p.embed(f.future_ids.back(), weight(kTokenEmbedding)), 1.0f);
+    Tensor x = p.linear_add(p.linear(before, weight(kFutureState, k)), token,
+                            weight(kFutureToken, k));  // [N, D]
+    p.shift_layers(k + 1);
+    x = block(x, x, c.layers - 1);
+    p.shift_layers(0);
+    return p.rmsnorm(x, 1.0f);
+  }
+
+  // The cross-entropy of a further token joins the loss: weight/K times its mean over the positions
+  // whose row has it. The weight in the op makes a mean over all positions of that.
+  void add_future_loss(ForwardTensors& f, Tensor logits) {
+    const auto k = static_cast<int64_t>(f.future_targets.size());
+    const int64_t live = seq_len_ - 1 - k;  // of each row
+    f.future_targets.push_back(
+        p.input_ids("future_targets." + std::to_string(k), batch_ * seq_len_, 1));
+    const auto w = static_cast<float>(options_.terms.future_weight * static_cast<double>(seq_len_) /
+                                      static_cast<double>(options_.terms.future_count() * live));
+    const Tensor weight = p.constant("future_weight." + std::to_string(k), 1, 1, {&w, 1});
+    f.future_losses.push_back(
+        p.softcap_xent(logits, f.future_targets.back(), weight, static_cast<float>(c.logit_softcap))
+            .loss);
+    p.add_loss(f.future_losses.back());
+  }
+  // </train_gpt>
+
   Tensor list_last_rows() {
     std::vector<int32_t> rows;
     for (int64_t b = 0; b < batch_; ++b) {

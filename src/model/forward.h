@@ -1,11 +1,24 @@
 // Records the forward pass of the model into a plan.
 #pragma once
 #include <cstdint>
+// <train_gpt>
+#include <vector>
+// </train_gpt>
 
 #include "src/model/model_config.h"
 #include "src/plan/plan.h"
 
 namespace pg {
+
+// <train_gpt>
+// What training adds to the loss of the next token (formulas.md 3.7). All off: nothing.
+struct LossTerms {
+  int64_t future_heads = 0;    // plain linear maps, the k-th of the token k + 1 further on
+  int64_t future_modules = 0;  // the same by a block each
+  double future_weight = 0;    // of the mean of their losses
+  int64_t future_count() const { return future_heads + future_modules; }
+};
+// </train_gpt>
 
 // What of the forward pass is needed.
 struct ForwardOptions {
@@ -14,6 +27,9 @@ struct ForwardOptions {
   // need is left out: the head, and the last block behind its attention.
   int64_t last_positions = 0;
   int64_t targets = 1;  // n, of a position
+  // <train_gpt>
+  LossTerms terms = {};
+  // </train_gpt>
 };
 
 // P = last_positions, or seq_len.
@@ -25,6 +41,11 @@ struct ForwardTensors {
   Tensor loss;                // [batch*P, 1] f32, nats; absent without a loss
   Tensor log_probs, entropy;  // [batch*P, vocab], [batch*P, 1] f32, nats; absent with a loss
   Tensor mean_loss;           // [1] f64 of loss; with `accumulate`, of the runs so far, added up
+  // <train_gpt>
+  // Of each further token, [batch*seq_len, 1] int32, inputs: what a module reads, and the targets.
+  std::vector<Tensor> future_ids, future_targets;
+  std::vector<Tensor> future_losses;  // f32, weighted: what they add to the mean of `loss`
+  // </train_gpt>
 };
 
 ForwardTensors record_forward(Plan& plan, const ModelConfig& config, int64_t batch, int64_t seq_len,

@@ -9,6 +9,11 @@ namespace pg {
 
 ModelPlan::ModelPlan(const ModelConfig& config, Weights& weights, int64_t batch, int64_t seq_len,
                      PlanMode mode, int64_t last_positions, int64_t targets)
+    : ModelPlan(config, weights, batch, seq_len, mode,
+                ForwardOptions{.last_positions = last_positions, .targets = targets}) {}
+
+ModelPlan::ModelPlan(const ModelConfig& config, Weights& weights, int64_t batch, int64_t seq_len,
+                     PlanMode mode, ForwardOptions options)
     : config_(config),
       batch_(batch),
       seq_len_(seq_len),
@@ -17,13 +22,11 @@ ModelPlan::ModelPlan(const ModelConfig& config, Weights& weights, int64_t batch,
       handles_(std::make_unique<Handles>()) {
   if (const std::string problem = check_model_config(config); !problem.empty())
     throw Error(problem);
-  const bool with_loss = mode == PlanMode::kTrain || mode == PlanMode::kScore;
-  PG_CHECK(last_positions == 0 || !with_loss, "losses are those of all positions");
+  options.with_loss = mode == PlanMode::kTrain || mode == PlanMode::kScore;
+  PG_CHECK(options.last_positions == 0 || !options.with_loss, "losses are those of all positions");
   PG_CHECK(batch == 1 || mode != PlanMode::kDecode, "one row of tokens is decoded at a time");
-  if (!with_loss) plan_->read_packed_weights();
-  handles_->forward = record_forward(
-      *plan_, config, batch, seq_len,
-      {.with_loss = with_loss, .last_positions = last_positions, .targets = targets});
+  if (!options.with_loss) plan_->read_packed_weights();
+  handles_->forward = record_forward(*plan_, config, batch, seq_len, options);
   plan_->finish(mode == PlanMode::kTrain ? handles_->forward.loss : Tensor{});
 }
 
@@ -33,6 +36,9 @@ ModelPlan::ModelPlan(ModelPlan&&) noexcept = default;
 void ModelPlan::load(std::span<const int32_t> ids, std::span<const int32_t> targets) {
   plan_->write_ids(handles_->forward.ids, ids);
   if (handles_->forward.targets) plan_->write_ids(handles_->forward.targets, targets);
+  // <train_gpt>
+  if (!handles_->forward.future_targets.empty()) load_future(targets);
+  // </train_gpt>
 }
 
 void ModelPlan::run(bool accumulate) { plan_->run(accumulate); }

@@ -15,6 +15,7 @@
 namespace pg {
 
 class Plan;
+struct ForwardOptions;
 
 // Every parameter of the model, in a fixed order, with its shape, group and initial value.
 std::vector<ParamSpec> list_params(const ModelConfig& config);
@@ -59,6 +60,9 @@ class ModelPlan {
   // row alone, which saves the work that only the others need. `targets`: of a position in kTrain.
   ModelPlan(const ModelConfig& config, Weights& weights, int64_t batch, int64_t seq_len,
             PlanMode mode, int64_t last_positions = 0, int64_t targets = 1);
+  // The same; with_loss is the mode's.
+  ModelPlan(const ModelConfig& config, Weights& weights, int64_t batch, int64_t seq_len,
+            PlanMode mode, ForwardOptions options);
   ~ModelPlan();
   ModelPlan(ModelPlan&&) noexcept;
 
@@ -86,6 +90,10 @@ class ModelPlan {
   const double* device_mean_loss() const;  // where it lies
   // -log p(target) in nats of every position, [batch, seq_len]. Waits for the device.
   void read_token_losses(std::span<float> losses);
+  // <train_gpt>
+  // What the k-th further token adds to the loss of every position, [batch, seq_len]. Waits.
+  void read_further_losses(int64_t k, std::span<float> losses);
+  // </train_gpt>
   // Of the positions [first_row, first_row + n) of those that have them: log probabilities of the
   // next token, [n, vocab], and their entropies, [n], where asked for; in nats. Waits for the device.
   void read_log_probs(int64_t first_row, std::span<float> log_probs,
@@ -103,6 +111,10 @@ class ModelPlan {
   const Plan& plan() const { return *plan_; }
 
  private:
+  // <train_gpt>
+  void load_future(std::span<const int32_t> targets);
+  std::vector<int32_t> further_;  // room for it
+  // </train_gpt>
   ModelConfig config_;
   int64_t batch_, seq_len_;
   std::unique_ptr<Plan> plan_;

@@ -50,6 +50,12 @@ enum class ParamRole : uint8_t {
   kMlpScale,
   // of a block that takes a skip
   kSkip,
+  // <train_gpt>
+  // of training alone: what predicts further tokens
+  kFutureHead,
+  kFutureState,
+  kFutureToken,
+  // </train_gpt>
 };
 
 // Which factor of a low-rank adapter a parameter is, if it is one: src/model/learning/adapters.h.
@@ -74,6 +80,9 @@ struct ParamSpec {
   bool has_compute_copy = false;  // read by linear or embed, which take the compute type
   bool trainable = true;          // false: no plan computes its gradient, which takes no memory
   ParamPlace place = {};
+  // <train_gpt>
+  bool is_exported = true;  // false: training needs it and nothing after; in no artifact
+  // </train_gpt>
   // The vector [rows] that scales the rows of the compute copy, if there is one: a scale behind a
   // linear map costs no pass over its output that way.
   ParamPlace row_scale = {};

@@ -81,6 +81,13 @@ class Plan {
   Tensor joined_weight(std::span<const ParamPlace> places);
   bool has_weight(const ParamPlace& place) const { return weights_->has(place); }
 
+  // <train_gpt>
+  // From here on a weight of block l is that of block l + shift: a block of the same form once more.
+  void shift_layers(int64_t shift) { layer_shift_ = shift; }
+  // One more loss, of as many rows: its gradient is added to that of finish()'s.
+  void add_loss(Tensor loss) { more_losses_.push_back(loss); }
+  // </train_gpt>
+
   // From here on linear reads weights in the device's own form, where it has one: Ops::pack.
   void read_packed_weights() { reads_packed_ = true; }
 
@@ -301,6 +308,10 @@ class Plan {
   float loss_scale_ = 1.0f;
   int64_t separate_bytes_ = 0;
   Tensor rule_output_;  // whose rule is being recorded
+  // <train_gpt>
+  std::vector<Tensor> more_losses_;
+  int64_t layer_shift_ = 0;
+  // </train_gpt>
   bool finished_ = false, collects_grams_ = false, in_block_ = false, reads_packed_ = false;
 };
 

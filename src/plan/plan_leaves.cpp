@@ -36,7 +36,10 @@ Tensor Plan::weight(const ParamPlace& place) { return joined_weight({&place, 1})
 Tensor Plan::joined_weight(std::span<const ParamPlace> places) {
   std::vector<int> indices;
   int64_t rows = 0;
-  for (const ParamPlace& place : places) {
+  for (ParamPlace place : places) {
+    // <train_gpt>
+    if (place.layer >= 0) place.layer += layer_shift_;
+    // </train_gpt>
     indices.push_back(weights_->find(place));
     rows += weights_->spec(indices.back()).rows;
   }

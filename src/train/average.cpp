@@ -138,9 +138,12 @@ const float* Averager::exported() const {
 void Averager::download(std::vector<HostTensor>& tensors) const {
   Device& device = weights_->device();
   device.synchronize();
-  tensors.resize(static_cast<size_t>(weights_->count()));
+  const auto is_exported = [](const ParamSpec& spec) { return spec.is_exported; };
+  tensors.resize(static_cast<size_t>(std::ranges::count_if(weights_->specs(), is_exported)));
+  size_t at = 0;
   for (int i = 0; i < weights_->count(); ++i) {
-    HostTensor& tensor = tensors[static_cast<size_t>(i)];
+    if (!weights_->spec(i).is_exported) continue;
+    HostTensor& tensor = tensors[at++];
     tensor.spec = weights_->spec(i);
     tensor.values.resize(static_cast<size_t>(tensor.spec.elements()));
     const int64_t offset = weights_->master(i) - weights_->masters();

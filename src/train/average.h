@@ -28,6 +28,7 @@ class Averager {
   bool update(int64_t steps_done, const StepSchedule& schedule);
 
   std::string describe() const;  // "ema 0.997", "swa of 31", "none"
+  // Of the parameters that are exported.
   std::vector<HostTensor> download() const;
   // The same into tensors that an earlier call filled, without allocating; empty ones are filled
   // too.

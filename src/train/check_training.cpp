@@ -37,6 +37,28 @@ void check_targets(const TrainConfig& train) {
   }
 }
 
+void check_further_tokens(const TrainConfig& train) {
+  if (train.mtp_heads > 0 && train.mtp_modules > 0) {
+    throw Error(
+        fmt::format("train.mtp_heads \"{}\" and train.mtp_modules \"{}\" both predict the tokens "
+                    "after the next one; set one of them to 0",
+                    train.mtp_heads, train.mtp_modules));
+  }
+  const int64_t further = train.mtp_heads + train.mtp_modules;
+  if (further >= train.seq_len) {
+    throw Error(fmt::format(
+        "train.mtp_heads or mtp_modules \"{}\" would predict a token beyond every window of "
+        "train.seq_len \"{}\"; give less",
+        further, train.seq_len));
+  }
+  if (further > 0 && train.mtp_weight == 0) {
+    throw Error(
+        "train.mtp_weight \"0\" leaves train.mtp_heads or mtp_modules without a gradient; give "
+        "more, "
+        "or set these to 0");
+  }
+}
+
 void check_average(const TrainConfig& train) {
   const bool has_ema = train.average == Average::kEma || train.average == Average::kEmaSwa;
   const std::pair<const char*, double> keys[] = {
@@ -99,6 +121,7 @@ void check_own_or_adam(const char* key, double value) {
 void check_training(const TrainConfig& train, const OptimizerConfig& optimizer) {
   check_schedules(train);
   check_targets(train);
+  check_further_tokens(train);
   check_average(train);
   check_matrices(optimizer);
   check_ema_nesterov(optimizer);

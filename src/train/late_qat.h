@@ -1,6 +1,6 @@
 // Quantisation-aware training near the end: gradients are taken at the weights as the packer would store
 // them and applied to the weights themselves, as if rounding had the derivative 1 (straight-through;
-// Bengio et al. 2013). The public scripts carried it switched off by their compiler (formulas.md 3.7).
+// Bengio et al. 2013). The public scripts carried it switched off by their compiler (formulas.md 3.9).
 //
 // How weights are rounded is the quantiser's matter: whoever starts a training says it. It works in host
 // memory, so a step waits for the device twice.

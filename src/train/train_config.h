@@ -25,6 +25,11 @@ enum class BagWeights : uint8_t { kUniform, kPowerLaw, kFirst };
 template <>
 inline constexpr auto kChoiceNames<BagWeights> = name_choices("uniform", "power_law", "first");
 
+// Which optimizer has the heads of multi-token prediction.
+enum class MtpGroup : uint8_t { kMuon, kAdam };
+template <>
+inline constexpr auto kChoiceNames<MtpGroup> = name_choices("muon", "adam");
+
 // How the ranks' parts of the gradient are summed.
 enum class Sums : uint8_t { kOrdered, kFast };
 template <>
@@ -66,6 +71,10 @@ struct TrainConfig {
   double future_until = 2.0 / 3.0;
   double prefix_weight = 0.0;
   double late_qat_lr = 0.0;
+  int64_t mtp_heads = 0;
+  int64_t mtp_modules = 0;
+  double mtp_weight = 0.1;
+  MtpGroup mtp_group = MtpGroup::kMuon;
 };
 
 enum class NewtonSchulz : uint8_t { kStock, kPolarExpress, kQuintic, kTurbo };

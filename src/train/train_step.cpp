@@ -4,8 +4,19 @@
 #include <utility>
 
 #include "src/base/check.h"
+#include "src/model/forward.h"
+#include "src/train/training_params.h"
 
 namespace pg {
+namespace {
+
+LossTerms list_terms(const TrainConfig& train) {
+  return {.future_heads = train.mtp_heads,
+          .future_modules = train.mtp_modules,
+          .future_weight = train.mtp_weight};
+}
+
+}  // namespace
 
 TrainStep::TrainStep(const TrainSetup& setup, Comm& comm)
     : comm_(comm),
@@ -14,10 +25,10 @@ TrainStep::TrainStep(const TrainSetup& setup, Comm& comm)
       rows_(setup.train.micro_batch_tokens / setup.train.seq_len),
       micro_batches_(setup.train.batch_tokens / setup.train.micro_batch_tokens),
       leaves_(setup.train.gradient_leaves),
-      weights_(device_, list_params(setup.model), /*with_gradients=*/true),
+      weights_(device_, list_training_params(setup.model, setup.train), /*with_gradients=*/true),
       loss_targets_(setup.train, setup.prefix_of),
       plan_(setup.model, weights_, rows_, setup.train.seq_len, PlanMode::kTrain,
-            /*last_positions=*/0, loss_targets_.count()),
+            ForwardOptions{.targets = loss_targets_.count(), .terms = list_terms(setup.train)}),
       optimizer_(weights_, setup.optimizer, comm.rank(), comm.ranks()),
       leaf_losses_(device_, static_cast<size_t>(leaves_) * sizeof(double)),
       loss_(device_, sizeof(double)),

@@ -22,6 +22,7 @@
 #include "src/train/stop_predictor.h"
 #include "src/train/train_state.h"
 #include "src/train/train_step.h"
+#include "src/train/training_params.h"
 
 namespace pg {
 namespace {
@@ -274,7 +275,9 @@ class Trainer {
   void validate() {
     collect(/*all=*/true);
     const double end_s = end_of_last_step_s_, begin_s = is_first_ ? s_.clock->now_s() : 0.0;
-    const ValidationScore score = s_.validate(step_.weights().download());
+    std::vector<HostTensor> weights = step_.weights().download();
+    keep_exported(weights);
+    const ValidationScore score = s_.validate(weights);
     if (!is_first_) return;
     observer_.on_validation(steps_, end_s, score.loss_nats, score.bits_per_byte);
     paused_s_ += s_.clock->now_s() - begin_s;

@@ -26,12 +26,9 @@ std::string error_with(const std::map<std::string, std::string>& variables) {
 }
 
 TEST(ForeignVariables, WhatThisBuildWouldIgnoreIsRefusedByName) {
-  EXPECT_EQ(error_with({{"MTP_NUM_HEADS", "2"}, {"MATRIX_LR", "0.02"}}),
-            "environment variable MTP_NUM_HEADS is set: \"2\", but this build has no multi-token "
-            "prediction; unset it");
-  EXPECT_EQ(error_with({{"COMPLEMENT_ALPHA", "0.5"}}),
-            "environment variable COMPLEMENT_ALPHA is set: \"0.5\", but this build has no "
-            "complementary training; unset it");
+  EXPECT_EQ(error_with({{"LATE_QAT", "2"}, {"MATRIX_LR", "0.02"}}),
+            "environment variable LATE_QAT is set: \"2\", but this build has no "
+            "quantisation-aware training; unset it");
   EXPECT_EQ(error_with({{"MLP_MULT", "3"}}),
             "environment variable MLP_MULT is set: \"3\", but the MLP's width is "
             "model.mlp_hidden; unset it");
@@ -42,7 +39,7 @@ TEST(ForeignVariables, WhatThisBuildWouldIgnoreIsRefusedByName) {
 
 TEST(ForeignVariables, WhatIsOffOrDoneAnywayPasses) {
   for (const char* off : {"", "0", "0.0", "0e3", "false", "False", "OFF", "no", "none"}) {
-    EXPECT_EQ(error_with({{"MTP_NUM_HEADS", off}, {"TTT_ENABLED", off}}), "") << off;
+    EXPECT_EQ(error_with({{"LATE_QAT", off}, {"TTT_ENABLED", off}}), "") << off;
   }
   for (const char* on : {"", "1", "1.0", "true", "True", "yes"}) {
     EXPECT_EQ(error_with({{"TIE_EMBEDDINGS", on}}), "") << on;
@@ -55,7 +52,7 @@ TEST(ForeignVariables, OffIsNoAnswerWhereOnIsDone) {
   EXPECT_NE(error_with({{"TIE_EMBEDDINGS", "0"}}), "");
   EXPECT_NE(error_with({{"EMA_ENABLED", "1"}}), "");
   EXPECT_NE(error_with({{"EMA_ENABLED", "0"}}), "");
-  EXPECT_NE(error_with({{"MTP_NUM_HEADS", "0x"}}), "");
+  EXPECT_NE(error_with({{"LATE_QAT", "0x"}}), "");
 }
 
 TEST(ForeignVariables, NoneHasAKeyAndTheKeysTheyNameExist) {

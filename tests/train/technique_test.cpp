@@ -13,6 +13,7 @@
 #include "src/base/threads.h"
 #include "src/files/write_file.h"
 #include "src/train/checkpoint.h"
+#include "src/train/training_params.h"
 #include "tests/train/ranks_fixture.h"
 
 namespace pg {
@@ -81,6 +82,14 @@ const Technique kTechniques[] = {
        t.warmdown_steps = 4;
        t.late_qat_lr = 0.8;
      }},
+    {"mtp_heads", [](TrainConfig& t, OptimizerConfig&) { t.mtp_heads = 2; }},
+    {"mtp_heads_adam",
+     [](TrainConfig& t, OptimizerConfig&) {
+       t.mtp_heads = 1;
+       t.mtp_group = MtpGroup::kAdam;
+     }},
+    {"mtp_module", [](TrainConfig& t, OptimizerConfig&) { t.mtp_modules = 1; }},
+    {"mtp_modules", [](TrainConfig& t, OptimizerConfig&) { t.mtp_modules = 2; }},
     {"several",
      [](TrainConfig& t, OptimizerConfig& o) {
        set_aurora(t, o);
@@ -131,8 +140,8 @@ TEST_P(Techniques, GoOnFromACheckpointOnOtherRanks) {
     setup_.stop_requested = [&polls, last = steps] { return ++polls > last; };
     EXPECT_EQ(train_on(before).steps, steps);
     EXPECT_EQ(static_cast<int64_t>(std::filesystem::file_size(setup_.checkpoint_file)),
-              checkpoint_bytes(
-                  checkpoint_sizes(list_params(setup_.model), setup_.train, setup_.optimizer)));
+              checkpoint_bytes(checkpoint_sizes(list_training_params(setup_.model, setup_.train),
+                                                setup_.train, setup_.optimizer)));
     setup_.stop_requested = nullptr;
     expect_same(whole.exported, train_on(after).exported);
   }

@@ -9,8 +9,17 @@ namespace pg {
 
 void Plan::record_gradients(Tensor loss) {
   // The rule of softcap_xent needs no incoming gradient: d(mean)/d(row) is one constant.
-  info(loss).gradient = loss.id;
-  info(loss).gradient_written = true;
+  const auto begin_at = [this](Tensor of) {
+    info(of).gradient = of.id;
+    info(of).gradient_written = true;
+  };
+  begin_at(loss);
+  // <train_gpt>
+  for (const Tensor more : more_losses_) {
+    PG_CHECK(info(more).rows == info(loss).rows, "all losses are of the same rows");
+    begin_at(more);
+  }
+  // </train_gpt>
   loss_rows_ = info(loss).rows;
   loss_gradient_ = make_scalar("loss_gradient");
   upload_loss_gradient();
