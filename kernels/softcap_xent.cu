@@ -15,15 +15,30 @@ namespace {
 constexpr int64_t kMaxWarpVocab = 2048;
 
 struct Softcapped {
-  float value;  // cap tanh(z / cap)
+  float value;  // cap tanh((z + shift) / width)
   float slope;  // 1 - tanh^2
 };
 
-// With e = exp(-2|z|/cap): tanh = (1 - e)/(1 + e) and 1 - tanh^2 = 4e/(1 + e)^2. e is at most 1, so
+struct CapArgs {
+  float cap, shift, inverse_width;
+  float ratio;  // dc/dz where tanh is 0
+  float z_loss;
+  const float* row_weights;
+};
+
+CapArgs make_args(const XentForm& form) {
+  return {form.cap,    form.shift,      1.0f / form.width, form.cap == 0.0f ? 1.0f : form.cap / form.width,
+          form.z_loss, form.row_weights};
+}
+
+// With e = exp(-2|z|/width): tanh = (1 - e)/(1 + e) and 1 - tanh^2 = 4e/(1 + e)^2. e is at most 1, so
 // nothing overflows and the slope keeps its relative accuracy in saturation. Near 0 the error is
 // 2^-24 cap, absolute.
-__device__ __forceinline__ Softcapped softcap(float z, float cap, float inverse_cap) {
-  const float e = __expf(-2.0f * inverse_cap * fabsf(z));
+__device__ __forceinline__ Softcapped softcap(float z, const CapArgs& args) {
+  const float cap = args.cap;
+  if (cap == 0.0f) return {z, 1.0f};
+  z += args.shift;
+  const float e = __expf(-2.0f * args.inverse_width * fabsf(z));
   const float q = __fdividef(1.0f, 1.0f + e);
   return {copysignf(cap * (1.0f - e) * q, z), 4.0f * e * q * q};
 }
@@ -32,7 +47,7 @@ template <int kRowThreads, bool kVector>
 __global__ void __launch_bounds__(kBlockThreads)
     softcap_xent_kernel(Dest<float> loss, Dest<float> lse, const float* __restrict__ logits,
                         const int32_t* __restrict__ targets, const float* __restrict__ weights,
-                        float cap, float inverse_cap, int64_t rows, int vocab, int n) {
+                        CapArgs args, int64_t rows, int vocab, int n) {
   __shared__ float partial[4][kBlockWarps];
   constexpr int kPack = kPackOf<float>;
   const int64_t row = row_of_thread<kRowThreads>();
@@ -46,7 +61,7 @@ __global__ void __launch_bounds__(kBlockThreads)
     const int32_t target = targets[row * n + i];
     if (target < 0) continue;
     weight += weights[i];
-    target_sum += weights[i] * softcap(z_row[target], cap, inverse_cap).value;
+    target_sum += weights[i] * softcap(z_row[target], args).value;
   }
 
   float top = -INFINITY, sum = 0.0f;  // sum = sum of exp(c - top) so far
@@ -55,7 +70,7 @@ __global__ void __launch_bounds__(kBlockThreads)
     float c[kPack], new_top = top;
     PG_UNROLL
     for (int i = 0; i < kPack; ++i) {
-      c[i] = first + i < vocab ? softcap(z.v[i], cap, inverse_cap).value : -INFINITY;
+      c[i] = first + i < vocab ? softcap(z.v[i], args).value : -INFINITY;
       new_top = fmaxf(new_top, c[i]);
     }
     sum *= __expf(top - new_top);
@@ -70,7 +85,9 @@ __global__ void __launch_bounds__(kBlockThreads)
   if (thread != 0) return;
   const float row_lse = row_top + logf(sum);
   store_value(lse, row, row_lse);
-  store_value(loss, row, weight * row_lse - target_sum);
+  const float row_weight = args.row_weights != nullptr ? args.row_weights[row] : 1.0f;
+  const float z_loss = weight != 0.0f ? args.z_loss : 0.0f;
+  store_value(loss, row, row_weight * (weight * row_lse - target_sum) + z_loss * row_lse * row_lse);
 }
 
 template <class T, int kRowThreads, bool kVector>
@@ -78,17 +95,20 @@ __global__ void __launch_bounds__(kBlockThreads)
     softcap_xent_backward_kernel(Dest<T> dlogits, const float* __restrict__ logits,
                                  const float* __restrict__ lse, const int32_t* __restrict__ targets,
                                  const float* __restrict__ weights, const float* __restrict__ dloss,
-                                 float cap, float inverse_cap, int64_t rows, int vocab, int n) {
+                                 CapArgs args, int64_t rows, int vocab, int n) {
   constexpr int kPack = kPackOf<T>;  // 16 bytes of dlogits; of bf16, that is 32 bytes of logits
   const int64_t row = row_of_thread<kRowThreads>();
   if (row >= rows) return;
   const float* z_row = logits + row * vocab;
   T* dz_row = dlogits.data + row * vocab;
   const int32_t* row_targets = targets + row * n;
-  const float row_lse = lse[row], loss_scale = *dloss;
+  const float row_lse = lse[row], loss_scale = args.ratio * *dloss;
+  const float row_weight = args.row_weights != nullptr ? args.row_weights[row] : 1.0f;
 
   float weight = 0.0f;
   for (int j = 0; j < n; ++j) weight += row_targets[j] >= 0 ? weights[j] : 0.0f;
+  const float z_loss = weight != 0.0f ? args.z_loss : 0.0f;
+  weight = row_weight * weight + 2.0f * z_loss * row_lse;
 
   for (int first = thread_in_row<kRowThreads>() * kPack; first < vocab;
        first += kRowThreads * kPack) {
@@ -96,7 +116,7 @@ __global__ void __launch_bounds__(kBlockThreads)
     float gradient[kPack], slope[kPack];
     PG_UNROLL
     for (int i = 0; i < kPack; ++i) {
-      const Softcapped c = softcap(z.v[i], cap, inverse_cap);
+      const Softcapped c = softcap(z.v[i], args);
       gradient[i] = weight * __expf(c.value - row_lse);
       slope[i] = c.slope;
     }
@@ -104,7 +124,7 @@ __global__ void __launch_bounds__(kBlockThreads)
       const int place = row_targets[j] - first;
       if (place < 0 || place >= kPack) continue;
       PG_UNROLL
-      for (int i = 0; i < kPack; ++i) gradient[i] -= place == i ? weights[j] : 0.0f;
+      for (int i = 0; i < kPack; ++i) gradient[i] -= place == i ? row_weight * weights[j] : 0.0f;
     }
     PG_UNROLL
     for (int i = 0; i < kPack; ++i) gradient[i] *= loss_scale * slope[i];
@@ -115,36 +135,34 @@ __global__ void __launch_bounds__(kBlockThreads)
 }  // namespace
 
 void softcap_xent(Dest<float> loss, Dest<float> lse, const float* logits, const int32_t* targets,
-                  const float* weights, float cap, int64_t rows, int64_t vocab, int64_t n,
+                  const float* weights, const XentForm& form, int64_t rows, int64_t vocab, int64_t n,
                   Stream stream) {
   if (rows == 0) return;
   const bool vector = has_vector_rows<kPackOf<float>>(logits, vocab);
   with_row_variant(vocab <= kMaxWarpVocab, vector, [&]<int kRowThreads, bool kVector>() {
     launch(&softcap_xent_kernel<kRowThreads, kVector>, grid_of_rows<kRowThreads>(rows),
-           dim3(kBlockThreads), 0, stream, loss, lse, logits, targets, weights, cap, 1.0f / cap,
-           rows, static_cast<int>(vocab), static_cast<int>(n));
+           dim3(kBlockThreads), 0, stream, loss, lse, logits, targets, weights, make_args(form), rows, static_cast<int>(vocab), static_cast<int>(n));
   });
 }
 
 template <class T>
 void softcap_xent_backward(Dest<T> dlogits, const float* logits, const float* lse,
                            const int32_t* targets, const float* weights, const float* dloss,
-                           float cap, int64_t rows, int64_t vocab, int64_t n, Stream stream) {
+                           const XentForm& form, int64_t rows, int64_t vocab, int64_t n, Stream stream) {
   if (rows == 0 || dlogits.data == nullptr) return;
   const bool vector = has_vector_rows<kPackOf<T>>(logits, vocab) &&
                       has_vector_rows<kPackOf<T>>(dlogits.data, vocab);
   with_row_variant(vocab <= kMaxWarpVocab, vector, [&]<int kRowThreads, bool kVector>() {
     launch(&softcap_xent_backward_kernel<T, kRowThreads, kVector>, grid_of_rows<kRowThreads>(rows),
-           dim3(kBlockThreads), 0, stream, dlogits, logits, lse, targets, weights, dloss, cap,
-           1.0f / cap, rows, static_cast<int>(vocab), static_cast<int>(n));
+           dim3(kBlockThreads), 0, stream, dlogits, logits, lse, targets, weights, dloss, make_args(form), rows, static_cast<int>(vocab), static_cast<int>(n));
   });
 }
 
 template void softcap_xent_backward<float>(Dest<float>, const float*, const float*, const int32_t*,
-                                           const float*, const float*, float, int64_t, int64_t,
+                                           const float*, const float*, const XentForm&, int64_t, int64_t,
                                            int64_t, Stream);
 template void softcap_xent_backward<bf16>(Dest<bf16>, const float*, const float*, const int32_t*,
-                                          const float*, const float*, float, int64_t, int64_t,
+                                          const float*, const float*, const XentForm&, int64_t, int64_t,
                                           int64_t, Stream);
 
 }  // namespace pg::kernels

@@ -129,19 +129,19 @@ void CountingOps::xsa(Out y, In x, In v, const AttentionShape& shape) {
 void CountingOps::xsa_backward(Out dx, Out dv, In dy, In x, In v, const AttentionShape& shape) {
   counted(OpId::kXsaBackward).xsa_backward(dx, dv, dy, x, v, shape);
 }
-void CountingOps::softcap_xent(Out loss, Out lse, In logits, In targets, In weights, float cap,
-                               int64_t rows, int64_t vocab, int64_t n) {
+void CountingOps::softcap_xent(Out loss, Out lse, In logits, In targets, In weights,
+                               const Softcap& cap, int64_t rows, int64_t vocab, int64_t n) {
   counted(OpId::kSoftcapXent)
       .softcap_xent(loss, lse, logits, targets, weights, cap, rows, vocab, n);
 }
 void CountingOps::softcap_xent_backward(Out dlogits, In logits, In lse, In targets, In weights,
-                                        In dloss, float cap, int64_t rows, int64_t vocab,
+                                        In dloss, const Softcap& cap, int64_t rows, int64_t vocab,
                                         int64_t n) {
   counted(OpId::kSoftcapXentBackward)
       .softcap_xent_backward(dlogits, logits, lse, targets, weights, dloss, cap, rows, vocab, n);
 }
-void CountingOps::softcap_log_probs(Out log_probs, Out entropy, In logits, float cap, int64_t rows,
-                                    int64_t vocab) {
+void CountingOps::softcap_log_probs(Out log_probs, Out entropy, In logits, const Softcap& cap,
+                                    int64_t rows, int64_t vocab) {
   counted(OpId::kSoftcapLogProbs).softcap_log_probs(log_probs, entropy, logits, cap, rows, vocab);
 }
 void CountingOps::cast(Out y, In x, int64_t count) { counted(OpId::kCast).cast(y, x, count); }

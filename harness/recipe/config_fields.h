@@ -125,6 +125,13 @@ void visit_train_fields(Config& c, Visit&& visit) {
   training("prefix_weight", c.prefix_weight, {.min = 0, .max = 1,
       .help = "weight of the longest token that the next one begins with (modded-nanogpt PR #337), "
       "falling to 0 in the second third of training; 0 switches it off"});
+  training("z_loss", c.z_loss, {.min = 0, .max = 1,
+      .help = "weight of the square of the log of the softmax's sum, added to the loss of each position "
+      "(PaLM, OLMo; published 1e-4); part of the train loss that is shown; 0 switches it off"});
+  training("complement_alpha", c.complement_alpha, {.min = 0, .max = 1, .env = "COMPLEMENT_ALPHA",
+      .help = "complementary training: a position's loss has the weight max(1 - alpha p, 0.1), p how "
+      "often its bigram has followed its token in the training text so far (parameter-golf PR #803; "
+      "published 0.5); so has the train loss that is shown; 0 switches it off"});
   training("mtp_heads", c.mtp_heads, {.min = 0, .max = 16, .env = "MTP_NUM_HEADS",
       .help = "linear heads of the final state, for training alone, the k-th of which predicts the "
       "token k after the next (parameter-golf PR #88; published 2); the train loss that is shown is "

@@ -99,6 +99,8 @@ constexpr auto kFrozen = std::to_array<FrozenValue>({
     {"quant.row_max_quantile", "1.0"},
     {"quant.embed_row_max_quantile", "1.0"},
     {"quant.coder", "\"own\""},
+    {"train.z_loss", "0.0"},
+    {"train.complement_alpha", "0.0"},
     {"train.mtp_heads", "0"},
     {"train.mtp_modules", "0"},
     {"train.mtp_weight", "0.1"},

@@ -23,6 +23,22 @@
 
 namespace pg {
 
+// Of a logit z: c = cap tanh((z + shift) / width), or z itself where cap is 0.
+struct Softcap {
+  Softcap(float symmetric) : cap(symmetric) {}
+  float cap;
+  // <parts>
+  float shift = 0, width = cap;
+  float ratio() const { return cap == 0 ? 1.0f : cap / width; }  // dc/dz where tanh is 0
+  // </parts>
+  // <train_gpt>
+  // Of the loss alone. A row of weight r has r times its loss, r f32 [rows], 1 where absent; and with
+  // z_loss > 0 each row whose targets' weights are not 0 in all has z_loss lse^2 more.
+  float z_loss = 0;
+  In row_weights = {};
+  // </train_gpt>
+};
+
 // [N, heads*S] of B*T rows; RoPE turns the first rope_dims of each head. The T tokens stand at
 // positions first, first + 1, ...
 struct HeadShape {
@@ -195,23 +211,23 @@ class Ops {
   virtual void xsa_backward(Out dx, Out dv, In dy, In x, In v, const AttentionShape& shape) = 0;
 
   // ---- loss ----
-  // c = cap tanh(z / cap) for logits z[rows, vocab] f32; lse[row] = log sum exp c; with n weighted
+  // c of a Softcap for logits z[rows, vocab] f32; lse[row] = log sum exp c; with n weighted
   // targets per row: loss[row] f32 = (sum_i w_i) lse - sum_i w_i c[y_i]. targets int32 [rows, n],
   // weights f32 [n]. A negative target is skipped, its weight too. n = 1, w = 1 gives
   // -log p(target) in nats.
-  virtual void softcap_xent(Out loss, Out lse, In logits, In targets, In weights, float cap,
-                            int64_t rows, int64_t vocab, int64_t n) = 0;
-  // dz = dloss ((sum_i w_i) p - sum_i w_i onehot(y_i)) (1 - (c/cap)^2), dloss f32 [1], the same for
-  // all rows. dlogits [rows, vocab] has the activation type.
+  virtual void softcap_xent(Out loss, Out lse, In logits, In targets, In weights,
+                            const Softcap& cap, int64_t rows, int64_t vocab, int64_t n) = 0;
+  // dz = dloss ((r sum_i w_i + 2 z_loss lse) p - r sum_i w_i onehot(y_i)) dc/dz, dc/dz = cap/width
+  // (1 - (c/cap)^2) or 1, dloss f32 [1], the same for all rows. dlogits [rows, vocab] has the activation type.
   virtual void softcap_xent_backward(Out dlogits, In logits, In lse, In targets, In weights,
-                                     In dloss, float cap, int64_t rows, int64_t vocab,
+                                     In dloss, const Softcap& cap, int64_t rows, int64_t vocab,
                                      int64_t n) = 0;
   // What a score reads: log_probs[rows, vocab] f32 = c - lse, so that what is left to subtract is 0;
   // entropy[rows] f32 = lse - sum p c, nats. The sums and c - lse are in f64: a rounding then differs
   // from token to token, and the probabilities of a row add up to 1 within 1e-6 also where lse is
   // large. A row that holds a NaN becomes all NaN, its entropy too.
-  virtual void softcap_log_probs(Out log_probs, Out entropy, In logits, float cap, int64_t rows,
-                                 int64_t vocab) = 0;
+  virtual void softcap_log_probs(Out log_probs, Out entropy, In logits, const Softcap& cap,
+                                 int64_t rows, int64_t vocab) = 0;
 
   // ---- reductions and casts ----
   // y[count] = x, converted to y's type.

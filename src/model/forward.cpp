@@ -84,7 +84,10 @@ class Forward {
     h = with_gain(h, kFinalNormGain);
     // </parts>
     f.logits = linear(h, kTokenEmbedding, -1, /*f32_output=*/true);  // [N, V], tied
-    const auto cap = static_cast<float>(c.logit_softcap);
+    Softcap cap = static_cast<float>(c.logit_softcap);
+    // <parts>
+    shape(cap);
+    // </parts>
     if (!options_.with_loss) {
       const LogProbTensors scored = p.softcap_log_probs(f.logits, cap);
       f.log_probs = scored.log_probs;
@@ -93,16 +96,24 @@ class Forward {
     }
     const std::vector<float> ones(static_cast<size_t>(options_.targets), 1.0f);
     f.target_weights = p.constant("target_weights", 1, options_.targets, ones);
-    f.loss = p.softcap_xent(f.logits, f.targets, f.target_weights, cap).loss;
+    // <train_gpt>
+    cap.z_loss = options_.terms.z_loss;
+    if (options_.terms.has_row_weights) {
+      f.row_weights = p.constant("row_weights", batch_ * seq_len_, 1,
+                                 std::vector<float>(static_cast<size_t>(batch_ * seq_len_), 1.0f));
+    }
+    // </train_gpt>
+    f.loss = p.softcap_xent(f.logits, f.targets, f.target_weights, cap, f.row_weights).loss;
     f.mean_loss = p.mean(f.loss);
     // <train_gpt>
+    cap.z_loss = 0;
     for (int64_t k = 0; k < options_.terms.future_heads; ++k) {
-      add_future_loss(f, p.linear(h, weight(kFutureHead, k), /*f32_output=*/true));
+      add_future_loss(f, p.linear(h, weight(kFutureHead, k), /*f32_output=*/true), cap);
     }
     Tensor before = h;
     for (int64_t k = 0; k < options_.terms.future_modules; ++k) {
       before = future_module(f, before, k);
-      add_future_loss(f, linear(before, kTokenEmbedding, -1, /*f32_output=*/true));
+      add_future_loss(f, linear(before, kTokenEmbedding, -1, /*f32_output=*/true), cap);
     }
     // </train_gpt>
     return f;
@@ -126,7 +137,7 @@ class Forward {
 
   // The cross-entropy of a further token joins the loss: weight/K times its mean over the positions
   // whose row has it. The weight in the op makes a mean over all positions of that.
-  void add_future_loss(ForwardTensors& f, Tensor logits) {
+  void add_future_loss(ForwardTensors& f, Tensor logits, const Softcap& cap) {
     const auto k = static_cast<int64_t>(f.future_targets.size());
     const int64_t live = seq_len_ - 1 - k;  // of each row
     f.future_targets.push_back(
@@ -134,12 +145,21 @@ class Forward {
     const auto w = static_cast<float>(options_.terms.future_weight * static_cast<double>(seq_len_) /
                                       static_cast<double>(options_.terms.future_count() * live));
     const Tensor weight = p.constant("future_weight." + std::to_string(k), 1, 1, {&w, 1});
-    f.future_losses.push_back(
-        p.softcap_xent(logits, f.future_targets.back(), weight, static_cast<float>(c.logit_softcap))
-            .loss);
+    f.future_losses.push_back(p.softcap_xent(logits, f.future_targets.back(), weight, cap).loss);
     p.add_loss(f.future_losses.back());
   }
   // </train_gpt>
+
+  // <parts>
+  void shape(Softcap& cap) const {
+    if (c.softcap_form == SoftcapForm::kNone) cap.cap = 0;
+    if (c.softcap_form == SoftcapForm::kAsymmetric) {
+      // A sigmoid((z + B) / C) = A/2 tanh((z + B) / 2C) + A/2, whose last term no softmax sees.
+      cap.shift = static_cast<float>(c.softcap_shift);
+      cap.width = static_cast<float>(2 * c.softcap_width);
+    }
+  }
+  // </parts>
 
   Tensor list_last_rows() {
     std::vector<int32_t> rows;

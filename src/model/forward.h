@@ -16,6 +16,8 @@ struct LossTerms {
   int64_t future_heads = 0;    // plain linear maps, the k-th of the token k + 1 further on
   int64_t future_modules = 0;  // the same by a block each
   double future_weight = 0;    // of the mean of their losses
+  float z_loss = 0;            // of lse^2 of a position
+  bool has_row_weights = false;
   int64_t future_count() const { return future_heads + future_modules; }
 };
 // </train_gpt>
@@ -34,11 +36,12 @@ struct ForwardOptions {
 
 // P = last_positions, or seq_len.
 struct ForwardTensors {
-  Tensor ids;                 // [batch*seq_len, 1] int32, input
-  Tensor targets;             // [batch*P, n] int32, input; absent without a loss
-  Tensor target_weights;      // [1, n] f32, constant
-  Tensor logits;              // [batch*P, vocab] f32, before the softcap
-  Tensor loss;                // [batch*P, 1] f32, nats; absent without a loss
+  Tensor ids;             // [batch*seq_len, 1] int32, input
+  Tensor targets;         // [batch*P, n] int32, input; absent without a loss
+  Tensor target_weights;  // [1, n] f32, constant
+  Tensor row_weights;     // [batch*P, 1] f32, constant, of the positions; absent unless asked for
+  Tensor logits;          // [batch*P, vocab] f32, before the softcap
+  Tensor loss;            // [batch*P, 1] f32, nats; absent without a loss
   Tensor log_probs, entropy;  // [batch*P, vocab], [batch*P, 1] f32, nats; absent with a loss
   Tensor mean_loss;           // [1] f64 of loss; with `accumulate`, of the runs so far, added up
   // <train_gpt>

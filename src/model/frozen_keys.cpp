@@ -43,6 +43,9 @@ constexpr auto kFrozenModel = std::to_array<FrozenValue>({
     {"model.skip_gates", "false"},
     {"model.value_residual", "\"none\""},
     {"model.value_embed_at", "\"\""},
+    {"model.softcap_form", "\"symmetric\""},
+    {"model.softcap_shift", "5.0"},
+    {"model.softcap_width", "7.5"},
     // </parts>
 });
 // clang-format on

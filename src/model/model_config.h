@@ -19,6 +19,10 @@ enum class ValueResidual : uint8_t { kNone, kMean, kSigmoid, kScalar, kFirstInpu
 template <>
 inline constexpr auto kChoiceNames<ValueResidual> = name_choices("none", "mean", "sigmoid",
                                                                  "scalar", "first_input");
+// How a logit z becomes the one that is scored: c tanh(z/c), z itself, or A sigmoid((z + B)/C).
+enum class SoftcapForm : uint8_t { kSymmetric, kNone, kAsymmetric };
+template <>
+inline constexpr auto kChoiceNames<SoftcapForm> = name_choices("symmetric", "none", "asymmetric");
 // </parts>
 
 struct ModelConfig {
@@ -59,6 +63,9 @@ struct ModelConfig {
   bool skip_gates = false;
   ValueResidual value_residual = ValueResidual::kNone;
   std::string value_embed_at;
+  SoftcapForm softcap_form = SoftcapForm::kSymmetric;
+  double softcap_shift = 5.0;
+  double softcap_width = 7.5;
   // </parts>
 
   int64_t head_dim() const { return dim / heads; }
@@ -92,6 +99,13 @@ void visit_part_fields(Config& c, Visit&& visit) {
   training("value_embed_at", c.value_embed_at, {.env = "VE_LAYERS",
       .help = "blocks that add the value embedding, from 0, as \"9,10\"; empty: the last "
       "value_embed_layers"});
+  training("softcap_form", c.softcap_form, {.help = "logits: symmetric, c tanh(z/c) with c = "
+      "logit_softcap; none; asymmetric, 2c sigmoid((z + softcap_shift)/softcap_width) (modded-nanogpt "
+      "record 54 with c = 11.5)"});
+  training("softcap_shift", c.softcap_shift, {.min = -1000, .max = 1000,
+      .help = "of the asymmetric form"});
+  training("softcap_width", c.softcap_width, {.min = 0.01, .max = 1000,
+      .help = "of the asymmetric form"});
 }
 // </parts>
 template <class Config, class Visit>

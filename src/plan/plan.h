@@ -123,8 +123,10 @@ class Plan {
   Tensor attention(Tensor q, Tensor k, Tensor v, const AttentionShape& shape);
   Tensor xsa(Tensor x, Tensor v, const AttentionShape& shape);
   // weights: constant [1, n]; targets [rows, n].
-  LossTensors softcap_xent(Tensor logits, Tensor targets, Tensor weights, float cap);
-  LogProbTensors softcap_log_probs(Tensor logits, float cap);
+  // The row weights of `cap` are a tensor here, [rows] f32, or absent.
+  LossTensors softcap_xent(Tensor logits, Tensor targets, Tensor weights, const Softcap& cap,
+                           Tensor row_weights = {});
+  LogProbTensors softcap_log_probs(Tensor logits, const Softcap& cap);
   // The mean of x, f64 [1] on the device; with `accumulate`, of the runs so far, added up.
   Tensor mean(Tensor x);
 

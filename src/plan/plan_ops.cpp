@@ -212,7 +212,7 @@ Tensor Plan::xsa(Tensor x, Tensor v, const AttentionShape& shape) {
   return y;
 }
 
-LogProbTensors Plan::softcap_log_probs(Tensor logits, float cap) {
+LogProbTensors Plan::softcap_log_probs(Tensor logits, const Softcap& cap) {
   const int64_t rows = info(logits).rows, vocab = info(logits).cols;
   const LogProbTensors y{make_f32("softcap_log_probs", rows, vocab),
                          make_f32("softcap_log_probs.entropy", rows, 1)};

@@ -7,15 +7,19 @@
 namespace pg {
 
 BatchPrefetch::BatchPrefetch(const Batches& batches, const LossTargets& targets, int64_t rows,
-                             std::function<int64_t(int64_t)> first_window)
+                             std::function<int64_t(int64_t)> first_window,
+                             ComplementWeights* complement, int64_t windows_of_step)
     : batches_(batches),
       loss_targets_(targets),
       rows_(rows),
-      first_window_(std::move(first_window)) {
+      first_window_(std::move(first_window)),
+      complement_(complement),
+      windows_of_step_(windows_of_step) {
   const auto tokens = static_cast<size_t>(rows * batches.seq_len());
   for (MicroBatch& slot : slots_) {
     slot.ids.resize(tokens);
     slot.targets.resize(tokens * static_cast<size_t>(targets.count()));
+    if (complement != nullptr) slot.weights.resize(tokens);
   }
   if (targets.count() > 1) next_.resize(tokens);
   try {
@@ -45,7 +49,12 @@ const MicroBatch& BatchPrefetch::next() {
 void BatchPrefetch::read() {
   MicroBatch& slot = slots_[static_cast<size_t>(number_ % 2)];
   const std::span<int32_t> next = next_.empty() ? slot.targets : next_;
-  batches_.read(first_window_(number_), rows_, slot.ids, next);
+  const int64_t window = first_window_(number_);
+  batches_.read(window, rows_, slot.ids, next);
+  if (complement_ != nullptr) {
+    complement_->advance_to(window / windows_of_step_);
+    complement_->weigh(slot.ids, next, slot.weights);
+  }
   if (!next_.empty()) loss_targets_.fill(next, batches_.seq_len(), slot.targets);
 }
 

@@ -9,6 +9,7 @@
 
 #include "src/train/background_worker.h"
 #include "src/train/batches.h"
+#include "src/train/complement_weights.h"
 #include "src/train/loss_targets.h"
 
 namespace pg {
@@ -16,14 +17,17 @@ namespace pg {
 struct MicroBatch {
   std::vector<int32_t> ids;      // [rows, seq_len]
   std::vector<int32_t> targets;  // [rows, seq_len, n]
+  std::vector<float> weights;    // [rows, seq_len] of the losses; empty: all 1
 };
 
 class BatchPrefetch {
  public:
   // first_window(k): the first window of the k-th micro-batch from here on. Batches and targets must
   // outlive this. Where the system refuses a thread, next() reads.
+  // `complement`, where there is one, weighs the losses; windows_of_step: of all ranks.
   BatchPrefetch(const Batches& batches, const LossTargets& targets, int64_t rows,
-                std::function<int64_t(int64_t)> first_window);
+                std::function<int64_t(int64_t)> first_window,
+                ComplementWeights* complement = nullptr, int64_t windows_of_step = 1);
 
   // The next micro-batch, valid until the next call. Throws what reading it threw; it is then read
   // anew at the next call.
@@ -36,6 +40,8 @@ class BatchPrefetch {
   const LossTargets& loss_targets_;
   int64_t rows_;
   std::function<int64_t(int64_t)> first_window_;
+  ComplementWeights* complement_;
+  int64_t windows_of_step_;
   std::array<MicroBatch, 2> slots_;
   std::vector<int32_t> next_;  // [rows, seq_len], where it is not all of the targets
   int64_t number_ = 0;

@@ -71,6 +71,8 @@ struct TrainConfig {
   double future_until = 2.0 / 3.0;
   double prefix_weight = 0.0;
   double late_qat_lr = 0.0;
+  double z_loss = 0.0;
+  double complement_alpha = 0.0;
   int64_t mtp_heads = 0;
   int64_t mtp_modules = 0;
   double mtp_weight = 0.1;

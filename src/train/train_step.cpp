@@ -13,7 +13,9 @@ namespace {
 LossTerms list_terms(const TrainConfig& train) {
   return {.future_heads = train.mtp_heads,
           .future_modules = train.mtp_modules,
-          .future_weight = train.mtp_weight};
+          .future_weight = train.mtp_weight,
+          .z_loss = static_cast<float>(train.z_loss),
+          .has_row_weights = train.complement_alpha > 0};
 }
 
 }  // namespace
@@ -42,6 +44,10 @@ TrainStep::TrainStep(const TrainSetup& setup, Comm& comm)
       state_sizes_(checkpoint_sizes(weights_.specs(), setup.train, setup.optimizer)) {
   PG_CHECK(setup.prefix_of.empty() || std::ssize(setup.prefix_of) == setup.model.vocab_size,
            "a prefix, or none, of each token");
+  if (setup.train.complement_alpha > 0) {
+    complement_.emplace(batches_, setup.model.vocab_size, setup.train.complement_alpha,
+                        micro_batches_ * rows_);
+  }
   target_weights_.assign(static_cast<size_t>(loss_targets_.count()), 1.0f);  // as a plan begins
   next_weights_ = target_weights_;
   plan_.set_loss_scale(1.0f / static_cast<float>(micro_batches_));
@@ -51,9 +57,11 @@ void TrainStep::start_at(int64_t steps_done) {
   steps_done_ = steps_done;
   // A rank's micro-batches of a step stand together, in the order of its leaves.
   const int64_t own = micro_batches_ / comm_.ranks(), first = comm_.rank() * own;
-  prefetch_.emplace(batches_, loss_targets_, rows_, [=, this](int64_t k) {
+  const auto first_window = [=, this](int64_t k) {
     return ((steps_done + k / own) * micro_batches_ + first + k % own) * rows_;
-  });
+  };
+  prefetch_.emplace(batches_, loss_targets_, rows_, first_window,
+                    complement_ ? &*complement_ : nullptr, micro_batches_ * rows_);
 }
 
 TrainStep::Launched TrainStep::launch(const StepSchedule& schedule) {
@@ -95,6 +103,7 @@ void TrainStep::compute_gradients() {
     for (int64_t m = 0; m < micro_batches_of_leaf; ++m) {
       const MicroBatch& batch = prefetch_->next();
       plan_.load(batch.ids, batch.targets);
+      if (complement_) plan_.load_row_weights(batch.weights);
       plan_.run(/*accumulate=*/m > 0);
     }
     weights_.finish_gradients();

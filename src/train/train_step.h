@@ -77,7 +77,8 @@ class TrainStep {
   EmaNesterov ema_nesterov_;
   LateQat late_qat_;
   CheckpointSizes state_sizes_;
-  std::optional<BatchPrefetch> prefetch_;
+  std::optional<ComplementWeights> complement_;
+  std::optional<BatchPrefetch> prefetch_;             // it uses the above
   std::vector<float> target_weights_, next_weights_;  // [n]: those of the plan, and room
   int64_t steps_done_ = 0;
   bool is_updating_ = false;

@@ -50,6 +50,12 @@ inline std::span<const ModelPart> model_parts() {
          c.value_embed_at = "0,2";
        },
        {"attn.v_first_scale", "blocks.0.value_embed.scale", "blocks.2.value_embed.scale"}},
+      {"no_softcap", [](ModelConfig& c) { c.softcap_form = SoftcapForm::kNone; }},
+      {"asymmetric_softcap",
+       [](ModelConfig& c) {
+         c.softcap_form = SoftcapForm::kAsymmetric;
+         c.logit_softcap = 11.5;
+       }},
   };
   return parts;
 }

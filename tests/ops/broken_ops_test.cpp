@@ -191,8 +191,8 @@ struct LeavesATail : ReferenceOps {
 };
 
 struct CountsSkippedTargets : ReferenceOps {
-  void softcap_xent(Out loss, Out lse, In logits, In targets, In weights, float cap, int64_t rows,
-                    int64_t vocab, int64_t n) override {
+  void softcap_xent(Out loss, Out lse, In logits, In targets, In weights, const Softcap& cap,
+                    int64_t rows, int64_t vocab, int64_t n) override {
     std::vector<int32_t> all(static_cast<size_t>(rows * n));
     std::memcpy(all.data(), targets.data, all.size() * sizeof(int32_t));
     for (int32_t& target : all) target = std::max(target, 0);
@@ -202,14 +202,14 @@ struct CountsSkippedTargets : ReferenceOps {
 };
 
 struct ForgetsTheCap : ReferenceOps {
-  void softcap_log_probs(Out log_probs, Out entropy, In logits, float /*cap*/, int64_t rows,
-                         int64_t vocab) override {
+  void softcap_log_probs(Out log_probs, Out entropy, In logits, const Softcap& /*cap*/,
+                         int64_t rows, int64_t vocab) override {
     ReferenceOps::softcap_log_probs(log_probs, entropy, logits, 1e6f, rows, vocab);
   }
 };
 
 struct NormalisesFullLanesAlone : ReferenceOps {
-  void softcap_log_probs(Out log_probs, Out entropy, In logits, float cap, int64_t rows,
+  void softcap_log_probs(Out log_probs, Out entropy, In logits, const Softcap& cap, int64_t rows,
                          int64_t vocab) override {
     Values z = reference::read(logits, rows * vocab);
     for (int64_t r = 0; r < rows; ++r) {
@@ -223,7 +223,7 @@ struct NormalisesFullLanesAlone : ReferenceOps {
 };
 
 struct PassesThroughBf16 : ReferenceOps {
-  void softcap_log_probs(Out log_probs, Out entropy, In logits, float cap, int64_t rows,
+  void softcap_log_probs(Out log_probs, Out entropy, In logits, const Softcap& cap, int64_t rows,
                          int64_t vocab) override {
     ReferenceOps::softcap_log_probs(log_probs, entropy, logits, cap, rows, vocab);
     if (!log_probs || log_probs.accumulate) return;

@@ -15,13 +15,43 @@ struct LossShape {
   int64_t rows, vocab, n;
   float cap = 30.0f;
   double logit_scale = 5.0;
-  bool has_skipped = false;  // some targets negative, every fifth row entirely
+  bool has_skipped = false;          // some targets negative, every fifth row entirely
+  float shift = 0.0f, width = 0.0f;  // width 0: cap
+  float z_loss = 0.0f;
+  bool has_row_weights = false;
+
+  // A bound of |c| for logits of this scale.
+  double bound() const { return cap > 0 ? static_cast<double>(cap) : 6 * logit_scale; }
+  double ratio() const { return cap > 0 && width > 0 ? static_cast<double>(cap / width) : 1.0; }
+  double capped(double z) const {
+    if (cap == 0) return z;
+    const float divisor = width > 0 ? width : cap;
+    return cap * std::tanh((z + shift) / divisor);
+  }
+  // dc/dz, and that of a tanh alone.
+  double slope(double c) const { return cap == 0 ? 1.0 : 1.0 - (c / cap) * (c / cap); }
+  Softcap form_of_logits() const {
+    Softcap form = cap;
+    form.shift = shift;
+    if (width > 0) form.width = width;
+    return form;
+  }
+  Softcap form(const Args& a) const {
+    Softcap form = form_of_logits();
+    form.z_loss = z_loss;
+    if (has_row_weights) form.row_weights = a.in("row_weights");
+    return form;
+  }
 };
 
 std::string describe_loss(const LossShape& s) {
   return describe({{"rows", s.rows}, {"vocab", s.vocab}, {"targets", s.n}}) +
          " cap=" + std::to_string(s.cap) + " logits=" + std::to_string(s.logit_scale) +
-         (s.has_skipped ? " some skipped" : "");
+         (s.has_skipped ? " some skipped" : "") +
+         (s.width > 0 ? " shift=" + std::to_string(s.shift) + " width=" + std::to_string(s.width)
+                      : "") +
+         (s.z_loss > 0 ? " z_loss=" + std::to_string(s.z_loss) : "") +
+         (s.has_row_weights ? " row weights" : "");
 }
 
 Fill targets_of(const LossShape& s) {
@@ -53,20 +83,31 @@ RowTargets row_targets(const Problem& p, const LossShape& s, int64_t row) {
     if (y < 0) continue;
     const double z = p.in("logits")[index(row * s.vocab + static_cast<int64_t>(y))];
     result.weight += p.in("weights")[index(i)];
-    result.weighted_logits += p.in("weights")[index(i)] * std::abs(s.cap * std::tanh(z / s.cap));
+    result.weighted_logits += p.in("weights")[index(i)] * std::abs(s.capped(z));
   }
   return result;
 }
 
 // c = cap tanh(z / cap): kTanhUnits for the tanh, one for the argument (x tanh'(x) <= 0.45), one
-// for the product.
-double capped_logit_units(const LossShape& s) { return (kTanhUnits + 2) * s.cap; }
+// for the product; one more for a shifted argument. Without a cap c is z.
+double capped_logit_units(const LossShape& s) {
+  return s.cap > 0 ? (kTanhUnits + (s.width > 0 ? 3 : 2)) * s.cap : 0.0;
+}
 
-// lse = m + log sum exp(c - m): c, c - m (relative to 2 cap), exp, the sum of V terms, the log, the
-// sum with m.
+// 1, 3/4, 1/2, 1/4, ...: of rows.
+Values row_weights_of(const LossShape& s) {
+  Values weights(index(s.rows), 1.0);
+  for (int64_t r = 0; s.has_row_weights && r < s.rows; ++r) {
+    weights[index(r)] = 1.0 - 0.25 * static_cast<double>(r % 4);
+  }
+  return weights;
+}
+
+// lse = m + log sum exp(c - m): c, c - m (relative to twice the bound), exp, the sum of V terms, the
+// log, the sum with m.
 double lse_units(const LossShape& s, double lse) {
-  return capped_logit_units(s) + 2 * s.cap + kExpUnits + sum_units(s.vocab) + 3 * std::abs(lse) +
-         s.cap + 2;
+  return capped_logit_units(s) + 3 * s.bound() + kExpUnits + sum_units(s.vocab) +
+         3 * std::abs(lse) + 2;
 }
 
 Values lse_errors(const Problem& p, const LossShape& s) {
@@ -75,40 +116,51 @@ Values lse_errors(const Problem& p, const LossShape& s) {
   return errors;
 }
 
-// loss = W lse - sum_i w_i c_i: the errors of lse and c, and n + 1 products and sums.
+// loss = r (W lse - sum_i w_i c_i) + z lse^2: the errors of lse and c, and n + 1 products and sums;
+// then that of the row's weight, twice that of lse, and three more.
 Values loss_errors(const Problem& p, const LossShape& s) {
   Values errors(index(s.rows));
+  const Values row_weights = row_weights_of(s);
   for (int64_t r = 0; r < s.rows; ++r) {
     const RowTargets targets = row_targets(p, s, r);
     const double lse = p.want("lse")[index(r)];
     const double size = targets.weight * std::abs(lse) + targets.weighted_logits;
-    errors[index(r)] = kUnitF32 * (targets.weight * (lse_units(s, lse) + capped_logit_units(s)) +
-                                   static_cast<double>(2 * s.n + 2) * size);
+    const double units = targets.weight * (lse_units(s, lse) + capped_logit_units(s)) +
+                         static_cast<double>(2 * s.n + (s.has_row_weights ? 3 : 2)) * size;
+    const double of_z = std::abs(lse) * (2 * lse_units(s, lse) + 3 * std::abs(lse));
+    errors[index(r)] = kUnitF32 * (row_weights[index(r)] * units + s.z_loss * of_z);
+    if (s.z_loss > 0) errors[index(r)] += kUnitF32 * std::abs(p.want("loss")[index(r)]);
   }
   return errors;
 }
 
-// dz = dloss (W p - sum_i w_i 1[y_i]) (1 - t^2), t = tanh(z / cap): p errs by the error of c - lse
-// and exp, the bracket by n + 2 roundings, 1 - t^2 absolutely by twice that of t and two roundings.
+// dz = dloss (W p - sum_i w_i 1[y_i]) dc/dz, with r W + 2 z lse for W and r w_i for w_i: p errs by the
+// error of c - lse and exp, the bracket by n + 2 roundings, and four of what is put in for W and w_i;
+// 1 - t^2 absolutely by twice that of t and two roundings, and one of the slope at the middle.
 Values dlogits_errors(const Problem& p, const LossShape& s, double dloss) {
   Values errors(index(s.rows * s.vocab));
+  const Values row_weights = row_weights_of(s);
+  const double more = s.has_row_weights || s.z_loss > 0 ? 4 : 0;
   for (int64_t r = 0; r < s.rows; ++r) {
-    const double weight = row_targets(p, s, r).weight, lse = p.in("lse")[index(r)];
-    const double p_units = capped_logit_units(s) + s.cap + std::abs(lse) + kExpUnits;
+    const double lse = p.in("lse")[index(r)], row_weight = row_weights[index(r)];
+    double weight = row_targets(p, s, r).weight;
+    weight = row_weight * weight + (weight != 0 ? 2 * s.z_loss * std::abs(lse) : 0.0);
+    const double p_units = capped_logit_units(s) + s.bound() + std::abs(lse) + kExpUnits;
     for (int64_t j = 0; j < s.vocab; ++j) {
       const size_t i = index(r * s.vocab + j);
-      const double t = std::tanh(p.in("logits")[i] / s.cap);
+      const double c = s.capped(p.in("logits")[i]);
       double hit = 0.0;
       for (int64_t k = 0; k < s.n; ++k) {
         const bool is_target = p.in("targets")[index(r * s.n + k)] == static_cast<double>(j);
-        if (is_target) hit += p.in("weights")[index(k)];
+        if (is_target) hit += row_weight * p.in("weights")[index(k)];
       }
-      const double expected = weight * std::exp(s.cap * t - lse);
+      const double expected = weight * std::exp(c - lse);
       const double bracket_error =
-          p_units * expected + static_cast<double>(s.n + 2) * (expected + hit);
-      const double slope_error = 2 * (kTanhUnits + 1) * std::abs(t) + 2;
-      errors[i] = kUnitF32 * std::abs(dloss) *
-                  (bracket_error * (1.0 - t * t) + std::abs(expected - hit) * (slope_error + 2));
+          p_units * expected + (static_cast<double>(s.n + 2) + more) * (expected + hit);
+      const double t = s.cap > 0 ? std::abs(c / s.cap) : 0.0;
+      const double slope_error = 2 * (kTanhUnits + 1) * t + (s.width > 0 ? 4 : 2);
+      errors[i] = kUnitF32 * std::abs(dloss) * s.ratio() *
+                  (bracket_error * s.slope(c) + std::abs(expected - hit) * (slope_error + 2));
     }
   }
   return errors;
@@ -120,18 +172,19 @@ OpCase softcap_xent_case(const LossShape& s) {
           {input_f32("logits", s.rows * s.vocab, normal(s.logit_scale)),
            {"targets", Role::kIn, Kind::kI32, s.rows * s.n, targets_of(s), {}},
            input_f32("weights", s.n, fixed(weights_of(s.n))),
+           input_f32("row_weights", s.rows, fixed(row_weights_of(s))),
            input_f32("dloss", 1, fixed({kConstantCotangent})),  // for the gradient alone
            output_f32("loss", s.rows, [=](const Problem& p) { return loss_errors(p, s); }),
            output_f32("lse", s.rows, [=](const Problem& p) { return lse_errors(p, s); })},
           [=](Ops& ops, const Args& a) {
             ops.softcap_xent(a.out("loss"), a.out("lse"), a.in("logits"), a.in("targets"),
-                             a.in("weights"), s.cap, s.rows, s.vocab, s.n);
+                             a.in("weights"), s.form(a), s.rows, s.vocab, s.n);
           },
           {{"loss"},
            {"logits"},
            [=](Ops& ops, const Args& a) {
              ops.softcap_xent_backward(a.out("dlogits"), a.in("logits"), a.in("lse"),
-                                       a.in("targets"), a.in("weights"), a.in("dloss"), s.cap,
+                                       a.in("targets"), a.in("weights"), a.in("dloss"), s.form(a),
                                        s.rows, s.vocab, s.n);
            },
            /*is_cotangent_constant=*/true}};
@@ -141,8 +194,8 @@ Values lse_of(const Problem& p, const LossShape& s) {
   Values lse(index(s.rows));
   const std::vector<int32_t> targets(index(s.rows * s.n), 0);
   ReferenceOps().softcap_xent({}, out_of(lse), in_of(p.in("logits")),
-                              In{targets.data(), DType::kI32}, in_of(p.in("weights")), s.cap,
-                              s.rows, s.vocab, s.n);
+                              In{targets.data(), DType::kI32}, in_of(p.in("weights")),
+                              s.form_of_logits(), s.rows, s.vocab, s.n);
   return lse;
 }
 
@@ -153,13 +206,14 @@ OpCase softcap_xent_backward_case(const LossShape& s) {
           {input_f32("logits", s.rows * s.vocab, normal(s.logit_scale)),
            {"targets", Role::kIn, Kind::kI32, s.rows * s.n, targets_of(s), {}},
            input_f32("weights", s.n, fixed(weights_of(s.n))),
+           input_f32("row_weights", s.rows, fixed(row_weights_of(s))),
            input_f32("lse", s.rows, derived([=](const Problem& p) { return lse_of(p, s); })),
            input_f32("dloss", 1, fixed({dloss})),
            output("dlogits", s.rows * s.vocab,
                   [=](const Problem& p) { return dlogits_errors(p, s, dloss); })},
           [=](Ops& ops, const Args& a) {
             ops.softcap_xent_backward(a.out("dlogits"), a.in("logits"), a.in("lse"),
-                                      a.in("targets"), a.in("weights"), a.in("dloss"), s.cap,
+                                      a.in("targets"), a.in("weights"), a.in("dloss"), s.form(a),
                                       s.rows, s.vocab, s.n);
           }};
 }
@@ -167,7 +221,7 @@ OpCase softcap_xent_backward_case(const LossShape& s) {
 // log p_j = c_j - lse, both from c and u = c_j - max (a rounding of at most 2 cap), e^u, and sums in
 // f64, which lose nothing that counts. lse errs by the mean error of the exponents at most.
 double log_prob_units(const LossShape& s) {
-  return 2 * capped_logit_units(s) + 2 * s.cap + kExpUnits;
+  return 2 * capped_logit_units(s) + 2 * s.bound() + kExpUnits;
 }
 
 // H = log sum e^u - sum u e^u / sum e^u. An error d_j of u_j moves H by sum p_j |log p_j + H| d_j <=
@@ -175,39 +229,56 @@ double log_prob_units(const LossShape& s) {
 // as one of u; the product u e^u, f32, by sum p |u| <= H.
 double entropy_units(const LossShape& s) {
   const double log_vocab = std::log(static_cast<double>(s.vocab));
-  return 2 * log_vocab * (capped_logit_units(s) + 2 * s.cap + kExpUnits) + kExpUnits + log_vocab;
+  return 2 * log_vocab * (capped_logit_units(s) + 2 * s.bound() + kExpUnits) + kExpUnits +
+         log_vocab;
 }
 
 OpCase log_probs_case(const LossShape& s) {
   const auto errors = [](int64_t count, double units) {
     return [=](const Problem&) { return Values(index(count), kUnitF32 * units); };
   };
-  return {OpId::kSoftcapLogProbs,
-          describe({{"rows", s.rows}, {"vocab", s.vocab}}) + " cap=" + std::to_string(s.cap) +
-              " logits=" + std::to_string(s.logit_scale),
-          {input_f32("logits", s.rows * s.vocab, normal(s.logit_scale)),
-           output_f32("log_probs", s.rows * s.vocab, errors(s.rows * s.vocab, log_prob_units(s))),
-           output_f32("entropy", s.rows, errors(s.rows, entropy_units(s)))},
-          [=](Ops& ops, const Args& a) {
-            ops.softcap_log_probs(a.out("log_probs"), a.out("entropy"), a.in("logits"), s.cap,
-                                  s.rows, s.vocab);
-          }};
+  return {
+      OpId::kSoftcapLogProbs,
+      describe({{"rows", s.rows}, {"vocab", s.vocab}}) + " cap=" + std::to_string(s.cap) +
+          " logits=" + std::to_string(s.logit_scale) +
+          (s.width > 0 ? " shift=" + std::to_string(s.shift) + " width=" + std::to_string(s.width)
+                       : ""),
+      {input_f32("logits", s.rows * s.vocab, normal(s.logit_scale)),
+       output_f32("log_probs", s.rows * s.vocab, errors(s.rows * s.vocab, log_prob_units(s))),
+       output_f32("entropy", s.rows, errors(s.rows, entropy_units(s)))},
+      [=](Ops& ops, const Args& a) {
+        ops.softcap_log_probs(a.out("log_probs"), a.out("entropy"), a.in("logits"),
+                              s.form_of_logits(), s.rows, s.vocab);
+      }};
 }
 
 }  // namespace
 
 std::vector<OpCase> loss_cases() {
   std::vector<OpCase> cases;
-  const LossShape shapes[] = {{.rows = 1, .vocab = 2, .n = 1},
-                              {.rows = 2, .vocab = 33, .n = 3},
-                              {.rows = 7, .vocab = 31, .n = 1, .has_skipped = true},
-                              {.rows = 11, .vocab = 32, .n = 3, .has_skipped = true},
-                              {.rows = 131, .vocab = 1024, .n = 1},
-                              {.rows = 67, .vocab = 1024, .n = 3, .has_skipped = true},
-                              {.rows = 3, .vocab = 5003, .n = 1},
-                              // Saturated: |z| far beyond the cap, where 1 - t^2 is 0.
-                              {.rows = 5, .vocab = 257, .n = 1, .logit_scale = 200.0},
-                              {.rows = 5, .vocab = 65, .n = 3, .cap = 15.0f, .logit_scale = 20.0}};
+  const LossShape shapes[] = {
+      {.rows = 1, .vocab = 2, .n = 1},
+      {.rows = 2, .vocab = 33, .n = 3},
+      {.rows = 7, .vocab = 31, .n = 1, .has_skipped = true},
+      {.rows = 11, .vocab = 32, .n = 3, .has_skipped = true},
+      {.rows = 131, .vocab = 1024, .n = 1},
+      {.rows = 67, .vocab = 1024, .n = 3, .has_skipped = true},
+      {.rows = 3, .vocab = 5003, .n = 1},
+      // Saturated: |z| far beyond the cap, where 1 - t^2 is 0.
+      {.rows = 5, .vocab = 257, .n = 1, .logit_scale = 200.0},
+      {.rows = 5, .vocab = 65, .n = 3, .cap = 15.0f, .logit_scale = 20.0},
+      // Other forms of logits, and what training adds.
+      {.rows = 7, .vocab = 67, .n = 1, .cap = 0.0f},
+      {.rows = 7, .vocab = 67, .n = 1, .cap = 11.5f, .shift = 5.0f, .width = 15.0f},
+      {.rows = 9, .vocab = 129, .n = 2, .has_skipped = true, .z_loss = 0.01f},
+      {.rows = 9, .vocab = 129, .n = 2, .has_skipped = true, .has_row_weights = true},
+      {.rows = 9,
+       .vocab = 40,
+       .n = 1,
+       .cap = 0.0f,
+       .logit_scale = 3.0,
+       .z_loss = 0.01f,
+       .has_row_weights = true}};
   for (const LossShape& s : shapes) {
     cases.push_back(softcap_xent_case(s));
     cases.push_back(softcap_xent_backward_case(s));

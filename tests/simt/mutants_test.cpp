@@ -20,6 +20,8 @@ constexpr SoftcapXentCase kSoftcapXentCases[] = {
     {.rows = 9, .vocab = 67, .targets = 3},
     {.rows = 4, .vocab = 300, .targets = 2},
     {.rows = 2, .vocab = 2053, .targets = 3},
+    {.rows = 6, .vocab = 67, .targets = 2, .cap = 11.5f, .shift = 5.0f, .width = 15.0f},
+    {.rows = 6, .vocab = 67, .targets = 2, .z_loss = 0.01f, .has_row_weights = true},
 };
 
 TEST(Mutants, OfRmsnormAreAllCaught) {

@@ -20,13 +20,13 @@ double probability_units(double cap) { return 16 * cap + 64; }
 
 struct Problem {
   SoftcapXentCase shape;
-  std::vector<float> logits, weights, lse;
+  std::vector<float> logits, weights, lse, row_weights;
   std::vector<int32_t> targets;
   std::vector<double> c, slope, live_weight, live_size, target_sum;  // sizes: sums of |w|
 
   explicit Problem(const SoftcapXentCase& s) : shape(s) {
     logits = normal_values<float>(s.rows * s.vocab, 20.0, kStreamLogits);
-    logits[0] = 1e30f;  // saturated
+    if (s.cap > 0) logits[0] = 1e30f;  // saturated
     // Every third row far below zero: a stray zero among its logits would outweigh them all.
     for (size_t i = 0; i < logits.size(); ++i) {
       if (i / static_cast<size_t>(s.vocab) % 3 == 1) logits[i] -= 3 * s.cap;
@@ -36,7 +36,20 @@ struct Problem {
     for (int64_t row = 0; row < s.rows; ++row) {
       for (int64_t i = 0; i < s.targets; ++i) targets.push_back(draw_target(rng, row, i));
     }
+    for (int64_t row = 0; row < s.rows; ++row) {
+      row_weights.push_back(s.has_row_weights ? 1.0f - 0.25f * static_cast<float>(row % 4) : 1.0f);
+    }
     for (int64_t row = 0; row < s.rows; ++row) measure_row(row);
+  }
+  double divisor() const { return static_cast<double>(shape.width > 0 ? shape.width : shape.cap); }
+  // A bound of |c|: that of the logits where there is no cap.
+  double bound() const { return shape.cap > 0 ? static_cast<double>(shape.cap) : 100.0; }
+  double z_loss(size_t row) const {
+    return live_weight[row] != 0 ? static_cast<double>(shape.z_loss) : 0.0;
+  }
+  kernels::XentForm form(const DeviceArray<float>& of_rows) const {
+    return {shape.cap, shape.shift, static_cast<float>(divisor()), shape.z_loss,
+            shape.has_row_weights ? of_rows.data() : nullptr};
   }
   int32_t draw_target(const CounterRng& rng, int64_t row, int64_t i) const {
     if (row % 4 == 3) return -1;                               // nothing to learn here
@@ -47,13 +60,14 @@ struct Problem {
                                           static_cast<uint64_t>(shape.vocab)));
   }
   void measure_row(int64_t row) {
-    const double cap = static_cast<double>(shape.cap);
+    const double cap = static_cast<double>(shape.cap), width = divisor();
     double sum = 0, weight = 0, size = 0, score = 0;
     const size_t first = c.size();
     for (int64_t i = row * shape.vocab; i < (row + 1) * shape.vocab; ++i) {
-      const double t = std::tanh(static_cast<double>(logits[static_cast<size_t>(i)]) / cap);
-      c.push_back(cap * t);
-      slope.push_back(1.0 - t * t);
+      const double z = static_cast<double>(logits[static_cast<size_t>(i)]);
+      const double t = std::tanh((z + static_cast<double>(shape.shift)) / width);
+      c.push_back(cap == 0 ? z : cap * t);
+      slope.push_back(cap == 0 ? 1.0 : cap / width * (1.0 - t * t));
     }
     const double top = *std::max_element(c.begin() + static_cast<int64_t>(first), c.end());
     for (size_t i = first; i < c.size(); ++i) sum += std::exp(c[i] - top);
@@ -74,7 +88,7 @@ struct Problem {
 
 std::string check_forward(decltype(&kernels::softcap_xent) forward, const Problem& p) {
   const SoftcapXentCase& s = p.shape;
-  const double cap = static_cast<double>(s.cap);
+  const double cap = p.bound();
   std::vector<double> want_loss, bound_loss, want_lse, bound_lse;
   for (size_t row = 0; row < p.lse.size(); ++row) {
     const double lse = static_cast<double>(p.lse[row]);
@@ -82,18 +96,21 @@ std::string check_forward(decltype(&kernels::softcap_xent) forward, const Proble
     const double steps = static_cast<double>(s.targets) + 8;
     want_lse.push_back(lse);
     bound_lse.push_back(lse_error);
-    want_loss.push_back(p.live_weight[row] * lse - p.target_sum[row]);
+    const double z_loss = p.z_loss(row), row_weight = static_cast<double>(p.row_weights[row]);
+    want_loss.push_back(row_weight * (p.live_weight[row] * lse - p.target_sum[row]) +
+                        z_loss * lse * lse);
     bound_loss.push_back(
         p.live_size[row] *
-        (lse_error + kF32Rounding * (score_units(cap) + steps * (cap + std::abs(lse)))));
+            (lse_error + kF32Rounding * (score_units(cap) + steps * (cap + std::abs(lse)))) +
+        z_loss * std::abs(lse) * (2 * lse_error + 4 * kF32Rounding * std::abs(lse)));
   }
   SameBytes same;
   return for_each_schedule([&]() -> std::string {
-    const DeviceArray<float> logits(p.logits, s.offset), weights(p.weights);
+    const DeviceArray<float> logits(p.logits, s.offset), weights(p.weights), rows(p.row_weights);
     const DeviceArray<int32_t> targets(p.targets);
     const DeviceArray<float> loss(std::vector<float>(p.lse.size(), NAN)), lse(loss.fetch());
     forward({loss.data(), false}, {lse.data(), false}, logits.data(), targets.data(),
-            weights.data(), s.cap, s.rows, s.vocab, s.targets, nullptr);
+            weights.data(), p.form(rows), s.rows, s.vocab, s.targets, nullptr);
     if (!loss.are_guards_intact() || !lse.are_guards_intact()) return "writes outside its outputs";
     const std::vector<float> got_loss = loss.fetch(), got_lse = lse.fetch();
     std::string error = compare("lse", got_lse, want_lse, bound_lse);
@@ -108,17 +125,20 @@ template <class T>
 std::string check_backward(decltype(&kernels::softcap_xent_backward<T>) backward,
                            const Problem& p) {
   const SoftcapXentCase& s = p.shape;
-  const double cap = static_cast<double>(s.cap), scale = static_cast<double>(kLossScale);
+  const double cap = p.bound(), scale = static_cast<double>(kLossScale);
   const auto prior = normal_values<T>(s.rows * s.vocab, 0.01, kStreamPrior);
   std::vector<double> want, bound;
   for (size_t row = 0; row < p.lse.size(); ++row) {
     for (size_t column = 0; column < static_cast<size_t>(s.vocab); ++column) {
       const size_t i = row * static_cast<size_t>(s.vocab) + column;
       const double probability = std::exp(p.c[i] - static_cast<double>(p.lse[row]));
-      double value = p.live_weight[row] * probability, size = p.live_size[row] * probability;
+      const double of_z = 2 * p.z_loss(row) * static_cast<double>(p.lse[row]);
+      const double row_weight = static_cast<double>(p.row_weights[row]);
+      double value = (row_weight * p.live_weight[row] + of_z) * probability;
+      double size = (p.live_size[row] + std::abs(of_z)) * probability;
       for (size_t j = 0; j < p.weights.size(); ++j) {
         if (p.targets[row * p.weights.size() + j] != static_cast<int32_t>(column)) continue;
-        value -= static_cast<double>(p.weights[j]);
+        value -= row_weight * static_cast<double>(p.weights[j]);
         size += std::abs(static_cast<double>(p.weights[j]));
       }
       const double steps = static_cast<double>(s.targets) + probability_units(cap);
@@ -130,12 +150,12 @@ std::string check_backward(decltype(&kernels::softcap_xent_backward<T>) backward
   }
   SameBytes same;
   return for_each_schedule([&]() -> std::string {
-    const DeviceArray<float> logits(p.logits), weights(p.weights), lse(p.lse);
+    const DeviceArray<float> logits(p.logits), weights(p.weights), lse(p.lse), rows(p.row_weights);
     const DeviceArray<float> dloss(std::vector<float>{kLossScale});
     const DeviceArray<int32_t> targets(p.targets);
     const DeviceArray<T> dlogits(prior, s.offset);
     backward({dlogits.data(), s.accumulate}, logits.data(), lse.data(), targets.data(),
-             weights.data(), dloss.data(), s.cap, s.rows, s.vocab, s.targets, nullptr);
+             weights.data(), dloss.data(), p.form(rows), s.rows, s.vocab, s.targets, nullptr);
     if (!dlogits.are_guards_intact()) return "writes outside its outputs";
     const std::vector<T> got = dlogits.fetch();
     const std::string error = compare("dlogits", got, want, bound);

@@ -19,6 +19,8 @@ struct SoftcapXentCase {
   float cap = 30.0f;
   size_t offset = 0;  // elements by which the tensors miss 16-byte alignment
   bool accumulate = false;
+  float shift = 0.0f, width = 0.0f, z_loss = 0.0f;  // width 0: cap
+  bool has_row_weights = false;
 };
 
 // First failure of forward and both types of backward over all schedules, as check_rmsnorm; "" when

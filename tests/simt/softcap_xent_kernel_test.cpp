@@ -46,6 +46,28 @@ TEST_F(SoftcapXentKernel, TakesAnyCap) {
   }
 }
 
+TEST_F(SoftcapXentKernel, TakesEveryFormOfLogits) {
+  for (const int64_t vocab : {77, 2053}) {
+    EXPECT_EQ(check_softcap_xent(kProduct, {.rows = 4, .vocab = vocab, .targets = 2, .cap = 0.0f}),
+              "");
+    EXPECT_EQ(
+        check_softcap_xent(
+            kProduct,
+            {.rows = 4, .vocab = vocab, .targets = 2, .cap = 11.5f, .shift = 5.0f, .width = 15.0f}),
+        "");
+  }
+}
+
+TEST_F(SoftcapXentKernel, TakesWeightsOfRowsAndTheSquareOfTheNormaliser) {
+  for (const int64_t vocab : {77, 2053}) {
+    EXPECT_EQ(
+        check_softcap_xent(
+            kProduct,
+            {.rows = 6, .vocab = vocab, .targets = 2, .z_loss = 0.01f, .has_row_weights = true}),
+        "");
+  }
+}
+
 TEST_F(SoftcapXentKernel, IsRightForMisalignedTensors) {
   for (const int64_t vocab : {64, 99, 2052}) {
     EXPECT_EQ(check_softcap_xent(kProduct, {.rows = 3, .vocab = vocab, .targets = 2, .offset = 1}),
@@ -68,7 +90,7 @@ TEST_F(SoftcapXentKernel, UniformLogitsCostLogVocab) {
   const DeviceArray<float> logits(std::vector<float>(vocab, 3.0f)), loss({0.0f}), weights({1.0f});
   const DeviceArray<int32_t> targets({421});
   kernels::softcap_xent({loss.data(), false}, {}, logits.data(), targets.data(), weights.data(),
-                        30.0f, 1, vocab, 1, nullptr);
+                        {30.0f, 0.0f, 30.0f, 0.0f, nullptr}, 1, vocab, 1, nullptr);
   EXPECT_NEAR(loss.fetch()[0], std::log(1000.0), 1e-5);
 }
 
@@ -78,7 +100,7 @@ TEST_F(SoftcapXentKernel, NanLogitGivesNanLoss) {
   const DeviceArray<float> logits(values), loss({0.0f}), weights({1.0f});
   const DeviceArray<int32_t> targets({3});
   kernels::softcap_xent({loss.data(), false}, {}, logits.data(), targets.data(), weights.data(),
-                        30.0f, 1, 100, 1, nullptr);
+                        {30.0f, 0.0f, 30.0f, 0.0f, nullptr}, 1, 100, 1, nullptr);
   EXPECT_TRUE(std::isnan(loss.fetch()[0]));
 }
 

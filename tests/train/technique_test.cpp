@@ -82,6 +82,8 @@ const Technique kTechniques[] = {
        t.warmdown_steps = 4;
        t.late_qat_lr = 0.8;
      }},
+    {"z_loss", [](TrainConfig& t, OptimizerConfig&) { t.z_loss = 1e-3; }},
+    {"complement", [](TrainConfig& t, OptimizerConfig&) { t.complement_alpha = 0.5; }},
     {"mtp_heads", [](TrainConfig& t, OptimizerConfig&) { t.mtp_heads = 2; }},
     {"mtp_heads_adam",
      [](TrainConfig& t, OptimizerConfig&) {

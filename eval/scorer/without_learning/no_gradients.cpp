@@ -4,7 +4,7 @@
 
 namespace pg {
 void Plan::record_gradients(Tensor) { fail_left_out(); }
-LossTensors Plan::softcap_xent(Tensor, Tensor, Tensor, float) { fail_left_out(); }
+LossTensors Plan::softcap_xent(Tensor, Tensor, Tensor, const Softcap&, Tensor) { fail_left_out(); }
 Tensor Plan::mean(Tensor) { fail_left_out(); }
 void Plan::linear_rule(Tensor, Tensor, Tensor, Tensor, size_t) {}
 void Plan::add_linear_rule(Tensor, Tensor, Tensor) {}

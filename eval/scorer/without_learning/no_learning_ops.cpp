@@ -39,10 +39,11 @@ void CpuOps::attention_backward(Out, Out, Out, In, In, In, In, In, In, const Att
   fail_left_out();
 }
 void CpuOps::xsa_backward(Out, Out, In, In, In, const AttentionShape&) { fail_left_out(); }
-void CpuOps::softcap_xent(Out, Out, In, In, In, float, int64_t, int64_t, int64_t) {
+void CpuOps::softcap_xent(Out, Out, In, In, In, const Softcap&, int64_t, int64_t, int64_t) {
   fail_left_out();
 }
-void CpuOps::softcap_xent_backward(Out, In, In, In, In, In, float, int64_t, int64_t, int64_t) {
+void CpuOps::softcap_xent_backward(Out, In, In, In, In, In, const Softcap&, int64_t, int64_t,
+                                   int64_t) {
   fail_left_out();
 }
 void CpuOps::sum(Out, In, double, int64_t) { fail_left_out(); }

@@ -48,12 +48,12 @@ RowSums sum_row(const float* c, int64_t vocab, float largest) {
 
 }  // namespace
 
-void CpuOps::softcap_log_probs(Out log_probs, Out entropy, In logits, float cap, int64_t rows,
-                               int64_t vocab) {
+void CpuOps::softcap_log_probs(Out log_probs, Out entropy, In logits, const Softcap& cap,
+                               int64_t rows, int64_t vocab) {
   parallel_ranges(rows, chunk_rows(vocab), [&](int64_t begin, int64_t end) {
     float* const c = thread_floats(*scratch_, thread_index(), kSlotRows, vocab);
     for (int64_t row = begin; row < end; ++row) {
-      compute_tanh(c, logits.as<float>() + row * vocab, 1.0f / cap, vocab, cap);
+      compute_tanh(c, logits.as<float>() + row * vocab, cap, vocab, cap.cap);
       const float largest = max_of(c, vocab);
       const RowSums sums = sum_row(c, vocab, largest);
       const double log_mass = log_f64(sums.mass);

@@ -336,64 +336,93 @@ double live_weight(const std::vector<int32_t>& targets, const Values& weights, i
   return total;
 }
 
+double capped(const Softcap& cap, double z) {
+  if (cap.cap == 0) return z;
+  return static_cast<double>(cap.cap) *
+         std::tanh((z + static_cast<double>(cap.shift)) / static_cast<double>(cap.width));
+}
+
+// dc/dz
+double slope_at(const Softcap& cap, double c) {
+  if (cap.cap == 0) return 1.0;
+  const double t = c / static_cast<double>(cap.cap);
+  return static_cast<double>(cap.ratio()) * (1.0 - t * t);
+}
+
+Values row_weights_of(const Softcap& cap, int64_t rows) {
+  if (cap.row_weights) return read(cap.row_weights, rows);
+  return Values(index(rows), 1.0);
+}
+
+double log_sum_exp(const double* c, int64_t count) {
+  const double top = *std::max_element(c, c + count);
+  double total = 0.0;
+  for (int64_t j = 0; j < count; ++j) total += std::exp(c[j] - top);
+  return top + std::log(total);
+}
+
 }  // namespace
 
-void ReferenceOps::softcap_xent(Out loss, Out lse, In logits, In targets, In weights, float cap,
-                                int64_t rows, int64_t vocab, int64_t n) {
-  // c = cap tanh(z / cap); loss = (sum_i w_i) lse - sum_i w_i c[y_i]
+void ReferenceOps::softcap_xent(Out loss, Out lse, In logits, In targets, In weights,
+                                const Softcap& cap, int64_t rows, int64_t vocab, int64_t n) {
+  // loss = r ((sum_i w_i) lse - sum_i w_i c[y_i]) + z_loss lse^2
   Values c = read(logits, rows * vocab);
-  for (double& v : c) v = cap * std::tanh(v / cap);
+  for (double& v : c) v = capped(cap, v);
   const auto target = read_ids(targets, rows * n);
-  const Values weight = read(weights, n);
+  const Values weight = read(weights, n), row_weight = row_weights_of(cap, rows);
   Values loss_values = zeros(rows), lse_values = zeros(rows);
   for (int64_t r = 0; r < rows; ++r) {
-    double total = 0.0;  // |c| <= cap, and caps are tens: the plain sum cannot overflow a double
-    for (int64_t j = 0; j < vocab; ++j) total += std::exp(c[index(r * vocab + j)]);
-    lse_values[index(r)] = std::log(total);
-    loss_values[index(r)] = live_weight(target, weight, r) * lse_values[index(r)];
+    const double row_lse = log_sum_exp(&c[index(r * vocab)], vocab);
+    const double total_weight = live_weight(target, weight, r);
+    double row_loss = total_weight * row_lse;
     for (int64_t i = 0; i < n; ++i) {
       const int32_t y = target[index(r * n + i)];
-      if (y >= 0) loss_values[index(r)] -= weight[index(i)] * c[index(r * vocab + y)];
+      if (y >= 0) row_loss -= weight[index(i)] * c[index(r * vocab + y)];
     }
+    const double z_loss = total_weight != 0 ? static_cast<double>(cap.z_loss) : 0.0;
+    lse_values[index(r)] = row_lse;
+    loss_values[index(r)] = row_weight[index(r)] * row_loss + z_loss * row_lse * row_lse;
   }
   write(loss, loss_values);
   write(lse, lse_values);
 }
 
 void ReferenceOps::softcap_xent_backward(Out dlogits, In logits, In lse, In targets, In weights,
-                                         In dloss, float cap, int64_t rows, int64_t vocab,
+                                         In dloss, const Softcap& cap, int64_t rows, int64_t vocab,
                                          int64_t n) {
-  // dz = dloss ((sum_i w_i) p - sum_i w_i onehot(y_i)) (1 - (c/cap)^2), p = exp(c - lse)
+  // dz = dloss ((r sum_i w_i + 2 z_loss lse) p - r sum_i w_i onehot(y_i)) dc/dz, p = exp(c - lse)
   const Values z = read(logits, rows * vocab), lse_values = read(lse, rows),
-               weight = read(weights, n);
+               weight = read(weights, n), row_weight = row_weights_of(cap, rows);
   const auto target = read_ids(targets, rows * n);
   const double loss_scale = read(dloss, 1)[0];
   Values dz = zeros(rows * vocab);
   for (int64_t r = 0; r < rows; ++r) {
-    const double total_weight = live_weight(target, weight, r);
+    const double row_lse = lse_values[index(r)];
+    double total_weight = live_weight(target, weight, r);
+    const double z_loss = total_weight != 0 ? static_cast<double>(cap.z_loss) : 0.0;
+    total_weight = row_weight[index(r)] * total_weight + 2.0 * z_loss * row_lse;
     for (int64_t j = 0; j < vocab; ++j) {
-      const double c = cap * std::tanh(z[index(r * vocab + j)] / cap);
-      double dc = total_weight * std::exp(c - lse_values[index(r)]);
+      const double c = capped(cap, z[index(r * vocab + j)]);
+      double dc = total_weight * std::exp(c - row_lse);
       for (int64_t i = 0; i < n; ++i) {
-        if (target[index(r * n + i)] == j) dc -= weight[index(i)];
+        if (target[index(r * n + i)] == j) dc -= row_weight[index(r)] * weight[index(i)];
       }
-      dz[index(r * vocab + j)] = loss_scale * dc * (1.0 - (c / cap) * (c / cap));
+      dz[index(r * vocab + j)] = loss_scale * dc * slope_at(cap, c);
     }
   }
   write(dlogits, dz);
 }
 
-void ReferenceOps::softcap_log_probs(Out log_probs, Out entropy, In logits, float cap, int64_t rows,
-                                     int64_t vocab) {
-  // log p = c - lse, c = cap tanh(z / cap); entropy = -sum p log p
+void ReferenceOps::softcap_log_probs(Out log_probs, Out entropy, In logits, const Softcap& cap,
+                                     int64_t rows, int64_t vocab) {
+  // log p = c - lse; entropy = -sum p log p
   Values log_p = read(logits, rows * vocab), entropies = zeros(rows);
-  for (double& v : log_p) v = cap * std::tanh(v / cap);
+  for (double& v : log_p) v = capped(cap, v);
   for (int64_t r = 0; r < rows; ++r) {
-    double total = 0.0;  // cannot overflow: see softcap_xent
-    for (int64_t j = 0; j < vocab; ++j) total += std::exp(log_p[index(r * vocab + j)]);
+    const double lse = log_sum_exp(&log_p[index(r * vocab)], vocab);
     for (int64_t j = 0; j < vocab; ++j) {
       double& value = log_p[index(r * vocab + j)];
-      value -= std::log(total);
+      value -= lse;
       entropies[index(r)] -= std::exp(value) * value;
     }
   }

@@ -25,6 +25,11 @@ void with_activation_type(DType dtype, const Body& body) {
   }
 }
 
+kernels::XentForm form_of(const Softcap& cap) {
+  return {cap.cap, cap.shift, cap.width, cap.z_loss,
+          cap.row_weights ? cap.row_weights.as<float>() : nullptr};
+}
+
 }  // namespace
 
 void SimtOps::rmsnorm(Out y, Out rstd, In x, float scale, float eps, int64_t rows, int64_t dim) {
@@ -42,19 +47,20 @@ void SimtOps::rmsnorm_backward(Out dx, In dy, In x, In rstd, float scale, int64_
   });
 }
 
-void SimtOps::softcap_xent(Out loss, Out lse, In logits, In targets, In weights, float cap,
+void SimtOps::softcap_xent(Out loss, Out lse, In logits, In targets, In weights, const Softcap& cap,
                            int64_t rows, int64_t vocab, int64_t n) {
   kernels::softcap_xent(dest<float>(loss), dest<float>(lse), logits.as<float>(),
-                        targets.as<int32_t>(), weights.as<float>(), cap, rows, vocab, n,
+                        targets.as<int32_t>(), weights.as<float>(), form_of(cap), rows, vocab, n,
                         kDefaultStream);
 }
 
 void SimtOps::softcap_xent_backward(Out dlogits, In logits, In lse, In targets, In weights,
-                                    In dloss, float cap, int64_t rows, int64_t vocab, int64_t n) {
+                                    In dloss, const Softcap& cap, int64_t rows, int64_t vocab,
+                                    int64_t n) {
   with_activation_type(dlogits.dtype, [&]<class T>(T) {
     kernels::softcap_xent_backward<T>(dest<T>(dlogits), logits.as<float>(), lse.as<float>(),
                                       targets.as<int32_t>(), weights.as<float>(), dloss.as<float>(),
-                                      cap, rows, vocab, n, kDefaultStream);
+                                      form_of(cap), rows, vocab, n, kDefaultStream);
   });
 }
 

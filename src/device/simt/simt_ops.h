@@ -11,10 +11,10 @@ class SimtOps final : public ReferenceOps {
   void rmsnorm_backward(Out dx, In dy, In x, In rstd, float scale, int64_t rows,
                         int64_t dim) override;
 
-  void softcap_xent(Out loss, Out lse, In logits, In targets, In weights, float cap, int64_t rows,
-                    int64_t vocab, int64_t n) override;
+  void softcap_xent(Out loss, Out lse, In logits, In targets, In weights, const Softcap& cap,
+                    int64_t rows, int64_t vocab, int64_t n) override;
   void softcap_xent_backward(Out dlogits, In logits, In lse, In targets, In weights, In dloss,
-                             float cap, int64_t rows, int64_t vocab, int64_t n) override;
+                             const Softcap& cap, int64_t rows, int64_t vocab, int64_t n) override;
 };
 
 }  // namespace pg

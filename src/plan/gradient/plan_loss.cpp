@@ -4,22 +4,28 @@
 
 namespace pg {
 
-LossTensors Plan::softcap_xent(Tensor logits, Tensor targets, Tensor weights, float cap) {
+LossTensors Plan::softcap_xent(Tensor logits, Tensor targets, Tensor weights, const Softcap& cap,
+                               Tensor row_weights) {
   const int64_t rows = info(logits).rows, vocab = info(logits).cols, n = info(targets).cols;
   PG_CHECK(info(targets).rows == rows && info(weights).cols == n, "softcap_xent: wrong shape");
+  Softcap form = cap;
+  // <train_gpt>
+  if (row_weights) form.row_weights = in(row_weights);  // a constant: it lies where it will lie
+  // </train_gpt>
   const LossTensors y{make_f32("softcap_xent", rows, 1), make_f32("softcap_xent.lse", rows, 1)};
   keep(y.loss);
-  record(OpId::kSoftcapXent, 0, {logits, targets, weights}, {write_to(y.loss), write_to(y.lse)},
-         [=, this](Ops& ops, const RunArgs& args) {
+  record(OpId::kSoftcapXent, 0, {logits, targets, weights, row_weights},
+         {write_to(y.loss), write_to(y.lse)}, [=, this](Ops& ops, const RunArgs& args) {
            ops.softcap_xent(out(write_to(y.loss), args), out(write_to(y.lse), args), in(logits),
-                            in(targets), in(weights), cap, rows, vocab, n);
+                            in(targets), in(weights), form, rows, vocab, n);
          });
   add_rule(y.loss, [=, this] {
     const OutRef dlogits = contribute(logits);
-    record(OpId::kSoftcapXentBackward, 0, {logits, y.lse, targets, weights, loss_gradient_},
-           {dlogits}, [=, this](Ops& ops, const RunArgs& args) {
+    record(OpId::kSoftcapXentBackward, 0,
+           {logits, y.lse, targets, weights, row_weights, loss_gradient_}, {dlogits},
+           [=, this](Ops& ops, const RunArgs& args) {
              ops.softcap_xent_backward(out(dlogits, args), in(logits), in(y.lse), in(targets),
-                                       in(weights), in(loss_gradient_), cap, rows, vocab, n);
+                                       in(weights), in(loss_gradient_), form, rows, vocab, n);
            });
   });
   return y;

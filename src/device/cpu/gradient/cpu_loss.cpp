@@ -17,6 +17,9 @@ struct Targets {
   const int32_t* ids;  // [n]
   const float* weights;
   int64_t n;
+  // <train_gpt>
+  float row_weight = 1.0f;
+  // </train_gpt>
 
   float total_weight() const {
     float total = 0.0f;
@@ -29,9 +32,13 @@ struct RowLoss {
   float loss, lse;
 };
 
-RowLoss compute_row_loss(const float* z, float* t, const Targets& targets, float cap,
+RowLoss compute_row_loss(const float* z, float* t, const Targets& targets, const Softcap& form,
                          int64_t vocab) {
-  compute_tanh(t, z, 1.0f / cap, vocab);
+  compute_tanh(t, z, form, vocab);
+  float cap = form.cap;
+  // <parts>
+  if (cap == 0) cap = 1.0f;  // t is c
+  // </parts>
   const float largest = cap * max_of(t, vocab);
   const float sum =
       sum_loop(vocab, [=](int64_t i) { return exp_simd(std::fma(cap, t[i], -largest)); });
@@ -42,14 +49,44 @@ RowLoss compute_row_loss(const float* z, float* t, const Targets& targets, float
     // Not lse - c: the difference of the two large terms comes first.
     loss += targets.weights[i] * ((largest - cap * t[targets.ids[i]]) + log_sum);
   }
+  // <train_gpt>
+  loss *= targets.row_weight;
+  if (form.z_loss > 0 && targets.total_weight() != 0) {
+    loss += form.z_loss * (largest + log_sum) * (largest + log_sum);
+  }
+  // </train_gpt>
   return {loss, largest + log_sum};
 }
 
-// dz[vocab] = dloss (W p - sum_i w_i onehot(y_i)) (1 - (c/cap)^2), p = e^(c - lse)
+// dz[vocab] = dloss (W p - sum_i w_i onehot(y_i)) dc/dz, p = e^(c - lse)
 void compute_row_gradient(float* dz, float* t, const float* z, float lse, const Targets& targets,
-                          float cap, float dloss, int64_t vocab) {
-  const float factor = dloss * targets.total_weight();
-  compute_tanh(t, z, 1.0f / cap, vocab);
+                          const Softcap& form, float dloss, int64_t vocab) {
+  float total = targets.total_weight();
+  // <train_gpt>
+  const float row_weight = targets.row_weight;
+  const bool has_z_loss = form.z_loss > 0 && total != 0;
+  total *= row_weight;
+  if (has_z_loss) total += 2.0f * form.z_loss * lse;
+  // </train_gpt>
+  // <parts>
+  dloss *= form.ratio();
+  // </parts>
+  const float factor = dloss * total;
+  // <train_gpt>
+  dloss *= row_weight;
+  // </train_gpt>
+  const float cap = form.cap;
+  compute_tanh(t, z, form, vocab);
+  // <parts>
+  if (cap == 0) {
+#pragma omp simd
+    for (int64_t i = 0; i < vocab; ++i) dz[i] = factor * exp_simd(t[i] - lse);
+    for (int64_t i = 0; i < targets.n; ++i) {
+      if (targets.ids[i] >= 0) dz[targets.ids[i]] -= dloss * targets.weights[i];
+    }
+    return;
+  }
+  // </parts>
 #pragma omp simd
   for (int64_t i = 0; i < vocab; ++i) {
     dz[i] = factor * exp_simd(std::fma(cap, t[i], -lse)) * std::fma(-t[i], t[i], 1.0f);
@@ -62,14 +99,17 @@ void compute_row_gradient(float* dz, float* t, const float* z, float lse, const 
 
 }  // namespace
 
-void CpuOps::softcap_xent(Out loss, Out lse, In logits, In targets, In weights, float cap,
+void CpuOps::softcap_xent(Out loss, Out lse, In logits, In targets, In weights, const Softcap& cap,
                           int64_t rows, int64_t vocab, int64_t n) {
   const auto* const ids = targets.as<int32_t>();
   const auto* const ws = weights.as<float>();
   parallel_ranges(rows, chunk_rows(vocab), [&](int64_t begin, int64_t end) {
     float* const t = thread_floats(*scratch_, thread_index(), kSlotRows, vocab);
     for (int64_t row = begin; row < end; ++row) {
-      const Targets row_targets{ids + row * n, ws, n};
+      Targets row_targets{ids + row * n, ws, n};
+      // <train_gpt>
+      if (cap.row_weights) row_targets.row_weight = cap.row_weights.as<float>()[row];
+      // </train_gpt>
       const RowLoss result =
           compute_row_loss(logits.as<float>() + row * vocab, t, row_targets, cap, vocab);
       write_scalar(loss, row, result.loss);
@@ -79,7 +119,7 @@ void CpuOps::softcap_xent(Out loss, Out lse, In logits, In targets, In weights, 
 }
 
 void CpuOps::softcap_xent_backward(Out dlogits, In logits, In lse, In targets, In weights, In dloss,
-                                   float cap, int64_t rows, int64_t vocab, int64_t n) {
+                                   const Softcap& cap, int64_t rows, int64_t vocab, int64_t n) {
   const auto* const ids = targets.as<int32_t>();
   const auto* const ws = weights.as<float>();
   const float loss_scale = *dloss.as<float>();
@@ -88,7 +128,10 @@ void CpuOps::softcap_xent_backward(Out dlogits, In logits, In lse, In targets, I
       float* const t = thread_floats(*scratch_, thread_index(), kSlotRows, 2 * vocab);
       float* const dz = t + vocab;
       for (int64_t row = begin; row < end; ++row) {
-        const Targets row_targets{ids + row * n, ws, n};
+        Targets row_targets{ids + row * n, ws, n};
+        // <train_gpt>
+        if (cap.row_weights) row_targets.row_weight = cap.row_weights.as<float>()[row];
+        // </train_gpt>
         compute_row_gradient(dz, t, logits.as<float>() + row * vocab, lse.as<float>()[row],
                              row_targets, cap, loss_scale, vocab);
         write<T>(dlogits, row * vocab, vocab, [dz](int64_t i) { return dz[i]; });
