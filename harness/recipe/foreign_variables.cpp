@@ -24,6 +24,7 @@ constexpr auto kVariables = std::to_array<ForeignVariable>({
     {"MTP_NUM_HEADS", kOff, "this build has no multi-token prediction"},
     {"LATE_QAT", kOff, "late quantisation-aware training is train.late_qat_lr"},
     {"NUM_LOOPS", kOff, "this build has no depth recurrence"},
+    {"NUM_LOOPS", kOff, "blocks run model.loop_passes times in all, which is NUM_LOOPS + 1"},
     {"PARALLEL_FINAL_LANE", kOff, "this build has no parallel lanes"},
     {"SPARSE_ATTN_GATE_SCALE", kOff, "this build has no attention gates"},
     {"DATA_PATH", kNothing, "the data are data.train_shards and data.val_shards"},

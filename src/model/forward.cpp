@@ -60,7 +60,6 @@ class Forward {
     if (options_.with_loss) {
       f.targets = p.input_ids("targets", batch_ * seq_len_, options_.targets);
     }
-    if (is_partial) last_rows_ = list_last_rows();
 
     Tensor x = embed(f.ids);
     const Tensor x0 = x;
@@ -68,10 +67,19 @@ class Forward {
 
     std::vector<Tensor> skips;
     p.set_in_block(true);
-    for (int64_t l = 0; l < c.layers; ++l) {
-      const int64_t decoder = l - encoder_blocks(c);
+    int64_t runs = c.layers;
+    // <parts>
+    runs += loop_runs(c);
+    // </parts>
+    for (int64_t run = 0; run < runs; ++run) {
+      int64_t l = run;
+      // <parts>
+      l = block_of_run(c, run);
+      // </parts>
+      const int64_t decoder = run - runs / 2;
+      if (is_partial && run == runs - 1) last_rows_ = list_last_rows();
       if (decoder >= 0 && !skips.empty()) {
-        x = add_skip(x, skips.back(), l);
+        x = add_skip(x, skips.back(), encoder_blocks(c) + decoder);
         skips.pop_back();
       }
       x = block(x, x0, l);
@@ -241,7 +249,7 @@ class Forward {
     n = with_gain(n, kAttentionNormGain, l);
     // </parts>
     Tensor y = attention(n, l);  // [N, H*S]
-    if (last_rows_ && l == c.layers - 1) {
+    if (last_rows_) {
       // embed() gathers rows of any table; from here on N is batch * last_positions.
       x = p.embed(last_rows_, x);
       y = p.embed(last_rows_, y);

@@ -46,6 +46,9 @@ constexpr auto kFrozenModel = std::to_array<FrozenValue>({
     {"model.softcap_form", "\"symmetric\""},
     {"model.softcap_shift", "5.0"},
     {"model.softcap_width", "7.5"},
+    {"model.loop_first", "3"},
+    {"model.loop_last", "5"},
+    {"model.loop_passes", "1"},
     // </parts>
 });
 // clang-format on

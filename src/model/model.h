@@ -21,10 +21,29 @@ struct ForwardOptions;
 std::vector<ParamSpec> list_params(const ModelConfig& config);
 int64_t count_params(const ModelConfig& config);
 
+// <parts>
+// Depth recurrence (parameter-golf records from 2026-04-05 on; formulas.md 2.6): blocks loop_first to
+// loop_last run loop_passes times, one after another, with all that is theirs. So many more runs of
+// blocks than blocks:
+constexpr int64_t loop_runs(const ModelConfig& c) {
+  return (c.loop_passes - 1) * (c.loop_last - c.loop_first + 1);
+}
+// The block that runs as the v-th.
+constexpr int64_t block_of_run(const ModelConfig& c, int64_t v) {
+  if (v <= c.loop_last) return v;
+  if (v > c.loop_last + loop_runs(c)) return v - loop_runs(c);
+  return c.loop_first + (v - c.loop_first) % (c.loop_last - c.loop_first + 1);
+}
+// </parts>
 // Which blocks carry what: the first half of the blocks are the encoder of the U-Net, the rest the
 // decoder.
 constexpr int64_t encoder_blocks(const ModelConfig& c) { return c.layers / 2; }
-constexpr int64_t skip_count(const ModelConfig& c) { return c.unet_skips ? encoder_blocks(c) : 0; }
+constexpr int64_t skip_count(const ModelConfig& c) {
+  // <parts>
+  if (c.unet_skips) return (c.layers + loop_runs(c)) / 2;
+  // </parts>
+  return c.unet_skips ? encoder_blocks(c) : 0;
+}
 // <parts>
 // The layers of "9,10"; one of -1 where something else stands.
 std::vector<int64_t> read_layers(std::string_view text);

@@ -66,6 +66,9 @@ struct ModelConfig {
   SoftcapForm softcap_form = SoftcapForm::kSymmetric;
   double softcap_shift = 5.0;
   double softcap_width = 7.5;
+  int64_t loop_first = 3;
+  int64_t loop_last = 5;
+  int64_t loop_passes = 1;
   // </parts>
 
   int64_t head_dim() const { return dim / heads; }
@@ -106,6 +109,13 @@ void visit_part_fields(Config& c, Visit&& visit) {
       .help = "of the asymmetric form"});
   training("softcap_width", c.softcap_width, {.min = 0.01, .max = 1000,
       .help = "of the asymmetric form"});
+  training("loop_first", c.loop_first, {.min = 0, .max = 127, .env = "LOOP_START",
+      .help = "first block, from 0, of those that run several times"});
+  training("loop_last", c.loop_last, {.min = 0, .max = 127, .env = "LOOP_END",
+      .help = "last block of those"});
+  training("loop_passes", c.loop_passes, {.min = 1, .max = 16,
+      .help = "times that blocks loop_first to loop_last run, one after another, with the same "
+      "weights (depth recurrence); 1: once, as all others. The community's NUM_LOOPS + 1"});
 }
 // </parts>
 template <class Config, class Visit>

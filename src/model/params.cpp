@@ -222,6 +222,15 @@ std::string check_model_config(const ModelConfig& c) {
   if (c.rope_ntk_length > 0 && c.rope_dims == 2) {
     return "model.rope_ntk_length needs rope_dims other than 2; set rope_ntk_length = 0";
   }
+  // <parts>
+  if (c.loop_passes > 1 && (c.loop_first > c.loop_last || c.loop_last >= c.layers)) {
+    return fmt::format(
+        "model.loop_first \"{}\" to model.loop_last \"{}\" are no blocks of the {} of "
+        "model.layers; "
+        "give blocks from 0 to {} in order, or a model.loop_passes of 1",
+        c.loop_first, c.loop_last, c.layers, c.layers - 1);
+  }
+  // </parts>
   if (c.bigram_buckets == 1) return "model.bigram_buckets must be 0 or at least 2";
   // <parts>
   if (std::string problem = check_parts(c); !problem.empty()) return problem;

@@ -23,6 +23,11 @@ ModelConfig make_full_config(int64_t layers) {
   config.layers = layers;
   config.rope_ntk_length = 8;
   config.rope_context = 16;  // so that the base grows
+  if (layers == 6) {         // and blocks run twice, with skips from and to their runs
+    config.loop_first = 1;
+    config.loop_last = 2;
+    config.loop_passes = 2;
+  }
   return config;
 }
 
@@ -69,7 +74,7 @@ class ModelGradients : public testing::TestWithParam<std::tuple<const char*, int
 INSTANTIATE_TEST_SUITE_P(Devices, ModelGradients,
                          testing::Combine(testing::Values("reference", "cpu:bf16", "cpu:exact",
                                                           "simt"),
-                                          testing::Values(4, 5)),
+                                          testing::Values(4, 5, 6)),
                          [](const auto& info) {
                            std::string name = std::get<0>(info.param);
                            for (char& c : name) c = c == ':' ? '_' : c;

@@ -55,6 +55,18 @@ inline std::span<const ModelPart> model_parts() {
        [](ModelConfig& c) {
          c.softcap_form = SoftcapForm::kAsymmetric;
          c.logit_softcap = 11.5;
+        }},
+      {"loop",
+       [](ModelConfig& c) {
+         c.loop_first = 1;
+         c.loop_last = 2;
+         c.loop_passes = 3;
+       },
+       {"skips.2", "skips.3"}},
+      {"loop_of_the_last_block",
+       [](ModelConfig& c) {
+         c.loop_first = c.loop_last = c.layers - 1;
+         c.loop_passes = 2;
        }},
   };
   return parts;

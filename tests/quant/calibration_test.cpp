@@ -304,5 +304,25 @@ TEST(Calibration, DevicesAgree) {
   expect_same(calibrate(config, weights, {&batch, 1}, 2, 12, *bf16), want, 0.1);
 }
 
+// Each run of a block is a use of its maps: one term of their sum each.
+TEST(Calibration, ABlockThatRunsSeveralTimesHasATermOfEachRun) {
+  ModelConfig config = make_small_config();
+  config.loop_first = config.loop_last = 1;
+  config.loop_passes = 3;
+  const std::vector<HostTensor> host = make_weights(config);
+  const auto device = make_device("cpu:exact");
+  const CalibrationBatch batch = make_batch(config, 16, 3);
+  const Calibration calibration = calibrate(config, host, {&batch, 1}, 2, 8, *device);
+  for (const char* map : {"attn.q", "attn.k", "attn.v", "attn.out", "mlp.up", "mlp.down"}) {
+    const Sensitivity* once = calibration.find(std::string("blocks.0.") + map);
+    const Sensitivity* looped = calibration.find(std::string("blocks.1.") + map);
+    ASSERT_TRUE(once != nullptr && looped != nullptr) << map;
+    EXPECT_EQ(once->terms.size(), 1u) << map;
+    ASSERT_EQ(looped->terms.size(), 3u) << map;
+    EXPECT_NE(looped->terms[0].hessian, looped->terms[1].hessian) << map;
+    EXPECT_NE(looped->terms[1].hessian, looped->terms[2].hessian) << map;
+  }
+}
+
 }  // namespace
 }  // namespace pg
