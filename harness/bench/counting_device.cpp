@@ -31,6 +31,12 @@ void CountingOps::bigram_hash(Out hashed, In ids, int64_t rows, int64_t tokens, 
                               int64_t first) {
   counted(OpId::kBigramHash).bigram_hash(hashed, ids, rows, tokens, buckets, first);
 }
+void CountingOps::mean_bags(Out y, In x, int64_t rows, int64_t bag, int64_t dim) {
+  counted(OpId::kMeanBags).mean_bags(y, x, rows, bag, dim);
+}
+void CountingOps::mean_bags_backward(Out dx, In dy, int64_t rows, int64_t bag, int64_t dim) {
+  counted(OpId::kMeanBagsBackward).mean_bags_backward(dx, dy, rows, bag, dim);
+}
 void CountingOps::add_scaled(Out y, In x, In z, In s1, In s2, int64_t rows, int64_t dim) {
   counted(OpId::kAddScaled).add_scaled(y, x, z, s1, s2, rows, dim);
 }

@@ -143,6 +143,13 @@ void visit_train_fields(Config& c, Visit&& visit) {
       .help = "weight of the mean loss of the further tokens of mtp_heads or mtp_modules"});
   training("mtp_group", c.mtp_group, {.help = "optimizer of mtp_heads: muon at matrix_lr, as "
       "published, or adam at scalar_lr"});
+  training("loop_from", c.loop_from, {.min = 0, .max = 1, .env = "ENABLE_LOOPING_AT",
+      .help = "part of training from which blocks run model.loop_passes times; before it each runs once"});
+  training("bag_inputs", c.bag_inputs, {.help = "in the part that bag_fraction says each position also "
+      "reads bag_targets tokens, as the mean of their embeddings (token superposition, "
+      "arXiv:2605.06546)"});
+  training("bag_iso_data", c.bag_iso_data, {.help = "a step of that part reads as many tokens as any, "
+      "in bag_targets times fewer positions (arXiv:2407.12665); false: as many positions"});
 }
 
 template <class Config, class Visit>

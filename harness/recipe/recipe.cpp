@@ -11,6 +11,7 @@
 #include "src/text/terminal_text.h"
 #include "src/text/text_escape.h"
 #include "src/train/check_training.h"
+#include "src/train/phases.h"
 
 namespace pg {
 
@@ -86,6 +87,7 @@ void check_recipe(const Recipe& recipe) {
                     "or train.late_qat_lr = 0",
                     train.late_qat_lr));
   }
+  check_phases(recipe.model, train);
   if (recipe.eval.stride > recipe.eval.context) {
     throw Error(
         fmt::format("recipe: eval.stride is larger than eval.context: \"{}\"; give at most {}",

@@ -105,6 +105,9 @@ constexpr auto kFrozen = std::to_array<FrozenValue>({
     {"train.mtp_modules", "0"},
     {"train.mtp_weight", "0.1"},
     {"train.mtp_group", "\"muon\""},
+    {"train.loop_from", "0.0"},
+    {"train.bag_inputs", "false"},
+    {"train.bag_iso_data", "false"},
 });
 // clang-format on
 

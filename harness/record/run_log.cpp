@@ -233,7 +233,8 @@ void RunLog::on_step(const StepReport& report) {
   if (report.projected_bytes > 0) event.add("projected_bytes", report.projected_bytes);
   write_place(event);
   const int64_t windows_per_step = result_.recipe.train.batch_tokens / result_.recipe.train.seq_len;
-  tape_.write_step(report, report.step * windows_per_step);
+  tape_.write_step(report, has_phases(result_.recipe.train) ? report.next_window
+                                                            : report.step * windows_per_step);
   for (AppendFile* file : {&log_, &events_}) file->check_kept();
   tape_.check_kept();
 }

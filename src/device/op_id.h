@@ -11,6 +11,10 @@ enum class OpId : uint8_t {
   kEmbed,
   kEmbedBackward,
   kBigramHash,
+  // <train_gpt>
+  kMeanBags,
+  kMeanBagsBackward,
+  // </train_gpt>
   kAddScaled,
   kAddScaledBackward,
   kMix,

@@ -122,6 +122,14 @@ class Ops {
   virtual void bigram_hash(Out hashed, In ids, int64_t rows, int64_t tokens, int64_t buckets,
                            int64_t first) = 0;
 
+  // <train_gpt>
+  // y[rows, dim] = the mean of x's rows s r ... s r + s - 1, summed in order and divided by s (token
+  // superposition, arXiv:2605.06546); x [rows * s, dim].
+  virtual void mean_bags(Out y, In x, int64_t rows, int64_t bag, int64_t dim) = 0;
+  // dx[s r + i] = dy[r] / s.
+  virtual void mean_bags_backward(Out dx, In dy, int64_t rows, int64_t bag, int64_t dim) = 0;
+  // </train_gpt>
+
   // ---- elementwise ----
   // y[rows, dim] = x + s1 s2 z; s1, s2 f32 [1]; an empty s2 counts as 1. x view.
   virtual void add_scaled(Out y, In x, In z, In s1, In s2, int64_t rows, int64_t dim) = 0;

@@ -57,6 +57,9 @@ class Forward {
     const bool is_partial = options_.last_positions > 0 && options_.last_positions < seq_len_;
     ForwardTensors f;
     f.ids = p.input_ids("ids", batch_ * seq_len_, 1);
+    // <train_gpt>
+    if (options_.bag > 1) f.ids = p.input_ids("bags", batch_ * seq_len_, options_.bag);
+    // </train_gpt>
     if (options_.with_loss) {
       f.targets = p.input_ids("targets", batch_ * seq_len_, options_.targets);
     }
@@ -199,12 +202,23 @@ class Forward {
     return p.add_linear(y, p.linear(x, p.weight(a)), p.weight(b));  // [N, rank] in between
   }
 
+  // <train_gpt>
+  // Of rows of tokens [N s, columns] those of bags [N, columns].
+  Tensor average(Tensor rows) { return options_.bag > 1 ? p.mean_bags(rows, options_.bag) : rows; }
+  // </train_gpt>
+
   // Token embedding + scaled BigramHash, RMSNorm, SmearGate.
   Tensor embed(Tensor ids) {
     Tensor x = p.embed(ids, weight(kTokenEmbedding));  // [N, D]
+    // <train_gpt>
+    x = average(x);
+    // </train_gpt>
     if (c.bigram_buckets > 0) {
-      const Tensor hashed = p.bigram_hash(ids, seq_len_, c.bigram_buckets);
-      const Tensor rows = p.embed(hashed, weight(kBigramTable));           // [N, bigram_dim]
+      const Tensor hashed = p.bigram_hash(ids, p.elements(ids) / batch_, c.bigram_buckets);
+      Tensor rows = p.embed(hashed, weight(kBigramTable));  // [N, bigram_dim]
+      // <train_gpt>
+      rows = average(rows);
+      // </train_gpt>
       const Tensor projected = p.linear(rows, weight(kBigramProjection));  // [N, D]
       x = p.add_scaled(x, projected, weight(kBigramScale));
     }
@@ -227,8 +241,11 @@ class Forward {
   }
 
   Tensor project_value_embedding(Tensor ids) {
-    const Tensor rows = p.embed(ids, weight(kValueTable));  // [N, value_embed_dim]
-    return p.linear(rows, weight(kValueProjection));        // [N, K*S]
+    Tensor rows = p.embed(ids, weight(kValueTable));  // [N, value_embed_dim]
+    // <train_gpt>
+    rows = average(rows);
+    // </train_gpt>
+    return p.linear(rows, weight(kValueProjection));  // [N, K*S]
   }
 
   // x [N, D] -> [N, D]; x0 is the embedding after its norm. The last block may give fewer rows. The

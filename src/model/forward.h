@@ -31,6 +31,10 @@ struct ForwardOptions {
   int64_t targets = 1;  // n, of a position
   // <train_gpt>
   LossTerms terms = {};
+  // s, tokens of a bag (token superposition, arXiv:2605.06546): a position reads the mean of what s
+  // tokens give; ids are then [batch*seq_len, s].
+  int64_t bag = 1;
+  const Plan* lends_arena = nullptr;  // Plan::borrow_arena_of
   // </train_gpt>
 };
 

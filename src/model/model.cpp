@@ -27,6 +27,9 @@ ModelPlan::ModelPlan(const ModelConfig& config, Weights& weights, int64_t batch,
   PG_CHECK(batch == 1 || mode != PlanMode::kDecode, "one row of tokens is decoded at a time");
   if (!options.with_loss) plan_->read_packed_weights();
   handles_->forward = record_forward(*plan_, config, batch, seq_len, options);
+  // <train_gpt>
+  if (options.lends_arena != nullptr) plan_->borrow_arena_of(*options.lends_arena);
+  // </train_gpt>
   plan_->finish(mode == PlanMode::kTrain ? handles_->forward.loss : Tensor{});
 }
 

@@ -106,6 +106,9 @@ class Plan {
   Tensor add_linear(Tensor y, Tensor u, Tensor w);
   Tensor embed(Tensor ids, Tensor table);  // [rows] x [vocab, dim] -> [rows, dim]
   Tensor bigram_hash(Tensor ids, int64_t tokens, int64_t buckets);
+  // <train_gpt>
+  Tensor mean_bags(Tensor x, int64_t bag);  // [rows * bag, dim] -> [rows, dim]
+  // </train_gpt>
   Tensor add_scaled(Tensor x, Tensor z, Tensor s1, Tensor s2 = {});
   Tensor mix(Tensor x, Tensor a, Tensor z, Tensor b);
   Tensor leaky_relu2(Tensor x, float slope);
@@ -134,6 +137,13 @@ class Plan {
   // over dy need a loss. Changes no other number. For calibration, not for training.
   void collect_grams() { collects_grams_ = true; }
   const std::vector<WeightUse>& weight_uses() const { return weight_uses_; }
+
+  // <train_gpt>
+  // For plans of which no run begins before another's has ended: finish() places this one's tensors in
+  // the arena of `other`, finished and outliving this, where they fit. Kept tensors are then read
+  // before a run of the other.
+  void borrow_arena_of(const Plan& other) { lender_ = &other.arena_; }
+  // </train_gpt>
 
   // Keeps a tensor's value readable after a run.
   void keep(Tensor t);
@@ -165,6 +175,7 @@ class Plan {
   int64_t elements(Tensor t) const { return info(t).elements(); }
 
   Device& device() const { return weights_->device(); }
+  // Of its own: none where they are borrowed.
   int64_t arena_bytes() const { return static_cast<int64_t>(arena_.bytes()); }
   int64_t separate_bytes() const { return separate_bytes_; }  // what kSeparate would take
   int64_t call_count() const { return static_cast<int64_t>(calls_.size()); }
@@ -304,6 +315,9 @@ class Plan {
   std::vector<WeightUse> weight_uses_;
   std::vector<std::pair<int, Tensor>> input_grams_;  // id of a linear map's input, its gram
   DeviceBuffer arena_;
+  // <train_gpt>
+  const DeviceBuffer* lender_ = nullptr;
+  // </train_gpt>
   bool accumulates_ = false;  // the last run
   Tensor loss_gradient_;      // [1] f32: loss_scale over the loss's rows
   int64_t loss_rows_ = 0;

@@ -91,6 +91,25 @@ Tensor Plan::bigram_hash(Tensor ids, int64_t tokens, int64_t buckets) {
   return hashed;
 }
 
+// <train_gpt>
+Tensor Plan::mean_bags(Tensor x, int64_t bag) {
+  const int64_t rows = info(x).rows / bag, dim = info(x).cols;
+  PG_CHECK(bag > 0 && rows * bag == info(x).rows, "mean_bags: rows are whole bags");
+  const Tensor y = make_activation("mean_bags", rows, dim);
+  record(OpId::kMeanBags, 0, {x}, {write_to(y)}, [=, this](Ops& ops, const RunArgs& args) {
+    ops.mean_bags(out(write_to(y), args), in(x), rows, bag, dim);
+  });
+  add_rule(y, [=, this] {
+    const Tensor dy = gradient(y);
+    const OutRef dx = contribute(x);
+    record(OpId::kMeanBagsBackward, 0, {dy}, {dx}, [=, this](Ops& ops, const RunArgs& args) {
+      ops.mean_bags_backward(out(dx, args), in(dy), rows, bag, dim);
+    });
+  });
+  return y;
+}
+// </train_gpt>
+
 Tensor Plan::add_scaled(Tensor x, Tensor z, Tensor s1, Tensor s2) {
   const int64_t rows = info(x).rows, dim = info(x).cols;
   PG_CHECK(info(z).rows == rows && info(z).cols == dim, "add_scaled: x and z differ in shape");

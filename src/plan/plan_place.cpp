@@ -61,8 +61,14 @@ void Plan::place_tensors() {
     arena_bytes = std::max(arena_bytes, begin + bytes);
     separate_bytes_ += bytes;
   }
-  arena_ = DeviceBuffer(weights_->device(), static_cast<size_t>(arena_bytes));
-  for (const size_t i : order) tensors_[i].data = arena_.as<uint8_t>() + offsets[i];
+  const DeviceBuffer* arena = &arena_;
+  // <train_gpt>
+  if (lender_ != nullptr && static_cast<int64_t>(lender_->bytes()) >= arena_bytes) {
+    arena = lender_;
+  } else  // of its own
+    // </train_gpt>
+    arena_ = DeviceBuffer(weights_->device(), static_cast<size_t>(arena_bytes));
+  for (const size_t i : order) tensors_[i].data = arena->as<uint8_t>() + offsets[i];
   for (TensorInfo& t : tensors_) {
     if (t.base < 0) continue;
     void* const base = tensors_[static_cast<size_t>(t.base)].data;

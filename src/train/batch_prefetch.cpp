@@ -7,21 +7,24 @@
 namespace pg {
 
 BatchPrefetch::BatchPrefetch(const Batches& batches, const LossTargets& targets, int64_t rows,
-                             std::function<int64_t(int64_t)> first_window,
+                             std::function<int64_t(int64_t)> first_window, int64_t bag,
                              ComplementWeights* complement, int64_t windows_of_step)
     : batches_(batches),
       loss_targets_(targets),
       rows_(rows),
+      bag_(bag),
       first_window_(std::move(first_window)),
       complement_(complement),
       windows_of_step_(windows_of_step) {
   const auto tokens = static_cast<size_t>(rows * batches.seq_len());
+  const size_t positions = tokens / static_cast<size_t>(bag);
   for (MicroBatch& slot : slots_) {
     slot.ids.resize(tokens);
-    slot.targets.resize(tokens * static_cast<size_t>(targets.count()));
+    slot.targets.resize(positions * static_cast<size_t>(targets.count()));
     if (complement != nullptr) slot.weights.resize(tokens);
   }
   if (targets.count() > 1) next_.resize(tokens);
+  if (bag > 1) next_.resize(tokens + static_cast<size_t>(rows * bag));
   try {
     worker_.emplace([this] { read(); }, BackgroundWorker::Priority::kNormal);
   } catch (const std::system_error&) {  // a limit on threads: slower, and nothing else
@@ -48,6 +51,11 @@ const MicroBatch& BatchPrefetch::next() {
 
 void BatchPrefetch::read() {
   MicroBatch& slot = slots_[static_cast<size_t>(number_ % 2)];
+  if (bag_ > 1) {
+    batches_.read_whole(first_window_(number_), rows_, next_);
+    loss_targets_.fill_bags(next_, batches_.seq_len(), slot.ids, slot.targets);
+    return;
+  }
   const std::span<int32_t> next = next_.empty() ? slot.targets : next_;
   const int64_t window = first_window_(number_);
   batches_.read(window, rows_, slot.ids, next);

@@ -15,18 +15,19 @@
 namespace pg {
 
 struct MicroBatch {
-  std::vector<int32_t> ids;      // [rows, seq_len]
+  std::vector<int32_t> ids;      // [rows, seq_len, s]
   std::vector<int32_t> targets;  // [rows, seq_len, n]
   std::vector<float> weights;    // [rows, seq_len] of the losses; empty: all 1
 };
 
 class BatchPrefetch {
  public:
-  // first_window(k): the first window of the k-th micro-batch from here on. Batches and targets must
+  // first_window(k): the first window of the k-th micro-batch from here on. With bags of s > 1 tokens
+  // batches are with_windows(s seq_len, s). Batches and targets must
   // outlive this. Where the system refuses a thread, next() reads.
   // `complement`, where there is one, weighs the losses; windows_of_step: of all ranks.
   BatchPrefetch(const Batches& batches, const LossTargets& targets, int64_t rows,
-                std::function<int64_t(int64_t)> first_window,
+                std::function<int64_t(int64_t)> first_window, int64_t bag = 1,
                 ComplementWeights* complement = nullptr, int64_t windows_of_step = 1);
 
   // The next micro-batch, valid until the next call. Throws what reading it threw; it is then read
@@ -38,12 +39,13 @@ class BatchPrefetch {
 
   const Batches& batches_;
   const LossTargets& loss_targets_;
-  int64_t rows_;
+  int64_t rows_, bag_;
   std::function<int64_t(int64_t)> first_window_;
   ComplementWeights* complement_;
   int64_t windows_of_step_;
   std::array<MicroBatch, 2> slots_;
-  std::vector<int32_t> next_;  // [rows, seq_len], where it is not all of the targets
+  // [rows, seq_len], where it is not all of the targets; of bags [rows, s (seq_len + 1)]
+  std::vector<int32_t> next_;
   int64_t number_ = 0;
   bool has_read_ahead_ = false;
   std::optional<BackgroundWorker> worker_;

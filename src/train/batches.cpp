@@ -50,14 +50,22 @@ uint64_t permute(uint64_t value, uint64_t count, uint64_t key) {
 }  // namespace
 
 Batches::Batches(const TokenStream& stream, Loader loader, uint64_t seed, int64_t seq_len)
-    : stream_(&stream), loader_(loader), seed_(seed), seq_len_(seq_len) {
-  PG_CHECK(seq_len > 0, "a window has at least one token");
-  const int64_t targets = stream.size() - 1;  // the first token is never one
+    : Batches(stream, loader, seed, seq_len, /*ahead=*/1) {}
+
+Batches Batches::with_windows(int64_t seq_len, int64_t ahead) const {
+  return {*stream_, loader_, seed_, seq_len, ahead};
+}
+
+Batches::Batches(const TokenStream& stream, Loader loader, uint64_t seed, int64_t seq_len,
+                 int64_t ahead)
+    : stream_(&stream), loader_(loader), seed_(seed), seq_len_(seq_len), ahead_(ahead) {
+  PG_CHECK(seq_len > 0 && ahead > 0, "a window has at least one token, and one follows");
+  const int64_t targets = stream.size() - ahead;  // the first tokens are never any
   if (targets < seq_len) {
     throw Error(
         fmt::format("too few tokens for one window: {}, a window of sequence length {} needs {}; "
                     "give more data or a smaller sequence length",
-                    stream.size(), seq_len, seq_len + 1));
+                    stream.size(), seq_len, seq_len + ahead));
   }
   // The random loaders leave room for a phase of up to seq_len - 1 tokens, so that every epoch has
   // as many windows.
@@ -73,7 +81,7 @@ int64_t Batches::window_start(int64_t index) const {
 
   const CounterRng rng(seed_, kStreamDataOrder);
   const uint64_t first_draw = static_cast<uint64_t>(index) / windows * kDrawsPerEpoch;
-  const int64_t spare = stream_->size() - 1 - windows_ * seq_len_;
+  const int64_t spare = stream_->size() - ahead_ - windows_ * seq_len_;
   const auto phases = static_cast<uint64_t>(std::min(spare, seq_len_ - 1) + 1);
   const uint64_t phase = rng.below(first_draw + kDrawPhase, phases);
   uint64_t window = 0;
@@ -86,6 +94,16 @@ int64_t Batches::window_start(int64_t index) const {
     window = permute(place, windows, rng.bits(first_draw + kDrawKey));
   }
   return static_cast<int64_t>(phase) + static_cast<int64_t>(window) * seq_len_;
+}
+
+void Batches::read_whole(int64_t first_index, int64_t count, std::span<int32_t> tokens) const {
+  const auto row_tokens = static_cast<size_t>(seq_len_ + ahead_);
+  PG_CHECK(tokens.size() == static_cast<size_t>(count) * row_tokens,
+           "tokens are [count, seq_len + ahead]");
+  for (int64_t row = 0; row < count; ++row) {
+    stream_->read(window_start(first_index + row),
+                  tokens.subspan(static_cast<size_t>(row) * row_tokens, row_tokens));
+  }
 }
 
 void Batches::read(int64_t first_index, int64_t count, std::span<int32_t> ids,

@@ -14,22 +14,28 @@ class Batches {
  public:
   // The stream must outlive this. Throws Error when it is shorter than seq_len + 1 tokens.
   Batches(const TokenStream& stream, Loader loader, uint64_t seed, int64_t seq_len);
+  // The same order of windows of another length, each followed by `ahead` >= 1 tokens.
+  Batches with_windows(int64_t seq_len, int64_t ahead) const;
 
   // First token of window `index` >= 0.
   int64_t window_start(int64_t index) const;
   int64_t windows_per_epoch() const { return windows_; }
   int64_t seq_len() const { return seq_len_; }
 
+  // Fills tokens [count, seq_len + ahead] with windows first_index ... and what follows each.
+  void read_whole(int64_t first_index, int64_t count, std::span<int32_t> tokens) const;
   // Fills ids and targets, both [count, seq_len], with windows first_index ... : targets are the
   // ids one further on.
   void read(int64_t first_index, int64_t count, std::span<int32_t> ids,
             std::span<int32_t> targets) const;
 
  private:
+  Batches(const TokenStream& stream, Loader loader, uint64_t seed, int64_t seq_len, int64_t ahead);
+
   const TokenStream* stream_;
   Loader loader_;
   uint64_t seed_;
-  int64_t seq_len_;
+  int64_t seq_len_, ahead_;
   int64_t windows_;
 };
 

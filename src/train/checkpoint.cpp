@@ -12,6 +12,7 @@
 #include "src/files/write_file.h"
 #include "src/plan/weight_layout.h"
 #include "src/train/average.h"
+#include "src/train/phases.h"
 #include "src/train/rank_work.h"
 
 namespace pg {
@@ -22,8 +23,8 @@ static_assert(std::endian::native == std::endian::little,
 
 constexpr uint32_t kMagic = 0x4b434750;  // "PGCK"
 // 2: the plain arrays, in the order of memory (weight_layout.h). 3: techniques' arrays behind them; only
-// written where there are some.
-constexpr uint32_t kPlainVersion = 2, kVersion = 3;
+// written where there are some. 4: the head ends with the steps of phases; only where there are some.
+constexpr uint32_t kPlainVersion = 2, kVersion = 3, kPhasesVersion = 4;
 
 constexpr size_t kHashBytes = sizeof(Sha256);
 
@@ -39,12 +40,15 @@ std::vector<float> read_floats(ByteReader& in) {
   return values;
 }
 
-bool is_plain(const CheckpointSizes& sizes) {
-  return std::all_of(sizes.begin() + kPlainArrays, sizes.end(),
-                     [](size_t size) { return size == 0; });
+uint32_t version_of(const CheckpointSizes& sizes) {
+  if (sizes.has_phases) return kPhasesVersion;
+  const bool is_plain =
+      std::all_of(sizes.begin() + kPlainArrays, sizes.end(), [](size_t size) { return size == 0; });
+  return is_plain ? kPlainVersion : kVersion;
 }
-size_t count_arrays(const CheckpointSizes& sizes) {
-  return is_plain(sizes) ? kPlainArrays : kCheckpointArrays;
+bool is_known(uint32_t version) { return version >= kPlainVersion && version <= kPhasesVersion; }
+size_t count_arrays(uint32_t version) {
+  return version == kPlainVersion ? kPlainArrays : kCheckpointArrays;
 }
 
 void write_head(ByteWriter& out, const CheckpointHead& head, uint32_t version) {
@@ -60,11 +64,14 @@ void write_head(ByteWriter& out, const CheckpointHead& head, uint32_t version) {
   for (size_t i = 0; i < kStepTimes; ++i) {
     out.f64(i < head.step_times_s.size() ? head.step_times_s[i] : 0.0);
   }
+  if (version != kPhasesVersion) return;
+  out.u64(static_cast<uint64_t>(head.phases.bags_ended));
+  out.u64(static_cast<uint64_t>(head.phases.loops_began));
 }
 
-size_t head_bytes() {
+size_t head_bytes(uint32_t version) {
   ByteWriter head;
-  write_head(head, {}, kVersion);
+  write_head(head, {}, version);
   return head.buffer().size();
 }
 
@@ -77,18 +84,17 @@ CheckpointSizes checkpoint_sizes(const std::vector<ParamSpec>& specs, const Trai
   const auto matrices = static_cast<size_t>(layout.matrix_elements());
   size_t neurons = 0;
   for (const ParamSpec& spec : specs) neurons += static_cast<size_t>(count_neurons(spec));
-  return {flat,
-          flat,
-          flat - matrices,
-          train.average != Average::kNone ? flat : 0,
-          optimizer.normuon != NorMuon::kOff ? neurons : 0,
-          optimizer.ema_nesterov_beta > 0 ? flat : 0,
-          static_cast<size_t>(Averager::count_kept(train)) * flat};
+  return {
+      {flat, flat, flat - matrices, train.average != Average::kNone ? flat : 0,
+       optimizer.normuon != NorMuon::kOff ? neurons : 0, optimizer.ema_nesterov_beta > 0 ? flat : 0,
+       static_cast<size_t>(Averager::count_kept(train)) * flat},
+      has_phases(train)};
 }
 
 int64_t checkpoint_bytes(const CheckpointSizes& sizes) {
-  size_t bytes = head_bytes() + kHashBytes;
-  for (size_t i = 0; i < count_arrays(sizes); ++i) {
+  const uint32_t version = version_of(sizes);
+  size_t bytes = head_bytes(version) + kHashBytes;
+  for (size_t i = 0; i < count_arrays(version); ++i) {
     bytes += sizeof(uint64_t) + sizes[i] * sizeof(float);
   }
   return static_cast<int64_t>(bytes);
@@ -96,8 +102,9 @@ int64_t checkpoint_bytes(const CheckpointSizes& sizes) {
 
 CheckpointImage::CheckpointImage(const CheckpointSizes& sizes)
     : sizes_(sizes), bytes_(static_cast<size_t>(checkpoint_bytes(sizes))) {
-  size_t end = head_bytes();
-  for (size_t i = 0; i < count_arrays(sizes); ++i) {
+  const uint32_t version = version_of(sizes);
+  size_t end = head_bytes(version);
+  for (size_t i = 0; i < count_arrays(version); ++i) {
     begins_[i] = end + sizeof(uint64_t);
     end = begins_[i] + sizes[i] * sizeof(float);
     const uint64_t count = sizes[i];
@@ -107,7 +114,7 @@ CheckpointImage::CheckpointImage(const CheckpointSizes& sizes)
 
 void CheckpointImage::set_head(const CheckpointHead& head) {
   ByteWriter out;
-  write_head(out, head, is_plain(sizes_) ? kPlainVersion : kVersion);
+  write_head(out, head, version_of(sizes_));
   std::copy(out.buffer().begin(), out.buffer().end(), bytes_.begin());
 }
 
@@ -131,7 +138,7 @@ std::optional<Checkpoint> read_checkpoint(const std::filesystem::path& file, uin
   ByteReader in(body);
   const bool is_ours = in.u32() == kMagic;
   const uint32_t version = in.u32();
-  if (!is_ours || (version != kPlainVersion && version != kVersion)) {
+  if (!is_ours || !is_known(version)) {
     throw Error(where + " is of another program or version" + remedy);
   }
   Checkpoint c;
@@ -150,8 +157,11 @@ std::optional<Checkpoint> read_checkpoint(const std::filesystem::path& file, uin
     const double seconds = in.f64();
     if (i < step_times) head.step_times_s.push_back(seconds);
   }
-  const size_t arrays = version == kPlainVersion ? kPlainArrays : kCheckpointArrays;
-  for (size_t i = 0; i < arrays; ++i) c.arrays[i] = read_floats(in);
+  if (version == kPhasesVersion) {
+    head.phases.bags_ended = static_cast<int64_t>(in.u64());
+    head.phases.loops_began = static_cast<int64_t>(in.u64());
+  }
+  for (size_t i = 0; i < count_arrays(version); ++i) c.arrays[i] = read_floats(in);
   if (!in.ok() || in.remaining() != 0) throw Error(where + " is damaged" + remedy);
   return c;
 }
@@ -164,7 +174,7 @@ std::optional<int64_t> peek_checkpoint_steps(const std::filesystem::path& file) 
   ByteReader in(head);
   if (in.u32() != kMagic) return std::nullopt;
   const uint32_t version = in.u32();
-  if (version != kPlainVersion && version != kVersion) return std::nullopt;
+  if (!is_known(version)) return std::nullopt;
   in.u64();  // identity
   return static_cast<int64_t>(in.u64());
 }

@@ -15,6 +15,11 @@
 
 namespace pg {
 
+// Steps that were done when a phase of training changed; -1: it has not yet. See phases.h.
+struct PhaseSteps {
+  int64_t bags_ended = -1, loops_began = -1;
+};
+
 struct CheckpointHead {
   // Of everything that must be the same to go on: the keys that affect training, and the data.
   uint64_t identity = 0;
@@ -23,6 +28,7 @@ struct CheckpointHead {
   double last_loss_nats = 0;
   int64_t average_progress = 0;      // Averager::progress()
   std::vector<double> step_times_s;  // the stop predictor's, at most kStepTimes
+  PhaseSteps phases;                 // where training has some
 };
 inline constexpr size_t kStepTimes = 16;
 
@@ -47,7 +53,9 @@ struct Checkpoint {
 };
 
 // Elements of each array.
-using CheckpointSizes = std::array<size_t, kCheckpointArrays>;
+struct CheckpointSizes : std::array<size_t, kCheckpointArrays> {
+  bool has_phases = false;
+};
 CheckpointSizes checkpoint_sizes(const std::vector<ParamSpec>& specs, const TrainConfig& train,
                                  const OptimizerConfig& optimizer);
 int64_t checkpoint_bytes(const CheckpointSizes& sizes);  // of the file

@@ -74,6 +74,21 @@ void LossTargets::fill(std::span<const int32_t> next, int64_t seq_len,
   }
 }
 
+void LossTargets::fill_bags(std::span<const int32_t> tokens, int64_t window, std::span<int32_t> ids,
+                            std::span<int32_t> targets) const {
+  const auto w = static_cast<size_t>(window), s = static_cast<size_t>(config_.bag_targets);
+  const auto n = static_cast<size_t>(count());
+  const size_t rows = ids.size() / w;
+  PG_CHECK(tokens.size() == rows * (w + s) && targets.size() == rows * w / s * n,
+           "a bag follows each bag");
+  std::ranges::fill(targets, -1);
+  for (size_t row = 0; row < rows; ++row) {
+    const auto of_row = tokens.subspan(row * (w + s), w + s);
+    std::ranges::copy(of_row.first(w), ids.begin() + static_cast<std::ptrdiff_t>(row * w));
+    for (size_t t = 0; t < w; ++t) targets[(row * w + t) / s * n + t % s] = of_row[s + t];
+  }
+}
+
 // In the order of the texts the prefixes of one are those of its predecessor, as far as they still
 // fit, and its predecessor.
 std::vector<int32_t> list_prefixes(std::span<const std::string_view> texts) {

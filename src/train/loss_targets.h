@@ -24,6 +24,11 @@ class LossTargets {
   // leaves out, where a target lies behind its row's end or does not exist.
   void fill(std::span<const int32_t> next, int64_t seq_len, std::span<int32_t> targets) const;
 
+  // Where positions read bags of s = bag_targets tokens: ids [rows, window] and targets
+  // [rows, window / s, n], the bag after each, of tokens[rows, window + s].
+  void fill_bags(std::span<const int32_t> tokens, int64_t window, std::span<int32_t> ids,
+                 std::span<int32_t> targets) const;
+
  private:
   TrainConfig config_;
   int64_t following_;  // tokens that a position predicts, the next one among them

@@ -77,7 +77,15 @@ struct TrainConfig {
   int64_t mtp_modules = 0;
   double mtp_weight = 0.1;
   MtpGroup mtp_group = MtpGroup::kMuon;
+  double loop_from = 0.0;
+  bool bag_inputs = false;
+  bool bag_iso_data = false;
 };
+
+// Whether what a step runs changes within a training: phases.h.
+inline bool has_phases(const TrainConfig& c) {
+  return c.loop_from > 0 || (c.bag_inputs && c.bag_targets > 1);
+}
 
 enum class NewtonSchulz : uint8_t { kStock, kPolarExpress, kQuintic, kTurbo };
 template <>

@@ -29,8 +29,7 @@ TrainStep::TrainStep(const TrainSetup& setup, Comm& comm)
       leaves_(setup.train.gradient_leaves),
       weights_(device_, list_training_params(setup.model, setup.train), /*with_gradients=*/true),
       loss_targets_(setup.train, setup.prefix_of),
-      plan_(setup.model, weights_, rows_, setup.train.seq_len, PlanMode::kTrain,
-            ForwardOptions{.targets = loss_targets_.count(), .terms = list_terms(setup.train)}),
+      phases_(setup.model, setup.train),
       optimizer_(weights_, setup.optimizer, comm.rank(), comm.ranks()),
       leaf_losses_(device_, static_cast<size_t>(leaves_) * sizeof(double)),
       loss_(device_, sizeof(double)),
@@ -48,20 +47,63 @@ TrainStep::TrainStep(const TrainSetup& setup, Comm& comm)
     complement_.emplace(batches_, setup.model.vocab_size, setup.train.complement_alpha,
                         micro_batches_ * rows_);
   }
-  target_weights_.assign(static_cast<size_t>(loss_targets_.count()), 1.0f);  // as a plan begins
-  next_weights_ = target_weights_;
-  plan_.set_loss_scale(1.0f / static_cast<float>(micro_batches_));
+  next_weights_.resize(static_cast<size_t>(loss_targets_.count()));
+  build_plans(setup);
+}
+
+// The last phase's first: the others' tensors fit into its arena, or have one of their own.
+void TrainStep::build_plans(const TrainSetup& setup) {
+  for (const Phase phase : {Phase{false, true}, {true, true}, {false, false}, {true, false}}) {
+    if (!phases_.can_occur(phase)) continue;
+    const int64_t bag = phases_.bag(phase), seq_len = setup.train.seq_len;
+    if (bag > 1 && !bag_batches_) bag_batches_ = batches_.with_windows(bag * seq_len, bag);
+    const ForwardOptions options = {
+        .targets = loss_targets_.count(),
+        .terms = list_terms(setup.train),
+        .bag = bag,
+        .lends_arena = plans_.empty() ? nullptr : &plans_.front().plan.plan()};
+    plans_.push_back({phase,
+                      ModelPlan(model_in_phase(setup.model, phase), weights_,
+                                phases_.rows(phase, rows_), seq_len, PlanMode::kTrain, options),
+                      std::vector<float>(next_weights_.size(), 1.0f)});  // as a plan begins
+    plans_.back().plan.set_loss_scale(1.0f / static_cast<float>(micro_batches_));
+  }
+  take_plan();
+}
+
+void TrainStep::take_plan() {
+  for (PhasePlan& of_phase : plans_) {
+    if (of_phase.phase != phases_.now()) continue;
+    plan_ = &of_phase.plan;
+    target_weights_ = &of_phase.target_weights;
+  }
 }
 
 void TrainStep::start_at(int64_t steps_done) {
   steps_done_ = steps_done;
+  take_plan();
   // A rank's micro-batches of a step stand together, in the order of its leaves.
   const int64_t own = micro_batches_ / comm_.ranks(), first = comm_.rank() * own;
-  const auto first_window = [=, this](int64_t k) {
-    return ((steps_done + k / own) * micro_batches_ + first + k % own) * rows_;
-  };
-  prefetch_.emplace(batches_, loss_targets_, rows_, first_window,
-                    complement_ ? &*complement_ : nullptr, micro_batches_ * rows_);
+  const int64_t rows = phases_.rows(phases_.now(), rows_);
+  const int64_t begin = phases_.first_row(steps_done, micro_batches_ * rows_);
+  const int64_t bag = phases_.bag(phases_.now());
+  prefetch_.reset();
+  prefetch_.emplace(
+      bag > 1 ? *bag_batches_ : batches_, loss_targets_, rows,
+      [=, this](int64_t k) { return begin + (k / own * micro_batches_ + first + k % own) * rows; },
+      bag, complement_ ? &*complement_ : nullptr, micro_batches_ * rows);
+}
+
+std::string TrainStep::enter_phase(double fraction) {
+  const Phase before = phases_.now();
+  std::string lines = phases_.advance(steps_done_, fraction);
+  if (phases_.now() == before) return lines;
+  if (phases_.now().is_bagged != before.is_bagged) {
+    start_at(steps_done_);  // what was read ahead is of the other windows
+  } else {
+    take_plan();
+  }
+  return lines;
 }
 
 TrainStep::Launched TrainStep::launch(const StepSchedule& schedule) {
@@ -90,10 +132,10 @@ TrainStep::Launched TrainStep::launch(const StepSchedule& schedule) {
 }
 
 void TrainStep::weigh_targets(double fraction) {
-  loss_targets_.weigh(fraction, next_weights_);
-  if (next_weights_ == target_weights_) return;
-  std::swap(target_weights_, next_weights_);
-  plan_.set_target_weights(target_weights_);
+  loss_targets_.weigh(phases_.fraction_of_bags(fraction), next_weights_);
+  if (next_weights_ == *target_weights_) return;
+  std::swap(*target_weights_, next_weights_);
+  plan_->set_target_weights(*target_weights_);
 }
 
 void TrainStep::compute_gradients() {
@@ -102,12 +144,12 @@ void TrainStep::compute_gradients() {
   for (int64_t leaf = 0; leaf < own_leaves_.leaves(); ++leaf) {
     for (int64_t m = 0; m < micro_batches_of_leaf; ++m) {
       const MicroBatch& batch = prefetch_->next();
-      plan_.load(batch.ids, batch.targets);
-      if (complement_) plan_.load_row_weights(batch.weights);
-      plan_.run(/*accumulate=*/m > 0);
+      plan_->load(batch.ids, batch.targets);
+      if (complement_) plan_->load_row_weights(batch.weights);
+      plan_->run(/*accumulate=*/m > 0);
     }
     weights_.finish_gradients();
-    device_.copy(leaf_losses_.as<double>() + first_leaf + leaf, plan_.device_mean_loss(),
+    device_.copy(leaf_losses_.as<double>() + first_leaf + leaf, plan_->device_mean_loss(),
                  sizeof(double));
     own_leaves_.add(leaf);
   }

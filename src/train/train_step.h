@@ -4,8 +4,11 @@
 #pragma once
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "src/device/comm/comm.h"
 #include "src/model/model.h"
@@ -16,6 +19,7 @@
 #include "src/train/gradient_leaves.h"
 #include "src/train/late_qat.h"
 #include "src/train/optimizer.h"
+#include "src/train/phases.h"
 #include "src/train/rank_exchange.h"
 #include "src/train/schedule.h"
 #include "src/train/trainer.h"
@@ -29,8 +33,10 @@ class TrainStep {
 
   TrainStep(const TrainSetup& setup, Comm& comm);
 
-  // From here on the steps are those after `steps_done`.
+  // From here on the steps are those after `steps_done`, in the phase that phases() says.
   void start_at(int64_t steps_done);
+  // What the next step is to run; the lines to log of what changes by that. Allocates where it does.
+  std::string enter_phase(double fraction);
   struct Launched {
     uint64_t event = 0;          // done when the step is
     bool has_swa_begun = false;  // its first snapshot was taken
@@ -47,7 +53,11 @@ class TrainStep {
   Numbers numbers(int64_t step) const;
 
   Weights& weights() { return weights_; }
-  ModelPlan& plan() { return plan_; }
+  ModelPlan& plan() { return *plan_; }  // of the phase
+  Phases& phases() { return phases_; }
+  int64_t windows_used(int64_t steps_done) const {
+    return phases_.windows_used(steps_done, rows_ * micro_batches_);
+  }
   Optimizer& optimizer() { return optimizer_; }
   Averager& averager() { return averager_; }
   EmaNesterov& ema_nesterov() { return ema_nesterov_; }
@@ -56,6 +66,8 @@ class TrainStep {
   int64_t micro_batches() const { return micro_batches_; }  // of all ranks
 
  private:
+  void build_plans(const TrainSetup& setup);
+  void take_plan();
   void weigh_targets(double fraction);
   void compute_gradients();
   void update(const StepSchedule& schedule);
@@ -64,10 +76,19 @@ class TrainStep {
   Comm& comm_;
   Device& device_;
   const Batches& batches_;
+  std::optional<Batches> bag_batches_;  // windows of bags
   int64_t rows_, micro_batches_, leaves_;
   Weights weights_;
   LossTargets loss_targets_;
-  ModelPlan plan_;
+  Phases phases_;
+  struct PhasePlan {
+    Phase phase;
+    ModelPlan plan;
+    std::vector<float> target_weights;  // [n], that it has
+  };
+  std::deque<PhasePlan> plans_;  // of the phases that can occur; the last one's first
+  ModelPlan* plan_ = nullptr;
+  std::vector<float>* target_weights_ = nullptr;
   Optimizer optimizer_;
   DeviceBuffer leaf_losses_;  // [leaves] f64: sums of the micro-batches' means
   DeviceBuffer loss_;         // [1] f64: their sum
@@ -78,8 +99,8 @@ class TrainStep {
   LateQat late_qat_;
   CheckpointSizes state_sizes_;
   std::optional<ComplementWeights> complement_;
-  std::optional<BatchPrefetch> prefetch_;             // it uses the above
-  std::vector<float> target_weights_, next_weights_;  // [n]: those of the plan, and room
+  std::optional<BatchPrefetch> prefetch_;  // it uses the above
+  std::vector<float> next_weights_;        // [n], room
   int64_t steps_done_ = 0;
   bool is_updating_ = false;
   struct HostNumbers {

@@ -17,6 +17,7 @@
 #include "src/device/comm/run_ranks.h"
 #include "src/train/check_training.h"
 #include "src/train/checkpoint_writer.h"
+#include "src/train/phases.h"
 #include "src/train/schedule.h"
 #include "src/train/size_projector.h"
 #include "src/train/stop_predictor.h"
@@ -44,6 +45,7 @@ struct Decision {
 struct Progress {
   bool is_resumed = false;
   int64_t steps = 0, average_progress = 0;
+  PhaseSteps phases;
 };
 static_assert(StopPredictor::kWindow + 1 <= kStepTimes, "a checkpoint holds what it is told of");
 static_assert(std::is_trivially_copyable_v<Decision> && std::is_trivially_copyable_v<Progress>,
@@ -178,10 +180,13 @@ class Trainer {
   void step(const Decision& decision) {
     const StepSchedule schedule =
         schedule_step(s_.train, s_.optimizer, steps_, decision.elapsed_s, decision.end_s);
+    const std::string changes = step_.enter_phase(schedule.fraction);
+    if (!changes.empty()) note_lines(changes);
+    const double flops = step_.plan().flops();
     const TrainStep::Launched launched = step_.launch(schedule);
     ++steps_;
     in_flight_.push_back({steps_, schedule, decision.elapsed_s, decision.end_s, launched.event,
-                          step_.averager().snapshots()});
+                          step_.averager().snapshots(), step_.phases().now(), flops});
     if (launched.is_rounded && !has_qat_begun_) {
       has_qat_begun_ = true;
       observer_.on_note(
@@ -217,13 +222,24 @@ class Trainer {
     double decided_s = 0, end_s = 0;
     uint64_t event = 0;
     int64_t swa_snapshots = 0;
+    Phase phase;
+    double flops = 0;  // of a micro-batch
   };
+
+  void note_lines(const std::string& lines) {
+    for (size_t at = 0; at < lines.size();) {
+      const size_t end = std::min(lines.find('\n', at), lines.size());
+      observer_.on_note(lines.substr(at, end - at));
+      at = end + 1;
+    }
+  }
 
   void report(const InFlight& done, double grad_norm) {
     const double end_s = now_s();
     const double step_s = end_s - std::max(done.decided_s, end_of_last_step_s_);
     end_of_last_step_s_ = end_s;
-    predictor_.add_step(step_s);
+    // The last step is of the last phase, and steps may have been shorter before it.
+    predictor_.add_step(step_s * step_.phases().slowdown_to_come(done.phase));
     StepReport r;
     r.step = done.step;
     r.loss_nats = last_loss_;
@@ -233,6 +249,7 @@ class Trainer {
     r.decided_s = done.decided_s;
     r.end_s = done.end_s;
     r.swa_snapshots = done.swa_snapshots;
+    r.next_window = step_.windows_used(done.step);
     r.step_s = step_s;
     r.train_s = end_s;
     r.tokens_per_s = static_cast<double>(s_.train.batch_tokens) / std::max(step_s, 1e-9);
@@ -242,7 +259,7 @@ class Trainer {
         last_peak_s_ = end_s;
       }
       // This rank's part of the work, on its device.
-      const double flops = step_.plan().flops() * static_cast<double>(step_.micro_batches()) /
+      const double flops = done.flops * static_cast<double>(step_.micro_batches()) /
                            static_cast<double>(comm_.ranks());
       r.speed_of_light = flops / (std::max(step_s, 1e-9) * peak_flops_per_s_);
     }
@@ -332,7 +349,8 @@ class Trainer {
                     .train_s = now_s(),
                     .last_loss_nats = last_loss_,
                     .average_progress = step_.averager().progress(),
-                    .step_times_s = predictor_.steps_to_keep_s()});
+                    .step_times_s = predictor_.steps_to_keep_s(),
+                    .phases = step_.phases().steps()});
     download_state(step_, image);
   }
 
@@ -343,14 +361,17 @@ class Trainer {
       if (const auto c = read_checkpoint(s_.checkpoint_file, s_.identity)) {
         upload_state(step_, *c, s_.checkpoint_file);
         take_progress(c->head);
-        progress = {
-            .is_resumed = true, .steps = steps_, .average_progress = c->head.average_progress};
+        progress = {.is_resumed = true,
+                    .steps = steps_,
+                    .average_progress = c->head.average_progress,
+                    .phases = c->head.phases};
       }
     }
     comm_.host().broadcast(&progress, sizeof progress, /*root=*/0);
     if (!progress.is_resumed) return;
     steps_ = progress.steps;
     step_.averager().set_progress(progress.average_progress);
+    if (has_phases(s_.train)) step_.phases().set_steps(progress.phases);
     broadcast_state(step_);
     observer_.on_note(
         fmt::format("resume:checkpoint step:{} train_time:{:.0f}ms", steps_, 1000 * earlier_s_));
@@ -395,6 +416,7 @@ TrainResult train(const TrainSetup& setup) {
   PG_CHECK(setup.train.seq_len == setup.batches->seq_len(), "batches of the recipe's seq_len");
   check_batches(setup.train, comm.ranks());
   check_training(setup.train, setup.optimizer);
+  check_phases(setup.model, setup.train);
   std::optional<Trainer> trainer;
   TrainResult result;
   fail_on_throw(comm, [&] {  // told while the buffers are there that others may be reading

@@ -28,6 +28,7 @@ struct StepReport {
   double decided_s = 0;         // the times that the multipliers were chosen by: of the decision,
   double end_s = 0;             // and of the end of training as it looked then; 0 without a cap
   int64_t swa_snapshots = 0;    // in the average behind this step
+  int64_t next_window = 0;      // windows of seq_len tokens whose text is used up
   double step_s = 0;            // this step
   double train_s = 0;           // since training began, earlier runs of a resumed training included
   double tokens_per_s = 0;      // of this step

@@ -94,6 +94,28 @@ OpCase leaky_relu2_backward_case(int64_t count, float slope) {
           }};
 }
 
+OpCase mean_bags_case(int64_t rows, int64_t bag, int64_t dim) {
+  return {OpId::kMeanBags,
+          describe({{"rows", rows}, {"bag", bag}, {"dim", dim}}),
+          {input("x", rows * bag * dim, normal()),
+           // a sum of `bag`, the quotient
+           output("y", rows * dim, units_of_terms("y", sum_units(bag) + 1))},
+          [=](Ops& ops, const Args& a) { ops.mean_bags(a.out("y"), a.in("x"), rows, bag, dim); },
+          {{"y"}, {"x"}, [=](Ops& ops, const Args& a) {
+             ops.mean_bags_backward(a.out("dx"), a.in("dy"), rows, bag, dim);
+           }}};
+}
+
+OpCase mean_bags_backward_case(int64_t rows, int64_t bag, int64_t dim) {
+  return {
+      OpId::kMeanBagsBackward,
+      describe({{"rows", rows}, {"bag", bag}, {"dim", dim}}),
+      {input("dy", rows * dim, normal()), output("dx", rows * bag * dim, units_of_result("dx", 1))},
+      [=](Ops& ops, const Args& a) {
+        ops.mean_bags_backward(a.out("dx"), a.in("dy"), rows, bag, dim);
+      }};
+}
+
 // g = 1 / (1 + e^-gate): exp, the sum and the quotient round; 1 - g once more, relative to 1 and
 // not to itself.
 constexpr double kSigmoidUnits = kExpUnits + 2;
@@ -261,6 +283,12 @@ std::vector<OpCase> elementwise_cases() {
   cases.push_back(without(add_scaled_backward_case(3, 11), {"s2", "ds2"}));
   cases.push_back(leaky_relu2_case(100, 0.0f));
   cases.push_back(leaky_relu2_backward_case(100, 0.0f));
+  const int64_t bags[][3] = {{1, 1, 1},  {5, 1, 33},   {3, 2, 31},
+                             {7, 3, 64}, {515, 6, 48}, {2, 16, 1000}};
+  for (const auto& [rows, bag, dim] : bags) {
+    cases.push_back(mean_bags_case(rows, bag, dim));
+    cases.push_back(mean_bags_backward_case(rows, bag, dim));
+  }
 
   const int64_t shapes[][2] = {{1, 1}, {2, 3}, {31, 33}, {3, 64}, {515, 48}, {67, 1000}};
   for (const auto& [rows, dim] : shapes) {

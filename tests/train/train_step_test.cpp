@@ -110,6 +110,31 @@ TEST_F(TrainStepTest, ARepeatedStepAllocatesNothing) {
   set_thread_count(threads);
 }
 
+// Nor in any phase, once it has begun.
+TEST_F(TrainStepTest, StepsOfAPhaseAllocateNothing) {
+  setup_.model.loop_first = setup_.model.loop_last = 1;
+  setup_.model.loop_passes = 2;
+  setup_.train.loop_from = 0.8;
+  setup_.train.bag_inputs = true;
+  setup_.train.bag_targets = 4;
+  const auto comm = make_single_comm();
+  TrainStep step(setup_, *comm);
+  step.start_at(0);
+  for (const double fraction : {0.1, 0.4, 0.9}) {
+    const auto take = [&] {
+      step.enter_phase(fraction);
+      step.launch({.fraction = fraction});
+    };
+    for (int i = 0; i < 4; ++i) take();
+    EXPECT_EQ(count_allocations([&] {
+                take();
+                take();
+              }),
+              0)
+        << fraction;
+  }
+}
+
 TEST_F(TrainStepTest, BatchesComeInTheirOrderAndAFailureIsThrownWhereItIsNeeded) {
   std::vector<int64_t> asked;
   std::atomic<int64_t> last_asked = -1;

@@ -63,6 +63,12 @@ inline constexpr auto kOps = std::to_array<OpInfo>({
      "dtable[v] = sum of dy where ids = v"},
     {OpId::kBigramHash, "bigram_hash", NoGradient::kIntegers, Tolerance::kExact,
      "((36313 id_t) xor (27191 id_{t-1})) mod (buckets-1)"},
+    // <train_gpt>
+    {OpId::kMeanBags, "mean_bags", OpId::kMeanBagsBackward, Tolerance::kSum,
+     "y[r] = mean of x[s r .. s r + s - 1]"},
+    {OpId::kMeanBagsBackward, "mean_bags_backward", NoGradient::kIsRule, Tolerance::kElementwise,
+     "dx[s r + i] = dy[r] / s"},
+    // </train_gpt>
     {OpId::kAddScaled, "add_scaled", OpId::kAddScaledBackward, Tolerance::kElementwise,
      "y = x + s1 s2 z"},
     {OpId::kAddScaledBackward, "add_scaled_backward", NoGradient::kIsRule, Tolerance::kSum,

@@ -119,6 +119,30 @@ void ReferenceOps::embed_backward(Out dtable, In ids, In dy, int64_t rows, int64
   write(dtable, dtable_values);
 }
 
+void ReferenceOps::mean_bags(Out y, In x, int64_t rows, int64_t bag, int64_t dim) {
+  const Values x_values = read(x, rows * bag * dim);
+  Values y_values = zeros(rows * dim);
+  for (int64_t r = 0; r < rows * bag; ++r) {
+    for (int64_t d = 0; d < dim; ++d) {
+      y_values[index(r / bag * dim + d)] += x_values[index(r * dim + d)];
+    }
+  }
+  for (double& value : y_values) value /= static_cast<double>(bag);
+  write(y, y_values);
+}
+
+void ReferenceOps::mean_bags_backward(Out dx, In dy, int64_t rows, int64_t bag, int64_t dim) {
+  const Values dy_values = read(dy, rows * dim);
+  Values dx_values = zeros(rows * bag * dim);
+  for (int64_t r = 0; r < rows * bag; ++r) {
+    for (int64_t d = 0; d < dim; ++d) {
+      dx_values[index(r * dim + d)] =
+          dy_values[index(r / bag * dim + d)] / static_cast<double>(bag);
+    }
+  }
+  write(dx, dx_values);
+}
+
 void ReferenceOps::bigram_hash(Out hashed, In ids, int64_t rows, int64_t tokens, int64_t buckets,
                                int64_t first) {
   PG_CHECK(buckets > 1, "one bucket is for row starts: there must be another");

@@ -1,0 +1,137 @@
+#include "src/train/phases.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+#include <vector>
+
+#include "src/base/error.h"
+
+namespace pg {
+
+Phases::Phases(const ModelConfig& model, const TrainConfig& train)
+    : model_(model), loops_from_(train.loop_from) {
+  constexpr double kNever = -std::numeric_limits<double>::infinity();
+  bag_ = train.bag_targets;
+  const bool has_bags = train.bag_inputs && bag_ > 1;
+  bags_until_ = has_bags ? train.bag_fraction : kNever;
+  is_iso_data_ = train.bag_iso_data;
+  steps_ = {.bags_ended = has_bags && bags_until_ > 0 ? -1 : 0,
+            .loops_began = loops_from_ > 0 ? -1 : 0};
+}
+
+std::string Phases::advance(int64_t steps_done, double fraction) {
+  std::string lines;
+  if (steps_.bags_ended < 0 && fraction >= bags_until_) {
+    steps_.bags_ended = steps_done;
+    lines = fmt::format("token_superposition:ended step:{} frac:{:.3f} bag:{}", steps_done,
+                        fraction, bag_);
+  }
+  if (steps_.loops_began < 0 && fraction >= loops_from_) {
+    steps_.loops_began = steps_done;
+    if (!lines.empty()) lines += '\n';
+    lines += describe_loop(steps_done, fraction);
+  }
+  return lines;
+}
+
+// In the records' form.
+std::string Phases::describe_loop(int64_t steps_done, double fraction) const {
+  std::vector<int64_t> encoder, decoder;
+  const int64_t runs = model_.layers + loop_runs(model_);
+  for (int64_t run = 0; run < runs; ++run) {
+    (run < runs / 2 ? encoder : decoder).push_back(block_of_run(model_, run));
+  }
+  return fmt::format("layer_loop:enabled step:{} frac:{:.3f} encoder:[{}] decoder:[{}]", steps_done,
+                     fraction, fmt::join(encoder, ", "), fmt::join(decoder, ", "));
+}
+
+bool Phases::can_occur(const Phase& phase) const {
+  const bool bags_come_first = bags_until_ > 0;
+  if (phase.is_bagged && phase.is_looped) return bags_come_first && loops_from_ < bags_until_;
+  if (phase.is_bagged) return bags_come_first && loops_from_ > 0;
+  // The last phase has a plan even where training may end before it.
+  return phase.is_looped || (loops_from_ > 0 && loops_from_ > bags_until_);
+}
+
+double Phases::slowdown_to_come(const Phase& phase) const {
+  double slowdown = 1;
+  // What is not in blocks is the same, so this is more than it can be.
+  if (!phase.is_looped) {
+    slowdown =
+        static_cast<double>(model_.layers + loop_runs(model_)) / static_cast<double>(model_.layers);
+  }
+  if (phase.is_bagged && is_iso_data_) slowdown *= static_cast<double>(bag_);
+  return slowdown;
+}
+
+double Phases::fraction_of_bags(double fraction) const {
+  if (bags_until_ <= 0) return fraction;
+  return now().is_bagged ? std::min(fraction, 0.0) : std::max(fraction, bags_until_);
+}
+
+int64_t Phases::rows(const Phase& phase, int64_t plain_rows) const {
+  return phase.is_bagged && is_iso_data_ ? plain_rows / bag_ : plain_rows;
+}
+
+int64_t Phases::windows_used(int64_t steps_done, int64_t plain_rows) const {
+  const int64_t bagged =
+      steps_.bags_ended < 0 ? steps_done : std::min(steps_done, steps_.bags_ended);
+  const Phase bags = {.is_bagged = true};
+  return bagged * rows(bags, plain_rows) * bag_ + (steps_done - bagged) * plain_rows;
+}
+
+int64_t Phases::first_row(int64_t steps_done, int64_t plain_rows) const {
+  if (now().is_bagged) return steps_done * rows(now(), plain_rows);
+  return windows_used(steps_done, plain_rows);
+}
+
+ModelConfig model_in_phase(const ModelConfig& model, const Phase& phase) {
+  ModelConfig config = model;
+  if (!phase.is_looped) config.loop_passes = 1;
+  return config;
+}
+
+void check_phases(const ModelConfig& model, const TrainConfig& train) {
+  if (train.loop_from > 0 && model.loop_passes == 1) {
+    throw Error(
+        fmt::format("train.loop_from is \"{}\", but with a model.loop_passes of 1 no block runs "
+                    "several times; give 0, or more passes",
+                    train.loop_from));
+  }
+  if (!train.bag_inputs) {
+    if (!train.bag_iso_data) return;
+    throw Error("train.bag_iso_data is for train.bag_inputs; switch both on, or neither");
+  }
+  if (train.bag_targets == 1) return;
+  if (train.prefix_weight > 0) {
+    throw Error(fmt::format(
+        "train.prefix_weight is \"{}\", but a position that reads train.bag_inputs has no "
+        "single next token; give 0, or switch bag_inputs off",
+        train.prefix_weight));
+  }
+  const std::pair<const char*, bool> single_tokens[] = {
+      {"train.mtp_heads", train.mtp_heads > 0},
+      {"train.mtp_modules", train.mtp_modules > 0},
+      {"train.complement_alpha", train.complement_alpha > 0},
+      {"model.token_smear", model.token_smear}};
+  for (const auto& [key, is_on] : single_tokens) {
+    if (!is_on) continue;
+    throw Error(
+        fmt::format("{} works on single tokens, which a position that reads train.bag_inputs has "
+                    "not; switch one of the two off",
+                    key));
+  }
+  const int64_t rows = train.micro_batch_tokens / train.seq_len;
+  if (train.bag_iso_data && rows % train.bag_targets != 0) {
+    throw Error(fmt::format(
+        "train.bag_iso_data: the {} rows of a micro-batch (micro_batch_tokens / seq_len) "
+        "are no multiple of train.bag_targets \"{}\"; give another of the three",
+        rows, train.bag_targets));
+  }
+}
+
+}  // namespace pg

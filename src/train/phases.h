@@ -1,0 +1,65 @@
+// Phases of a training: what a step runs depends on the part of training that is done. A change is
+// for good: the part done is told from a clock and from an end that moves, so it may fall again.
+//
+// Bags (bag_inputs, token superposition, arXiv:2605.06546; formulas.md 3.8): up to bag_fraction each
+// position reads the mean of s tokens' embeddings and predicts the next s tokens. Loops (loop_from,
+// formulas.md 2.6): from then on blocks run as often as the model says. Either may be on in any part of
+// the other; each pair that can occur has a plan over the same weights.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "src/model/model.h"
+#include "src/train/checkpoint.h"
+#include "src/train/train_config.h"
+
+namespace pg {
+
+struct Phase {
+  bool is_bagged = false, is_looped = true;
+  bool operator==(const Phase&) const = default;
+};
+
+class Phases {
+ public:
+  Phases(const ModelConfig& model, const TrainConfig& train);
+
+  Phase now() const { return {steps_.bags_ended < 0, steps_.loops_began >= 0}; }
+  const PhaseSteps& steps() const { return steps_; }
+  void set_steps(const PhaseSteps& steps) { steps_ = steps; }
+  // Before the step that follows `steps_done`: the lines to log of what changes; empty: nothing.
+  std::string advance(int64_t steps_done, double fraction);
+
+  // For LossTargets::weigh(), where bags end for good.
+  double fraction_of_bags(double fraction) const;
+  bool can_occur(const Phase& phase) const;
+  // Upper bound of what the last phase's step takes over this phase's: time of a step is kept for
+  // the budget as if it had been of the last one.
+  double slowdown_to_come(const Phase& phase) const;
+  // Rows of seq_len positions of a step, of those of a plain one.
+  int64_t rows(const Phase& phase, int64_t plain_rows) const;
+  // First row of the step behind `steps_done`, in the windows of its phase: bag() * seq_len tokens each.
+  int64_t first_row(int64_t steps_done, int64_t plain_rows) const;
+  // Windows of seq_len tokens whose text so many steps have used up.
+  int64_t windows_used(int64_t steps_done, int64_t plain_rows) const;
+  int64_t bag(const Phase& phase) const { return phase.is_bagged ? bag_ : 1; }
+
+ private:
+  std::string describe_loop(int64_t steps_done, double fraction) const;
+
+  ModelConfig model_;
+  int64_t bag_ = 1;
+  bool is_iso_data_ = false;
+  double bags_until_ = 0, loops_from_ = 0;
+  PhaseSteps steps_;
+};
+
+// The model in a phase: its blocks run once each before loops begin.
+ModelConfig model_in_phase(const ModelConfig& model, const Phase& phase);
+
+// Throws Error where keys of phases contradict each other.
+void check_phases(const ModelConfig& model, const TrainConfig& train);
+
+}  // namespace pg
