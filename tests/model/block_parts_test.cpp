@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "src/device/registry/make_device.h"
+#include "src/model/learning/adapters.h"
 #include "tests/model/model_fixture.h"
 
 namespace pg {
@@ -70,6 +71,34 @@ TEST(Model, FormsOfTheValueResidualDifferByTheFirstValueEmbedding) {
   using enum ValueResidual;
   EXPECT_EQ(loss_of(kScalar, "1"), loss_of(kFirstInput, "1"));
   EXPECT_NE(loss_of(kScalar, "0"), loss_of(kFirstInput, "0"));
+}
+
+TEST(Model, AdaptersOfUpAdaptItsGateToo) {
+  const auto device = make_device("cpu:exact");
+  ModelConfig config = make_small_config();
+  config.mlp = Mlp::kSwiglu;
+  Weights plain(*device, list_params(config), false);
+  plain.initialise(1);
+  perturb(plain, 0.1, 11);
+  std::vector<ParamSpec> specs = list_params(config);
+  freeze_all(specs);
+  const AdapterConfig adapters = {.rank = 3, .targets = parse_adapter_targets("up")};
+  for (const ParamSpec& spec : list_adapter_params(config, adapters)) specs.push_back(spec);
+  Weights adapted(*device, specs, true);
+  adapted.initialise(7);
+  adapted.upload(plain.download());
+  const double loss = mean_loss(config, plain);
+  EXPECT_EQ(mean_loss(config, adapted), loss);
+  int gates = 0;
+  for (int i = 0; i < adapted.count(); ++i) {
+    if (!adapted.spec(i).name.ends_with("mlp.gate.lora_b")) continue;
+    ++gates;
+    const std::vector<float> values(static_cast<size_t>(adapted.spec(i).elements()), 0.3f);
+    device->upload(adapted.master(i), values.data(), values.size() * sizeof(float));
+    adapted.refresh_compute();
+    EXPECT_NE(mean_loss(config, adapted), loss) << adapted.spec(i).name;
+  }
+  EXPECT_EQ(gates, config.layers);
 }
 
 TEST(Model, ImpossiblePartsAreNamed) {

@@ -78,6 +78,11 @@ std::vector<ParamSpec> list_adapter_params(const ModelConfig& c, const AdapterCo
   const auto add_targets = [&](int64_t layer) {
     for (const ParamRole role : adapters.targets) {
       for (const ParamSpec& param : params) {
+        // <parts>
+        if (role == ParamRole::kUp && param.place == ParamPlace{ParamRole::kGate, layer}) {
+          add_pair(param, param.name, adapters.rank, specs);
+        }
+        // </parts>
         if (param.place != ParamPlace{role, layer}) continue;
         const bool is_head = role == ParamRole::kTokenEmbedding;
         add_pair(param, is_head ? "head" : param.name, adapters.rank, specs);

@@ -19,8 +19,8 @@ struct AdapterConfig {
   std::vector<ParamRole> targets;
 };
 
-// "q,v,head" and so on. q, k, v, out, up, down: those matrices of every block; head: the tied
-// output head. Throws Error naming an unknown or repeated target.
+// "q,v,head" and so on. q, k, v, out, up, down: those matrices of every block, up with its gate
+// where it has one; head: the tied output head. Throws Error naming an unknown or repeated target.
 std::vector<ParamRole> parse_adapter_targets(std::string_view text);
 
 // The adapters' parameters, "blocks.3.attn.q.lora_a" and so on; they stand behind the model's own.
