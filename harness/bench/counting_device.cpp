@@ -28,8 +28,8 @@ void CountingOps::embed_backward(Out dtable, In ids, In dy, int64_t rows, int64_
   counted(OpId::kEmbedBackward).embed_backward(dtable, ids, dy, rows, vocab, dim);
 }
 void CountingOps::bigram_hash(Out hashed, In ids, int64_t rows, int64_t tokens, int64_t buckets,
-                              int64_t first) {
-  counted(OpId::kBigramHash).bigram_hash(hashed, ids, rows, tokens, buckets, first);
+                              int64_t first, bool trigram) {
+  counted(OpId::kBigramHash).bigram_hash(hashed, ids, rows, tokens, buckets, first, trigram);
 }
 void CountingOps::mean_bags(Out y, In x, int64_t rows, int64_t bag, int64_t dim) {
   counted(OpId::kMeanBags).mean_bags(y, x, rows, bag, dim);

@@ -161,6 +161,8 @@ void visit_optimizer_fields(Config& c, Visit&& visit) {
       .help = "AdamW learning rate of embedding tables"});
   training("scalar_lr", c.scalar_lr, {.min = 0, .max = 10, .env = "SCALAR_LR",
       .help = "AdamW learning rate of vectors, scalars and small projections"});
+  training("head_lr", c.head_lr, {.min = 0, .max = 10, .env = "HEAD_LR",
+      .help = "AdamW learning rate of the output head, where model.tied_head is false"});
   training("muon_momentum", c.muon_momentum, {.min = 0, .max = 1, .env = "MUON_MOMENTUM",
       .help = "Muon momentum after its warm-up"});
   training("muon_momentum_start", c.muon_momentum_start, {.min = 0, .max = 1,

@@ -108,6 +108,7 @@ constexpr auto kFrozen = std::to_array<FrozenValue>({
     {"train.loop_from", "0.0"},
     {"train.bag_inputs", "false"},
     {"train.bag_iso_data", "false"},
+    {"optimizer.head_lr", "0.008"},
 });
 // clang-format on
 

@@ -134,8 +134,8 @@ void RunLog::write_head(const RunFacts& facts, const std::vector<RecipeOverride>
   log_.write_line(
       fmt::format("attention_mode:gqa num_heads:{} num_kv_heads:{}", model.heads, model.kv_heads));
   log_.write_line(fmt::format("tie_embeddings:{} embed_lr:{} matrix_lr:{} scalar_lr:{}",
-                              python_bool(true), result_.recipe.optimizer.embed_lr,
-                              result_.recipe.optimizer.matrix_lr,
+                              python_bool(result_.recipe.model.tied_head),
+                              result_.recipe.optimizer.embed_lr, result_.recipe.optimizer.matrix_lr,
                               result_.recipe.optimizer.scalar_lr));
   write_line(
       fmt::format("train_batch_tokens:{} train_seq_len:{} iterations:{} warmup_steps:0 "

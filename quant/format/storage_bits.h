@@ -19,12 +19,18 @@ inline int storage_bits(const ParamSpec& spec, const QuantConfig& quant) {
   if (spec.elements() <= quant.keep_fp16_elements || spec.rows == 1 || spec.cols == 1) {
     return kHalfBits;
   }
+  // <parts>
+  if (spec.group == ParamGroup::kHead) return static_cast<int>(quant.embed_bits);
+  // </parts>
   if (spec.group == ParamGroup::kEmbedding) return static_cast<int>(quant.embed_bits);
   return static_cast<int>(is_mlp(spec) ? quant.mlp_bits : quant.matrix_bits);
 }
 
 // SDClip's largest code in standard deviations of the row.
 inline double clip_sigmas(const ParamSpec& spec, const QuantConfig& quant) {
+  // <parts>
+  if (spec.group == ParamGroup::kHead) return quant.embed_clip_sigmas;
+  // </parts>
   if (spec.group == ParamGroup::kEmbedding) return quant.embed_clip_sigmas;
   return is_mlp(spec) ? quant.mlp_clip_sigmas : quant.matrix_clip_sigmas;
 }

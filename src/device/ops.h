@@ -118,9 +118,9 @@ class Ops {
   // Bucket of the bigram (previous id, id), for rows of T tokens each (formulas.md 2.2):
   // M = buckets-1; hashed = M at each row start, else ((36313 id_t) xor (27191 id_{t-1})) mod M, in
   // int32 arithmetic. With `first` hashed and ids point at that row of the N: the one before it lies
-  // in front.
+  // in front. A trigram has xor (51497 id_{t-2}) as well, and M at the first two.
   virtual void bigram_hash(Out hashed, In ids, int64_t rows, int64_t tokens, int64_t buckets,
-                           int64_t first) = 0;
+                           int64_t first, bool trigram) = 0;
 
   // <train_gpt>
   // y[rows, dim] = the mean of x's rows s r ... s r + s - 1, summed in order and divided by s (token

@@ -5,6 +5,9 @@
 // width, V vocabulary.
 #include "src/model/forward.h"
 
+// <parts>
+#include <algorithm>
+// </parts>
 #include <cmath>
 // <train_gpt>
 #include <string>
@@ -20,6 +23,23 @@ namespace {
 // (cos, sin) of position times frequency, [T, R/2, 2]. Angles in f64: at long contexts f32 loses
 // the low bits of the product. Beyond rope_ntk_length the base grows by (T / length)^(R / (R - 2)),
 // as the records do; T is the model's own context, so that a short text has the same base.
+// <parts>
+// YaRN (arXiv:2309.00071, 3.2), s = yarn_factor: a frequency that turns r times in the context it is
+// for, rope_context / s, is kept from r = 32 on, divided by s up to r = 1, and mixed in between.
+double stretch_frequency(const ModelConfig& c, double frequency) {
+  const double turns =
+      static_cast<double>(c.rope_context) / c.yarn_factor * frequency / 6.283185307179586;
+  const double kept = std::clamp((turns - 1.0) / 31.0, 0.0, 1.0);
+  return frequency * (kept + (1.0 - kept) / c.yarn_factor);
+}
+
+// On the logits of attention: (0.1 ln s + 1)^2, its 1/t.
+double attention_sharpness(const ModelConfig& c) {
+  const double root = 0.1 * log_f64(c.yarn_factor) + 1.0;
+  return root * root;
+}
+// </parts>
+
 std::vector<float> make_rope_table(const ModelConfig& c, int64_t tokens) {
   const double dims = static_cast<double>(c.rope_dims);
   double base = c.rope_base;
@@ -31,8 +51,11 @@ std::vector<float> make_rope_table(const ModelConfig& c, int64_t tokens) {
   std::vector<float> table;
   for (int64_t t = 0; t < tokens; ++t) {
     for (int64_t i = 0; i < c.rope_dims / 2; ++i) {
-      const double angle =
-          static_cast<double>(t) * pow_f64(base, -2.0 * static_cast<double>(i) / dims);
+      double frequency = pow_f64(base, -2.0 * static_cast<double>(i) / dims);
+      // <parts>
+      if (c.yarn_factor > 1) frequency = stretch_frequency(c, frequency);
+      // </parts>
+      const double angle = static_cast<double>(t) * frequency;
       const auto [sine, cosine] = sin_cos_f64(angle);
       table.push_back(static_cast<float>(cosine));
       table.push_back(static_cast<float>(sine));
@@ -91,10 +114,12 @@ class Forward {
     p.set_in_block(false);
 
     Tensor h = p.rmsnorm(x, 1.0f);  // [N, D]
+    ParamRole head = kTokenEmbedding;
     // <parts>
     h = with_gain(h, kFinalNormGain);
+    if (!c.tied_head) head = kHead;
     // </parts>
-    f.logits = linear(h, kTokenEmbedding, -1, /*f32_output=*/true);  // [N, V], tied
+    f.logits = linear(h, head, -1, /*f32_output=*/true);  // [N, V]
     Softcap cap = static_cast<float>(c.logit_softcap);
     // <parts>
     shape(cap);
@@ -124,7 +149,7 @@ class Forward {
     Tensor before = h;
     for (int64_t k = 0; k < options_.terms.future_modules; ++k) {
       before = future_module(f, before, k);
-      add_future_loss(f, linear(before, kTokenEmbedding, -1, /*f32_output=*/true), cap);
+      add_future_loss(f, linear(before, head, -1, /*f32_output=*/true), cap);
     }
     // </train_gpt>
     return f;
@@ -214,8 +239,17 @@ class Forward {
     x = average(x);
     // </train_gpt>
     if (c.bigram_buckets > 0) {
-      const Tensor hashed = p.bigram_hash(ids, p.elements(ids) / batch_, c.bigram_buckets);
+      const int64_t tokens = p.elements(ids) / batch_;
+      const Tensor hashed = p.bigram_hash(ids, tokens, c.bigram_buckets);
       Tensor rows = p.embed(hashed, weight(kBigramTable));  // [N, bigram_dim]
+      // <parts>
+      if (c.trigram) {
+        const float one = 1.0f;
+        const Tensor longer = p.bigram_hash(ids, tokens, c.bigram_buckets, /*trigram=*/true);
+        rows = p.add_scaled(rows, p.embed(longer, weight(kBigramTable)),
+                            p.constant("one", 1, 1, {&one, 1}));
+      }
+      // </parts>
       // <train_gpt>
       rows = average(rows);
       // </train_gpt>
@@ -299,10 +333,13 @@ class Forward {
   Tensor attention(Tensor n, int64_t l) {
     HeadShape q_heads{batch_, seq_len_, c.heads, c.head_dim(), c.rope_dims};
     HeadShape k_heads{batch_, seq_len_, c.kv_heads, c.head_dim(), c.rope_dims};
-    const AttentionShape shape{
+    AttentionShape shape{
         batch_,       seq_len_,
         c.heads,      c.kv_heads,
         c.head_dim(), static_cast<float>(1.0 / std::sqrt(static_cast<double>(c.head_dim())))};
+    // <parts>
+    if (c.yarn_factor > 1) shape.scale *= static_cast<float>(attention_sharpness(c));
+    // </parts>
     const int64_t q_dim = c.dim, kv_dim = c.kv_heads * c.head_dim();
     const ParamPlace places[] = {{kQ, l}, {kK, l}, {kV, l}};
     const Tensor qkv = p.linear(n, p.joined_weight(places));  // [N, (H + 2K) S]

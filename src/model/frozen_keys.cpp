@@ -49,6 +49,11 @@ constexpr auto kFrozenModel = std::to_array<FrozenValue>({
     {"model.loop_first", "3"},
     {"model.loop_last", "5"},
     {"model.loop_passes", "1"},
+    {"model.tied_head", "true"},
+    {"model.trigram", "false"},
+    {"model.bigram_projection", "\"adam\""},
+    {"model.value_projection", "\"adam\""},
+    {"model.yarn_factor", "1.0"},
     // </parts>
 });
 // clang-format on

@@ -23,6 +23,10 @@ inline constexpr auto kChoiceNames<ValueResidual> = name_choices("none", "mean",
 enum class SoftcapForm : uint8_t { kSymmetric, kNone, kAsymmetric };
 template <>
 inline constexpr auto kChoiceNames<SoftcapForm> = name_choices("symmetric", "none", "asymmetric");
+// Which optimizer has a small projection: AdamW, from gain 1, or Muon, from gain 1/sqrt(2 layers).
+enum class ProjectionGroup : uint8_t { kAdam, kMuon };
+template <>
+inline constexpr auto kChoiceNames<ProjectionGroup> = name_choices("adam", "muon");
 // </parts>
 
 struct ModelConfig {
@@ -69,6 +73,11 @@ struct ModelConfig {
   int64_t loop_first = 3;
   int64_t loop_last = 5;
   int64_t loop_passes = 1;
+  bool tied_head = true;
+  bool trigram = false;
+  ProjectionGroup bigram_projection = ProjectionGroup::kAdam;
+  ProjectionGroup value_projection = ProjectionGroup::kAdam;
+  double yarn_factor = 1.0;
   // </parts>
 
   int64_t head_dim() const { return dim / heads; }
@@ -116,6 +125,17 @@ void visit_part_fields(Config& c, Visit&& visit) {
   training("loop_passes", c.loop_passes, {.min = 1, .max = 16,
       .help = "times that blocks loop_first to loop_last run, one after another, with the same "
       "weights (depth recurrence); 1: once, as all others. The community's NUM_LOOPS + 1"});
+  training("tied_head", c.tied_head, {.env = "TIE_EMBEDDINGS",
+      .help = "the output head is the token embedding; false: a matrix of its own, zero at first"});
+  training("trigram", c.trigram, {.env = "TRIGRAM",
+      .help = "add the BigramHash table's row of the last three tokens (parameter-golf PR #1019)"});
+  training("bigram_projection", c.bigram_projection, {.help = "optimizer of the BigramHash "
+      "projection: adam, from gain 1, or muon, from gain 1/sqrt(2 layers)"});
+  training("value_projection", c.value_projection, {.help = "the same of the value embedding's "
+      "projection"});
+  training("yarn_factor", c.yarn_factor, {.min = 1, .max = 1024,
+      .help = "YaRN (arXiv:2309.00071): times that rope_context is longer than the context that the "
+      "RoPE frequencies are for; 1 switches it off; not with rope_ntk_length"});
 }
 // </parts>
 template <class Config, class Visit>

@@ -6,6 +6,9 @@
 
 #include <algorithm>
 #include <charconv>
+// <parts>
+#include <cmath>
+// </parts>
 
 #include "src/model/model.h"
 
@@ -43,6 +46,14 @@ class ParamList {
     prefix_ = std::move(prefix);
   }
   // <parts>
+  // The one of a role becomes a matrix of Muon.
+  void to_muon(ParamRole role, double gain) {
+    for (ParamSpec& spec : specs_) {
+      if (spec.place.role != role) continue;
+      spec.group = ParamGroup::kMatrix;
+      spec.init_value = static_cast<float>(gain);
+    }
+  }
   // Takes those of a role out again; a matrix that they scale has no scale then.
   void drop(ParamRole role) {
     std::erase_if(specs_, [role](const ParamSpec& spec) { return spec.place.role == role; });
@@ -189,6 +200,13 @@ std::vector<ParamSpec> list_params(const ModelConfig& c) {
     list.enter(-1, "");
     list.vector(kFinalNormGain, "final_norm.gain", c.dim, 1.0);
   }
+  const double muon_gain = 1.0 / std::sqrt(2.0 * static_cast<double>(c.layers));
+  if (c.bigram_projection == ProjectionGroup::kMuon) list.to_muon(kBigramProjection, muon_gain);
+  if (c.value_projection == ProjectionGroup::kMuon) list.to_muon(kValueProjection, muon_gain);
+  if (!c.tied_head) {
+    list.enter(-1, "");
+    list.add(kHead, "lm_head", c.vocab_size, c.dim, ParamGroup::kHead, ParamInit::kConstant, 0.0);
+  }
   if (!c.q_gain) list.drop(kQGain);
   if (!c.block_scales) {
     list.drop(kAttentionScale);
@@ -229,6 +247,15 @@ std::string check_model_config(const ModelConfig& c) {
         "model.layers; "
         "give blocks from 0 to {} in order, or a model.loop_passes of 1",
         c.loop_first, c.loop_last, c.layers, c.layers - 1);
+  }
+  if (c.yarn_factor > 1 && c.rope_ntk_length > 0) {
+    return fmt::format(
+        "model.yarn_factor \"{}\" and model.rope_ntk_length \"{}\" both stretch the RoPE; set "
+        "rope_ntk_length = 0 or yarn_factor = 1",
+        c.yarn_factor, c.rope_ntk_length);
+  }
+  if (c.trigram && c.bigram_buckets == 0) {
+    return "model.trigram reads the BigramHash table; set bigram_buckets, or trigram = false";
   }
   // </parts>
   if (c.bigram_buckets == 1) return "model.bigram_buckets must be 0 or at least 2";

@@ -10,13 +10,16 @@ enum class ParamGroup : uint8_t {
   kMatrix,     // Muon; quantised to matrix_bits
   kEmbedding,  // AdamW at embed_lr; quantised to embed_bits
   kScalar,     // AdamW at scalar_lr: vectors, gains, small projections
-  kAdapter,    // of test-time training; never in an artifact
+  // <parts>
+  kHead,  // AdamW at head_lr; quantised as embeddings
+  // </parts>
+  kAdapter,  // of test-time training; never in an artifact
 };
 
 // What a parameter is in the model. An adapter has the role of the matrix that it adapts.
 enum class ParamRole : uint8_t {
   kNone,
-  kTokenEmbedding,  // also the output head, which is tied to it
+  kTokenEmbedding,  // also the output head, where that is tied to it
   kBigramTable,
   kBigramProjection,
   kBigramScale,
@@ -50,6 +53,9 @@ enum class ParamRole : uint8_t {
   kMlpScale,
   // of a block that takes a skip
   kSkip,
+  // <parts>
+  kHead,
+  // </parts>
   // <train_gpt>
   // of training alone: what predicts further tokens
   kFutureHead,

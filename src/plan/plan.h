@@ -105,7 +105,7 @@ class Plan {
   // y += u wT in place, u [rows, rank], w [out, rank]; gives y, which nothing has read yet.
   Tensor add_linear(Tensor y, Tensor u, Tensor w);
   Tensor embed(Tensor ids, Tensor table);  // [rows] x [vocab, dim] -> [rows, dim]
-  Tensor bigram_hash(Tensor ids, int64_t tokens, int64_t buckets);
+  Tensor bigram_hash(Tensor ids, int64_t tokens, int64_t buckets, bool trigram = false);
   // <train_gpt>
   Tensor mean_bags(Tensor x, int64_t bag);  // [rows * bag, dim] -> [rows, dim]
   // </train_gpt>

@@ -80,13 +80,13 @@ Tensor Plan::embed(Tensor ids, Tensor table) {
   return y;
 }
 
-Tensor Plan::bigram_hash(Tensor ids, int64_t tokens, int64_t buckets) {
+Tensor Plan::bigram_hash(Tensor ids, int64_t tokens, int64_t buckets, bool trigram) {
   const int64_t rows = info(ids).elements();
   const Tensor hashed = make_f32("bigram_hash", rows, 1);
   info(hashed).dtype = DType::kI32;
   record(OpId::kBigramHash, 0, {ids}, {write_to(hashed)}, [=, this](Ops& ops, const RunArgs& args) {
     ops.bigram_hash(out(write_to(hashed), args), rows_in(ids, args), args.rows, tokens, buckets,
-                    args.first);
+                    args.first, trigram);
   });
   return hashed;
 }

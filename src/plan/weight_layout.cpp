@@ -14,6 +14,9 @@ enum class Section : uint8_t {
   kDownBank,
   kOtherMatrices,
   kEmbeddings,
+  // <parts>
+  kHead,
+  // </parts>
   kSmallWithCopies,
   kSmall,
   kAdapterA,
@@ -46,6 +49,10 @@ Section section_of(const ParamSpec& spec) {
       return matrix_section(spec.place.role);
     case ParamGroup::kEmbedding:
       return Section::kEmbeddings;
+    // <parts>
+    case ParamGroup::kHead:
+      return Section::kHead;
+    // </parts>
     case ParamGroup::kAdapter:
       return spec.place.factor == AdapterFactor::kA ? Section::kAdapterA : Section::kAdapterB;
     default:

@@ -54,11 +54,12 @@ std::vector<NewtonSchulzCoefficients> list_iterations(const OptimizerConfig& con
 In read(const float* p) { return {p, DType::kF32}; }
 Out write(float* p) { return {p, DType::kF32}; }
 
-// Places in the block of scalars: two AdamW steps, the momentum, NorMuon's beta2, then (decay, step)
+// Places in the block of scalars: three AdamW steps, the momentum, NorMuon's beta2, then (decay, step)
 // of each of the rank's batches of matrices.
 constexpr size_t kEmbeddingStep = 0;
 constexpr size_t kSmallStep = kEmbeddingStep + kAdamWScalars;
-constexpr size_t kMomentum = kSmallStep + kAdamWScalars;
+constexpr size_t kHeadStep = kSmallStep + kAdamWScalars;
+constexpr size_t kMomentum = kHeadStep + kAdamWScalars;
 constexpr size_t kNeuronBeta2 = kMomentum + 1;
 constexpr size_t kMuonSteps = kNeuronBeta2 + 1;
 
@@ -76,6 +77,15 @@ AdamWKeys embedding_keys(const OptimizerConfig& c) {
 
 AdamWKeys scalar_keys(const OptimizerConfig& c) {
   return {c.scalar_lr, c.adam_beta1, c.adam_beta2, c.adam_weight_decay};
+}
+
+AdamWKeys head_keys(const OptimizerConfig& c) {
+  return {c.head_lr, c.adam_beta1, c.adam_beta2, c.adam_weight_decay};
+}
+
+size_t place_of_step(ParamGroup group) {
+  if (group == ParamGroup::kHead) return kHeadStep;
+  return group == ParamGroup::kEmbedding ? kEmbeddingStep : kSmallStep;
 }
 
 AdamWStep make_adamw_step(const AdamWKeys& keys, double epsilon, double lr_multiplier,
@@ -161,6 +171,7 @@ void Optimizer::begin_step(int64_t steps_done, double lr_multiplier, double deca
   };
   put_adamw(kEmbeddingStep, embedding_keys(config_));
   put_adamw(kSmallStep, scalar_keys(config_));
+  put_adamw(kHeadStep, head_keys(config_));
   host_scalars_[kMomentum] = static_cast<float>(muon_momentum(config_, steps_done));
   host_scalars_[kNeuronBeta2] = static_cast<float>(config_.normuon_beta2);
   const double lr = config_.matrix_lr * lr_multiplier;
@@ -188,8 +199,7 @@ void Optimizer::step_adamw() {
         write(weights_->masters() + work.offset), write(first_moments() + work.offset),
         write(second_moments() + (work.offset - weights_->layout().matrix_elements())),
         read(weights_->gradients() + work.offset), read(coefficient_.as<float>()),
-        scalars_at(work.group == ParamGroup::kEmbedding ? kEmbeddingStep : kSmallStep),
-        config_.cautious_weight_decay, work.elements);
+        scalars_at(place_of_step(work.group)), config_.cautious_weight_decay, work.elements);
   }
 }
 

@@ -109,6 +109,7 @@ struct OptimizerConfig {
   double matrix_lr = 0.025;
   double embed_lr = 0.035;
   double scalar_lr = 0.025;
+  double head_lr = 0.008;
   double muon_momentum = 0.99;
   double muon_momentum_start = 0.92;
   int64_t muon_momentum_warmup_steps = 1500;

@@ -42,14 +42,14 @@ TEST(ForeignVariables, WhatIsOffOrDoneAnywayPasses) {
     EXPECT_EQ(error_with({{"LATE_QAT", off}, {"TTT_ENABLED", off}}), "") << off;
   }
   for (const char* on : {"", "1", "1.0", "true", "True", "yes"}) {
-    EXPECT_EQ(error_with({{"TIE_EMBEDDINGS", on}}), "") << on;
+    EXPECT_EQ(error_with({{"EVAL_INCLUDE_TAIL", on}}), "") << on;
   }
   EXPECT_EQ(error_with({}), "");
   EXPECT_EQ(error_with({{"PATH", "1"}, {"WARMUP_STEPS", "20"}}), "");
 }
 
 TEST(ForeignVariables, OffIsNoAnswerWhereOnIsDone) {
-  EXPECT_NE(error_with({{"TIE_EMBEDDINGS", "0"}}), "");
+  EXPECT_NE(error_with({{"EVAL_INCLUDE_TAIL", "0"}}), "");
   EXPECT_NE(error_with({{"EMA_ENABLED", "1"}}), "");
   EXPECT_NE(error_with({{"EMA_ENABLED", "0"}}), "");
   EXPECT_NE(error_with({{"LATE_QAT", "0x"}}), "");

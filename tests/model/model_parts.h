@@ -50,12 +50,26 @@ inline std::span<const ModelPart> model_parts() {
          c.value_embed_at = "0,2";
        },
        {"attn.v_first_scale", "blocks.0.value_embed.scale", "blocks.2.value_embed.scale"}},
+      {"untied_head", [](ModelConfig& c) { c.tied_head = false; }, {"lm_head"}},
+      {"trigram", [](ModelConfig& c) { c.trigram = true; }},
+      {"muon_projections",
+       [](ModelConfig& c) {
+         c.bigram_projection = ProjectionGroup::kMuon;
+         c.value_projection = ProjectionGroup::kMuon;
+       },
+       {"bigram.proj", "value_embed.proj"}},
+      {"yarn",
+       [](ModelConfig& c) {
+         c.rope_ntk_length = 0;
+         c.rope_context = 64;
+         c.yarn_factor = 4.0;
+       }},
       {"no_softcap", [](ModelConfig& c) { c.softcap_form = SoftcapForm::kNone; }},
       {"asymmetric_softcap",
        [](ModelConfig& c) {
          c.softcap_form = SoftcapForm::kAsymmetric;
          c.logit_softcap = 11.5;
-        }},
+       }},
       {"loop",
        [](ModelConfig& c) {
          c.loop_first = 1;

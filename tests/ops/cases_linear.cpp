@@ -1,4 +1,5 @@
 // Cases of linear maps and embeddings.
+#include <algorithm>
 #include <array>
 
 #include "tests/ops/op_case.h"
@@ -88,16 +89,16 @@ OpCase embed_backward_case(int64_t rows, int64_t vocab, int64_t dim) {
 }
 
 OpCase bigram_hash_case(int64_t rows, int64_t tokens, int64_t buckets, int64_t vocab,
-                        int64_t first = 0) {
-  const int64_t before = first > 0 ? 1 : 0;
+                        int64_t first = 0, bool trigram = false) {
+  const int64_t before = std::min<int64_t>(first, trigram ? 2 : 1);
   return {
       OpId::kBigramHash,
       describe({{"rows", rows}, {"tokens", tokens}, {"buckets", buckets}, {"vocab", vocab}}) +
-          describe_first(first),
+          describe_first(first) + (trigram ? " trigram" : ""),
       {ids("ids", before + rows, vocab), {"hashed", Role::kOut, Kind::kI32, rows, {}, exact(rows)}},
       [=](Ops& ops, const Args& a) {
         ops.bigram_hash(a.out("hashed"), without_front(a.in("ids"), before), rows, tokens, buckets,
-                        first);
+                        first, trigram);
       }};
 }
 
@@ -148,9 +149,12 @@ std::vector<OpCase> linear_cases() {
   cases.push_back(bigram_hash_case(6, 2, 7, 1024));
   cases.push_back(bigram_hash_case(33, 33, 2048, 1024));
   cases.push_back(bigram_hash_case(5 * 103, 103, 4096, 59000));
+  cases.push_back(bigram_hash_case(6, 2, 7, 1024, 0, /*trigram=*/true));
+  cases.push_back(bigram_hash_case(5 * 103, 103, 4096, 59000, 0, /*trigram=*/true));
   for (const int64_t first : {1, 32, 33, 40}) {  // within a sequence, at its end, of the next one
     cases.push_back(bigram_hash_case(1, 33, 2048, 1024, first));
     cases.push_back(bigram_hash_case(70, 33, 2048, 1024, first));
+    cases.push_back(bigram_hash_case(70, 33, 2048, 1024, first, /*trigram=*/true));
   }
   return cases;
 }

@@ -50,10 +50,20 @@ TEST(ReferenceOps, LinearMultipliesByRowsOfTheWeight) {
 TEST(ReferenceOps, BigramHashIsThePublicOne) {
   std::vector<int32_t> hashed(4);
   const std::vector<int32_t> tokens = {5, 9, 1023, 1};
-  ReferenceOps().bigram_hash({hashed.data(), DType::kI32, false}, ids_of(tokens), 4, 2, 2048, 0);
+  ReferenceOps().bigram_hash({hashed.data(), DType::kI32, false}, ids_of(tokens), 4, 2, 2048, 0,
+                             false);
   // (36313 * 9) xor (27191 * 5) = 326817 xor 135955 = 454578; mod 2047 = 144.
   // (36313 * 1) xor (27191 * 1023) = 36313 xor 27816393 = 27851792; mod 2047 = 310.
   EXPECT_EQ(hashed, (std::vector<int32_t>{2047, 144, 2047, 310}));
+}
+
+TEST(ReferenceOps, TrigramHashIsThePublicOne) {
+  std::vector<int32_t> hashed(4);
+  const std::vector<int32_t> tokens = {5, 9, 1023, 1};
+  ReferenceOps().bigram_hash({hashed.data(), DType::kI32, false}, ids_of(tokens), 4, 4, 2048, 0,
+                             true);
+  // (36313 * 1023) xor (27191 * 9) xor (51497 * 5) = 37126149; mod 2047 = 1757; likewise of 1, 1023, 9.
+  EXPECT_EQ(hashed, (std::vector<int32_t>{2047, 2047, 1757, 1125}));
 }
 
 TEST(ReferenceOps, SmearMixesInThePreviousTokenOfTheSameRow) {

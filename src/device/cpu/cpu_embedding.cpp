@@ -26,7 +26,7 @@ void CpuOps::embed(Out y, In ids, In table, int64_t rows, int64_t dim) {
 }
 
 void CpuOps::bigram_hash(Out hashed, In ids, int64_t rows, int64_t tokens, int64_t buckets,
-                         int64_t first) {
+                         int64_t first, bool trigram) {
   constexpr uint32_t kHashThis = 36313, kHashPrevious = 27191;  // formulas.md 2.2
   PG_CHECK(buckets >= 2, "bigram_hash needs a bucket for row starts and one for the rest");
   const auto modulus = static_cast<int32_t>(buckets - 1);
@@ -34,12 +34,20 @@ void CpuOps::bigram_hash(Out hashed, In ids, int64_t rows, int64_t tokens, int64
   auto* const out = hashed.as<int32_t>();
   parallel_ranges(rows, kChunkElements, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
-      if ((first + row) % tokens == 0) {
+      const int64_t place = (first + row) % tokens;
+      bool is_short = place == 0;
+      // <parts>
+      is_short |= trigram && place == 1;
+      // </parts>
+      if (is_short) {
         out[row] = modulus;
         continue;
       }
-      const auto mixed = static_cast<int32_t>((kHashThis * static_cast<uint32_t>(id[row])) ^
-                                              (kHashPrevious * static_cast<uint32_t>(id[row - 1])));
+      auto mixed = static_cast<int32_t>((kHashThis * static_cast<uint32_t>(id[row])) ^
+                                        (kHashPrevious * static_cast<uint32_t>(id[row - 1])));
+      // <parts>
+      if (trigram) mixed ^= static_cast<int32_t>(51497u * static_cast<uint32_t>(id[row - 2]));
+      // </parts>
       // Ids above 59136 wrap to negative products; the remainder stays a bucket.
       const int32_t remainder = mixed % modulus;
       out[row] = remainder < 0 ? remainder + modulus : remainder;

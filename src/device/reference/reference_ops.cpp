@@ -144,21 +144,23 @@ void ReferenceOps::mean_bags_backward(Out dx, In dy, int64_t rows, int64_t bag, 
 }
 
 void ReferenceOps::bigram_hash(Out hashed, In ids, int64_t rows, int64_t tokens, int64_t buckets,
-                               int64_t first) {
+                               int64_t first, bool trigram) {
   PG_CHECK(buckets > 1, "one bucket is for row starts: there must be another");
-  const int64_t before = first % tokens == 0 ? 0 : 1;  // rows in front that are read
+  const int64_t more = trigram ? 2 : 1;
+  const int64_t before = std::min(first % tokens, more);  // rows in front that are read
   const auto id = read_ids(rows_before(ids, before), before + rows);
   const int32_t modulus = static_cast<int32_t>(buckets - 1);
   std::vector<int32_t> hashed_ids(index(rows));
   for (int64_t r = 0; r < rows; ++r) {
-    if ((first + r) % tokens == 0) {
+    if ((first + r) % tokens < more) {
       hashed_ids[index(r)] = modulus;
       continue;
     }
     // int32 products that wrap; ids below 59,000 never do. The remainder has the sign of the
     // modulus (Python's rule).
-    const uint32_t mixed = (36313u * static_cast<uint32_t>(id[index(before + r)])) ^
-                           (27191u * static_cast<uint32_t>(id[index(before + r - 1)]));
+    uint32_t mixed = (36313u * static_cast<uint32_t>(id[index(before + r)])) ^
+                     (27191u * static_cast<uint32_t>(id[index(before + r - 1)]));
+    if (trigram) mixed ^= 51497u * static_cast<uint32_t>(id[index(before + r - 2)]);
     const int32_t remainder = static_cast<int32_t>(mixed) % modulus;
     hashed_ids[index(r)] = remainder < 0 ? remainder + modulus : remainder;
   }

@@ -76,7 +76,10 @@ std::vector<ParamSpec> list_adapter_params(const ModelConfig& c, const AdapterCo
   const std::vector<ParamSpec> params = list_params(c);
   std::vector<ParamSpec> specs;
   const auto add_targets = [&](int64_t layer) {
-    for (const ParamRole role : adapters.targets) {
+    for (ParamRole role : adapters.targets) {
+      // <parts>
+      if (role == ParamRole::kTokenEmbedding && !c.tied_head) role = ParamRole::kHead;
+      // </parts>
       for (const ParamSpec& param : params) {
         // <parts>
         if (role == ParamRole::kUp && param.place == ParamPlace{ParamRole::kGate, layer}) {
@@ -84,7 +87,7 @@ std::vector<ParamSpec> list_adapter_params(const ModelConfig& c, const AdapterCo
         }
         // </parts>
         if (param.place != ParamPlace{role, layer}) continue;
-        const bool is_head = role == ParamRole::kTokenEmbedding;
+        const bool is_head = layer < 0;  // no other target is in no block
         add_pair(param, is_head ? "head" : param.name, adapters.rank, specs);
       }
     }
