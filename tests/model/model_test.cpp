@@ -333,6 +333,47 @@ TEST(Model, ImpossibleConfigsAreNamed) {
   c = make_small_config();
   c.rope_dims = 10;
   EXPECT_NE(check_model_config(c).find("rope_dims"), std::string::npos);
+  c = make_small_config();
+  c.yarn_factor = 2;
+  EXPECT_NE(check_model_config(c).find("yarn_factor"), std::string::npos);
+  c.rope_ntk_length = 0;
+  EXPECT_EQ(check_model_config(c), "");
+  c.trigram = true;
+  c.bigram_buckets = 0;
+  EXPECT_NE(check_model_config(c).find("trigram"), std::string::npos);
+}
+
+// A frequency that turns often in its context is kept, and then YaRN is what a larger gain of the
+// queries is; one that turns less than once is slower.
+TEST(Model, YarnKeepsFastFrequenciesAndSharpensAttention) {
+  const auto device = make_device("reference:f64");
+  ModelConfig plain = make_small_config();
+  plain.rope_ntk_length = 0;
+  plain.rope_dims = 2;  // of frequency 1
+  ModelConfig fast = plain;
+  fast.yarn_factor = 4;
+  fast.rope_context = 4096;  // 4096 / 4 / 2 pi turns
+  ModelConfig slow = fast;
+  slow.rope_context = 4 * 6;  // 6 / 2 pi
+  Weights weights(*device, list_params(plain), false), sharper(*device, list_params(plain), false);
+  weights.initialise(1);
+  perturb(weights, 0.1, 3);
+  std::vector<HostTensor> tensors = weights.download();
+  const double root = 0.1 * std::log(4.0) + 1;
+  for (HostTensor& tensor : tensors) {
+    if (!tensor.spec.name.ends_with("q_gain")) continue;
+    for (float& gain : tensor.values) gain *= static_cast<float>(root * root);
+  }
+  sharper.upload(tensors);
+  const auto loss = [](const ModelConfig& config, Weights& of) {
+    ModelPlan plan(config, of, 2, 12, PlanMode::kScore);
+    plan.load(make_ids(24, config.vocab_size, 3), make_ids(24, config.vocab_size, 4));
+    plan.run();
+    return plan.mean_loss();
+  };
+  EXPECT_NEAR(loss(fast, weights), loss(plain, sharper), 1e-7);
+  EXPECT_GT(std::abs(loss(fast, weights) - loss(plain, weights)), 1e-5);
+  EXPECT_GT(std::abs(loss(slow, weights) - loss(fast, weights)), 1e-5);
 }
 
 }  // namespace
