@@ -150,6 +150,8 @@ void visit_train_fields(Config& c, Visit&& visit) {
       "arXiv:2605.06546)"});
   training("bag_iso_data", c.bag_iso_data, {.help = "a step of that part reads as many tokens as any, "
       "in bag_targets times fewer positions (arXiv:2407.12665); false: as many positions"});
+  training("bag_reset", c.bag_reset, {.help = "where that part ends the optimizer's state and the "
+      "schedule of the learning rate begin anew (worse than going on, by AOMTS)"});
 }
 
 template <class Config, class Visit>

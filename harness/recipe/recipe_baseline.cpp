@@ -109,6 +109,7 @@ constexpr auto kFrozen = std::to_array<FrozenValue>({
     {"train.bag_inputs", "false"},
     {"train.bag_iso_data", "false"},
     {"optimizer.head_lr", "0.008"},
+    {"train.bag_reset", "false"},
 });
 // clang-format on
 

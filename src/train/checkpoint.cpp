@@ -67,6 +67,7 @@ void write_head(ByteWriter& out, const CheckpointHead& head, uint32_t version) {
   if (version != kPhasesVersion) return;
   out.u64(static_cast<uint64_t>(head.phases.bags_ended));
   out.u64(static_cast<uint64_t>(head.phases.loops_began));
+  out.f64(head.phases.bags_ended_s);
 }
 
 size_t head_bytes(uint32_t version) {
@@ -160,6 +161,7 @@ std::optional<Checkpoint> read_checkpoint(const std::filesystem::path& file, uin
   if (version == kPhasesVersion) {
     head.phases.bags_ended = static_cast<int64_t>(in.u64());
     head.phases.loops_began = static_cast<int64_t>(in.u64());
+    head.phases.bags_ended_s = in.f64();
   }
   for (size_t i = 0; i < count_arrays(version); ++i) c.arrays[i] = read_floats(in);
   if (!in.ok() || in.remaining() != 0) throw Error(where + " is damaged" + remedy);

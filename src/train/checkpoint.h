@@ -18,6 +18,7 @@ namespace pg {
 // Steps that were done when a phase of training changed; -1: it has not yet. See phases.h.
 struct PhaseSteps {
   int64_t bags_ended = -1, loops_began = -1;
+  double bags_ended_s = 0;  // seconds of training then
 };
 
 struct CheckpointHead {

@@ -164,6 +164,13 @@ void Optimizer::sum_squares() {
   }
 }
 
+void Optimizer::forget() {
+  for (DeviceBuffer* state : {&first_, &second_, &neuron_moments_}) {
+    const std::vector<uint8_t> zeros(state->bytes());
+    if (!zeros.empty()) weights_->device().upload(state->data(), zeros.data(), zeros.size());
+  }
+}
+
 void Optimizer::begin_step(int64_t steps_done, double lr_multiplier, double decay_multiplier) {
   const auto put_adamw = [&](size_t place, const AdamWKeys& keys) {
     put(host_scalars_, place,

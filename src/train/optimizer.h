@@ -36,6 +36,8 @@ class Optimizer {
   // L2 norm of that gradient. Waits for the device.
   double grad_norm() const;
 
+  // Sets what follows to what it is before the first step.
+  void forget();
   // What a resumed run needs, f32 on the device: momentum of every parameter [flat_elements], and the
   // second moments of those that AdamW steps, [flat_elements - matrix_elements]. A rank keeps those
   // of its own parameters.

@@ -19,14 +19,16 @@ Phases::Phases(const ModelConfig& model, const TrainConfig& train)
   const bool has_bags = train.bag_inputs && bag_ > 1;
   bags_until_ = has_bags ? train.bag_fraction : kNever;
   is_iso_data_ = train.bag_iso_data;
+  is_reset_ = has_bags && train.bag_reset;
   steps_ = {.bags_ended = has_bags && bags_until_ > 0 ? -1 : 0,
             .loops_began = loops_from_ > 0 ? -1 : 0};
 }
 
-std::string Phases::advance(int64_t steps_done, double fraction) {
+std::string Phases::advance(int64_t steps_done, double fraction, double elapsed_s) {
   std::string lines;
   if (steps_.bags_ended < 0 && fraction >= bags_until_) {
     steps_.bags_ended = steps_done;
+    steps_.bags_ended_s = elapsed_s;
     lines = fmt::format("token_superposition:ended step:{} frac:{:.3f} bag:{}", steps_done,
                         fraction, bag_);
   }
@@ -95,6 +97,24 @@ ModelConfig model_in_phase(const ModelConfig& model, const Phase& phase) {
   return config;
 }
 
+StepSchedule schedule_in_phase(const Phases& phases, const TrainConfig& train,
+                               const OptimizerConfig& optimizer, int64_t steps_done,
+                               double elapsed_s, double end_s) {
+  StepSchedule schedule = schedule_step(train, optimizer, steps_done, elapsed_s, end_s);
+  const int64_t forgotten = phases.forgotten_steps();
+  if (forgotten == 0) return schedule;
+  constexpr double kLeast_s = 1e-9;  // 0 would say that there is no end
+  const double ended_s = phases.steps().bags_ended_s;
+  TrainConfig rest = train;
+  rest.max_steps -= forgotten;
+  const StepSchedule anew =
+      schedule_step(rest, optimizer, steps_done - forgotten, elapsed_s - ended_s,
+                    end_s > 0 ? std::max(end_s - ended_s, kLeast_s) : 0.0);
+  schedule.lr_multiplier = anew.lr_multiplier;
+  schedule.warmdown = anew.warmdown;
+  return schedule;
+}
+
 void check_phases(const ModelConfig& model, const TrainConfig& train) {
   if (train.loop_from > 0 && model.loop_passes == 1) {
     throw Error(
@@ -103,8 +123,9 @@ void check_phases(const ModelConfig& model, const TrainConfig& train) {
                     train.loop_from));
   }
   if (!train.bag_inputs) {
-    if (!train.bag_iso_data) return;
-    throw Error("train.bag_iso_data is for train.bag_inputs; switch both on, or neither");
+    if (!train.bag_iso_data && !train.bag_reset) return;
+    throw Error(fmt::format("train.{} is for train.bag_inputs; switch both on, or neither",
+                            train.bag_iso_data ? "bag_iso_data" : "bag_reset"));
   }
   if (train.bag_targets == 1) return;
   if (train.prefix_weight > 0) {

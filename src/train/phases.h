@@ -6,13 +6,14 @@
 // formulas.md 2.6): from then on blocks run as often as the model says. Either may be on in any part of
 // the other; each pair that can occur has a plan over the same weights.
 #pragma once
-#include <array>
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
 
 #include "src/model/model.h"
 #include "src/train/checkpoint.h"
+#include "src/train/schedule.h"
 #include "src/train/train_config.h"
 
 namespace pg {
@@ -30,7 +31,11 @@ class Phases {
   const PhaseSteps& steps() const { return steps_; }
   void set_steps(const PhaseSteps& steps) { steps_ = steps; }
   // Before the step that follows `steps_done`: the lines to log of what changes; empty: nothing.
-  std::string advance(int64_t steps_done, double fraction);
+  std::string advance(int64_t steps_done, double fraction, double elapsed_s = 0);
+  // Steps that the optimizer knows nothing of: those of bags, once bag_reset has made it begin anew.
+  int64_t forgotten_steps() const {
+    return is_reset_ ? std::max<int64_t>(steps_.bags_ended, 0) : 0;
+  }
 
   // For LossTargets::weigh(), where bags end for good.
   double fraction_of_bags(double fraction) const;
@@ -51,13 +56,18 @@ class Phases {
 
   ModelConfig model_;
   int64_t bag_ = 1;
-  bool is_iso_data_ = false;
+  bool is_iso_data_ = false, is_reset_ = false;
   double bags_until_ = 0, loops_from_ = 0;
   PhaseSteps steps_;
 };
 
 // The model in a phase: its blocks run once each before loops begin.
 ModelConfig model_in_phase(const ModelConfig& model, const Phase& phase);
+
+// schedule_step(), by phases: the learning rate's begins anew behind forgotten_steps().
+StepSchedule schedule_in_phase(const Phases& phases, const TrainConfig& train,
+                               const OptimizerConfig& optimizer, int64_t steps_done,
+                               double elapsed_s, double end_s);
 
 // Throws Error where keys of phases contradict each other.
 void check_phases(const ModelConfig& model, const TrainConfig& train);

@@ -80,6 +80,7 @@ struct TrainConfig {
   double loop_from = 0.0;
   bool bag_inputs = false;
   bool bag_iso_data = false;
+  bool bag_reset = false;
 };
 
 // Whether what a step runs changes within a training: phases.h.

@@ -94,12 +94,13 @@ void TrainStep::start_at(int64_t steps_done) {
       bag, complement_ ? &*complement_ : nullptr, micro_batches_ * rows);
 }
 
-std::string TrainStep::enter_phase(double fraction) {
+std::string TrainStep::enter_phase(double fraction, double elapsed_s) {
   const Phase before = phases_.now();
-  std::string lines = phases_.advance(steps_done_, fraction);
+  std::string lines = phases_.advance(steps_done_, fraction, elapsed_s);
   if (phases_.now() == before) return lines;
   if (phases_.now().is_bagged != before.is_bagged) {
     start_at(steps_done_);  // what was read ahead is of the other windows
+    if (phases_.forgotten_steps() > 0) optimizer_.forget();
   } else {
     take_plan();
   }
@@ -159,7 +160,8 @@ void TrainStep::update(const StepSchedule& schedule) {
   exchange_.reduce_gradients();
   optimizer_.sum_squares();
   exchange_.gather_sums();
-  optimizer_.begin_step(steps_done_, schedule.lr_multiplier, schedule.decay_multiplier);
+  optimizer_.begin_step(steps_done_ - phases_.forgotten_steps(), schedule.lr_multiplier,
+                        schedule.decay_multiplier);
   optimizer_.step_adamw();
   exchange_.start_gather_adamw();
   for (int bank = 0; bank < optimizer_.work().banks; ++bank) {

@@ -36,7 +36,7 @@ class TrainStep {
   // From here on the steps are those after `steps_done`, in the phase that phases() says.
   void start_at(int64_t steps_done);
   // What the next step is to run; the lines to log of what changes by that. Allocates where it does.
-  std::string enter_phase(double fraction);
+  std::string enter_phase(double fraction, double elapsed_s = 0);
   struct Launched {
     uint64_t event = 0;          // done when the step is
     bool has_swa_begun = false;  // its first snapshot was taken

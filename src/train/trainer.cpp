@@ -8,6 +8,7 @@
 #include <new>
 #include <optional>
 #include <system_error>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
@@ -178,14 +179,15 @@ class Trainer {
   }
 
   void step(const Decision& decision) {
+    const auto [steps, elapsed_s, end_s] = std::tuple(steps_, decision.elapsed_s, decision.end_s);
+    note_lines(step_.enter_phase(
+        schedule_step(s_.train, s_.optimizer, steps, elapsed_s, end_s).fraction, elapsed_s));
     const StepSchedule schedule =
-        schedule_step(s_.train, s_.optimizer, steps_, decision.elapsed_s, decision.end_s);
-    const std::string changes = step_.enter_phase(schedule.fraction);
-    if (!changes.empty()) note_lines(changes);
+        schedule_in_phase(step_.phases(), s_.train, s_.optimizer, steps, elapsed_s, end_s);
     const double flops = step_.plan().flops();
     const TrainStep::Launched launched = step_.launch(schedule);
     ++steps_;
-    in_flight_.push_back({steps_, schedule, decision.elapsed_s, decision.end_s, launched.event,
+    in_flight_.push_back({steps_, schedule, elapsed_s, end_s, launched.event,
                           step_.averager().snapshots(), step_.phases().now(), flops});
     if (launched.is_rounded && !has_qat_begun_) {
       has_qat_begun_ = true;

@@ -110,6 +110,7 @@ const std::map<std::string, Change>& changes() {
       {"train.loop_from",
        {"0.5", {"model.loop_passes=2", "model.loop_first=1", "model.loop_last=2"}}},
       {"train.bag_inputs", {"true", {"train.bag_targets=4"}}},
+      {"train.bag_reset", {"true", {"train.bag_targets=4", "train.bag_inputs=true"}}},
       {"train.bag_iso_data", {"true", {"train.bag_targets=4", "train.bag_inputs=true"}}},
       {"train.warmdown_shape", {"\"cosine\""}},
       {"train.lr_warmup_steps", {"3"}},

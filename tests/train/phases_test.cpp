@@ -15,6 +15,7 @@
 
 #include "src/base/error.h"
 #include "src/train/loss_targets.h"
+#include "src/train/optimizer.h"
 #include "src/train/schedule.h"
 #include "src/train/stop_predictor.h"
 #include "tests/train/ranks_fixture.h"
@@ -120,6 +121,9 @@ TEST(Phases, KeysThatContradictEachOtherAreRefused) {
   train = {};
   train.bag_iso_data = true;
   EXPECT_NE(problem(make_small_config(), train).find("train.bag_iso_data"), std::string::npos);
+  train = {};
+  train.bag_reset = true;
+  EXPECT_NE(problem(make_small_config(), train).find("train.bag_reset"), std::string::npos);
   train = make_bagged(3, 0.3);
   EXPECT_EQ(problem(make_small_config(), train), "");
   train.bag_iso_data = true;  // 4 rows
@@ -258,6 +262,43 @@ TEST_F(PhaseRuns, ReportHowMuchTextIsUsedUp) {
   EXPECT_TRUE(recorder_.has_note("token_superposition:ended step:3 frac:0.500 bag:4"));
 }
 
+// The state that a fresh optimizer has, and its schedule.
+TEST_F(PhaseRuns, ABagResetBeginsAnew) {
+  setup_.train.bag_inputs = true;
+  setup_.train.bag_targets = 4;
+  setup_.train.bag_fraction = 0.5;
+  setup_.train.lr_warmup_steps = 2;
+  setup_.train.warmdown_steps = 2;
+  const auto multipliers = [&] {
+    recorder_.steps.clear();
+    train_on(1);
+    std::vector<double> values;
+    for (const StepReport& report : recorder_.steps) values.push_back(report.lr_multiplier);
+    return values;
+  };
+  EXPECT_EQ(multipliers(), (std::vector<double>{0.5, 1, 1, 1, 1, 0.5}));
+  setup_.train.bag_reset = true;
+  EXPECT_EQ(multipliers(), (std::vector<double>{0.5, 1, 1, 0.5, 1, 0.5}));
+
+  const auto device = make_device("cpu");
+  Weights weights(*device, list_params(setup_.model), true);
+  weights.initialise(1);
+  setup_.optimizer.normuon = NorMuon::kPaper;
+  Optimizer optimizer(weights, setup_.optimizer);
+  std::fill_n(weights.gradients(), weights.gradient_elements(), 0.01f);
+  const auto step_from_start = [&] {
+    weights.initialise(1);
+    optimizer.step(0, 1.0);
+    std::vector<std::vector<float>> values;
+    for (const HostTensor& tensor : weights.download()) values.push_back(tensor.values);
+    return values;
+  };
+  const std::vector<std::vector<float>> first = step_from_start();
+  EXPECT_FALSE(step_from_start() == first);
+  optimizer.forget();
+  EXPECT_TRUE(step_from_start() == first);
+}
+
 struct Course {
   const char* name;
   std::function<void(TrainSetup&)> set;
@@ -279,6 +320,11 @@ const Course kCourses[] = {{"loop", set_loop},
                             [](TrainSetup& s) {
                               set_bags(s);
                               s.train.bag_iso_data = true;
+                            }},
+                           {"bags_then_anew",
+                            [](TrainSetup& s) {
+                              set_bags(s);
+                              s.train.bag_reset = true;
                             }},
                            {"bags_then_loop",
                             [](TrainSetup& s) {

@@ -112,6 +112,8 @@ TEST_F(TrainStepTest, ARepeatedStepAllocatesNothing) {
 
 // Nor in any phase, once it has begun.
 TEST_F(TrainStepTest, StepsOfAPhaseAllocateNothing) {
+  const int threads = thread_count();
+  set_thread_count(1);
   setup_.model.loop_first = setup_.model.loop_last = 1;
   setup_.model.loop_passes = 2;
   setup_.train.loop_from = 0.8;
@@ -133,6 +135,7 @@ TEST_F(TrainStepTest, StepsOfAPhaseAllocateNothing) {
               0)
         << fraction;
   }
+  set_thread_count(threads);
 }
 
 TEST_F(TrainStepTest, BatchesComeInTheirOrderAndAFailureIsThrownWhereItIsNeeded) {
