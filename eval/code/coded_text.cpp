@@ -50,6 +50,7 @@ void check_artifact(const CodedText& text, const Sha256& artifact_sha256) {
                   hex(artifact_sha256), hex(text.artifact_sha256)));
 }
 
+// <train_gpt>
 Bytes write_coded_text(const CodedText& text) {
   if (!is_possible(text.tokens)) {
     throw Error(
@@ -70,6 +71,7 @@ Bytes write_coded_text(const CodedText& text) {
   writer.bytes(text.correction);
   return writer.take();
 }
+// </train_gpt>
 
 Result<CodedText> parse_coded_text(std::span<const uint8_t> file) {
   ByteReader reader(file);

@@ -49,8 +49,10 @@ class TokenCheck {
 
 Sha256 hash_tokens(std::span<const int32_t> tokens);
 
+// <train_gpt>
 // Throws Error for a number of tokens that no file may have.
 Bytes write_coded_text(const CodedText& text);
+// </train_gpt>
 // The bytes are a stranger's. Payload and correction point into them.
 Result<CodedText> parse_coded_text(std::span<const uint8_t> file);
 

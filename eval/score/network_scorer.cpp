@@ -41,12 +41,14 @@ NetworkScorer::NetworkScorer(const UnpackedModel& model, const EvalConfig& confi
     : NetworkScorer(model.config(), model.tensors(), config, device, std::move(mixer),
                     std::move(learner), share) {}
 
+// <train_gpt>
 NetworkScorer NetworkScorer::for_diagnosis(const ModelConfig& model,
                                            const std::vector<HostTensor>& tensors,
                                            const EvalConfig& config, Device& device,
                                            WindowShare* share) {
   return {model, tensors, config, device, nullptr, nullptr, share};
 }
+// </train_gpt>
 
 NetworkScorer::NetworkScorer(const ModelConfig& model, const std::vector<HostTensor>& tensors,
                              const EvalConfig& config, Device& device,

@@ -30,11 +30,13 @@ class NetworkScorer final : public Scorer {
   NetworkScorer(const UnpackedModel& model, const EvalConfig& config, Device& device,
                 std::unique_ptr<TokenMixer> mixer = nullptr,
                 std::unique_ptr<Learner> learner = nullptr, WindowShare* share = nullptr);
+  // <train_gpt>
   // Of weights that never were an artifact; score.h makes no Score of it.
   static NetworkScorer for_diagnosis(const ModelConfig& model,
                                      const std::vector<HostTensor>& tensors,
                                      const EvalConfig& config, Device& device,
                                      WindowShare* share = nullptr);
+  // </train_gpt>
 
   // Without a learner a chunk is what one batch of windows a rank scores, with one what it asks for.
   std::vector<Chunk> plan_order(int64_t tokens) const override;

@@ -14,6 +14,7 @@
 #include "src/base/error.h"
 #include "src/model/model.h"
 #include "src/text/text_format.h"
+#include "src/train/training_params.h"
 
 namespace pg {
 namespace {
@@ -36,7 +37,7 @@ void print_figure(const char* what, const std::string& figure, const std::string
   fmt::print("{:<22}{:>15}{}{}\n", what, figure, note.empty() ? "" : "  ", note);
 }
 
-void print_params(const ModelConfig& model) {
+void print_params(const ModelConfig& model, const TrainConfig& train) {
   std::map<ParamGroup, int64_t> groups;
   int64_t total = 0;
   for (const ParamSpec& spec : list_params(model)) {
@@ -47,8 +48,17 @@ void print_params(const ModelConfig& model) {
   print_figure("  matrices", format_thousands(groups[ParamGroup::kMatrix]), "Muon");
   print_figure("  embeddings", format_thousands(groups[ParamGroup::kEmbedding]),
                "AdamW at optimizer.embed_lr");
+  if (groups.contains(ParamGroup::kHead)) {
+    print_figure("  head", format_thousands(groups[ParamGroup::kHead]),
+                 "AdamW at optimizer.head_lr");
+  }
   print_figure("  others", format_thousands(groups[ParamGroup::kScalar]),
                "AdamW at optimizer.scalar_lr");
+  int64_t trained = 0;
+  for (const ParamSpec& spec : list_training_params(model, train)) trained += spec.elements();
+  if (trained > total) {
+    print_figure("of training alone", format_thousands(trained - total), "in no artifact");
+  }
 }
 
 void print_step(const Recipe& recipe) {
@@ -104,7 +114,7 @@ int explain_recipe(const ExplainWords& words, Clock&) {
                     recipe.train.micro_batch_tokens, recipe.train.seq_len));
   }
   fmt::print("{} on {}, {}\n", recipe.record.name, recipe.track.name, recipe.track.hardware);
-  print_params(recipe.model);
+  print_params(recipe.model, recipe.train);
   print_step(recipe);
   print_artifact(recipe);
   fmt::print("\nwhere it differs from the defaults:\n\n{}",

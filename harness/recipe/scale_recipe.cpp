@@ -37,6 +37,8 @@ constexpr auto kFactors = std::to_array<Factor>({
     {"model.xsa_last_n", kDepth, 1, Round::kUp, "the same part of the depth"},
     {"model.value_embed_layers", kDepth, 1, Round::kUp, "the same part of the depth"},
     {"model.value_embed_dim", kWidth, 8, Round::kNearest, "as the width"},
+    {"model.loop_first", kDepth, 0, Round::kNearest, "the same part of the depth"},
+    {"model.loop_last", kDepth, 0, Round::kNearest, "the same part of the depth"},
     {"model.bigram_dim", kWidth, 8, Round::kNearest, "as the width"},
     {"model.bigram_buckets", 2.0 / 3, 2, Round::kNearest, "a table is a larger part of a small model"},
     {"model.rope_ntk_length", kContext, 1, Round::kNearest, "the same part of the context"},
@@ -84,6 +86,12 @@ void fit_width(const ModelConfig& before, ModelConfig& model) {
   while (model.heads % model.kv_heads != 0) --model.kv_heads;
   model.xsa_last_n = std::min(model.xsa_last_n, model.layers);
   model.value_embed_layers = std::min(model.value_embed_layers, model.layers);
+  // As many as were named, at the end.
+  if (!before.value_embed_at.empty()) {
+    const auto commas = std::ranges::count(before.value_embed_at, ',');
+    model.value_embed_layers = std::min<int64_t>(commas + 1, model.layers);
+    model.value_embed_at.clear();
+  }
 }
 
 }  // namespace

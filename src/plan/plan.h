@@ -297,6 +297,7 @@ class Plan {
                       const AttentionShape& shape);
   void xsa_rule(Tensor y, Tensor x, Tensor v, const AttentionShape& shape);
   OutRef make_sum(std::string name, int64_t rows, int64_t cols, DType dtype = DType::kF32);
+  // <train_gpt>
   // inspect/plan_grams.cpp
   void add_weight_uses(Tensor w, Tensor gram, Tensor table_ids);
   // Sets the sums of the uses from `first_use` on that belong to w.
@@ -304,6 +305,7 @@ class Plan {
   Tensor record_input_gram(Tensor x);  // once for all linear maps of x
   Tensor record_gram(Tensor x);
   Tensor record_column_squares(Tensor x);
+  // </train_gpt>
 
   Weights* weights_;
   Memory memory_;

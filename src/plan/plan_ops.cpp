@@ -46,7 +46,9 @@ Tensor Plan::record_linear(Tensor addend, Tensor x, Tensor w, bool f32_output) {
                       args.rows, n_in, n_out);
          });
   const size_t first_use = weight_uses_.size();
+  // <train_gpt>
   if (collects_grams_) add_weight_uses(w, record_input_gram(x), {});
+  // </train_gpt>
   linear_rule(y, addend, x, w, first_use);
   return y;
 }
@@ -75,7 +77,9 @@ Tensor Plan::embed(Tensor ids, Tensor table) {
     ops.embed(out(write_to(y), args), rows_in(ids, args), in(table), args.rows, dim);
   });
   const size_t use = weight_uses_.size();
+  // <train_gpt>
   if (collects_grams_) add_weight_uses(table, {}, ids);
+  // </train_gpt>
   embed_rule(y, ids, table, use);
   return y;
 }

@@ -135,8 +135,6 @@ void check_phases(const ModelConfig& model, const TrainConfig& train) {
         train.prefix_weight));
   }
   const std::pair<const char*, bool> single_tokens[] = {
-      {"train.mtp_heads", train.mtp_heads > 0},
-      {"train.mtp_modules", train.mtp_modules > 0},
       {"train.complement_alpha", train.complement_alpha > 0},
       {"model.token_smear", model.token_smear}};
   for (const auto& [key, is_on] : single_tokens) {

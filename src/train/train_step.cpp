@@ -10,9 +10,11 @@
 namespace pg {
 namespace {
 
-LossTerms list_terms(const TrainConfig& train) {
-  return {.future_heads = train.mtp_heads,
-          .future_modules = train.mtp_modules,
+// Further tokens are those of a position that reads one token: while bags are read, their heads and
+// modules rest.
+LossTerms list_terms(const TrainConfig& train, int64_t bag) {
+  return {.future_heads = bag > 1 ? 0 : train.mtp_heads,
+          .future_modules = bag > 1 ? 0 : train.mtp_modules,
           .future_weight = train.mtp_weight,
           .z_loss = static_cast<float>(train.z_loss),
           .has_row_weights = train.complement_alpha > 0};
@@ -59,7 +61,7 @@ void TrainStep::build_plans(const TrainSetup& setup) {
     if (bag > 1 && !bag_batches_) bag_batches_ = batches_.with_windows(bag * seq_len, bag);
     const ForwardOptions options = {
         .targets = loss_targets_.count(),
-        .terms = list_terms(setup.train),
+        .terms = list_terms(setup.train, bag),
         .bag = bag,
         .lends_arena = plans_.empty() ? nullptr : &plans_.front().plan.plan()};
     plans_.push_back({phase,

@@ -15,7 +15,7 @@ namespace {
 WeightsFile make_weights() {
   WeightsFile weights;
   ModelConfig& c = weights.config;
-  c = {.vocab_size = 32, .layers = 2, .dim = 16, .heads = 2, .kv_heads = 1, .mlp_hidden = 24};
+  c.vocab_size = 32, c.layers = 2, c.dim = 16, c.heads = 2, c.kv_heads = 1, c.mlp_hidden = 24;
   c.leaky_slope = 0.1;
   c.rope_dims = 4, c.rope_base = 12345.678, c.rope_ntk_length = 0;
   c.qk_gain_init = 1.0 / 3, c.ln_scale = false, c.xsa_last_n = 1;

@@ -103,7 +103,8 @@ TEST_P(BagsTest, GradientsAreThoseOfFiniteDifferences) {
   weights.initialise(1);
   perturb(weights, 0.1, 2);
   const std::vector<HostTensor> origin = weights.download();
-  ModelPlan plan(config, weights, kBatch, kTokens, {.targets = kBag, .bag = kBag});
+  ModelPlan plan(config, weights, kBatch, kTokens, PlanMode::kTrain,
+                 ForwardOptions{.targets = kBag, .bag = kBag});
   plan.set_target_weights(std::vector<float>(kBag, 1.0f / kBag));
   plan.load(ids_, targets_);
   plan.run();
@@ -140,9 +141,10 @@ TEST_P(BagsTest, APlanMayLiveInTheArenaOfAnother) {
   perturb(weights, 0.1, 2);
   const ModelPlan plain(config, weights, 3 * kBatch, kTokens, PlanMode::kTrain,
                         ForwardOptions{.targets = kBag});
-  ModelPlan own(config, weights, kBatch, kTokens, {.targets = kBag, .bag = kBag});
-  ModelPlan guest(config, weights, kBatch, kTokens,
-                  {.targets = kBag, .bag = kBag, .lends_arena = &plain});
+  ModelPlan own(config, weights, kBatch, kTokens, PlanMode::kTrain,
+                ForwardOptions{.targets = kBag, .bag = kBag});
+  ModelPlan guest(config, weights, kBatch, kTokens, PlanMode::kTrain,
+                  ForwardOptions{.targets = kBag, .bag = kBag, .lends_arena = &plain.plan()});
   EXPECT_GT(own.arena_bytes(), 0);
   EXPECT_EQ(guest.arena_bytes(), 0);
   const auto differentiate = [&](ModelPlan& plan) {

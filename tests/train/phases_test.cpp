@@ -326,6 +326,11 @@ const Course kCourses[] = {{"loop", set_loop},
                               set_bags(s);
                               s.train.bag_reset = true;
                             }},
+                           {"bags_then_modules",
+                            [](TrainSetup& s) {
+                              set_bags(s);
+                              s.train.mtp_modules = 1;
+                            }},
                            {"bags_then_loop",
                             [](TrainSetup& s) {
                               set_loop(s);

@@ -27,7 +27,8 @@ double ModelPlan::flops() const { return plan_->flops(); }
 double ModelPlan::passes_of_a_block() const {
   const auto pass = static_cast<double>(batch_ * seq_len_ * config_.dim) *
                     static_cast<double>(dtype_bytes(plan_->device().compute_dtype()));
-  return plan_->memory_bound_bytes(/*of_blocks=*/true) / pass / static_cast<double>(config_.layers + loop_runs(config_));
+  return plan_->memory_bound_bytes(/*of_blocks=*/true) / pass /
+         static_cast<double>(config_.layers + loop_runs(config_));
 }
 
 int64_t ModelPlan::arena_bytes() const { return plan_->arena_bytes(); }

@@ -6,10 +6,14 @@ namespace pg {
 
 void Plan::linear_rule(Tensor y, Tensor addend, Tensor x, Tensor w, size_t first_use) {
   const int64_t rows = info(x).rows, n_out = info(w).rows;
+  // <train_gpt>
   const bool is_used = collects_grams_;
+  // </train_gpt>
   add_rule(y, [=, this] {
     const Tensor dy = gradient(y);
+    // <train_gpt>
     if (is_used) set_squares(first_use, w, record_column_squares(dy));
+    // </train_gpt>
     record_linear_gradients(dy, x, w);
     if (addend && !pass_gradient(y, addend)) {
       const OutRef daddend = contribute(addend);
@@ -42,10 +46,14 @@ void Plan::add_linear_rule(Tensor y, Tensor u, Tensor w) {
 
 void Plan::embed_rule(Tensor y, Tensor ids, Tensor table, size_t use) {
   const int64_t rows = info(ids).elements(), vocab = info(table).rows, dim = info(table).cols;
+  // <train_gpt>
   const bool is_used = collects_grams_;
+  // </train_gpt>
   add_rule(y, [=, this] {
     const Tensor dy = gradient(y);
+    // <train_gpt>
     if (is_used) weight_uses_[use].gram = record_gram(dy);
+    // </train_gpt>
     const OutRef dtable = contribute(table);
     if (dtable.id < 0) return;
     record(OpId::kEmbedBackward, 0, {ids, dy}, {dtable}, [=, this](Ops& ops, const RunArgs& args) {
