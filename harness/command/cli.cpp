@@ -196,7 +196,7 @@ std::string describe_error(const CLI::App& app, const CLI::ParseError& error) {
   std::string message;
   if (!extras.empty()) {
     message = describe_extra(given, extras.front(), has_end_of_options(app));
-  } else if (has_commands(given.app)) {
+  } else if (given.app->get_require_subcommand_min() > 0) {
     message = fmt::format("no command given; see {} --help", given.path);
   } else {
     message = fmt::format("{}; see {} --help", escape_terminal(error.what()), given.path);

@@ -20,10 +20,7 @@ using enum ForeignVariable::Harmless;
 
 // clang-format off
 constexpr auto kVariables = std::to_array<ForeignVariable>({
-    {"COMPLEMENT_ALPHA", kOff, "this build has no complementary training"},
-    {"MTP_NUM_HEADS", kOff, "this build has no multi-token prediction"},
     {"LATE_QAT", kOff, "late quantisation-aware training is train.late_qat_lr"},
-    {"NUM_LOOPS", kOff, "this build has no depth recurrence"},
     {"NUM_LOOPS", kOff, "blocks run model.loop_passes times in all, which is NUM_LOOPS + 1"},
     {"PARALLEL_FINAL_LANE", kOff, "this build has no parallel lanes"},
     {"SPARSE_ATTN_GATE_SCALE", kOff, "this build has no attention gates"},

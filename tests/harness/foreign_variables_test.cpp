@@ -27,8 +27,8 @@ std::string error_with(const std::map<std::string, std::string>& variables) {
 
 TEST(ForeignVariables, WhatThisBuildWouldIgnoreIsRefusedByName) {
   EXPECT_EQ(error_with({{"LATE_QAT", "2"}, {"MATRIX_LR", "0.02"}}),
-            "environment variable LATE_QAT is set: \"2\", but this build has no "
-            "quantisation-aware training; unset it");
+            "environment variable LATE_QAT is set: \"2\", but late quantisation-aware "
+            "training is train.late_qat_lr; unset it");
   EXPECT_EQ(error_with({{"MLP_MULT", "3"}}),
             "environment variable MLP_MULT is set: \"3\", but the MLP's width is "
             "model.mlp_hidden; unset it");
