@@ -86,6 +86,10 @@ void fit_width(const ModelConfig& before, ModelConfig& model) {
   while (model.heads % model.kv_heads != 0) --model.kv_heads;
   model.xsa_last_n = std::min(model.xsa_last_n, model.layers);
   model.value_embed_layers = std::min(model.value_embed_layers, model.layers);
+  if (before.loop_passes == 1) {  // what is off stays as it was
+    model.loop_first = before.loop_first;
+    model.loop_last = before.loop_last;
+  }
   // As many as were named, at the end.
   if (!before.value_embed_at.empty()) {
     const auto commas = std::ranges::count(before.value_embed_at, ',');

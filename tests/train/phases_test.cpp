@@ -18,6 +18,7 @@
 #include "src/train/optimizer.h"
 #include "src/train/schedule.h"
 #include "src/train/stop_predictor.h"
+#include "src/train/training_params.h"
 #include "tests/train/ranks_fixture.h"
 
 namespace pg {
@@ -372,8 +373,8 @@ TEST_P(Courses, GoOnFromACheckpointOnOtherRanks) {
     setup_.stop_requested = [&polls, last = steps] { return ++polls > last; };
     EXPECT_EQ(train_on(before).steps, steps);
     EXPECT_EQ(static_cast<int64_t>(std::filesystem::file_size(setup_.checkpoint_file)),
-              checkpoint_bytes(
-                  checkpoint_sizes(list_params(setup_.model), setup_.train, setup_.optimizer)));
+              checkpoint_bytes(checkpoint_sizes(list_training_params(setup_.model, setup_.train),
+                                                setup_.train, setup_.optimizer)));
     setup_.stop_requested = nullptr;
     expect_same(whole.exported, train_on(after).exported);
     std::erase_if(recorder_.notes,
