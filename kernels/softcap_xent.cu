@@ -27,8 +27,9 @@ struct CapArgs {
 };
 
 CapArgs make_args(const XentForm& form) {
-  return {form.cap,    form.shift,      1.0f / form.width, form.cap == 0.0f ? 1.0f : form.cap / form.width,
-          form.z_loss, form.row_weights};
+  return {form.cap,          form.shift,
+          1.0f / form.width, form.cap == 0.0f ? 1.0f : form.cap / form.width,
+          form.z_loss,       form.row_weights};
 }
 
 // With e = exp(-2|z|/width): tanh = (1 - e)/(1 + e) and 1 - tanh^2 = 4e/(1 + e)^2. e is at most 1, so
@@ -135,34 +136,37 @@ __global__ void __launch_bounds__(kBlockThreads)
 }  // namespace
 
 void softcap_xent(Dest<float> loss, Dest<float> lse, const float* logits, const int32_t* targets,
-                  const float* weights, const XentForm& form, int64_t rows, int64_t vocab, int64_t n,
-                  Stream stream) {
+                  const float* weights, const XentForm& form, int64_t rows, int64_t vocab,
+                  int64_t n, Stream stream) {
   if (rows == 0) return;
   const bool vector = has_vector_rows<kPackOf<float>>(logits, vocab);
   with_row_variant(vocab <= kMaxWarpVocab, vector, [&]<int kRowThreads, bool kVector>() {
     launch(&softcap_xent_kernel<kRowThreads, kVector>, grid_of_rows<kRowThreads>(rows),
-           dim3(kBlockThreads), 0, stream, loss, lse, logits, targets, weights, make_args(form), rows, static_cast<int>(vocab), static_cast<int>(n));
+           dim3(kBlockThreads), 0, stream, loss, lse, logits, targets, weights, make_args(form),
+           rows, static_cast<int>(vocab), static_cast<int>(n));
   });
 }
 
 template <class T>
 void softcap_xent_backward(Dest<T> dlogits, const float* logits, const float* lse,
                            const int32_t* targets, const float* weights, const float* dloss,
-                           const XentForm& form, int64_t rows, int64_t vocab, int64_t n, Stream stream) {
+                           const XentForm& form, int64_t rows, int64_t vocab, int64_t n,
+                           Stream stream) {
   if (rows == 0 || dlogits.data == nullptr) return;
   const bool vector = has_vector_rows<kPackOf<T>>(logits, vocab) &&
                       has_vector_rows<kPackOf<T>>(dlogits.data, vocab);
   with_row_variant(vocab <= kMaxWarpVocab, vector, [&]<int kRowThreads, bool kVector>() {
     launch(&softcap_xent_backward_kernel<T, kRowThreads, kVector>, grid_of_rows<kRowThreads>(rows),
-           dim3(kBlockThreads), 0, stream, dlogits, logits, lse, targets, weights, dloss, make_args(form), rows, static_cast<int>(vocab), static_cast<int>(n));
+           dim3(kBlockThreads), 0, stream, dlogits, logits, lse, targets, weights, dloss,
+           make_args(form), rows, static_cast<int>(vocab), static_cast<int>(n));
   });
 }
 
 template void softcap_xent_backward<float>(Dest<float>, const float*, const float*, const int32_t*,
-                                           const float*, const float*, const XentForm&, int64_t, int64_t,
-                                           int64_t, Stream);
+                                           const float*, const float*, const XentForm&, int64_t,
+                                           int64_t, int64_t, Stream);
 template void softcap_xent_backward<bf16>(Dest<bf16>, const float*, const float*, const int32_t*,
-                                          const float*, const float*, const XentForm&, int64_t, int64_t,
-                                          int64_t, Stream);
+                                          const float*, const float*, const XentForm&, int64_t,
+                                          int64_t, int64_t, Stream);
 
 }  // namespace pg::kernels
