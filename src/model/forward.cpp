@@ -20,9 +20,6 @@
 namespace pg {
 namespace {
 
-// (cos, sin) of position times frequency, [T, R/2, 2]. Angles in f64: at long contexts f32 loses
-// the low bits of the product. Beyond rope_ntk_length the base grows by (T / length)^(R / (R - 2)),
-// as the records do; T is the model's own context, so that a short text has the same base.
 // <parts>
 // YaRN (arXiv:2309.00071, 3.2), s = yarn_factor: a frequency that turns r times in the context it is
 // for, rope_context / s, is kept from r = 32 on, divided by s up to r = 1, and mixed in between.
@@ -40,6 +37,9 @@ double attention_sharpness(const ModelConfig& c) {
 }
 // </parts>
 
+// (cos, sin) of position times frequency, [T, R/2, 2]. Angles in f64: at long contexts f32 loses
+// the low bits of the product. Beyond rope_ntk_length the base grows by (T / length)^(R / (R - 2)),
+// as the records do; T is the model's own context, so that a short text has the same base.
 std::vector<float> make_rope_table(const ModelConfig& c, int64_t tokens) {
   const double dims = static_cast<double>(c.rope_dims);
   double base = c.rope_base;

@@ -167,8 +167,10 @@ TEST_F(TrainStepTest, BatchesComeInTheirOrderAndAFailureIsThrownWhereItIsNeeded)
 
 TEST_F(TrainStepTest, ACheckpointIsWrittenBesideItsStarter) {
   const std::filesystem::path file = folder_ / "checkpoint.bin";
-  CheckpointWriter writer(file,
-                          {size_t{16} << 20, 0, 0, 0});  // 64 MiB: tens of milliseconds of work
+  CheckpointSizes sizes;
+  sizes.fill(0);
+  sizes.front() = size_t{16} << 20;  // 64 MiB: tens of milliseconds of work
+  CheckpointWriter writer(file, sizes);
   writer.start(3, [](CheckpointImage& image) {
     CheckpointHead head;
     head.steps = 3;

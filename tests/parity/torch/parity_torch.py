@@ -1,0 +1,337 @@
+#!/usr/bin/env python3
+"""Loss, gradients and optimizer steps of small models against an independent PyTorch model in double precision.
+
+  parity_torch.py PARITY_DUMP
+
+The model below is written from docs/formulas.md and from the papers, not from the C++ code. Each case switches on techniques
+that can stand together; all cases together have every switch of [model]. Without PyTorch nothing is compared, and it says so
+(exit code 77).
+
+Errors are relative, in the 2-norm of a tensor. The bound is 1e-5 for fp32 and 2e-2 for bf16, or where that is more, what
+rounding must do to a number as ill-conditioned as this one: how far the double precision model itself moves when its first
+weights are rounded once, the most of three draws, times the root of the roundings on the way. Some are: a scalar's gradient
+whose terms cancel, and ten steps of a model whose attention has no norm.
+"""
+import json
+import math
+import pathlib
+import struct
+import subprocess
+import sys
+import tempfile
+
+try:
+    import torch
+except ImportError:
+    print("not compared: PyTorch is not installed (python3 -m pip install torch)")
+    sys.exit(77)
+
+BATCH, TOKENS, STEPS = 2, 16, 10
+BOUNDS = {"cpu:exact": (1e-5, 2.0**-24), "cpu:bf16": (2e-2, 2.0**-9)}  # bound, unit roundoff
+ROUNDINGS = 300  # tensors that a number passes on its way: 60 ops of a block, forward and backward
+DRAWS = 3
+BASE = {"vocab_size": 61, "layers": 4, "dim": 32, "heads": 4, "kv_heads": 2, "mlp_hidden": 48, "leaky_slope": 0.5, "rope_dims": 4,
+        "rope_base": 10000.0, "rope_ntk_length": 8, "rope_context": 16, "ln_scale": True, "xsa_last_n": 2, "unet_skips": True,
+        "resid_mix": True, "smear_gate": True, "bigram_buckets": 37, "bigram_dim": 8, "value_embed_dim": 8,
+        "value_embed_layers": 2, "logit_softcap": 30.0, "q_gain": True, "block_scales": True, "qk_norm": True,
+        "mlp": "leaky_relu2", "norm_gains": False, "token_smear": False, "token_smear_width": 12, "bos_id": 1,
+        "skip_gates": False, "value_residual": "none", "value_embed_at": "", "softcap_form": "symmetric", "softcap_shift": 5.0,
+        "softcap_width": 7.5, "loop_first": 1, "loop_last": 2, "loop_passes": 1, "tied_head": True, "trigram": False,
+        "bigram_projection": "adam", "value_projection": "adam", "yarn_factor": 1.0}
+CASES = {
+    "record stack": {},
+    "trigrams, muon projections, mean of values": {"trigram": True, "bigram_projection": "muon", "value_projection": "muon",
+                                                   "value_residual": "mean"},
+    "swiglu, gains, gates, token smear, loop, untied head": {
+        "mlp": "swiglu", "norm_gains": True, "skip_gates": True, "smear_gate": False, "token_smear": True, "loop_passes": 3,
+        "tied_head": False, "value_residual": "sigmoid", "value_embed_at": "0,2", "softcap_form": "asymmetric",
+        "logit_softcap": 11.5},
+    "no norm, gains or scales, yarn, no softcap": {
+        "qk_norm": False, "q_gain": False, "block_scales": False, "rope_ntk_length": 0, "rope_context": 64, "yarn_factor": 4.0,
+        "softcap_form": "none", "value_residual": "first_input", "value_embed_at": "0,3", "resid_mix": False},
+    "scalar of values, no skips, no scale by depth": {"value_residual": "scalar", "unet_skips": False, "ln_scale": False,
+                                                      "leaky_slope": 0.0, "xsa_last_n": 4},
+    "heads of further tokens, z-loss": {"mtp_heads": 2, "mtp_weight": 0.3, "z_loss": 0.001},
+}
+TRAIN_KEYS = ("mtp_heads", "mtp_weight", "z_loss")
+EPSILON = 1.1920928955078125e-07
+
+
+def read_safetensors(path):
+    data = pathlib.Path(path).read_bytes()
+    length, = struct.unpack("<Q", data[:8])
+    tensors = {}
+    for name, entry in json.loads(data[8:8 + length]).items():
+        if name == "__metadata__":
+            continue
+        begin, end = entry["data_offsets"]
+        values = torch.frombuffer(bytearray(data[8 + length + begin:8 + length + end]), dtype=torch.float32)
+        tensors[name] = values.reshape(entry["shape"]).double()
+    return tensors
+
+
+def rms(x):
+    return x / torch.sqrt(x.square().mean(-1, keepdim=True) + EPSILON)
+
+
+def previous(x):
+    """x_{t-1} of [B, T, ...]; 0 at the start of a row."""
+    return torch.cat([torch.zeros_like(x[:, :1]), x[:, :-1]], 1)
+
+
+class Model:
+    def __init__(self, config, weights):
+        self.c = config
+        self.w = weights
+
+    def rope(self):
+        c = self.c
+        base = c["rope_base"]
+        dims = c["rope_dims"]
+        if c["rope_ntk_length"] and c["rope_context"] > c["rope_ntk_length"]:
+            base *= (c["rope_context"] / c["rope_ntk_length"]) ** (dims / (dims - 2))
+        frequencies = base ** (-2 * torch.arange(dims // 2, dtype=torch.float64) / dims)
+        s = c["yarn_factor"]
+        if s > 1:
+            turns = c["rope_context"] / s * frequencies / (2 * math.pi)
+            kept = ((turns - 1) / (32 - 1)).clamp(0, 1)
+            frequencies = frequencies * (kept + (1 - kept) / s)
+        angles = torch.arange(TOKENS, dtype=torch.float64)[:, None] * frequencies
+        return angles.cos(), angles.sin()
+
+    def turn(self, x):
+        """x [B, T, heads, S]."""
+        half = self.c["rope_dims"] // 2
+        cos, sin = (table[:, None, :] for table in self.rope())
+        a, b, rest = x[..., :half], x[..., half:2 * half], x[..., 2 * half:]
+        return torch.cat([a * cos + b * sin, b * cos - a * sin, rest], -1)
+
+    def hashes(self, ids, tokens):
+        top = self.c["bigram_buckets"] - 1
+        value = 36313 * ids
+        for place, factor in zip(range(1, tokens), (27191, 51497)):
+            shifted = torch.cat([torch.zeros_like(ids[:, :place]), ids[:, :-place]], 1)
+            value = value ^ (factor * shifted)
+        value = value % top
+        value[:, :tokens - 1] = top
+        return value
+
+    def embed(self, ids):
+        c, w = self.c, self.w
+        x = w["tok_emb"][ids]
+        if c["bigram_buckets"]:
+            rows = w["bigram.table"][self.hashes(ids, 2)]
+            if c["trigram"]:
+                rows = rows + w["bigram.table"][self.hashes(ids, 3)]
+            x = x + w["bigram.scale"] * (rows @ w["bigram.proj"].T)
+        if c["token_smear"]:
+            gate = torch.sigmoid(x[..., :c["token_smear_width"]] @ w["token_smear.gate"].reshape(-1))
+            gate = gate * (ids != c["bos_id"])
+            x = x + w["token_smear.scale"] * gate[..., None] * previous(x)
+        x = rms(x)
+        if c["smear_gate"]:
+            gate = torch.sigmoid(w["smear.gate"])
+            x = (1 - gate) * x + gate * previous(x)
+        return x
+
+    def attention(self, n, ids, layer):
+        c, w = self.c, self.w
+        name = f"blocks.{layer}."
+        size = c["dim"] // c["heads"]
+        q, k, v = (n @ w[name + "attn." + m].T for m in "qkv")
+        if layer == 0 and c["value_residual"] == "first_input":
+            self.first_value = v
+        named = [int(part) for part in c["value_embed_at"].split(",")] if c["value_embed_at"] else None
+        if c["value_embed_dim"] and (layer in named if named is not None else layer >= c["layers"] - c["value_embed_layers"]):
+            embedded = w["value_embed.table"][ids] @ w["value_embed.proj"].T
+            v = v + w["value_embed.scale"] * w[name + "value_embed.scale"] * embedded
+        if layer == 0:
+            if c["value_residual"] in ("mean", "sigmoid", "scalar"):
+                self.first_value = v
+        elif c["value_residual"] != "none":
+            share = w[name + "attn.v_first_scale"]
+            own = w[name + "attn.v_scale"] if c["value_residual"] == "mean" else 1.0
+            share = torch.sigmoid(share) if c["value_residual"] == "sigmoid" else share
+            v = own * v + share * self.first_value
+        q, k, v = (x.reshape(BATCH, TOKENS, -1, size) for x in (q, k, v))
+        if c["qk_norm"]:
+            q, k = rms(q), rms(k)
+        q, k = self.turn(q), self.turn(k)
+        if c["q_gain"]:
+            q = q * w[name + "attn.q_gain"].reshape(-1)[:, None]
+        group = c["heads"] // c["kv_heads"]
+        k, shared = k.repeat_interleave(group, 2), v.repeat_interleave(group, 2)
+        scale = (0.1 * math.log(c["yarn_factor"]) + 1) ** 2 / math.sqrt(size)
+        scores = torch.einsum("bqhs,bkhs->bhqk", q, k) * scale
+        scores = scores.masked_fill(torch.ones(TOKENS, TOKENS).triu(1).bool(), -math.inf)
+        y = torch.einsum("bhqk,bkhs->bqhs", scores.softmax(-1), shared)
+        if layer >= c["layers"] - c["xsa_last_n"]:
+            unit = shared / shared.norm(dim=-1, keepdim=True).clamp_min(1e-12)
+            y = y - (y * unit).sum(-1, keepdim=True) * unit
+        return y.reshape(BATCH, TOKENS, -1)
+
+    def block(self, x, x0, ids, layer):
+        c, w = self.c, self.w
+        name = f"blocks.{layer}."
+        depth = 1 / math.sqrt(layer + 1) if c["ln_scale"] else 1.0
+        if c["resid_mix"]:
+            x = w[name + "resid_mix.x"] * x + w[name + "resid_mix.x0"] * x0
+        gain = lambda which: w[name + which + ".gain"] if c["norm_gains"] else 1.0
+        scale = lambda which: w[name + which] if c["block_scales"] else 1.0
+        y = self.attention(depth * rms(x) * gain("attn_norm"), ids, layer) @ w[name + "attn.out"].T
+        x = x + scale("attn_scale") * y
+        n = depth * rms(x) * gain("mlp_norm")
+        up = n @ w[name + "mlp.up"].T
+        if c["mlp"] == "swiglu":
+            hidden = torch.nn.functional.silu(n @ w[name + "mlp.gate"].T) * up
+        else:
+            hidden = torch.where(up > 0, up, c["leaky_slope"] * up).square()
+        return x + scale("mlp_scale") * (hidden @ w[name + "mlp.down"].T)
+
+    def caps(self, z):
+        c = self.c
+        if c["softcap_form"] == "none":
+            return z
+        if c["softcap_form"] == "asymmetric":
+            return 2 * c["logit_softcap"] * torch.sigmoid((z + c["softcap_shift"]) / c["softcap_width"])
+        return c["logit_softcap"] * torch.tanh(z / c["logit_softcap"])
+
+    def loss(self, ids, targets):
+        c, w = self.c, self.w
+        x = x0 = self.embed(ids)
+        order = list(range(c["loop_last"] + 1))
+        order += list(range(c["loop_first"], c["loop_last"] + 1)) * (c["loop_passes"] - 1)
+        order += range(c["loop_last"] + 1, c["layers"])
+        skips = []
+        for run, layer in enumerate(order):
+            decoder = run - len(order) // 2
+            if decoder >= 0 and skips:
+                skip = w[f"skips.{decoder}"] * skips.pop()
+                if c["skip_gates"]:
+                    gate = torch.sigmoid(w[f"skips.{decoder}.gate"])
+                    x = gate * x + (1 - gate) * skip
+                else:
+                    x = x + skip
+            x = self.block(x, x0, ids, layer)
+            if c["unet_skips"] and decoder < 0:
+                skips.append(x)
+        h = rms(x) * (w["final_norm.gain"] if c["norm_gains"] else 1.0)
+        logits = self.caps(h @ w["tok_emb" if c["tied_head"] else "lm_head"].T)
+        entropy = lambda z, y: torch.nn.functional.cross_entropy(z.reshape(-1, z.shape[-1]), y.reshape(-1))
+        main = entropy(logits, targets)
+        # The asymmetric form's constant is left out of what z-loss squares, as of every softmax.
+        shown = main + c.get("z_loss", 0) * torch.logsumexp(logits, -1).square().mean()
+        total = shown
+        heads = c.get("mtp_heads", 0)
+        for k in range(heads):
+            ahead = self.caps(h[:, :-1 - k] @ w[f"mtp_heads.{k}"].T)
+            total = total + c["mtp_weight"] / heads * entropy(ahead, targets[:, 1 + k:])
+        return shown, total
+
+
+def newton_schulz(x):
+    flipped = x.shape[0] > x.shape[1]
+    x = x.T if flipped else x
+    x = x / (x.norm() + 1e-7)
+    for _ in range(5):
+        a = x @ x.T
+        x = 3.4445 * x + (-4.7750 * a + 2.0315 * a @ a) @ x
+    return x.T if flipped else x
+
+
+class Optimizer:
+    """The defaults of [optimizer]: Muon for matrices, AdamW for the rest, a global clip at 0.3."""
+
+    def __init__(self, weights, is_matrix, is_table):
+        self.w, self.is_matrix, self.is_table = weights, is_matrix, is_table
+        self.m = {name: torch.zeros_like(t) for name, t in weights.items()}
+        self.v = {name: torch.zeros_like(t) for name, t in weights.items()}
+
+    def step(self, gradients, done):
+        norm = math.sqrt(sum(float(g.square().sum()) for g in gradients.values()))
+        clip = min(1.0, 0.3 / (norm + 1e-6))
+        momentum = 0.92 + (0.99 - 0.92) * min(1.0, done / 1500)
+        for name, gradient in gradients.items():
+            g, p, m, v = clip * gradient, self.w[name], self.m[name], self.v[name]
+            if self.is_matrix(name):
+                m.mul_(momentum).add_(g)
+                update = newton_schulz(g + momentum * m) * math.sqrt(max(1.0, p.shape[0] / p.shape[1]))
+                p.mul_(1 - 0.025 * 0.04).sub_(0.025 * update)
+                continue
+            lr = 0.035 if self.is_table(name) else 0.008 if name == "lm_head" else 0.025
+            m.mul_(0.9).add_(0.1 * g)
+            v.mul_(0.95).add_(0.05 * g.square())
+            p.mul_(1 - lr * 0.04)
+            p.sub_(lr * (m / (1 - 0.9 ** (done + 1))) / ((v / (1 - 0.95 ** (done + 1))).sqrt() + 1e-8))
+
+
+def is_matrix(config):
+    def of(name):
+        part = name.rpartition(".")[2]
+        return (".attn." in name and part in ("q", "k", "v", "out")) or (".mlp." in name) or name.startswith("mtp_heads") or \
+            (name == "bigram.proj" and config["bigram_projection"] == "muon") or \
+            (name == "value_embed.proj" and config["value_projection"] == "muon")
+    return of
+
+
+def error_of(got, want):
+    return float((got - want).norm() / want.norm().clamp_min(1e-30))
+
+
+def compare(program, device, case, config):
+    words = [f"{'train' if k in TRAIN_KEYS else 'model'}.{k}={json.dumps(v)}" for k, v in config.items()]
+    with tempfile.TemporaryDirectory() as folder:
+        file = pathlib.Path(folder, "dump.safetensors")
+        subprocess.run([program, device, str(STEPS), file, *words], check=True)
+        dump = read_safetensors(file)
+    part = lambda prefix: {k[len(prefix):]: v for k, v in dump.items() if k.startswith(prefix)}
+    ids, targets = (dump[k].long().reshape(BATCH, TOKENS) for k in ("ids", "targets"))
+    got = {"loss": {"all": dump["loss"].reshape(())}, "gradient": part("gradient."), "steps": part("end.")}
+    want = run(config, part("start."), ids, targets)
+    bound, roundoff = BOUNDS[device]
+    moved = [run(config, {k: v * (1 + roundoff * (2 * torch.rand_like(v) - 1)) for k, v in part("start.").items()}, ids, targets)
+             for _ in range(DRAWS)]
+    worst = {}
+    problems = []
+    for kind, tensors in want.items():
+        for name, tensor in tensors.items():
+            error = error_of(got[kind][name].reshape(tensor.shape), tensor)
+            condition = max(error_of(other[kind][name], tensor) for other in moved)
+            limit = max(bound, math.sqrt(ROUNDINGS) * condition)
+            worst[kind] = max(worst.get(kind, (0, 0, "")), (error / limit, error, name))
+            if not error <= limit:
+                problems.append(f"{device}, {case}: {kind} of {name} is off by {error:.2e}, more than {limit:.2e}")
+    said = "  ".join(f"{kind} {error:.1e} ({part:.2f} of its bound, {name})" for kind, (part, error, name) in worst.items())
+    print(f"{device:<9} {case}: {said}", flush=True)
+    return problems
+
+
+def run(config, start, ids, targets):
+    """Loss and gradients of the first weights, and the weights after the steps."""
+    weights = {k: v.clone().requires_grad_() for k, v in start.items()}
+    optimizer = Optimizer(weights, is_matrix(config), lambda name: name in ("tok_emb", "bigram.table", "value_embed.table"))
+    first = None
+    for step in range(STEPS):
+        shown, total = Model(config, weights).loss(ids, targets)
+        names = list(weights)
+        gradients = dict(zip(names, torch.autograd.grad(total, [weights[n] for n in names])))
+        if first is None:
+            first = {"loss": {"all": shown.detach()}, "gradient": {k: g.clone() for k, g in gradients.items()}}
+        with torch.no_grad():
+            optimizer.step(gradients, step)
+    return first | {"steps": {k: w.detach() for k, w in weights.items()}}
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    torch.manual_seed(1)
+    problems = []
+    for device in BOUNDS:
+        for case, changes in CASES.items():
+            problems += compare(sys.argv[1], device, case, BASE | changes)
+    if problems:
+        sys.exit("\n".join(problems))
+
+
+main()
