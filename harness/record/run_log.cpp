@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "harness/recipe/recipe_changes.h"
 #include "harness/recipe/recipe_identity.h"
 #include "harness/record/coder_table.h"
 #include "harness/record/eval_estimate.h"
@@ -56,6 +57,18 @@ std::string reproduce_command(const RunFolder& folder) {
   const std::string path = (is_inside ? relative : folder.path.filename()).string();
   return fmt::format("train_gpt run {} --out {}", quote_shell(path + "/recipe.toml"),
                      quote_shell(path + "_again"));
+}
+
+// What is switched on: the keys of the model, its training and its scoring that differ from the defaults.
+std::string describe_keys(const Recipe& recipe) {
+  std::string text;
+  for (const auto& [section, key, value] : list_changes(recipe, Recipe())) {
+    if (section == "track" || section == "data" || section == "quant" || section == "record") {
+      continue;
+    }
+    text += fmt::format(" {}.{}={}", section, key, escape_terminal(value));
+  }
+  return text;
 }
 
 }  // namespace
@@ -116,6 +129,8 @@ void RunLog::write_head(const RunFacts& facts, const std::vector<RecipeOverride>
     write_line(
         fmt::format("recipe:override {}={} source:{}", o.key, escape_terminal(o.value), o.source));
   }
+  const std::string keys = describe_keys(result_.recipe);
+  if (!keys.empty()) log_.write_line("recipe:keys" + keys);
   log_.write_line(fmt::format("val_bpb:enabled tokenizer_kind=sentencepiece tokenizer_path={}",
                               escape_terminal(result_.recipe.data.tokenizer)));
   log_.write_line(fmt::format("train_loader:dataset:{} train_shards:{}",

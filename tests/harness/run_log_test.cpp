@@ -64,6 +64,7 @@ TEST(RunLog, LinesAreThoseOfThePublicScripts) {
   log.erase(memory, log.find('\n', memory) + 1 - memory);
   EXPECT_EQ(log,
             "recipe:override optimizer.matrix_lr=0.02 source:MATRIX_LR\n"
+            "recipe:keys train.seed=7\n"
             "val_bpb:enabled tokenizer_kind=sentencepiece tokenizer_path=\n"
             "train_loader:dataset: train_shards:2\n"
             "val_loader:shards pattern= tokens:62021845\n"
