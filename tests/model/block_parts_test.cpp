@@ -130,7 +130,7 @@ TEST(Model, ImpossiblePartsAreNamed) {
     expect_named("value_embed_at", [&](ModelConfig& c) { c.value_embed_at = layers; });
   }
   expect_named("value_embed_dim", [](ModelConfig& c) {
-    c.value_embed_at = "0";
+    c.value_embed_at = std::string("0");
     c.value_embed_dim = 0;
   });
 }
