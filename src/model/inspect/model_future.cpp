@@ -13,13 +13,16 @@ namespace pg {
 void ModelPlan::load_future(std::span<const int32_t> targets) {
   const ForwardTensors& f = handles_->forward;
   const auto rows = static_cast<size_t>(batch_ * seq_len_);
-  const size_t n = targets.size() / rows;  // the first of a position's is the next token
   const auto tokens = static_cast<size_t>(seq_len_);
+  PG_CHECK(rows > 0 && tokens > 0, "a plan has rows of tokens");
+  const size_t n = targets.size() / rows;  // the first of a position's is the next token
   further_.resize(rows);
   const auto shift_by = [&](size_t distance, int32_t absent) {
-    for (size_t row = 0; row < rows; ++row) {
-      const bool is_there = row % tokens + distance < tokens;
-      further_[row] = is_there ? targets[(row + distance) * n] : absent;
+    for (size_t first = 0; first < rows; first += tokens) {
+      for (size_t t = 0; t < tokens; ++t) {
+        const bool is_there = t + distance < tokens;
+        further_[first + t] = is_there ? targets[(first + t + distance) * n] : absent;
+      }
     }
   };
   for (size_t k = 0; k < f.future_targets.size(); ++k) {

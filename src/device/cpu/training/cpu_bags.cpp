@@ -11,11 +11,11 @@ void CpuOps::mean_bags(Out y, In x, int64_t rows, int64_t bag, int64_t dim) {
   with_activation_type(x.dtype, [&]<class T>() {
     parallel_ranges(rows, chunk_rows(bag * dim), [&](int64_t begin, int64_t end) {
       for (int64_t row = begin; row < end; ++row) {
-        const T* const xs = x.as<T>() + row * bag * dim;
+        const int64_t first = row * bag * dim;
         write<T>(y, row * dim, dim, [=](int64_t i) {
           float sum = 0.0f;
           for (int64_t token = 0; token < bag; ++token) {
-            sum += static_cast<float>(xs[token * dim + i]);
+            sum += static_cast<float>(x.as<T>()[first + token * dim + i]);
           }
           return sum / divisor;
         });
@@ -29,9 +29,9 @@ void CpuOps::mean_bags_backward(Out dx, In dy, int64_t rows, int64_t bag, int64_
   with_activation_type(dy.dtype, [&]<class T>() {
     parallel_ranges(rows * bag, chunk_rows(dim), [&](int64_t begin, int64_t end) {
       for (int64_t row = begin; row < end; ++row) {
-        const T* const dys = dy.as<T>() + row / bag * dim;
+        const int64_t first = row / bag * dim;
         write<T>(dx, row * dim, dim,
-                 [=](int64_t i) { return static_cast<float>(dys[i]) / divisor; });
+                 [=](int64_t i) { return static_cast<float>(dy.as<T>()[first + i]) / divisor; });
       }
     });
   });
