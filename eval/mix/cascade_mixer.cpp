@@ -102,7 +102,7 @@ uint64_t CascadeMixer::state_hash() const {
     hash = hash_memory(std::span<const uint32_t>(tables.contexts), hash);
     hash = hash_memory(std::span<const uint32_t>(tables.full), hash);
   }
-  return hash_memory(std::span<const int32_t>(recent_), hash);
+  return recent_.empty() ? hash : hash_memory(std::span<const int32_t>(recent_), hash);
 }
 
 }  // namespace pg
