@@ -45,7 +45,7 @@ struct MixConfig {
 template <class Config, class Visit>
 void visit_mix_part_fields(Config& c, Visit&& visit) {
   const auto scoring = affecting(Affects::kScoring, visit);
-  scoring("cascade_buckets", c.cascade_buckets, {.min = 2, .max = 1 << 28, .env = "NGRAM_BUCKETS",
+  scoring("cascade_buckets", c.cascade_buckets, {.min = 2, .max = 1 << 24, .env = "NGRAM_BUCKETS",
       .help = "cascade: hashed counts of an order and table; a power of two"});
   scoring("cascade_min_count", c.cascade_min_count, {.min = 1, .max = 1 << 30,
       .help = "cascade: times that a context's bucket must be counted before it predicts"});

@@ -12,6 +12,7 @@
 #include "src/model/forward.h"
 #include "src/plan/plan.h"
 #include "src/train/training_params.h"
+#include "tests/model/finite_differences.h"
 #include "tests/train/trainer_fixture.h"
 
 namespace pg {
@@ -83,36 +84,16 @@ INSTANTIATE_TEST_SUITE_P(Each, FurtherTokens, testing::Values(with_heads(), with
                            return std::string(info.param.mtp_heads > 0 ? "heads" : "modules");
                          });
 
-// Along a parameter's own gradient the slope of the whole loss is the gradient's norm.
 TEST_P(FurtherTokens, GradientIsThatOfTheWholeLoss) {
   const Text text = make_text(3);
   FurtherLoss loss(weights_, GetParam());
   loss.run(text);
   weights_.finish_gradients();
-  const std::vector<HostTensor> origin = weights_.download();
-  std::vector<std::vector<float>> gradients;
-  for (int i = 0; i < weights_.count(); ++i) {
-    gradients.emplace_back(weights_.gradient(i),
-                           weights_.gradient(i) + weights_.spec(i).elements());
-  }
-  const auto loss_at = [&](size_t index, double step) {
-    std::vector<HostTensor> moved = origin;
-    for (size_t k = 0; k < gradients[index].size(); ++k) {
-      moved[index].values[k] += static_cast<float>(step * static_cast<double>(gradients[index][k]));
-    }
-    weights_.upload(moved);
+  const auto whole = [&] {
     loss.run(text);
     return loss.whole(further());
   };
-  for (size_t i = 0; i < origin.size(); ++i) {
-    double squares = 0;
-    for (const float g : gradients[i]) squares += std::pow(static_cast<double>(g), 2);
-    const double size = std::sqrt(squares);
-    ASSERT_GT(size, 1e-7) << origin[i].spec.name;
-    const double step = std::min(3e-2, 2e-3 / size) / size;
-    const double slope = (loss_at(i, step) - loss_at(i, -step)) / (2 * step * size);
-    EXPECT_NEAR(slope, size, 0.02 * size + 2e-6 / (step * size)) << origin[i].spec.name;
-  }
+  expect_slopes(weights_, read_gradients(weights_), whole, /*longest_step=*/3e-2);
 }
 
 // What the last token changes: the losses of those that read it or have it as their target.

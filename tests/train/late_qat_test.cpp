@@ -73,20 +73,7 @@ TEST_F(LateQatTest, LossesAreThoseOfTheRoundedWeightsAndTheWeightsMoveOn) {
 TEST_F(LateQatTest, WeightsAreThemselvesAgainAfterAFailure) {
   setup_.train.late_qat_lr = 2;
   const TrainResult whole = train_on(1);
-  setup_.checkpoint_file = folder_ / "checkpoint.bin";
-  const auto shard = folder_ / "mixed_000000.bin";
-  const Bytes text = read_file(shard);
-  int polls = 0;
-  setup_.stop_requested = [&] {
-    if (++polls == 4) std::filesystem::resize_file(shard, 0);
-    return false;
-  };
-  EXPECT_THROW(train_on(1), Error);
-  setup_.stop_requested = nullptr;
-  write_file_atomic(shard, text);
-  stream_.emplace(TokenStream::open((folder_ / "mixed_*.bin").string(), 61));
-  batches_.emplace(*stream_, Loader::kShuffled, 1, 32);
-  expect_same(whole.exported, train_on(1).exported);
+  expect_survives_lost_text(whole);
 }
 
 }  // namespace

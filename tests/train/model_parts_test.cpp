@@ -14,6 +14,7 @@
 #include "src/device/registry/make_device.h"
 #include "src/model/forward.h"
 #include "src/plan/plan.h"
+#include "tests/model/finite_differences.h"
 #include "tests/model/rounding_bound.h"
 #include "tests/train/trainer_fixture.h"
 
@@ -35,7 +36,7 @@ void perturb_by_name(Weights& weights) {
 
 struct Differentiated {
   double loss_nats = 0;
-  std::vector<std::vector<float>> gradients;  // in list_params order
+  Gradients gradients;
   int64_t calls = 0;
 };
 
@@ -48,18 +49,7 @@ Differentiated differentiate(Device& device, const ModelConfig& config) {
             make_ids(kBatch * kTokens, config.vocab_size, 4));
   plan.run();
   weights.finish_gradients();
-  Differentiated result{plan.mean_loss(), {}, plan.plan().call_count()};
-  for (int i = 0; i < weights.count(); ++i) {
-    result.gradients.emplace_back(weights.gradient(i),
-                                  weights.gradient(i) + weights.spec(i).elements());
-  }
-  return result;
-}
-
-double norm(const std::vector<float>& values) {
-  double squares = 0;
-  for (const float value : values) squares += std::pow(static_cast<double>(value), 2);
-  return std::sqrt(squares);
+  return {plan.mean_loss(), read_gradients(weights), plan.plan().call_count()};
 }
 
 // Of all blocks together: the terms of a scalar's gradient may cancel in one of them.
@@ -94,34 +84,20 @@ TEST_P(Parts, FitTheSmallModelAndChangeItsLoss) {
             1e-5);
 }
 
-// As Model.GradientOfEveryParameterMatchesFiniteDifferences: along a parameter's own gradient the
-// slope is its norm.
 TEST_P(Parts, GradientsAreThoseOfFiniteDifferences) {
   const auto device = make_device("reference:f64");
-  const std::vector<std::vector<float>> gradients = differentiate(*device, config_).gradients;
+  const Gradients gradients = differentiate(*device, config_).gradients;
   Weights weights(*device, list_params(config_), false);
   weights.initialise(1);
   perturb_by_name(weights);
-  const std::vector<HostTensor> origin = weights.download();
   ModelPlan score(config_, weights, kBatch, kTokens, PlanMode::kScore);
   score.load(make_ids(kBatch * kTokens, config_.vocab_size, 3),
              make_ids(kBatch * kTokens, config_.vocab_size, 4));
-  const auto loss_at = [&](size_t index, double step) {
-    std::vector<HostTensor> moved = origin;
-    for (size_t k = 0; k < gradients[index].size(); ++k) {
-      moved[index].values[k] += static_cast<float>(step * static_cast<double>(gradients[index][k]));
-    }
-    weights.upload(moved);
+  const auto loss = [&] {
     score.run();
     return score.mean_loss();
   };
-  for (size_t i = 0; i < origin.size(); ++i) {
-    const double size = norm(gradients[i]);
-    ASSERT_GT(size, 1e-7) << origin[i].spec.name << " has no gradient: it is not part of the model";
-    const double step = std::min(1e-2, 2e-3 / size) / size;
-    const double slope = (loss_at(i, step) - loss_at(i, -step)) / (2 * step * size);
-    EXPECT_NEAR(slope, size, 0.02 * size + 2e-6 / (step * size)) << origin[i].spec.name;
-  }
+  expect_slopes(weights, gradients, loss, /*longest_step=*/1e-2);
 }
 
 TEST_P(Parts, GradientsAreAlikeOnEveryDevice) {

@@ -361,22 +361,13 @@ TEST_P(Courses, GoOnFromACheckpointOnOtherRanks) {
   const TrainResult whole = train_on(1);
   const std::vector<std::string> notes = std::exchange(recorder_.notes, {});
   EXPECT_FALSE(notes.empty());
-  setup_.checkpoint_file = folder_ / "checkpoint.bin";
   struct Halves {
     int before, after;  // ranks
     int64_t steps;
   };
   for (const auto& [before, after, steps] : {Halves{2, 1, 2}, {1, 1, 3}, {1, 4, 4}, {1, 2, 5}}) {
-    std::filesystem::remove(setup_.checkpoint_file);
     recorder_.notes.clear();
-    int64_t polls = 0;
-    setup_.stop_requested = [&polls, last = steps] { return ++polls > last; };
-    EXPECT_EQ(train_on(before).steps, steps);
-    EXPECT_EQ(static_cast<int64_t>(std::filesystem::file_size(setup_.checkpoint_file)),
-              checkpoint_bytes(checkpoint_sizes(list_training_params(setup_.model, setup_.train),
-                                                setup_.train, setup_.optimizer)));
-    setup_.stop_requested = nullptr;
-    expect_same(whole.exported, train_on(after).exported);
+    expect_goes_on(whole, before, after, steps);
     std::erase_if(recorder_.notes,
                   [](const std::string& note) { return note.starts_with("resume:"); });
     EXPECT_EQ(recorder_.notes, notes) << "a change is told once";

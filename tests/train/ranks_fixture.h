@@ -5,7 +5,12 @@
 #include <utility>
 #include <vector>
 
+#include "src/base/bytes.h"
+#include "src/base/error.h"
 #include "src/device/comm/run_ranks.h"
+#include "src/files/write_file.h"
+#include "src/train/checkpoint.h"
+#include "src/train/training_params.h"
 #include "tests/train/trainer_fixture.h"
 
 namespace pg {
@@ -49,6 +54,40 @@ class RanksTest : public TrainerTest {
       }
     });
     return result;
+  }
+
+  // Until `steps` are done on `before` ranks, then to the end on `after` from the checkpoint.
+  void expect_goes_on(const TrainResult& whole, int before, int after, int64_t steps) {
+    setup_.checkpoint_file = folder_ / "checkpoint.bin";
+    std::filesystem::remove(setup_.checkpoint_file);
+    int64_t polls = 0;
+    setup_.stop_requested = [&polls, steps] { return ++polls > steps; };
+    EXPECT_EQ(train_on(before).steps, steps);
+    EXPECT_EQ(static_cast<int64_t>(std::filesystem::file_size(setup_.checkpoint_file)),
+              checkpoint_bytes(checkpoint_sizes(list_training_params(setup_.model, setup_.train),
+                                                setup_.train, setup_.optimizer)));
+    setup_.stop_requested = nullptr;
+    expect_same(whole.exported, train_on(after).exported);
+  }
+
+  // The text goes in the middle of a step and comes back: the last whole step was kept.
+  void expect_survives_lost_text(const TrainResult& whole) {
+    setup_.checkpoint_file = folder_ / "checkpoint.bin";
+    const auto shard = folder_ / "mixed_000000.bin";
+    const Bytes text = read_file(shard);
+    int polls = 0;
+    setup_.stop_requested = [&] {
+      if (++polls == 4) std::filesystem::resize_file(shard, 0);
+      return false;
+    };
+    EXPECT_THROW(train_on(1), Error);
+    setup_.stop_requested = nullptr;
+    write_file_atomic(shard, text);
+    stream_.emplace(TokenStream::open((folder_ / "mixed_*.bin").string(), 61));
+    batches_.emplace(*stream_, Loader::kShuffled, 1, 32);
+    recorder_.notes.clear();
+    expect_same(whole.exported, train_on(1).exported);
+    EXPECT_TRUE(recorder_.has_note("resume:checkpoint"));
   }
 
   const char* device_name_ = "cpu";

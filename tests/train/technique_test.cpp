@@ -130,23 +130,10 @@ TEST_P(Techniques, ChangeWhatComesOutAndAreTheSameForAnyRanksAndThreads) {
 TEST_P(Techniques, GoOnFromACheckpointOnOtherRanks) {
   switch_on();
   const TrainResult whole = train_on(1);
-  setup_.checkpoint_file = folder_ / "checkpoint.bin";
-  struct Halves {
-    int before, after;  // ranks
-    int64_t steps;
-  };
   // Before and after what begins midway.
-  for (const auto& [before, after, steps] : {Halves{2, 1, 2}, {1, 1, 4}, {1, 4, 4}}) {
-    std::filesystem::remove(setup_.checkpoint_file);
-    int64_t polls = 0;
-    setup_.stop_requested = [&polls, last = steps] { return ++polls > last; };
-    EXPECT_EQ(train_on(before).steps, steps);
-    EXPECT_EQ(static_cast<int64_t>(std::filesystem::file_size(setup_.checkpoint_file)),
-              checkpoint_bytes(checkpoint_sizes(list_training_params(setup_.model, setup_.train),
-                                                setup_.train, setup_.optimizer)));
-    setup_.stop_requested = nullptr;
-    expect_same(whole.exported, train_on(after).exported);
-  }
+  expect_goes_on(whole, 2, 1, 2);
+  expect_goes_on(whole, 1, 1, 4);
+  expect_goes_on(whole, 1, 4, 4);
 }
 
 INSTANTIATE_TEST_SUITE_P(Each, Techniques, testing::ValuesIn(kTechniques),
@@ -197,22 +184,7 @@ TEST_F(RanksTest, KeysOfWhatIsOffChangeNothing) {
 TEST_F(RanksTest, WhatLookedAheadIsTakenBackWhereNoStepFollows) {
   set_ema_nesterov(setup_.train, setup_.optimizer);
   const TrainResult whole = train_on(1);
-  setup_.checkpoint_file = folder_ / "checkpoint.bin";
-  const auto shard = folder_ / "mixed_000000.bin";
-  const Bytes text = read_file(shard);
-  int polls = 0;
-  setup_.stop_requested = [&] {
-    if (++polls == 4) std::filesystem::resize_file(shard, 0);
-    return false;
-  };
-  EXPECT_THROW(train_on(1), Error);
-  setup_.stop_requested = nullptr;
-  write_file_atomic(shard, text);
-  stream_.emplace(TokenStream::open((folder_ / "mixed_*.bin").string(), 61));
-  batches_.emplace(*stream_, Loader::kShuffled, 1, 32);
-  recorder_.notes.clear();
-  expect_same(whole.exported, train_on(1).exported);
-  EXPECT_TRUE(recorder_.has_note("resume:checkpoint"));
+  expect_survives_lost_text(whole);
 }
 
 }  // namespace
