@@ -72,10 +72,11 @@ int run(const RunOptions& options, Clock& clock, double start_s) {
   const ByteTable& bytes = text.bytes();
   const RankScoring scoring(ranks, recipe.track.device, text.val_tokens,
                             {device.get(), &bytes, &clock});
-  const double calibrate_s = rehearse_run(recipe, *device, clock, log);
-  const TrainResult trained =
-      train_weights(recipe, text, folder, ranks, scoring, *device, peak, calibrate_s, clock, log);
+  const double rest_s = rehearse_run(recipe, text, *device, clock, log);
+  TrainResult trained =
+      train_weights(recipe, text, folder, ranks, scoring, *device, peak, rest_s, clock, log);
   log.write_trained(trained);
+  choose_average(recipe, text, ranks, *device, clock, log, trained);
   keep_weights(folder, {recipe.model, text.tokenizer.sha256(), trained.exported}, log);
   const RestOfRun rest(trained, folder);  // Ctrl-C ends it, between two lines of progress
   const auto show = [&](const EvalProgress& progress) {

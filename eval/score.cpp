@@ -84,21 +84,40 @@ void follow_evaluation(const UnpackedModel& model, const TokenStream& val,
   Ledger::follow(*make_scorer(model, config, device, tokens, &share), stream);
 }
 
-DiagnosticLoss diagnose_loss(const ModelConfig& model, const std::vector<HostTensor>& tensors,
-                             const ByteTable& bytes, const TokenStream& val,
+namespace {
+
+DiagnosticLoss diagnose_text(const ModelConfig& model, const std::vector<HostTensor>& tensors,
+                             const ByteTable& bytes, std::span<const int32_t> text,
                              const EvalConfig& config, Device& device, Clock& clock,
                              const EvalProgressFn& progress, WindowShare* share) {
   const double start_s = clock.now_s();
   check_byte_table(bytes, model.vocab_size);
-  NetworkScorer scorer = NetworkScorer::for_diagnosis(
-      model, tensors, fit_batch(config, val.size(), share), device, share);
+  const auto tokens = static_cast<int64_t>(text.size());
+  NetworkScorer scorer =
+      NetworkScorer::for_diagnosis(model, tensors, fit_batch(config, tokens, share), device, share);
   const LedgerTotals totals =
-      sum_costs(scorer, bytes, val.read_all(), report_to(progress, val.size(), clock, start_s, 0));
+      sum_costs(scorer, bytes, text, report_to(progress, tokens, clock, start_s, 0));
   return {.diagnostic_loss_nats = totals.loss_nats(),
           .diagnostic_bits_per_byte = totals.bits_per_byte(),
           .tokens = totals.tokens,
           .bytes = totals.bytes,
           .eval_s = clock.now_s() - start_s};
+}
+
+}  // namespace
+
+DiagnosticLoss diagnose_loss(const ModelConfig& model, const std::vector<HostTensor>& tensors,
+                             const ByteTable& bytes, const TokenStream& val,
+                             const EvalConfig& config, Device& device, Clock& clock,
+                             const EvalProgressFn& progress, WindowShare* share) {
+  return diagnose_text(model, tensors, bytes, val.read_all(), config, device, clock, progress,
+                       share);
+}
+
+DiagnosticLoss diagnose_loss(const ModelConfig& model, const std::vector<HostTensor>& tensors,
+                             const ByteTable& bytes, std::span<const int32_t> text,
+                             const EvalConfig& config, Device& device, Clock& clock) {
+  return diagnose_text(model, tensors, bytes, text, config, device, clock, {}, nullptr);
 }
 
 void follow_diagnosis(const ModelConfig& model, const std::vector<HostTensor>& tensors,

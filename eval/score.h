@@ -7,6 +7,7 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <vector>
 
 #include "eval/score/ledger.h"
@@ -86,6 +87,10 @@ DiagnosticLoss diagnose_loss(const ModelConfig& model, const std::vector<HostTen
                              const ByteTable& bytes, const TokenStream& val,
                              const EvalConfig& config, Device& device, Clock& clock,
                              const EvalProgressFn& progress = {}, WindowShare* share = nullptr);
+// The same of text that is at hand, on this rank alone.
+DiagnosticLoss diagnose_loss(const ModelConfig& model, const std::vector<HostTensor>& tensors,
+                             const ByteTable& bytes, std::span<const int32_t> text,
+                             const EvalConfig& config, Device& device, Clock& clock);
 void follow_diagnosis(const ModelConfig& model, const std::vector<HostTensor>& tensors,
                       const TokenStream& val, const EvalConfig& config, Device& device,
                       WindowShare& share);

@@ -30,15 +30,18 @@ struct CalibrationTimes {
   double batch_s = 0;  // the mean of all but the first, which also makes the memory its own
 };
 
+CalibrationBatch make_rehearsal_batch(const Recipe& recipe, const CalibrationShape& shape) {
+  CalibrationBatch batch;
+  batch.ids = make_rehearsal_ids(shape.batch_tokens(), recipe.model.vocab_size);
+  batch.targets = batch.ids;
+  return batch;
+}
+
 CalibrationTimes time_calibration(const Recipe& recipe, const std::vector<HostTensor>& weights,
                                   const CalibrationShape& shape, int64_t batches, Device& device,
                                   Clock& clock) {
-  CalibrationBatch batch;
-  for (int64_t i = 0; i < shape.batch_tokens(); ++i) {
-    batch.ids.push_back(static_cast<int32_t>(i % recipe.model.vocab_size));
-  }
-  batch.targets = batch.ids;
-  const std::vector<CalibrationBatch> text(static_cast<size_t>(batches), batch);
+  const std::vector<CalibrationBatch> text(static_cast<size_t>(batches),
+                                           make_rehearsal_batch(recipe, shape));
   const double begin_s = clock.now_s();
   std::vector<double> ends_s;
   calibrate(recipe.model, weights, text, shape.rows, shape.seq_len, device,
@@ -93,6 +96,20 @@ double rehearse_calibration(const Recipe& recipe, Device& device, Clock& clock) 
                                                               : shape.batches);
   }
   return times.once_s + static_cast<double>(shape.batches) * times.batch_s;
+}
+
+std::vector<int32_t> make_rehearsal_ids(int64_t count, int64_t vocab_size) {
+  std::vector<int32_t> ids;
+  for (int64_t i = 0; i < count; ++i) ids.push_back(static_cast<int32_t>(i % vocab_size));
+  return ids;
+}
+
+Calibration calibrate_in_rehearsal(const Recipe& recipe, const std::vector<HostTensor>& weights,
+                                   Device& device) {
+  if (!needs_calibration(recipe.quant)) return {};
+  const CalibrationShape shape = shape_calibration(recipe);
+  const CalibrationBatch batch = make_rehearsal_batch(recipe, shape);
+  return calibrate(recipe.model, weights, {&batch, 1}, shape.rows, shape.seq_len, device);
 }
 
 QuantResult quantize_weights(const Recipe& recipe, const std::vector<HostTensor>& weights,

@@ -1,5 +1,6 @@
 // From weights to a sealed artifact, as `run` and `pack` both do it.
 #pragma once
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,12 @@ Calibration calibrate_weights(const Recipe& recipe, const std::vector<HostTensor
 // Takes two batches and what they need, and another second where a batch is short; at most about as
 // long as the answer. 0 where nothing is to be calibrated.
 double rehearse_calibration(const Recipe& recipe, Device& device, Clock& clock);
+
+// What a rehearsal takes in place of text: the vocabulary over and over.
+std::vector<int32_t> make_rehearsal_ids(int64_t count, int64_t vocab_size);
+// calibrate_weights on one batch of these.
+Calibration calibrate_in_rehearsal(const Recipe& recipe, const std::vector<HostTensor>& weights,
+                                   Device& device);
 
 QuantResult quantize_weights(const Recipe& recipe, const std::vector<HostTensor>& weights,
                              const Sha256& tokenizer_sha256, const Calibration& calibration,

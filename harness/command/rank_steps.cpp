@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "harness/command/choose_average.h"
 #include "harness/command/final_score.h"
 #include "harness/command/interrupt.h"
 #include "harness/recipe/recipe_identity.h"
@@ -107,12 +108,12 @@ int follow_run(LocalRanks& ranks, const Recipe& recipe) {
   if (ranks.has_none()) return 0;
   const TokenStream tokens = open_shards(recipe.data.train_shards, recipe);
   const TokenStream val = open_shards(recipe.data.val_shards, recipe);
-  const Batches batches(tokens, recipe.data.loader, static_cast<uint64_t>(recipe.train.seed),
-                        recipe.train.seq_len);
+  const Batches batches = order_batches(recipe, tokens);
   announce_interrupt("rank 0 decides when the run ends");
   const RankScoring scoring(ranks, recipe.track.device, val, {});
-  const TrainResult trained = train_on_ranks(
+  TrainResult trained = train_on_ranks(
       ranks, recipe, {tokens, val, batches, list_token_prefixes(recipe)}, scoring, {});
+  if (!trained.others.empty()) take_average(trained, share_bytes(ranks, {}).at(0));
   scoring.diagnose(recipe.model, trained.exported, without_overlap(recipe.eval), {});
   const auto shipped = unpack(share_bytes(ranks, {}));
   if (!shipped.ok()) throw Error(shipped.error());

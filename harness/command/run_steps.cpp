@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "eval/score.h"
+#include "harness/command/choose_average.h"
 #include "harness/command/data_checks.h"
 #include "harness/command/interrupt.h"
 #include "harness/command/pack_steps.h"
@@ -68,13 +69,17 @@ TokenStream open_shards(const std::string& shards, const Recipe& recipe) {
   });
 }
 
+Batches order_batches(const Recipe& recipe, const TokenStream& tokens) {
+  return {tokens, recipe.data.loader, static_cast<uint64_t>(recipe.train.seed),
+          recipe.train.seq_len, held_out_tokens(recipe.train)};
+}
+
 RunText::RunText(const Recipe& recipe)
     : tokenizer(open_tokenizer(recipe)),
       faults(check_run_files(recipe.data, tokenizer)),
       train_tokens(open_shards(recipe.data.train_shards, recipe)),
       val_tokens(open_shards(recipe.data.val_shards, recipe)),
-      batches(train_tokens, recipe.data.loader, static_cast<uint64_t>(recipe.train.seed),
-              recipe.train.seq_len) {
+      batches(order_batches(recipe, train_tokens)) {
   TokenFaults more = check_run_tokens(recipe.data, tokenizer, train_tokens, val_tokens);
   is_val_in_train = more.is_val_in_train;
   for (std::string& fault : more.faults) faults.push_back(std::move(fault));
@@ -162,17 +167,21 @@ void check_trained(const TrainResult& trained, const TrainConfig& train) {
       train.wallclock_s, trained.train_s));
 }
 
-double rehearse_run(const Recipe& recipe, Device& device, Clock& clock, RunLog& log) {
-  if (recipe.train.wallclock_s == 0 || !needs_calibration(recipe.quant)) return 0;
+double rehearse_run(const Recipe& recipe, const RunText& text, Device& device, Clock& clock,
+                    RunLog& log) {
+  if (recipe.train.wallclock_s == 0) return 0;
   const double begin_s = clock.now_s();
+  const double choose_s = rehearse_choice({recipe, text.bytes(), text.batches, device, clock});
   const double calibrate_s = rehearse_calibration(recipe, device, clock);
-  log.note_rehearsal(calibrate_s, clock.now_s() - begin_s);
-  return calibrate_s;
+  if (choose_s + calibrate_s > 0) {
+    log.note_rehearsal(choose_s, calibrate_s, clock.now_s() - begin_s);
+  }
+  return choose_s + calibrate_s;
 }
 
 TrainResult train_weights(const Recipe& recipe, const RunText& text, const RunFolder& folder,
                           LocalRanks& ranks, const RankScoring& scoring, Device& device,
-                          const DevicePeak& peak, double calibrate_s, Clock& clock, RunLog& log) {
+                          const DevicePeak& peak, double rest_s, Clock& clock, RunLog& log) {
   TrainSetup setup;  // of rank 0
   setup.device = &device;
   setup.clock = &clock;
@@ -181,7 +190,7 @@ TrainResult train_weights(const Recipe& recipe, const RunText& text, const RunFo
   setup.identity = identify_training(recipe, text.train_tokens.fingerprint());
   // Ranks that are threads share what was measured for all.
   setup.peak_flops_per_s = peak.matmul_flops_per_s / (ranks.are_threads() ? ranks.ranks() : 1);
-  setup.rest_s = calibrate_s;
+  setup.rest_s = rest_s;
   setup.stop_requested = is_interrupt_requested;
   announce_interrupt(ranks.are_threads()
                          ? "the run ends after this step and is packed and scored"
@@ -203,6 +212,18 @@ TrainResult train_weights(const Recipe& recipe, const RunText& text, const RunFo
         changed.string()));
   }
   return trained;
+}
+
+void choose_average(const Recipe& recipe, const RunText& text, LocalRanks& ranks, Device& device,
+                    Clock& clock, RunLog& log, TrainResult& trained) {
+  if (trained.others.empty()) return;
+  const std::vector<AverageTrial> trials =
+      try_averages({recipe, text.bytes(), text.batches, device, clock}, trained,
+                   [&](const std::string& work) { log.show_work(work); });
+  const int64_t best = best_trial(trials);
+  share_bytes(ranks, {static_cast<uint8_t>(best)});
+  take_average(trained, best);
+  log.write_choice(trials, best);
 }
 
 // A disk too full for these may still hold the artifact, which is several times smaller.

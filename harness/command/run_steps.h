@@ -49,15 +49,23 @@ RunFacts collect_facts(const Recipe& recipe, const RunText& text, const LocalRan
 // Shards of the recipe's vocabulary, by a path or glob of the recipe.
 TokenStream open_shards(const std::string& shards, const Recipe& recipe);
 
+// The training text in the order that the recipe's loader gives it. `tokens` must outlive it.
+Batches order_batches(const Recipe& recipe, const TokenStream& tokens);
+
 // What of the training budget comes after training, in seconds as rehearsed here before the clock
-// starts: calibration; 0 without a budget.
-double rehearse_run(const Recipe& recipe, Device& device, Clock& clock, RunLog& log);
+// starts: choosing an average, calibration; 0 without a budget.
+double rehearse_run(const Recipe& recipe, const RunText& text, Device& device, Clock& clock,
+                    RunLog& log);
 
 // Trains with all that the trainer may not know of: validation, what the weights will pack to, the
-// checkpoint's place, Ctrl-C; `calibrate_s`: what calibration takes, as rehearsed.
+// checkpoint's place, Ctrl-C; `rest_s`: what comes after it, as rehearsed.
 TrainResult train_weights(const Recipe& recipe, const RunText& text, const RunFolder& folder,
                           LocalRanks& ranks, const RankScoring& scoring, Device& device,
-                          const DevicePeak& peak, double calibrate_s, Clock& clock, RunLog& log);
+                          const DevicePeak& peak, double rest_s, Clock& clock, RunLog& log);
+
+// Where a training keeps several averages: the one that is packed, on all ranks. Of rank 0.
+void choose_average(const Recipe& recipe, const RunText& text, LocalRanks& ranks, Device& device,
+                    Clock& clock, RunLog& log, TrainResult& trained);
 
 // Throws Error when not one step was done within the budget: initial weights make no record.
 void check_trained(const TrainResult& trained, const TrainConfig& train);

@@ -77,7 +77,8 @@ void visit_train_fields(Config& c, Visit&& visit) {
   training("lr_warmup_steps", c.lr_warmup_steps, {.min = 0, .max = 1e9, .unit = "steps",
       .help = "steps of the linear learning-rate warm-up; 0 for none; with a warmdown this is WSD"});
   training("average", c.average, {.help = "weights that are exported: the last, an exponential moving "
-      "average, the mean of snapshots (swa), of the last few (lawa), or of the moving average's"});
+      "average, the mean of snapshots (swa), of the last few (lawa), or of the moving average's (ema_swa); "
+      "best: of ema, ema_swa, swa and the last the one of least loss after quantisation on held-out text"});
   training("ema_decay", c.ema_decay, {.min = 0, .max = 1, .env = "EMA_DECAY",
       .help = "decay of the exponential moving average, per step"});
   training("ema_start_fraction", c.ema_start_fraction, {.min = 0, .max = 1,
@@ -94,6 +95,8 @@ void visit_train_fields(Config& c, Visit&& visit) {
       .help = "steps between snapshots of the latest-weight average"});
   training("lawa_count", c.lawa_count, {.min = 1, .max = 1000, .env = "LAWA_K",
       .help = "snapshots that it is the mean of, each kept in the device's memory"});
+  training("held_out_tokens", c.held_out_tokens, {.min = 2, .max = 1e9, .unit = "tokens",
+      .help = "best: training text, the last of it, that no step reads and the averages are compared on"});
   shown("log_every", c.log_every, {.min = 1, .max = 1e9, .unit = "steps", .env = "TRAIN_LOG_EVERY",
       .help = "steps between training log lines"});
   shown("val_every", c.val_every, {.min = 0, .max = 1e9, .unit = "steps", .env = "VAL_LOSS_EVERY",

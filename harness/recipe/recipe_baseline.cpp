@@ -110,6 +110,7 @@ constexpr auto kFrozen = std::to_array<FrozenValue>({
     {"train.bag_iso_data", "false"},
     {"optimizer.head_lr", "0.008"},
     {"train.bag_reset", "false"},
+    {"train.held_out_tokens", "65536"},
 });
 // clang-format on
 

@@ -278,10 +278,12 @@ void RunLog::on_note(const std::string& line) {
   write_event(JsonObject().add("event", "note").add("text", line));
 }
 
-void RunLog::note_rehearsal(double calibrate_s, double rehearsal_s) {
-  on_note(fmt::format("calibrate_estimate:{:.0f}ms rehearsal_time:{:.0f}ms", 1e3 * calibrate_s,
-                      1e3 * rehearsal_s));
-  tape_.write_rehearsal(calibrate_s);
+void RunLog::note_rehearsal(double choose_s, double calibrate_s, double rehearsal_s) {
+  const std::string choose =
+      choose_s > 0 ? fmt::format("choose_estimate:{:.0f}ms ", 1e3 * choose_s) : "";
+  on_note(fmt::format("{}calibrate_estimate:{:.0f}ms rehearsal_time:{:.0f}ms", choose,
+                      1e3 * calibrate_s, 1e3 * rehearsal_s));
+  tape_.write_rehearsal(choose_s, calibrate_s);
 }
 
 void RunLog::write_trained(const TrainResult& trained) {
@@ -306,6 +308,23 @@ void RunLog::write_trained(const TrainResult& trained) {
   stop.add("averaging", trained.averaging);
   write_event(stop);
   tape_.write_stop(stop);
+}
+
+void RunLog::write_choice(const std::vector<AverageTrial>& trials, int64_t best) {
+  for (const AverageTrial& trial : trials) {
+    write_line(fmt::format("average:try {} held_out_loss:{:.6f}", trial.averaging,
+                           trial.held_out_loss_nats));
+  }
+  const AverageTrial& chosen = trials.at(static_cast<size_t>(best));
+  result_.averaging = fmt::format("{}, the best of {}", chosen.averaging, trials.size());
+  write_line(fmt::format("average:best {} held_out_loss:{:.6f}", chosen.averaging,
+                         chosen.held_out_loss_nats));
+  JsonObject event;
+  event.add("event", "average").add("averaging", chosen.averaging);
+  event.add("held_out_loss_nats", chosen.held_out_loss_nats);
+  write_event(event);
+  tape_.write_average(event);
+  close_lap(result_.times.calibrate_s);  // it reads training text
 }
 
 void RunLog::write_pre_quant(const DiagnosticLoss& loss) {

@@ -40,11 +40,14 @@ class RunLog final : public TrainObserver {
   void on_validation(int64_t step, double train_s, double loss_nats, double bits_per_byte) override;
   void on_note(const std::string& line) override;
 
-  // Before the first step: what calibration takes here, and what it took to find that out.
-  void note_rehearsal(double calibrate_s, double rehearsal_s);
+  // Before the first step: what choosing an average and calibration take here, and what it took to
+  // find that out.
+  void note_rehearsal(double choose_s, double calibrate_s, double rehearsal_s);
   // The stages, in this order. Peak memory and why training ended; the trainer itself notes the
   // wall-clock stop and the averaging.
   void write_trained(const TrainResult& trained);
+  // Of train.average = "best": the averages that were tried, and the number of the one that is packed.
+  void write_choice(const std::vector<AverageTrial>& trials, int64_t best);
   void write_pre_quant(const DiagnosticLoss& loss);
   void note_calibrated();
   void write_allocation(const std::vector<TensorAllocation>& allocation);

@@ -86,6 +86,12 @@ struct StageTimes {
 // train.reserve_s where that is what kept too little free.
 std::string describe_training_over_budget(const StageTimes& times, const TrainConfig& train);
 
+// Of train.average = "best": an average, and its loss after quantisation on text held out of training.
+struct AverageTrial {
+  std::string averaging;
+  double held_out_loss_nats = 0;
+};
+
 struct RunResult {
   Recipe recipe;
   std::string date;     // YYYY-MM-DD

@@ -3,9 +3,11 @@
 // (tape_chain.h).
 //
 //   {"event":"start",...}      who computes what on what; again at the head of each resumed part
-//   {"event":"rehearsed",...}  calibration as timed before the first step, which the stop is reckoned by
+//   {"event":"rehearsed",...}  calibration, and choosing an average, as timed before the first step, which
+//                              the stop is reckoned by
 //   {"step":1,...}             one a step: the clock's times and what was decided by them
 //   {"event":"stop",...}       why and where training ended
+//   {"event":"average",...}    which one was chosen, where several were kept
 //   {"event":"end",...}        the closing line (tape_end.h)
 //
 // The steps of a part that was killed end where its checkpoint lies; what came after is done again and

@@ -60,8 +60,11 @@ void TapeLog::write_start(const RunFolder& folder, const Recipe& recipe, const R
   write(start);
 }
 
-void TapeLog::write_rehearsal(double calibrate_s) {
-  write(JsonObject().add("event", "rehearsed").add("calibrate_s", calibrate_s));
+void TapeLog::write_rehearsal(double choose_s, double calibrate_s) {
+  JsonObject rehearsed;
+  rehearsed.add("event", "rehearsed").add("calibrate_s", calibrate_s);
+  if (choose_s > 0) rehearsed.add("choose_s", choose_s);
+  write(rehearsed);
 }
 
 void TapeLog::write_step(const StepReport& report, int64_t next_window) {
@@ -74,7 +77,5 @@ void TapeLog::write_step(const StepReport& report, int64_t next_window) {
   if (report.swa_snapshots > 0) step.add("swa_snapshots", report.swa_snapshots);
   write(step);
 }
-
-void TapeLog::write_stop(const JsonObject& stop) { write(stop); }
 
 }  // namespace pg

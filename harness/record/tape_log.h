@@ -20,10 +20,11 @@ class TapeLog {
   TapeLog(const RunFolder& folder, AppendFile::Report report);
 
   void write_start(const RunFolder& folder, const Recipe& recipe, const RunFacts& facts);
-  void write_rehearsal(double calibrate_s);
+  void write_rehearsal(double choose_s, double calibrate_s);
   // `next_window`: the data cursor behind it.
   void write_step(const StepReport& report, int64_t next_window);
-  void write_stop(const JsonObject& stop);
+  void write_stop(const JsonObject& stop) { write(stop); }
+  void write_average(const JsonObject& average) { write(average); }
   void check_kept() { file_.check_kept(); }
   void close() { file_.close(); }
 

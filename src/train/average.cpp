@@ -7,7 +7,11 @@
 namespace pg {
 namespace {
 
-bool has_ema(Average average) { return average == Average::kEma || average == Average::kEmaSwa; }
+// Whether `kept`, a value of train.average, keeps `average`, one that can be exported.
+bool keeps(Average kept, Average average) {
+  if (kept == Average::kBest) return average != Average::kLawa;
+  return kept == average || (kept == Average::kEmaSwa && average == Average::kEma);
+}
 
 bool has_late_start(const TrainConfig& config) {
   return config.ema_start_fraction > 0 || config.ema_start_lr > 0;
@@ -20,7 +24,7 @@ double mean_decay(int64_t n) { return static_cast<double>(n) / static_cast<doubl
 
 int64_t Averager::count_kept(const TrainConfig& config) {
   if (config.average == Average::kLawa) return config.lawa_count;
-  return config.average == Average::kEmaSwa ? 1 : 0;
+  return config.average == Average::kBest ? 2 : config.average == Average::kEmaSwa ? 1 : 0;
 }
 
 Averager::Averager(Weights& weights, const TrainConfig& config)
@@ -49,9 +53,10 @@ void Averager::set_progress(int64_t progress) {
 }
 
 bool Averager::update(int64_t steps_done, const StepSchedule& schedule) {
-  if (has_ema(config_.average)) update_ema(schedule);
+  if (keeps(config_.average, Average::kEma)) update_ema(schedule);
   if (config_.average == Average::kLawa) update_lawa(steps_done);
-  const bool has_swa = config_.average == Average::kSwa || config_.average == Average::kEmaSwa;
+  const bool has_swa =
+      keeps(config_.average, Average::kSwa) || keeps(config_.average, Average::kEmaSwa);
   return has_swa && update_swa(steps_done, schedule);
 }
 
@@ -70,12 +75,17 @@ void Averager::update_ema(const StepSchedule& schedule) {
 }
 
 bool Averager::update_swa(int64_t steps_done, const StepSchedule& schedule) {
-  const bool is_of_ema = config_.average == Average::kEmaSwa;
+  const bool is_alone = config_.average == Average::kSwa;
   const bool due = schedule.warmdown < config_.swa_start_lr && steps_done % config_.swa_every == 0;
-  // Until the first one is due, the "mean" follows the last weights; that of the EMA is not looked at.
-  if (!due && (snapshots_ > 0 || is_of_ema)) return false;
-  lerp(is_of_ema ? kept_snapshots() : state(), is_of_ema ? state() : weights_->masters(),
-       mean_decay(snapshots_));
+  // Until the first one is due, the "mean" follows the last weights; beside an EMA it is not looked at.
+  if (!due && (snapshots_ > 0 || !is_alone)) return false;
+  const double decay = mean_decay(snapshots_);
+  if (is_alone) {
+    lerp(state(), weights_->masters(), decay);
+  } else {
+    lerp(kept_snapshots(), state(), decay);
+  }
+  if (config_.average == Average::kBest) lerp(mean_of_weights(), weights_->masters(), decay);
   if (due) ++snapshots_;
   return due && snapshots_ == 1;
 }
@@ -106,8 +116,14 @@ void Averager::lerp(float* average, const float* x, double decay) {
                     weights_->flat_elements());
 }
 
-std::string Averager::describe() const {
-  switch (config_.average) {
+std::vector<Average> Averager::candidates() const {
+  if (config_.average != Average::kBest) return {config_.average};
+  if (snapshots_ == 0) return {Average::kEma, Average::kNone};
+  return {Average::kEma, Average::kEmaSwa, Average::kSwa, Average::kNone};
+}
+
+std::string Averager::describe(Average candidate) const {
+  switch (candidate) {
     case Average::kEma:
       return fmt::format("ema {}", config_.ema_decay);
     case Average::kSwa:
@@ -117,25 +133,31 @@ std::string Averager::describe() const {
     case Average::kLawa:
       return fmt::format("lawa of {}", std::min(snapshots_, config_.lawa_count));
     case Average::kNone:
+    case Average::kBest:
       break;
   }
   return "none";
 }
 
-std::vector<HostTensor> Averager::download() const {
+std::vector<HostTensor> Averager::download(Average candidate) const {
   std::vector<HostTensor> tensors;
-  download(tensors);
+  download(candidate, tensors);
   return tensors;
 }
 
-const float* Averager::exported() const {
-  if (!is_kept() || (config_.average == Average::kLawa && snapshots_ == 0)) {
-    return weights_->masters();
-  }
-  return config_.average == Average::kEmaSwa && snapshots_ > 0 ? kept_snapshots() : state();
+const float* Averager::place_of(Average candidate) const {
+  const bool is_last = candidate == Average::kLawa && snapshots_ == 0;
+  if (candidate == Average::kNone || is_last) return weights_->masters();
+  if (candidate == Average::kEmaSwa && snapshots_ > 0) return kept_snapshots();
+  const bool is_beside_ema = candidate == Average::kSwa && config_.average == Average::kBest;
+  return is_beside_ema ? mean_of_weights() : state();
 }
 
 void Averager::download(std::vector<HostTensor>& tensors) const {
+  download(candidates().front(), tensors);
+}
+
+void Averager::download(Average candidate, std::vector<HostTensor>& tensors) const {
   Device& device = weights_->device();
   device.synchronize();
   const auto is_exported = [](const ParamSpec& spec) { return spec.is_exported; };
@@ -147,7 +169,7 @@ void Averager::download(std::vector<HostTensor>& tensors) const {
     tensor.spec = weights_->spec(i);
     tensor.values.resize(static_cast<size_t>(tensor.spec.elements()));
     const int64_t offset = weights_->master(i) - weights_->masters();
-    device.download(tensor.values.data(), exported() + offset,
+    device.download(tensor.values.data(), place_of(candidate) + offset,
                     tensor.values.size() * sizeof(float));
   }
 }

@@ -20,18 +20,25 @@ namespace pg {
 // ema_swa: the same of the EMA; before the first snapshot it is the EMA.
 // lawa: the mean of the last lawa_count snapshots, one every lawa_every steps; before the first it is
 //   the last weights (Kaddour 2022).
+// best: ema, ema_swa, swa and none at once; who calls chooses among candidates().
 class Averager {
  public:
+  static constexpr int64_t kBestOf = 4;  // candidates of best, at most
+
   Averager(Weights& weights, const TrainConfig& config);
 
   // Call after every optimizer step; true when the first SWA snapshot was taken by this call.
   bool update(int64_t steps_done, const StepSchedule& schedule);
 
-  std::string describe() const;  // "ema 0.997", "swa of 31", "none"
+  // What may be exported: of best those that differ from others so far, the EMA first; else one.
+  std::vector<Average> candidates() const;
+  std::string describe(Average candidate) const;  // "ema 0.997", "swa of 31", "none"
+  std::string describe() const { return describe(candidates().front()); }
   // Of the parameters that are exported.
-  std::vector<HostTensor> download() const;
-  // The same into tensors that an earlier call filled, without allocating; empty ones are filled
-  // too.
+  std::vector<HostTensor> download(Average candidate) const;
+  std::vector<HostTensor> download() const { return download(candidates().front()); }
+  // The first candidate, into tensors that an earlier call filled, without allocating; empty ones are
+  // filled too.
   void download(std::vector<HostTensor>& tensors) const;
 
   int64_t snapshots() const { return snapshots_; }
@@ -41,16 +48,19 @@ class Averager {
   float* kept_snapshots() const { return kept_.as<float>(); }
   int64_t progress() const { return begins_ << 32 | snapshots_; }
   void set_progress(int64_t progress);
-  // Flat arrays behind the average: of ema_swa the mean, of lawa its snapshots.
+  // Flat arrays behind the average: of ema_swa the mean, of lawa its snapshots, of best two means, of
+  // the EMA and of the weights.
   static int64_t count_kept(const TrainConfig& config);
 
  private:
-  bool is_kept() const { return average_.data() != nullptr; }
+  // Of best, behind the mean of the EMA.
+  float* mean_of_weights() const { return kept_snapshots() + weights_->flat_elements(); }
   void update_ema(const StepSchedule& schedule);
   bool update_swa(int64_t steps_done, const StepSchedule& schedule);
   void update_lawa(int64_t steps_done);
   void lerp(float* average, const float* x, double decay);
-  const float* exported() const;
+  const float* place_of(Average candidate) const;
+  void download(Average candidate, std::vector<HostTensor>& tensors) const;
 
   Weights* weights_;
   TrainConfig config_;

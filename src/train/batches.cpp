@@ -49,23 +49,30 @@ uint64_t permute(uint64_t value, uint64_t count, uint64_t key) {
 
 }  // namespace
 
-Batches::Batches(const TokenStream& stream, Loader loader, uint64_t seed, int64_t seq_len)
-    : Batches(stream, loader, seed, seq_len, /*ahead=*/1) {}
+Batches::Batches(const TokenStream& stream, Loader loader, uint64_t seed, int64_t seq_len,
+                 int64_t held_out)
+    : Batches(stream, stream.size() - held_out, loader, seed, seq_len, /*ahead=*/1) {}
 
 Batches Batches::with_windows(int64_t seq_len, int64_t ahead) const {
-  return {*stream_, loader_, seed_, seq_len, ahead};
+  return {*stream_, tokens_, loader_, seed_, seq_len, ahead};
 }
 
-Batches::Batches(const TokenStream& stream, Loader loader, uint64_t seed, int64_t seq_len,
-                 int64_t ahead)
-    : stream_(&stream), loader_(loader), seed_(seed), seq_len_(seq_len), ahead_(ahead) {
+Batches::Batches(const TokenStream& stream, int64_t tokens, Loader loader, uint64_t seed,
+                 int64_t seq_len, int64_t ahead)
+    : stream_(&stream),
+      tokens_(tokens),
+      loader_(loader),
+      seed_(seed),
+      seq_len_(seq_len),
+      ahead_(ahead) {
   PG_CHECK(seq_len > 0 && ahead > 0, "a window has at least one token, and one follows");
-  const int64_t targets = stream.size() - ahead;  // the first tokens are never any
+  const int64_t targets = tokens - ahead;  // the first tokens are never any
   if (targets < seq_len) {
     throw Error(
         fmt::format("too few tokens for one window: {}, a window of sequence length {} needs {}; "
-                    "give more data or a smaller sequence length",
-                    stream.size(), seq_len, seq_len + ahead));
+                    "give more data or a smaller sequence length{}",
+                    std::max<int64_t>(tokens, 0), seq_len, seq_len + ahead,
+                    tokens < stream.size() ? ", or a smaller train.held_out_tokens" : ""));
   }
   // The random loaders leave room for a phase of up to seq_len - 1 tokens, so that every epoch has
   // as many windows.
@@ -81,7 +88,7 @@ int64_t Batches::window_start(int64_t index) const {
 
   const CounterRng rng(seed_, kStreamDataOrder);
   const uint64_t first_draw = static_cast<uint64_t>(index) / windows * kDrawsPerEpoch;
-  const int64_t spare = stream_->size() - ahead_ - windows_ * seq_len_;
+  const int64_t spare = tokens_ - ahead_ - windows_ * seq_len_;
   const auto phases = static_cast<uint64_t>(std::min(spare, seq_len_ - 1) + 1);
   const uint64_t phase = rng.below(first_draw + kDrawPhase, phases);
   uint64_t window = 0;
@@ -94,6 +101,14 @@ int64_t Batches::window_start(int64_t index) const {
     window = permute(place, windows, rng.bits(first_draw + kDrawKey));
   }
   return static_cast<int64_t>(phase) + static_cast<int64_t>(window) * seq_len_;
+}
+
+int64_t Batches::held_out() const { return stream_->size() - tokens_; }
+
+std::vector<int32_t> Batches::read_held_out() const {
+  std::vector<int32_t> tokens(static_cast<size_t>(held_out()));
+  if (!tokens.empty()) stream_->read(tokens_, tokens);
+  return tokens;
 }
 
 void Batches::read_whole(int64_t first_index, int64_t count, std::span<int32_t> tokens) const {

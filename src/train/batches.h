@@ -4,6 +4,7 @@
 #pragma once
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "src/data/data_config.h"
 #include "src/data/token_file.h"
@@ -12,8 +13,10 @@ namespace pg {
 
 class Batches {
  public:
-  // The stream must outlive this. Throws Error when it is shorter than seq_len + 1 tokens.
-  Batches(const TokenStream& stream, Loader loader, uint64_t seed, int64_t seq_len);
+  // The stream must outlive this; of its last `held_out` tokens no window has any. Throws Error when
+  // the rest is shorter than seq_len + 1 tokens.
+  Batches(const TokenStream& stream, Loader loader, uint64_t seed, int64_t seq_len,
+          int64_t held_out = 0);
   // The same order of windows of another length, each followed by `ahead` >= 1 tokens.
   Batches with_windows(int64_t seq_len, int64_t ahead) const;
 
@@ -21,6 +24,8 @@ class Batches {
   int64_t window_start(int64_t index) const;
   int64_t windows_per_epoch() const { return windows_; }
   int64_t seq_len() const { return seq_len_; }
+  int64_t held_out() const;  // tokens that no window reads
+  std::vector<int32_t> read_held_out() const;
 
   // Fills tokens [count, seq_len + ahead] with windows first_index ... and what follows each.
   void read_whole(int64_t first_index, int64_t count, std::span<int32_t> tokens) const;
@@ -30,9 +35,11 @@ class Batches {
             std::span<int32_t> targets) const;
 
  private:
-  Batches(const TokenStream& stream, Loader loader, uint64_t seed, int64_t seq_len, int64_t ahead);
+  Batches(const TokenStream& stream, int64_t tokens, Loader loader, uint64_t seed, int64_t seq_len,
+          int64_t ahead);
 
   const TokenStream* stream_;
+  int64_t tokens_;  // of the stream, counted from its first
   Loader loader_;
   uint64_t seed_;
   int64_t seq_len_, ahead_;

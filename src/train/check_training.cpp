@@ -60,7 +60,8 @@ void check_further_tokens(const TrainConfig& train) {
 }
 
 void check_average(const TrainConfig& train) {
-  const bool has_ema = train.average == Average::kEma || train.average == Average::kEmaSwa;
+  const bool has_ema = train.average == Average::kEma || train.average == Average::kEmaSwa ||
+                       train.average == Average::kBest;
   const std::pair<const char*, double> keys[] = {
       {"ema_start_fraction", train.ema_start_fraction},
       {"ema_start_lr", train.ema_start_lr},
@@ -69,7 +70,7 @@ void check_average(const TrainConfig& train) {
     if (value == 0 || has_ema) continue;
     throw Error(
         fmt::format("train.{} is \"{}\", but train.average \"{}\" keeps no EMA; give 0, or "
-                    "set train.average to \"ema\" or \"ema_swa\"",
+                    "set train.average to \"ema\", \"ema_swa\" or \"best\"",
                     key, value, choice_name(train.average)));
   }
   if (train.ema_restart_fraction > 0 && train.ema_restart_fraction <= train.ema_start_fraction) {

@@ -16,9 +16,10 @@ template <>
 inline constexpr auto kChoiceNames<WarmdownShape> = name_choices("linear", "cosine", "sqrt");
 
 // See average.h.
-enum class Average : uint8_t { kNone, kEma, kSwa, kLawa, kEmaSwa };
+enum class Average : uint8_t { kNone, kEma, kSwa, kLawa, kEmaSwa, kBest };
 template <>
-inline constexpr auto kChoiceNames<Average> = name_choices("none", "ema", "swa", "lawa", "ema_swa");
+inline constexpr auto kChoiceNames<Average> = name_choices("none", "ema", "swa", "lawa", "ema_swa",
+                                                           "best");
 
 // Weights of a bag's tokens, in text order: the same, 1/i, or the first alone.
 enum class BagWeights : uint8_t { kUniform, kPowerLaw, kFirst };
@@ -58,6 +59,7 @@ struct TrainConfig {
   double swa_start_lr = 0.2;
   int64_t lawa_every = 100;
   int64_t lawa_count = 10;
+  int64_t held_out_tokens = 65536;
   int64_t log_every = 10;
   int64_t val_every = 0;
   double checkpoint_every_s = 60.0;
@@ -82,6 +84,11 @@ struct TrainConfig {
   bool bag_iso_data = false;
   bool bag_reset = false;
 };
+
+// Tokens at the end of the training text that no step reads.
+inline int64_t held_out_tokens(const TrainConfig& c) {
+  return c.average == Average::kBest ? c.held_out_tokens : 0;
+}
 
 // Whether what a step runs changes within a training: phases.h.
 inline bool has_phases(const TrainConfig& c) {

@@ -97,26 +97,40 @@ class Trainer {
     }
     save_checkpoint();  // a failure to pack must not cost the training
     finish_checkpoint();
-    if (s_.train.average != Average::kNone) {
-      std::string name(choice_name(s_.train.average));
+    const Average average = s_.train.average;
+    if (average != Average::kNone && average != Average::kBest) {
+      std::string name(choice_name(average));
       std::transform(name.begin(), name.end(), name.begin(),
                      [](char c) { return c == '_' ? ' ' : static_cast<char>(c - 'a' + 'A'); });
-      observer_.on_note(fmt::format("{}:applying {} weights", choice_name(s_.train.average), name));
+      observer_.on_note(fmt::format("{}:applying {} weights", choice_name(average), name));
     }
+    std::vector<AveragedWeights> averages = list_averages();
+    AveragedWeights first = std::move(averages.front());
+    averages.erase(averages.begin());
     return {.steps = steps_,
             .tokens = steps_ * s_.train.batch_tokens,
             .train_s = steps_ > 0 ? end_of_last_step_s_ : decision.elapsed_s,
             .reserve_s = predictor_.reserve_s(),
             .last_loss_nats = last_loss_,
             .stop_reason = reason,
-            .averaging = step_.averager().describe(),
-            .exported = step_.averager().download()};
+            .averaging = std::move(first.averaging),
+            .exported = std::move(first.exported),
+            .others = std::move(averages)};
   }
 
  private:
   // Seconds of training: the clock without validation passes, plus what a resumed run has behind
   // it.
   double now_s() { return earlier_s_ + s_.clock->now_s() - start_s_ - paused_s_; }
+
+  std::vector<AveragedWeights> list_averages() {
+    const Averager& averager = step_.averager();
+    std::vector<AveragedWeights> averages;
+    for (const Average candidate : averager.candidates()) {
+      averages.push_back({averager.describe(candidate), averager.download(candidate)});
+    }
+    return averages;
+  }
 
   // Training goes on without the projection where no thread for it can be started.
   void start_projector() {
@@ -416,6 +430,7 @@ TrainResult train(const TrainSetup& setup) {
   if (setup.comm == nullptr) single = make_single_comm();
   Comm& comm = setup.comm == nullptr ? *single : *setup.comm;
   PG_CHECK(setup.train.seq_len == setup.batches->seq_len(), "batches of the recipe's seq_len");
+  PG_CHECK(setup.batches->held_out() == held_out_tokens(setup.train), "text that it holds out");
   check_batches(setup.train, comm.ranks());
   check_training(setup.train, setup.optimizer);
   check_phases(setup.model, setup.train);

@@ -82,6 +82,11 @@ struct TrainSetup {
 
 enum class StopReason : uint8_t { kWallclock, kMaxSteps, kInterrupted };
 
+struct AveragedWeights {
+  std::string averaging;             // what they are: "none", "ema 0.997", "swa of 31"
+  std::vector<HostTensor> exported;  // of the parameters that an artifact has
+};
+
 struct TrainResult {
   int64_t steps = 0;
   int64_t tokens = 0;
@@ -89,8 +94,9 @@ struct TrainResult {
   double reserve_s = 0;  // of the budget, kept free for what comes after
   double last_loss_nats = 0;
   StopReason stop_reason = StopReason::kMaxSteps;
-  std::string averaging;             // what `exported` is: "none", "ema 0.997", "swa of 31"
-  std::vector<HostTensor> exported;  // the averaged weights, which are packed
+  std::string averaging;                // what `exported` is: "none", "ema 0.997", "swa of 31"
+  std::vector<HostTensor> exported;     // the averaged weights, which are packed
+  std::vector<AveragedWeights> others;  // of train.average = "best", to choose from as well
 };
 
 // Throws Error, naming the keys, where a step cannot be cut into micro-batches and leaves, or these

@@ -21,8 +21,8 @@ import small_job
 END_WITHIN_S = 30
 SCORING = ["--set", "ttt.kind=lora", "--set", "ttt.lora_chunk_tokens=64", "--set", "mix.kind=logit"]
 WORDS = ["run", "recipe.toml", "--seed", small_job.SEED, "--set", "train.max_steps=200", "--set", "train.batch_tokens=2048",
-         "--set", "train.micro_batch_tokens=256", "--set", "train.gradient_leaves=8", "--set", "train.average=ema",
-         "--set", "optimizer.grad_clip_norm=0.3", "--set", "train.checkpoint_every_s=1e-9", "--set", "train.val_every=100",
+         "--set", "train.micro_batch_tokens=256", "--set", "train.gradient_leaves=8", "--set", "train.average=best",
+         "--set", "train.held_out_tokens=1000", "--set", "optimizer.grad_clip_norm=0.3", "--set", "train.checkpoint_every_s=1e-9", "--set", "train.val_every=100",
          *SCORING]
 MPIRUN = ["mpirun", "--oversubscribe", "--bind-to", "none"]
 AS_ROOT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}

@@ -117,6 +117,7 @@ const std::map<std::string, Change>& changes() {
       {"train.ema_start_fraction", {"0.4"}},
       {"train.ema_start_lr", {"0.9"}},
       {"train.ema_restart_fraction", {"0.5"}},
+      {"train.held_out_tokens", {"5000", {"train.average=\"best\"", "train.held_out_tokens=100"}}},
       {"train.lawa_every", {"2", {"train.average=\"lawa\"", "train.lawa_every=1"}}},
       {"train.lawa_count", {"3", {"train.average=\"lawa\"", "train.lawa_every=1"}}},
       {"optimizer.newton_schulz_scaling", {"\"aol\""}},
@@ -188,7 +189,7 @@ class EveryKey : public TrainerTest {
     TickingClock clock(0.5);
     setup.clock = &clock;
     const Batches batches(*stream_, Loader::kShuffled, static_cast<uint64_t>(recipe.train.seed),
-                          recipe.train.seq_len);
+                          recipe.train.seq_len, held_out_tokens(recipe.train));
     setup.batches = &batches;
     const TrainResult result = train(setup);
     ByteWriter writer;

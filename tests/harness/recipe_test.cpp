@@ -175,8 +175,9 @@ TEST(Recipe, EveryChoiceIsReadAsTheValueOfItsName) {
        WarmdownForm::kSteps, WarmdownForm::kFraction);
   read("train.warmdown_shape", {"linear", "cosine", "sqrt"}, recipe.train.warmdown_shape,
        WarmdownShape::kLinear, WarmdownShape::kCosine, WarmdownShape::kSqrt);
-  read("train.average", {"none", "ema", "swa", "lawa", "ema_swa"}, recipe.train.average,
-       Average::kNone, Average::kEma, Average::kSwa, Average::kLawa, Average::kEmaSwa);
+  read("train.average", {"none", "ema", "swa", "lawa", "ema_swa", "best"}, recipe.train.average,
+       Average::kNone, Average::kEma, Average::kSwa, Average::kLawa, Average::kEmaSwa,
+       Average::kBest);
   read("optimizer.newton_schulz", {"stock", "polar_express", "quintic", "turbo"},
        recipe.optimizer.newton_schulz, NewtonSchulz::kStock, NewtonSchulz::kPolarExpress,
        NewtonSchulz::kQuintic, NewtonSchulz::kTurbo);

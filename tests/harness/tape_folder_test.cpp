@@ -34,7 +34,7 @@ class TapeFolderTest : public testing::Test {
     {
       RunLog log(recipe_, folder, clock, 0.0, ProgressLine(sink, TerminalStyle::kPlain, false));
       log.write_head(RunFacts(), {});
-      log.note_rehearsal(0.5, 0.25);
+      log.note_rehearsal(0, 0.5, 0.25);
       for (int64_t step = first_step; step <= 5; ++step) {
         log.on_step(make_step(step, 0.1 * static_cast<double>(step), 2.0));
       }

@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <map>
 #include <numeric>
+#include <set>
 #include <vector>
 
 #include "src/base/rng.h"
@@ -35,6 +37,9 @@ class AverageTest : public testing::Test {
   static double value_of(const Averager& averager) {
     return static_cast<double>(averager.download()[0].values[0]);
   }
+  static double value_of(const Averager& averager, Average candidate) {
+    return static_cast<double>(averager.download(candidate)[0].values[0]);
+  }
   // Of ten steps: the fraction and the multiplier before the step that ends with steps_done.
   static StepSchedule schedule_before(int64_t steps_done) {
     StepSchedule schedule;
@@ -51,11 +56,14 @@ class AverageTest : public testing::Test {
       set_weight(steps_done);
       averager.update(steps_done, schedule_before(steps_done));
       values.push_back(value_of(averager));
+      std::map<Average, double>& kept = kept_.emplace_back();
+      for (const Average a : averager.candidates()) kept[a] = value_of(averager, a);
     };
+    kept_.clear();
     for (int64_t i = 1; i <= 5; ++i) step(first, i);
     Averager second(weights_, config);
     const int64_t flat = weights_.flat_elements();
-    std::copy_n(first.state(), flat, second.state());
+    if (first.state() != nullptr) std::copy_n(first.state(), flat, second.state());
     const int64_t kept = Averager::count_kept(config) * flat;
     if (kept > 0) std::copy_n(first.kept_snapshots(), kept, second.kept_snapshots());
     second.set_progress(first.progress());
@@ -67,6 +75,7 @@ class AverageTest : public testing::Test {
   std::unique_ptr<Device> device_;
   Weights weights_;
   std::string described_;
+  std::vector<std::map<Average, double>> kept_;  // after each step, of each candidate
 };
 
 constexpr double kBound = 16 * 0x1p-24;  // ten steps of one rounding each, of numbers below 1
@@ -135,6 +144,37 @@ TEST_F(AverageTest, LawaIsTheMeanOfTheLastSnapshots) {
     EXPECT_NEAR(values[static_cast<size_t>(i - 1)], want, kBound) << i;
   }
   EXPECT_EQ(described_, "lawa of 3");
+}
+
+// Each of them as it is alone, through the state that a checkpoint keeps.
+TEST_F(AverageTest, BestKeepsTheEmaBothMeansAndTheLastWeights) {
+  TrainConfig config;
+  config.ema_decay = 0.75;
+  config.ema_start_fraction = 0.15;
+  config.swa_every = 2;
+  config.swa_start_lr = 0.65;  // snapshots at 6, 8, 10
+  std::map<Average, std::vector<double>> alone;
+  for (const Average a : {Average::kEma, Average::kEmaSwa, Average::kSwa, Average::kNone}) {
+    config.average = a;
+    config.ema_start_fraction = a == Average::kEma || a == Average::kEmaSwa ? 0.15 : 0;
+    weights_.initialise(3);
+    alone[a] = run(config);
+  }
+  config.average = Average::kBest;
+  config.ema_start_fraction = 0.15;
+  weights_.initialise(3);
+  run(config);
+  for (size_t i = 0; i < 10; ++i) {
+    const size_t candidates = i < 5 ? 2 : 4;  // the means are there from the sixth step on
+    ASSERT_EQ(kept_[i].size(), candidates) << i;
+    for (const auto& [average, value] : kept_[i]) {
+      EXPECT_EQ(value, alone[average][i]) << i << " " << choice_name(average);
+    }
+  }
+  EXPECT_EQ(std::set<double>({kept_[9][Average::kEma], kept_[9][Average::kEmaSwa],
+                              kept_[9][Average::kSwa], kept_[9][Average::kNone]})
+                .size(),
+            4u);
 }
 
 TEST_F(AverageTest, OnlyWhatNeedsSnapshotsKeepsThem) {

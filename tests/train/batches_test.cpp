@@ -123,6 +123,34 @@ TEST_F(BatchesTest, TargetsAreTheNextIds) {
   }
 }
 
+TEST_F(BatchesTest, HeldOutTokensAreInNoWindow) {
+  const TokenStream stream = make_stream(1000);
+  const TokenStream shorter = [&] {
+    write_shard(folder_ / "c.bin", make_ids(900, 60'000));
+    return TokenStream::open((folder_ / "c.bin").string(), 60'000);
+  }();
+  for (const Loader loader : {Loader::kSequential, Loader::kCoprime, Loader::kShuffled}) {
+    const Batches batches(stream, loader, 9, 32, /*held_out=*/100);
+    // As if the text ended there.
+    EXPECT_EQ(list_starts(batches, 0, 200), list_starts(Batches(shorter, loader, 9, 32), 0, 200));
+    EXPECT_EQ(list_starts(batches.with_windows(8, 4), 0, 200),
+              list_starts(Batches(shorter, loader, 9, 32).with_windows(8, 4), 0, 200));
+    const std::vector<int32_t> held_out = batches.read_held_out();
+    ASSERT_EQ(held_out.size(), 100u);
+    EXPECT_EQ(held_out.front(), 900);  // ids tell their position
+    EXPECT_EQ(held_out.back(), 999);
+  }
+  EXPECT_TRUE(Batches(stream, Loader::kShuffled, 9, 32).read_held_out().empty());
+}
+
+TEST_F(BatchesTest, HoldingOutTooMuchIsAnError) {
+  const TokenStream stream = make_stream(100);
+  for (const int64_t held_out : {95, 200}) {
+    EXPECT_TRUE(says(catch_error([&] { Batches(stream, Loader::kShuffled, 1, 10, held_out); }),
+                     "or a smaller train.held_out_tokens"));
+  }
+}
+
 TEST_F(BatchesTest, ShortStreamIsAnError) {
   const TokenStream stream = make_stream(10);
   EXPECT_TRUE(says(catch_error([&] { Batches(stream, Loader::kShuffled, 1, 10); }),
