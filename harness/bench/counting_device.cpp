@@ -87,6 +87,12 @@ void CountingOps::blend_backward(Out dx, Out dz, Out da, Out db, In dy, In x, In
                                  bool sigmoid, int64_t rows, int64_t dim) {
   counted(OpId::kBlendBackward).blend_backward(dx, dz, da, db, dy, x, a, z, b, sigmoid, rows, dim);
 }
+void CountingOps::prepend_rows(Out y, In m, In x, const PrependShape& shape) {
+  counted(OpId::kPrependRows).prepend_rows(y, m, x, shape);
+}
+void CountingOps::prepend_rows_backward(Out dx, Out dm, In dy, const PrependShape& shape) {
+  counted(OpId::kPrependRowsBackward).prepend_rows_backward(dx, dm, dy, shape);
+}
 void CountingOps::smear(Out y, In x, In gate, int64_t rows, int64_t tokens, int64_t dim,
                         int64_t first) {
   counted(OpId::kSmear).smear(y, x, gate, rows, tokens, dim, first);

@@ -52,6 +52,10 @@ void print_params(const ModelConfig& model, const TrainConfig& train) {
     print_figure("  head", format_thousands(groups[ParamGroup::kHead]),
                  "AdamW at optimizer.head_lr");
   }
+  if (groups.contains(ParamGroup::kMemory)) {
+    print_figure("  memory", format_thousands(groups[ParamGroup::kMemory]),
+                 "AdamW at optimizer.scalar_lr without decay");
+  }
   print_figure("  others", format_thousands(groups[ParamGroup::kScalar]),
                "AdamW at optimizer.scalar_lr");
   int64_t trained = 0;

@@ -77,7 +77,7 @@ void check_recipe(const Recipe& recipe) {
                    train.seq_len);
   require_multiple("train.batch_tokens", train.batch_tokens, "train.micro_batch_tokens",
                    train.micro_batch_tokens);
-  check_training(train, recipe.optimizer);
+  check_training(recipe.model, train, recipe.optimizer);
   if (train.late_qat_lr > 0 && !has_grid_of_weights_alone(recipe.quant)) {
     throw Error(
         fmt::format("recipe: train.late_qat_lr is \"{}\", but the scales of [quant] are known at "

@@ -65,6 +65,11 @@ struct AttentionShape {
 struct TokenSmearShape {
   int64_t rows = 0, tokens = 0, dim = 0, width = 0, bos = -1, first = 0;
 };
+// See Ops::prepend_rows. Each of `batch` sequences has M = memory rows and then T = tokens rows; the
+// call is of `rows` of them all from row `first` on.
+struct PrependShape {
+  int64_t batch = 0, memory = 0, tokens = 0, dim = 0, first = 0, rows = batch * (memory + tokens);
+};
 // </parts>
 
 // `count` matrices [rows, cols] that lie `stride` elements apart: one matrix of each block.
@@ -112,7 +117,8 @@ class Ops {
   // y[rows, dim] = table[ids[row], :]; table [vocab, dim] has the activation type. Ids lie in
   // [0, vocab).
   virtual void embed(Out y, In ids, In table, int64_t rows, int64_t dim) = 0;
-  // dtable[vocab, dim] f32: row v = sum over rows with ids[row] == v of dy[row, :], in row order.
+  // dtable[vocab, dim] f32, or of the activation type, which a table of activations has: row v = sum
+  // over rows with ids[row] == v of dy[row, :], in row order.
   virtual void embed_backward(Out dtable, In ids, In dy, int64_t rows, int64_t vocab,
                               int64_t dim) = 0;
   // Bucket of the bigram (previous id, id), for rows of T tokens each (formulas.md 2.2):
@@ -172,6 +178,11 @@ class Ops {
   // dx = a dy, dz = s dy, da = sum dy x, db = s' sum dy z with s' = 1, or s (1-s). dx, dz view.
   virtual void blend_backward(Out dx, Out dz, Out da, Out db, In dy, In x, In a, In z, In b,
                               bool sigmoid, int64_t rows, int64_t dim) = 0;
+  // Of each sequence y[0:M] = m and y[M:M+T] = x, its T rows of x; m [M, dim], an empty m counts as 0;
+  // x [B*T, dim]. y points at row `first` of [B*(M+T), dim]; x and m are whole.
+  virtual void prepend_rows(Out y, In m, In x, const PrependShape& shape) = 0;
+  // Of each sequence dx = dy[M:M+T]; dm = sum over sequences of dy[0:M], rounded once. All rows.
+  virtual void prepend_rows_backward(Out dx, Out dm, In dy, const PrependShape& shape) = 0;
   // </parts>
   // g = sigmoid(gate[dim]); y_t = (1-g) x_t + g x_{t-1}, x_{-1} = 0 at the start of every T tokens;
   // gate f32. With `first` y and x point at that row of the N: the one before it lies in front.

@@ -2,7 +2,7 @@
 // from the plan.
 //
 // Shapes: N = batch * seq_len rows; D model width, H query heads, K kv heads, S head size, F MLP
-// width, V vocabulary.
+// width, V vocabulary. In the blocks N has the rows of a memory too.
 #include "src/model/forward.h"
 
 // <parts>
@@ -70,14 +70,18 @@ class Forward {
  public:
   Forward(Plan& plan, const ModelConfig& config, int64_t batch, int64_t seq_len,
           const ForwardOptions& options)
-      : p(plan), c(config), options_(options), batch_(batch), seq_len_(seq_len) {
-    if (c.rope_dims > 0) {
-      rope_ = p.constant("rope", seq_len, c.rope_dims, make_rope_table(c, seq_len));
-    }
+      : p(plan), c(config), options_(options), batch_(batch), seq_len_(seq_len), row_(seq_len) {
+    // <parts>
+    row_ += c.memory_tokens;
+    // </parts>
+    if (c.rope_dims > 0) rope_ = p.constant("rope", row_, c.rope_dims, make_rope_table(c, row_));
   }
 
   ForwardTensors record() {
-    const bool is_partial = options_.last_positions > 0 && options_.last_positions < seq_len_;
+    // <parts>
+    if (options_.last_positions == 0) options_.last_positions = seq_len_;
+    // </parts>
+    const bool is_partial = options_.last_positions > 0 && options_.last_positions < row_;
     ForwardTensors f;
     f.ids = p.input_ids("ids", batch_ * seq_len_, 1);
     // <train_gpt>
@@ -88,8 +92,11 @@ class Forward {
     }
 
     Tensor x = embed(f.ids);
-    const Tensor x0 = x;
     if (has_value_embedding(c)) value_embedding_ = project_value_embedding(f.ids);
+    // <parts>
+    if (c.memory_tokens > 0) x = prepend_memory(x);
+    // </parts>
+    const Tensor x0 = x;
 
     std::vector<Tensor> skips;
     p.set_in_block(true);
@@ -200,8 +207,8 @@ class Forward {
   Tensor list_last_rows() {
     std::vector<int32_t> rows;
     for (int64_t b = 0; b < batch_; ++b) {
-      for (int64_t t = seq_len_ - options_.last_positions; t < seq_len_; ++t) {
-        rows.push_back(static_cast<int32_t>(b * seq_len_ + t));
+      for (int64_t t = row_ - options_.last_positions; t < row_; ++t) {
+        rows.push_back(static_cast<int32_t>(b * row_ + t));
       }
     }
     const Tensor ids = p.input_ids("last_rows", static_cast<int64_t>(rows.size()), 1);
@@ -331,10 +338,10 @@ class Forward {
 
   // n [N, D] -> [N, H*S], before the output projection.
   Tensor attention(Tensor n, int64_t l) {
-    HeadShape q_heads{batch_, seq_len_, c.heads, c.head_dim(), c.rope_dims};
-    HeadShape k_heads{batch_, seq_len_, c.kv_heads, c.head_dim(), c.rope_dims};
+    HeadShape q_heads{batch_, row_, c.heads, c.head_dim(), c.rope_dims};
+    HeadShape k_heads{batch_, row_, c.kv_heads, c.head_dim(), c.rope_dims};
     AttentionShape shape{
-        batch_,       seq_len_,
+        batch_,       row_,
         c.heads,      c.kv_heads,
         c.head_dim(), static_cast<float>(1.0 / std::sqrt(static_cast<double>(c.head_dim())))};
     // <parts>
@@ -364,6 +371,24 @@ class Forward {
   }
 
   // <parts>
+  // Memory tokens (parameter-golf PR #351, #375): each row of tokens begins with M rows that are
+  // learned, normed as tokens are, and attended to. What reads neighbours or ids stays within the
+  // tokens, whose first is still the start of a row; the last block gives the memory up, which
+  // predicts nothing.
+  Tensor prepend_memory(Tensor x) {
+    if (value_embedding_) {
+      value_embedding_ = p.prepend_zeros(value_embedding_, batch_, c.memory_tokens);
+    }
+    p.set_at_front(true);
+    const Tensor ids = p.input_ids("memory_ids", c.memory_tokens, 1);
+    std::vector<int32_t> rows;
+    for (int64_t m = 0; m < c.memory_tokens; ++m) rows.push_back(static_cast<int32_t>(m));
+    p.write_ids(ids, rows);
+    const Tensor memory = p.rmsnorm(p.embed(ids, weight(kMemory)), 1.0f);  // [M, D]
+    p.set_at_front(false);
+    return p.prepend_rows(memory, x, batch_);
+  }
+
   // What the values of the first block add to those of a later one (formulas.md 2.4).
   Tensor add_first_value(Tensor v, int64_t l) {
     if (c.value_residual == ValueResidual::kNone) return v;
@@ -388,7 +413,7 @@ class Forward {
   Plan& p;
   const ModelConfig& c;
   ForwardOptions options_;
-  int64_t batch_, seq_len_;
+  int64_t batch_, seq_len_, row_;  // row_: positions of a row, its memory too
   Tensor rope_, value_embedding_, last_rows_;
 };
 

@@ -54,6 +54,7 @@ constexpr auto kFrozenModel = std::to_array<FrozenValue>({
     {"model.bigram_projection", "\"adam\""},
     {"model.value_projection", "\"adam\""},
     {"model.yarn_factor", "1.0"},
+    {"model.memory_tokens", "0"},
     // </parts>
 });
 // clang-format on

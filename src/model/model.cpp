@@ -45,7 +45,18 @@ void ModelPlan::load(std::span<const int32_t> ids, std::span<const int32_t> targ
 }
 
 void ModelPlan::run(bool accumulate) { plan_->run(accumulate); }
-void ModelPlan::run_rows(int64_t first, int64_t count) { plan_->run_rows(seq_len_, first, count); }
+void ModelPlan::run_rows(int64_t first, int64_t count) {
+  int64_t row = seq_len_;
+  // <parts>
+  row += config_.memory_tokens;
+  if (first == 0) {
+    count += config_.memory_tokens;  // which run before the first position
+  } else {
+    first += config_.memory_tokens;
+  }
+  // </parts>
+  plan_->run_rows(row, first, count);
+}
 
 void ModelPlan::read_log_probs(int64_t first_row, std::span<float> log_probs,
                                std::span<float> entropies) {

@@ -78,6 +78,7 @@ struct ModelConfig {
   ProjectionGroup bigram_projection = ProjectionGroup::kAdam;
   ProjectionGroup value_projection = ProjectionGroup::kAdam;
   double yarn_factor = 1.0;
+  int64_t memory_tokens = 0;
   // </parts>
 
   int64_t head_dim() const { return dim / heads; }
@@ -136,6 +137,9 @@ void visit_part_fields(Config& c, Visit&& visit) {
   training("yarn_factor", c.yarn_factor, {.min = 1, .max = 1024,
       .help = "YaRN (arXiv:2309.00071): times that rope_context is longer than the context that the "
       "RoPE frequencies are for; 1 switches it off; not with rope_ntk_length"});
+  training("memory_tokens", c.memory_tokens, {.min = 0, .max = 4096, .env = "NUM_MEMORY_TOKENS",
+      .help = "learned rows in front of each row of tokens, which all its positions attend to and "
+      "which predict nothing; without weight decay, stored in fp16"});
 }
 // </parts>
 template <class Config, class Visit>

@@ -15,6 +15,10 @@
 namespace pg {
 namespace {
 
+// <parts>
+constexpr double kMemoryStd = 0.02;  // of PR #375; its norm makes rows of 1 of it
+// </parts>
+
 class ParamList {
  public:
   void add(ParamRole role, const char* name, int64_t rows, int64_t cols, ParamGroup group,
@@ -150,6 +154,10 @@ std::vector<ParamSpec> list_params(const ModelConfig& c) {
   if (c.token_smear) {
     list.vector(kTokenSmearGate, "token_smear.gate", c.token_smear_width, 0.0);
     list.vector(kTokenSmearScale, "token_smear.scale", 1, 0.0);
+  }
+  if (c.memory_tokens > 0) {
+    list.add(kMemory, "memory", c.memory_tokens, c.dim, ParamGroup::kMemory, ParamInit::kNormal,
+             kMemoryStd);
   }
   // </parts>
   if (has_value_embedding(c)) {

@@ -11,7 +11,8 @@ enum class ParamGroup : uint8_t {
   kEmbedding,  // AdamW at embed_lr; quantised to embed_bits
   kScalar,     // AdamW at scalar_lr: vectors, gains, small projections
   // <parts>
-  kHead,  // AdamW at head_lr; quantised as embeddings
+  kHead,    // AdamW at head_lr; quantised as embeddings
+  kMemory,  // AdamW at scalar_lr without weight decay; fp16
   // </parts>
   kAdapter,  // of test-time training; never in an artifact
 };
@@ -55,6 +56,7 @@ enum class ParamRole : uint8_t {
   kSkip,
   // <parts>
   kHead,
+  kMemory,
   // </parts>
   // <train_gpt>
   // of training alone: what predicts further tokens

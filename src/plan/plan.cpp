@@ -50,6 +50,9 @@ void Plan::record(OpId op, double flops, std::vector<Tensor> reads, std::vector<
   call.run = std::move(run);
   call.flops = flops;
   call.in_block = in_block_;
+  // <parts>
+  call.at_front = at_front_;
+  // </parts>
   const int index = static_cast<int>(calls_.size());
   const auto touch = [&](int id) {
     TensorInfo& memory = owner(id);
@@ -129,8 +132,15 @@ void Plan::run_rows(int64_t sequence, int64_t first, int64_t count) {
   PG_CHECK(finished_ && memory_ == Memory::kRows, "run_rows() of a plan that keeps no rows");
   Ops& ops = weights_->device().ops();
   for (const OpCall& call : calls_) {
-    const int64_t skipped = sequence - call.rows;  // positions before its first row
-    const int64_t begin = std::max<int64_t>(first - skipped, 0), end = first + count - skipped;
+    int64_t skipped = sequence - call.rows;  // positions before its first row
+    // <parts>
+    if (call.at_front) skipped = 0;
+    // </parts>
+    const int64_t begin = std::max<int64_t>(first - skipped, 0);
+    int64_t end = first + count - skipped;
+    // <parts>
+    end = std::min(end, call.rows);
+    // </parts>
     if (begin < end) call.run(ops, {false, begin, end - begin});
   }
 }

@@ -94,6 +94,11 @@ class Plan {
   // What is recorded from here on belongs to a block of the model, or to none.
   void set_in_block(bool in_block) { in_block_ = in_block; }
 
+  // <parts>
+  // What is recorded from here on has the first rows of the sequence, not the last: for run_rows().
+  void set_at_front(bool at_front) { at_front_ = at_front; }
+  // </parts>
+
   // Columns [first, first + count) of x, without a copy. Once there is a view of a tensor, its
   // gradient comes through its views alone, which must cover it.
   Tensor columns(Tensor x, int64_t first, int64_t count);
@@ -118,6 +123,9 @@ class Plan {
   Tensor token_smear(Tensor x, Tensor ids, Tensor w, Tensor scale, int64_t tokens, int64_t bos);
   Tensor gated_mix(Tensor x, Tensor z, Tensor w, Tensor gate);
   Tensor blend(Tensor x, Tensor a, Tensor z, Tensor b, bool sigmoid);
+  // Before each of `batch` sequences of x the rows of m, or so many of zeros.
+  Tensor prepend_rows(Tensor m, Tensor x, int64_t batch);
+  Tensor prepend_zeros(Tensor x, int64_t batch, int64_t memory);
   // </parts>
   Tensor smear(Tensor x, Tensor gate, int64_t tokens);
   Tensor rmsnorm(Tensor x, float scale);
@@ -155,7 +163,8 @@ class Plan {
   // accumulate: weight gradients and means are added to.
   void run(bool accumulate = false);
   // Of a forward plan over one sequence: the rows of positions [first, first + count) alone, once
-  // those before have run. A tensor of fewer rows than the sequence has those of its end.
+  // those before have run. A tensor of fewer rows than the sequence has those of its end, or, with
+  // set_at_front(), of its front.
   void run_rows(int64_t sequence, int64_t first, int64_t count);
   // Multiplies the loss's gradient in the runs to come; 1 at first. Costs an upload when it changes.
   void set_loss_scale(float scale);
@@ -225,6 +234,9 @@ class Plan {
     int64_t rows = 0;  // that it writes
     double flops = 0, bytes = 0;
     bool in_block = false;
+    // <parts>
+    bool at_front = false;
+    // </parts>
   };
 
   TensorInfo& info(Tensor t) { return tensors_[static_cast<size_t>(t.id)]; }
@@ -286,6 +298,8 @@ class Plan {
                         const TokenSmearShape& shape);
   void gated_mix_rule(Tensor y, Tensor x, Tensor z, Tensor w, Tensor gate);
   void blend_rule(Tensor y, Tensor x, Tensor a, Tensor z, Tensor b, bool sigmoid);
+  Tensor record_prepend_rows(Tensor m, Tensor x, const PrependShape& shape);
+  void prepend_rows_rule(Tensor y, Tensor m, Tensor x, const PrependShape& shape);
   // </parts>
   void smear_rule(Tensor y, Tensor x, Tensor gate, int64_t tokens);
   void rmsnorm_rule(Tensor y, Tensor rstd, Tensor x, float scale);
@@ -330,6 +344,9 @@ class Plan {
   std::vector<Tensor> more_losses_;
   int64_t layer_shift_ = 0;
   // </train_gpt>
+  // <parts>
+  bool at_front_ = false;
+  // </parts>
   bool finished_ = false, collects_grams_ = false, in_block_ = false, reads_packed_ = false;
 };
 

@@ -75,5 +75,28 @@ Tensor Plan::blend(Tensor x, Tensor a, Tensor z, Tensor b, bool sigmoid) {
   return y;
 }
 
+Tensor Plan::prepend_rows(Tensor m, Tensor x, int64_t batch) {
+  PG_CHECK(info(m).cols == info(x).cols, "prepend_rows: m and x differ in width");
+  return record_prepend_rows(m, x, {batch, info(m).rows, info(x).rows / batch, info(x).cols});
+}
+
+Tensor Plan::prepend_zeros(Tensor x, int64_t batch, int64_t memory) {
+  return record_prepend_rows({}, x, {batch, memory, info(x).rows / batch, info(x).cols});
+}
+
+Tensor Plan::record_prepend_rows(Tensor m, Tensor x, const PrependShape& shape) {
+  PG_CHECK(info(x).rows == shape.batch * shape.tokens, "prepend_rows: x has whole sequences");
+  const Tensor y = make_activation("prepend_rows", shape.rows, shape.dim);
+  if (m) keep_rows(m);
+  record(OpId::kPrependRows, 0, {m, x}, {write_to(y)}, [=, this](Ops& ops, const RunArgs& args) {
+    PrependShape called = shape;
+    called.first = args.first;
+    called.rows = args.rows;
+    ops.prepend_rows(out(write_to(y), args), in(m), in(x), called);
+  });
+  prepend_rows_rule(y, m, x, shape);
+  return y;
+}
+
 }  // namespace pg
 // </parts>

@@ -78,7 +78,7 @@ Tensor Plan::embed(Tensor ids, Tensor table) {
   });
   const size_t use = weight_uses_.size();
   // <train_gpt>
-  if (collects_grams_) add_weight_uses(table, {}, ids);
+  if (collects_grams_ && info(table).place == Place::kWeight) add_weight_uses(table, {}, ids);
   // </train_gpt>
   embed_rule(y, ids, table, use);
   return y;

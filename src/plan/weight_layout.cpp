@@ -16,6 +16,7 @@ enum class Section : uint8_t {
   kEmbeddings,
   // <parts>
   kHead,
+  kMemory,
   // </parts>
   kSmallWithCopies,
   kSmall,
@@ -52,6 +53,8 @@ Section section_of(const ParamSpec& spec) {
     // <parts>
     case ParamGroup::kHead:
       return Section::kHead;
+    case ParamGroup::kMemory:
+      return Section::kMemory;
     // </parts>
     case ParamGroup::kAdapter:
       return spec.place.factor == AdapterFactor::kA ? Section::kAdapterA : Section::kAdapterB;

@@ -37,7 +37,13 @@ void check_targets(const TrainConfig& train) {
   }
 }
 
-void check_further_tokens(const TrainConfig& train) {
+void check_further_tokens(const ModelConfig& model, const TrainConfig& train) {
+  if (train.mtp_modules > 0 && model.memory_tokens > 0) {
+    throw Error(fmt::format(
+        "train.mtp_modules \"{}\" read a state of each token, and model.memory_tokens \"{}\" have "
+        "none behind the last block; take train.mtp_heads, or set memory_tokens = 0",
+        train.mtp_modules, model.memory_tokens));
+  }
   if (train.mtp_heads > 0 && train.mtp_modules > 0) {
     throw Error(
         fmt::format("train.mtp_heads \"{}\" and train.mtp_modules \"{}\" both predict the tokens "
@@ -119,10 +125,11 @@ void check_own_or_adam(const char* key, double value) {
 
 }  // namespace
 
-void check_training(const TrainConfig& train, const OptimizerConfig& optimizer) {
+void check_training(const ModelConfig& model, const TrainConfig& train,
+                    const OptimizerConfig& optimizer) {
   check_schedules(train);
   check_targets(train);
-  check_further_tokens(train);
+  check_further_tokens(model, train);
   check_average(train);
   check_matrices(optimizer);
   check_ema_nesterov(optimizer);

@@ -54,12 +54,13 @@ std::vector<NewtonSchulzCoefficients> list_iterations(const OptimizerConfig& con
 In read(const float* p) { return {p, DType::kF32}; }
 Out write(float* p) { return {p, DType::kF32}; }
 
-// Places in the block of scalars: three AdamW steps, the momentum, NorMuon's beta2, then (decay, step)
+// Places in the block of scalars: four AdamW steps, the momentum, NorMuon's beta2, then (decay, step)
 // of each of the rank's batches of matrices.
 constexpr size_t kEmbeddingStep = 0;
 constexpr size_t kSmallStep = kEmbeddingStep + kAdamWScalars;
 constexpr size_t kHeadStep = kSmallStep + kAdamWScalars;
-constexpr size_t kMomentum = kHeadStep + kAdamWScalars;
+constexpr size_t kMemoryStep = kHeadStep + kAdamWScalars;
+constexpr size_t kMomentum = kMemoryStep + kAdamWScalars;
 constexpr size_t kNeuronBeta2 = kMomentum + 1;
 constexpr size_t kMuonSteps = kNeuronBeta2 + 1;
 
@@ -83,8 +84,16 @@ AdamWKeys head_keys(const OptimizerConfig& c) {
   return {c.head_lr, c.adam_beta1, c.adam_beta2, c.adam_weight_decay};
 }
 
+// The norm takes a memory's scale away, so that decay would only make its steps larger.
+AdamWKeys memory_keys(const OptimizerConfig& c) {
+  AdamWKeys keys = scalar_keys(c);
+  keys.weight_decay = 0;
+  return keys;
+}
+
 size_t place_of_step(ParamGroup group) {
   if (group == ParamGroup::kHead) return kHeadStep;
+  if (group == ParamGroup::kMemory) return kMemoryStep;
   return group == ParamGroup::kEmbedding ? kEmbeddingStep : kSmallStep;
 }
 
@@ -179,6 +188,7 @@ void Optimizer::begin_step(int64_t steps_done, double lr_multiplier, double deca
   put_adamw(kEmbeddingStep, embedding_keys(config_));
   put_adamw(kSmallStep, scalar_keys(config_));
   put_adamw(kHeadStep, head_keys(config_));
+  put_adamw(kMemoryStep, memory_keys(config_));
   host_scalars_[kMomentum] = static_cast<float>(muon_momentum(config_, steps_done));
   host_scalars_[kNeuronBeta2] = static_cast<float>(config_.normuon_beta2);
   const double lr = config_.matrix_lr * lr_multiplier;

@@ -432,7 +432,7 @@ TrainResult train(const TrainSetup& setup) {
   PG_CHECK(setup.train.seq_len == setup.batches->seq_len(), "batches of the recipe's seq_len");
   PG_CHECK(setup.batches->held_out() == held_out_tokens(setup.train), "text that it holds out");
   check_batches(setup.train, comm.ranks());
-  check_training(setup.train, setup.optimizer);
+  check_training(setup.model, setup.train, setup.optimizer);
   check_phases(setup.model, setup.train);
   std::optional<Trainer> trainer;
   TrainResult result;

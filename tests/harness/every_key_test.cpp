@@ -50,6 +50,7 @@ const std::map<std::string, Change>& changes() {
       {"model.trigram", {"true"}},
       {"model.bigram_projection", {"\"muon\""}},
       {"model.value_projection", {"\"muon\""}},
+      {"model.memory_tokens", {"3"}},
       {"model.yarn_factor", {"2.0", {"model.rope_ntk_length=0"}}},
       {"optimizer.head_lr", {"0.1", {"model.tied_head=false"}}},
       {"model.softcap_form", {"\"none\""}},

@@ -64,6 +64,17 @@ inline std::span<const ModelPart> model_parts() {
          c.rope_context = 64;
          c.yarn_factor = 4.0;
        }},
+      {"memory_tokens", [](ModelConfig& c) { c.memory_tokens = 3; }, {"memory"}},
+      {"memory_before_what_reads_neighbours",
+       [](ModelConfig& c) {
+         c.memory_tokens = 5;
+         c.smear_gate = false;
+         c.token_smear = true;
+         c.trigram = true;
+         c.value_residual = ValueResidual::kSigmoid;
+         c.value_embed_at = "0,3";
+       },
+       {"memory"}},
       {"no_softcap", [](ModelConfig& c) { c.softcap_form = SoftcapForm::kNone; }},
       {"asymmetric_softcap",
        [](ModelConfig& c) {

@@ -1,4 +1,4 @@
-// Cases of the gates of models beyond the base stack.
+// Cases of the ops of models beyond the base stack.
 #include <cmath>
 
 #include "tests/ops/op_case.h"
@@ -294,6 +294,57 @@ OpCase blend_backward_case(int64_t rows, int64_t dim, bool is_sigmoid) {
           }};
 }
 
+std::string describe_prepend(const PrependShape& s) {
+  return describe({{"batch", s.batch},
+                   {"memory", s.memory},
+                   {"tokens", s.tokens},
+                   {"dim", s.dim},
+                   {"rows", s.rows}}) +
+         describe_first(s.first);
+}
+
+OpCase prepend_rows_case(const PrependShape& s) {
+  const int64_t count = s.rows * s.dim;
+  OpCase op_case = {
+      OpId::kPrependRows,
+      describe_prepend(s),
+      {input("m", s.memory * s.dim, normal()), input("x", s.batch * s.tokens * s.dim, normal()),
+       output("y", count, exact(count))},
+      [=](Ops& ops, const Args& a) { ops.prepend_rows(a.out("y"), a.in("m"), a.in("x"), s); }};
+  if (s.rows < s.batch * (s.memory + s.tokens)) return op_case;
+  op_case.gradient = {{"y"}, {"m", "x"}, [=](Ops& ops, const Args& a) {
+                        ops.prepend_rows_backward(a.out("dx"), a.out("dm"), a.in("dy"), s);
+                      }};
+  return op_case;
+}
+
+OpCase prepend_rows_backward_case(const PrependShape& s) {
+  const int64_t count = s.batch * s.tokens * s.dim;
+  return {OpId::kPrependRowsBackward,
+          describe_prepend(s),
+          {input("dy", s.rows * s.dim, normal()), output("dx", count, exact(count)),
+           output("dm", s.memory * s.dim, units_of_terms("dm", sum_units(s.batch)))},
+          [=](Ops& ops, const Args& a) {
+            ops.prepend_rows_backward(a.out("dx"), a.out("dm"), a.in("dy"), s);
+          }};
+}
+
+std::vector<OpCase> prepend_rows_cases() {
+  std::vector<OpCase> cases;
+  const PrependShape shapes[] = {{1, 1, 1, 1}, {2, 1, 3, 5}, {3, 4, 2, 33}, {5, 64, 103, 48}};
+  for (const PrependShape& s : shapes) {
+    cases.push_back(prepend_rows_case(s));
+    cases.push_back(prepend_rows_backward_case(s));
+  }
+  cases.push_back(without(without_gradient(prepend_rows_case({3, 4, 2, 33})), {"m"}));
+  cases.push_back(without(prepend_rows_backward_case({3, 4, 2, 33}), {"dm"}));
+  cases.push_back(without(prepend_rows_backward_case({3, 4, 2, 33}), {"dx"}));
+  for (const int64_t first : {0, 2, 5}) {  // of the memory, across its end, of the tokens
+    cases.push_back(prepend_rows_case({1, 4, 9, 31, first, 4}));
+  }
+  return cases;
+}
+
 std::vector<OpCase> token_smear_cases() {
   std::vector<OpCase> cases;
   // rows, tokens, dim, width, bos: one, several sequences, no BOS, several chunks of rows
@@ -315,6 +366,7 @@ std::vector<OpCase> token_smear_cases() {
 
 std::vector<OpCase> gate_cases() {
   std::vector<OpCase> cases = token_smear_cases();
+  for (const OpCase& op_case : prepend_rows_cases()) cases.push_back(op_case);
   const int64_t shapes[][2] = {{1, 1}, {2, 3}, {31, 33}, {3, 64}, {515, 48}, {67, 1000}};
   for (const auto& [rows, dim] : shapes) {
     cases.push_back(swiglu_case(rows, dim));

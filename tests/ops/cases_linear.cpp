@@ -88,6 +88,17 @@ OpCase embed_backward_case(int64_t rows, int64_t vocab, int64_t dim) {
           }};
 }
 
+// Of a table of activations.
+OpCase embed_backward_of_rows_case(int64_t rows, int64_t vocab, int64_t dim) {
+  return {OpId::kEmbedBackward,
+          describe({{"rows", rows}, {"vocab", vocab}, {"dim", dim}}) + " of activations",
+          {ids("ids", rows, vocab), input("dy", rows * dim, normal()),
+           output("dtable", vocab * dim, units_of_terms("dtable", sum_units(rows)))},
+          [=](Ops& ops, const Args& a) {
+            ops.embed_backward(a.out("dtable"), a.in("ids"), a.in("dy"), rows, vocab, dim);
+          }};
+}
+
 OpCase bigram_hash_case(int64_t rows, int64_t tokens, int64_t buckets, int64_t vocab,
                         int64_t first = 0, bool trigram = false) {
   const int64_t before = std::min<int64_t>(first, trigram ? 2 : 1);
@@ -145,6 +156,9 @@ std::vector<OpCase> linear_cases() {
     cases.push_back(embed_backward_case(rows, vocab, dim));
   }
   cases.push_back(embed_backward_case(5000, 11, 8));
+  cases.push_back(embed_backward_of_rows_case(1, 1, 1));
+  cases.push_back(embed_backward_of_rows_case(70, 31, 33));
+  cases.push_back(embed_backward_of_rows_case(100, 500, 64));
   cases.push_back(bigram_hash_case(1, 1, 2, 3));
   cases.push_back(bigram_hash_case(6, 2, 7, 1024));
   cases.push_back(bigram_hash_case(33, 33, 2048, 1024));

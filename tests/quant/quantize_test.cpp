@@ -79,6 +79,8 @@ TEST(Quantize, RoutesByGroupAndSize) {
   EXPECT_EQ(storage_bits(spec, quant), 16);  // 8,192 elements: the limit itself stays fp16
   spec.rows = 65;
   EXPECT_EQ(storage_bits(spec, quant), 6);
+  spec.group = ParamGroup::kMemory;
+  EXPECT_EQ(storage_bits(spec, quant), 16);  // of any size
 }
 
 TEST(Quantize, DequantisedValuesAreCodeTimesScaleExactly) {

@@ -211,6 +211,9 @@ TEST_F(TrainerTest, FurtherTokensThatDoNotFitAreRefused) {
   EXPECT_NE(message(1, 1, 0.1).find("set one of them to 0"), std::string::npos);
   EXPECT_NE(message(1, 0, 0.0).find("without a gradient"), std::string::npos);
   EXPECT_NE(message(32, 0, 0.1).find("train.seq_len \"32\""), std::string::npos);
+  setup_.model.memory_tokens = 2;
+  EXPECT_NE(message(0, 1, 0.1).find("model.memory_tokens \"2\""), std::string::npos);
+  EXPECT_EQ(message(1, 0, 0.1), "");
 }
 
 }  // namespace

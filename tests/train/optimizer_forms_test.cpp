@@ -74,7 +74,8 @@ struct Trial {
         weights(*device,
                 {{"matrix", rows, cols, ParamGroup::kMatrix, ParamInit::kOrthogonal, 1.0f, true},
                  {"table", 7, 16, ParamGroup::kEmbedding, ParamInit::kNormal, 0.1f, true},
-                 {"gain", 1, 16, ParamGroup::kScalar, ParamInit::kConstant, 1.0f, false}},
+                 {"gain", 1, 16, ParamGroup::kScalar, ParamInit::kConstant, 1.0f, false},
+                 {"memory", 3, 16, ParamGroup::kMemory, ParamInit::kNormal, 0.02f, true}},
                 true) {
     weights.initialise(3);
   }
@@ -241,8 +242,8 @@ TEST(Aurora, MakesTheRowsOfATallUpdateAlike) {
   EXPECT_LT(with_eight, with_two);
 }
 
-// Keys of their own for embeddings; those of the others stay adam_*.
-TEST(OptimizerGroups, EmbeddingsMayHaveTheirOwnDecayAndBetas) {
+// Keys of their own for embeddings; those of the others stay adam_*, but that memories do not decay.
+TEST(OptimizerGroups, EmbeddingsMayHaveTheirOwnDecayAndBetasAndMemoriesDoNotDecay) {
   OptimizerConfig config;
   config.grad_clip_norm = 0;
   config.adam_weight_decay = 0.02;
@@ -254,7 +255,8 @@ TEST(OptimizerGroups, EmbeddingsMayHaveTheirOwnDecayAndBetas) {
     double lr, beta1, beta2, weight_decay;
   };
   for (const Group& g : {Group{1, config.embed_lr, 0.8, 0.99, 0.5},
-                         Group{2, config.scalar_lr, config.adam_beta1, config.adam_beta2, 0.02}}) {
+                         Group{2, config.scalar_lr, config.adam_beta1, config.adam_beta2, 0.02},
+                         Group{3, config.scalar_lr, config.adam_beta1, config.adam_beta2, 0}}) {
     for (const bool cautious : {false, true}) {
       config.cautious_weight_decay = cautious;
       Trial trial("cpu:exact", 24, 16);
@@ -290,7 +292,7 @@ std::string problem_of(const std::function<void(TrainConfig&, OptimizerConfig&)>
   OptimizerConfig optimizer;
   set(train, optimizer);
   try {
-    check_training(train, optimizer);
+    check_training({}, train, optimizer);
   } catch (const Error& error) {
     return error.what();
   }

@@ -1,5 +1,5 @@
 // <parts>
-// Gates of models beyond the base stack: one pass over memory each, as in cpu_elementwise.cpp.
+// Ops of models beyond the base stack: one pass over memory each, as in cpu_elementwise.cpp.
 #include "src/device/cpu/cpu_gate.h"
 #include "src/device/cpu/cpu_loops.h"
 #include "src/device/cpu/cpu_ops.h"
@@ -80,6 +80,25 @@ void CpuOps::blend(Out y, In x, In a, In z, In b, bool sigmoid, int64_t rows, in
         write<T>(y, row * dim, dim, [xs, zs, own, other](int64_t i) {
           return std::fma(own, static_cast<float>(xs[i]), other * static_cast<float>(zs[i]));
         });
+      }
+    });
+  });
+}
+
+void CpuOps::prepend_rows(Out y, In m, In x, const PrependShape& s) {
+  const int64_t dim = s.dim, length = s.memory + s.tokens;
+  with_activation_type(x.dtype, [&]<class T>() {
+    parallel_ranges(s.rows, chunk_rows(dim), [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row) {
+        const int64_t sequence = (s.first + row) / length, place = (s.first + row) % length;
+        if (place < s.memory && !m) {
+          write<T>(y, row * dim, dim, [](int64_t) { return 0.0f; });
+          continue;
+        }
+        const T* const from = place < s.memory
+                                  ? m.as<T>() + place * dim
+                                  : x.as<T>() + (sequence * s.tokens + place - s.memory) * dim;
+        write<T>(y, row * dim, dim, [from](int64_t i) { return static_cast<float>(from[i]); });
       }
     });
   });

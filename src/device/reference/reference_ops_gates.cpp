@@ -1,4 +1,4 @@
-// Gates of models beyond the base stack, in double; formulas in src/device/ops.h.
+// Ops of models beyond the base stack, in double; formulas in src/device/ops.h.
 #include <cmath>
 
 #include "src/device/reference/reference_ops.h"
@@ -176,6 +176,41 @@ void ReferenceOps::blend_backward(Out dx, Out dz, Out da, Out db, In dy, In x, I
   for (double& v : dz_values) v *= s;
   write_rows(dx, dx_values, dim);
   write_rows(dz, dz_values, dim);
+}
+
+void ReferenceOps::prepend_rows(Out y, In m, In x, const PrependShape& s) {
+  // of each sequence y = m, then its rows of x
+  const int64_t length = s.memory + s.tokens;
+  const Values m_values = m ? read(m, s.memory * s.dim) : zeros(s.memory * s.dim);
+  const Values x_values = read(x, s.batch * s.tokens * s.dim);
+  Values y_values;
+  for (int64_t row = s.first; row < s.first + s.rows; ++row) {
+    const int64_t sequence = row / length, place = row % length;
+    for (int64_t d = 0; d < s.dim; ++d) {
+      const bool is_memory = place < s.memory;
+      y_values.push_back(
+          is_memory ? m_values[index(place * s.dim + d)]
+                    : x_values[index((sequence * s.tokens + place - s.memory) * s.dim + d)]);
+    }
+  }
+  write(y, y_values);
+}
+
+void ReferenceOps::prepend_rows_backward(Out dx, Out dm, In dy, const PrependShape& s) {
+  // dx = dy behind the memory, dm = the sum of the rest
+  const int64_t length = s.memory + s.tokens;
+  const Values dy_values = read(dy, s.batch * length * s.dim);
+  Values dx_values, dm_values = zeros(s.memory * s.dim);
+  for (int64_t i = 0; i < s.batch * length * s.dim; ++i) {
+    const int64_t place = i % (length * s.dim);
+    if (place < s.memory * s.dim) {
+      dm_values[index(place)] += dy_values[index(i)];
+    } else {
+      dx_values.push_back(dy_values[index(i)]);
+    }
+  }
+  write(dx, dx_values);
+  write(dm, dm_values);
 }
 
 }  // namespace pg

@@ -25,7 +25,7 @@ std::string ModelPlan::find_non_finite() { return plan_->find_non_finite(); }
 double ModelPlan::flops() const { return plan_->flops(); }
 
 double ModelPlan::passes_of_a_block() const {
-  const auto pass = static_cast<double>(batch_ * seq_len_ * config_.dim) *
+  const auto pass = static_cast<double>(batch_ * (seq_len_ + config_.memory_tokens) * config_.dim) *
                     static_cast<double>(dtype_bytes(plan_->device().compute_dtype()));
   return plan_->memory_bound_bytes(/*of_blocks=*/true) / pass /
          static_cast<double>(config_.layers + loop_runs(config_));

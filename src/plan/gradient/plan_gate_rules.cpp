@@ -77,5 +77,15 @@ void Plan::blend_rule(Tensor y, Tensor x, Tensor a, Tensor z, Tensor b, bool sig
   });
 }
 
+void Plan::prepend_rows_rule(Tensor y, Tensor m, Tensor x, const PrependShape& shape) {
+  add_rule(y, [=, this] {
+    const Tensor dy = gradient(y);
+    const OutRef dx = contribute(x), dm = contribute(m);
+    record(OpId::kPrependRowsBackward, 0, {dy}, {dx, dm}, [=, this](Ops& ops, const RunArgs& args) {
+      ops.prepend_rows_backward(out(dx, args), out(dm, args), in(dy), shape);
+    });
+  });
+}
+
 }  // namespace pg
 // </parts>

@@ -47,7 +47,7 @@ void Plan::add_linear_rule(Tensor y, Tensor u, Tensor w) {
 void Plan::embed_rule(Tensor y, Tensor ids, Tensor table, size_t use) {
   const int64_t rows = info(ids).elements(), vocab = info(table).rows, dim = info(table).cols;
   // <train_gpt>
-  const bool is_used = collects_grams_;
+  const bool is_used = collects_grams_ && info(table).place == Place::kWeight;
   // </train_gpt>
   add_rule(y, [=, this] {
     const Tensor dy = gradient(y);

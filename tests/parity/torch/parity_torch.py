@@ -37,7 +37,8 @@ BASE = {"vocab_size": 61, "layers": 4, "dim": 32, "heads": 4, "kv_heads": 2, "ml
         "mlp": "leaky_relu2", "norm_gains": False, "token_smear": False, "token_smear_width": 12, "bos_id": 1,
         "skip_gates": False, "value_residual": "none", "value_embed_at": "", "softcap_form": "symmetric", "softcap_shift": 5.0,
         "softcap_width": 7.5, "loop_first": 1, "loop_last": 2, "loop_passes": 1, "tied_head": True, "trigram": False,
-        "bigram_projection": "adam", "value_projection": "adam", "yarn_factor": 1.0}
+        "bigram_projection": "adam", "value_projection": "adam", "yarn_factor": 1.0,
+        "memory_tokens": 0}
 CASES = {
     "record stack": {},
     "trigrams, muon projections, mean of values": {"trigram": True, "bigram_projection": "muon", "value_projection": "muon",
@@ -51,6 +52,7 @@ CASES = {
         "softcap_form": "none", "value_residual": "first_input", "value_embed_at": "0,3", "resid_mix": False},
     "scalar of values, no skips, no scale by depth": {"value_residual": "scalar", "unet_skips": False, "ln_scale": False,
                                                       "leaky_slope": 0.0, "xsa_last_n": 4},
+    "memory tokens": {"memory_tokens": 3, "trigram": True, "value_residual": "mean"},
     "heads of further tokens, z-loss": {"mtp_heads": 2, "mtp_weight": 0.3, "z_loss": 0.001},
 }
 TRAIN_KEYS = ("mtp_heads", "mtp_weight", "z_loss")
@@ -96,7 +98,7 @@ class Model:
             turns = c["rope_context"] / s * frequencies / (2 * math.pi)
             kept = ((turns - 1) / (32 - 1)).clamp(0, 1)
             frequencies = frequencies * (kept + (1 - kept) / s)
-        angles = torch.arange(TOKENS, dtype=torch.float64)[:, None] * frequencies
+        angles = torch.arange(c["memory_tokens"] + TOKENS, dtype=torch.float64)[:, None] * frequencies
         return angles.cos(), angles.sin()
 
     def turn(self, x):
@@ -138,12 +140,14 @@ class Model:
         c, w = self.c, self.w
         name = f"blocks.{layer}."
         size = c["dim"] // c["heads"]
+        row = c["memory_tokens"] + TOKENS
         q, k, v = (n @ w[name + "attn." + m].T for m in "qkv")
         if layer == 0 and c["value_residual"] == "first_input":
             self.first_value = v
         named = [int(part) for part in c["value_embed_at"].split(",")] if c["value_embed_at"] else None
         if c["value_embed_dim"] and (layer in named if named is not None else layer >= c["layers"] - c["value_embed_layers"]):
             embedded = w["value_embed.table"][ids] @ w["value_embed.proj"].T
+            embedded = torch.cat([torch.zeros_like(embedded[:, :c["memory_tokens"]]), embedded], 1)
             v = v + w["value_embed.scale"] * w[name + "value_embed.scale"] * embedded
         if layer == 0:
             if c["value_residual"] in ("mean", "sigmoid", "scalar"):
@@ -153,7 +157,7 @@ class Model:
             own = w[name + "attn.v_scale"] if c["value_residual"] == "mean" else 1.0
             share = torch.sigmoid(share) if c["value_residual"] == "sigmoid" else share
             v = own * v + share * self.first_value
-        q, k, v = (x.reshape(BATCH, TOKENS, -1, size) for x in (q, k, v))
+        q, k, v = (x.reshape(BATCH, row, -1, size) for x in (q, k, v))
         if c["qk_norm"]:
             q, k = rms(q), rms(k)
         q, k = self.turn(q), self.turn(k)
@@ -163,12 +167,12 @@ class Model:
         k, shared = k.repeat_interleave(group, 2), v.repeat_interleave(group, 2)
         scale = (0.1 * math.log(c["yarn_factor"]) + 1) ** 2 / math.sqrt(size)
         scores = torch.einsum("bqhs,bkhs->bhqk", q, k) * scale
-        scores = scores.masked_fill(torch.ones(TOKENS, TOKENS).triu(1).bool(), -math.inf)
+        scores = scores.masked_fill(torch.ones(row, row).triu(1).bool(), -math.inf)
         y = torch.einsum("bhqk,bkhs->bqhs", scores.softmax(-1), shared)
         if layer >= c["layers"] - c["xsa_last_n"]:
             unit = shared / shared.norm(dim=-1, keepdim=True).clamp_min(1e-12)
             y = y - (y * unit).sum(-1, keepdim=True) * unit
-        return y.reshape(BATCH, TOKENS, -1)
+        return y.reshape(BATCH, row, -1)
 
     def block(self, x, x0, ids, layer):
         c, w = self.c, self.w
@@ -198,7 +202,10 @@ class Model:
 
     def loss(self, ids, targets):
         c, w = self.c, self.w
-        x = x0 = self.embed(ids)
+        x = self.embed(ids)
+        if c["memory_tokens"]:
+            x = torch.cat([rms(w["memory"]).expand(BATCH, -1, -1), x], 1)
+        x0 = x
         order = list(range(c["loop_last"] + 1))
         order += list(range(c["loop_first"], c["loop_last"] + 1)) * (c["loop_passes"] - 1)
         order += range(c["loop_last"] + 1, c["layers"])
@@ -215,6 +222,7 @@ class Model:
             x = self.block(x, x0, ids, layer)
             if c["unet_skips"] and decoder < 0:
                 skips.append(x)
+        x = x[:, c["memory_tokens"]:]
         h = rms(x) * (w["final_norm.gain"] if c["norm_gains"] else 1.0)
         logits = self.caps(h @ w["tok_emb" if c["tied_head"] else "lm_head"].T)
         entropy = lambda z, y: torch.nn.functional.cross_entropy(z.reshape(-1, z.shape[-1]), y.reshape(-1))
@@ -261,7 +269,7 @@ class Optimizer:
             lr = 0.035 if self.is_table(name) else 0.008 if name == "lm_head" else 0.025
             m.mul_(0.9).add_(0.1 * g)
             v.mul_(0.95).add_(0.05 * g.square())
-            p.mul_(1 - lr * 0.04)
+            p.mul_(1 - lr * (0 if name == "memory" else 0.04))
             p.sub_(lr * (m / (1 - 0.9 ** (done + 1))) / ((v / (1 - 0.95 ** (done + 1))).sqrt() + 1e-8))
 
 

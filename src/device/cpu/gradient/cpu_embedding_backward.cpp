@@ -3,6 +3,9 @@
 // bits for any number of threads.
 #include <algorithm>
 
+// <parts>
+#include "src/device/cpu/cpu_heads.h"
+// </parts>
 #include "src/device/cpu/cpu_loops.h"
 #include "src/device/cpu/cpu_ops.h"
 
@@ -49,16 +52,27 @@ void add_row(float* total, const T* row, int64_t dim) {
 
 void CpuOps::embed_backward(Out dtable, In ids, In dy, int64_t rows, int64_t vocab, int64_t dim) {
   const RowsById by_id = sort_rows_by_id(ids.as<int32_t>(), rows, vocab, *scratch_);
-  auto* const table = dtable.as<float>();
   with_activation_type(dy.dtype, [&]<class T>() {
     const T* const gradients = dy.as<T>();
     parallel_ranges(vocab, kTableRowsPerChunk, [&](int64_t begin, int64_t end) {
       for (int64_t v = begin; v < end; ++v) {
-        float* const total = table + v * dim;
-        if (!dtable.accumulate) std::fill_n(total, dim, 0.0f);
-        for (int32_t k = by_id.start[v]; k < by_id.start[v + 1]; ++k) {
-          add_row(total, gradients + by_id.sorted[k] * dim, dim);
+        const auto add_rows = [&](float* total) {
+          for (int32_t k = by_id.start[v]; k < by_id.start[v + 1]; ++k) {
+            add_row(total, gradients + by_id.sorted[k] * dim, dim);
+          }
+        };
+        // <parts>
+        if (dtable.dtype != DType::kF32) {  // rows of activations
+          float* const total = thread_floats(*scratch_, thread_index(), kSlotVector, dim);
+          std::fill_n(total, dim, 0.0f);
+          add_rows(total);
+          write_row<T>(dtable, v * dim, total, dim);
+          continue;
         }
+        // </parts>
+        float* const total = dtable.as<float>() + v * dim;
+        if (!dtable.accumulate) std::fill_n(total, dim, 0.0f);
+        add_rows(total);
       }
     });
   });

@@ -158,5 +158,30 @@ void CpuOps::blend_backward(Out dx, Out dz, Out da, Out db, In dy, In x, In a, I
   });
 }
 
+void CpuOps::prepend_rows_backward(Out dx, Out dm, In dy, const PrependShape& s) {
+  const int64_t dim = s.dim, length = s.memory + s.tokens;
+  with_activation_type(dy.dtype, [&]<class T>() {
+    const T* const dy_data = dy.as<T>();
+    parallel_ranges(dx ? s.batch * s.tokens : 0, chunk_rows(dim), [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row) {
+        const T* const from = dy_data + (row / s.tokens * length + s.memory + row % s.tokens) * dim;
+        write<T>(dx, row * dim, dim, [from](int64_t i) { return static_cast<float>(from[i]); });
+      }
+    });
+    // A row of the memory is summed by one thread, in the order of the sequences.
+    parallel_ranges(dm ? s.memory : 0, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row) {
+        write<T>(dm, row * dim, dim, [=](int64_t i) {
+          float sum = 0.0f;
+          for (int64_t b = 0; b < s.batch; ++b) {
+            sum += static_cast<float>(dy_data[(b * length + row) * dim + i]);
+          }
+          return sum;
+        });
+      }
+    });
+  });
+}
+
 }  // namespace pg
 // </parts>
