@@ -58,7 +58,7 @@ CalibrationTimes time_calibration(const Recipe& recipe, const std::vector<HostTe
 
 bool needs_calibration(const QuantConfig& quant) {
   return quant.rounding == Rounding::kGptq || quant.scales == ScaleRule::kSensitivity ||
-         quant.scales == ScaleRule::kSdClipHessian || quant.awq_group;
+         quant.scales == ScaleRule::kSdClipHessian || quant.awq_group || quant.gradient_bits;
 }
 
 Calibration calibrate_weights(const Recipe& recipe, const std::vector<HostTensor>& weights,

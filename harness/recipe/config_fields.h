@@ -277,6 +277,10 @@ void visit_quant_fields(Config& c, Visit&& visit) {
       .help = "row_max: the same of embedding tables"});
   packing("coder", c.coder, {.help = "what codes the artifact: our own coder, the published packers "
       "(zstd at level 22, lzma's preset 9e), or auto: the smallest artifact, its code included"});
+  packing("gradient_bits", c.gradient_bits, {.env = "GRAD_QUANT",
+      .help = "a bit more for the tenth of the matrices with the largest squared gradient, one less for "
+      "the fifth with the smallest (parameter-golf PR #332), as calibration measures it; not with scales "
+      "by sensitivity, which spend bits weight by weight"});
   packing("cap_bytes", c.cap_bytes, {.min = 1, .max = 1e12, .unit = "bytes",
       .help = "largest allowed artifact, code included"});
 }

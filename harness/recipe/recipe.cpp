@@ -88,6 +88,9 @@ void check_recipe(const Recipe& recipe) {
                     train.late_qat_lr));
   }
   check_phases(recipe.model, train);
+  if (const char* problem = find_gradient_bits_problem(recipe.quant)) {
+    throw Error(fmt::format("recipe: {}", problem));
+  }
   if (recipe.eval.stride > recipe.eval.context) {
     throw Error(
         fmt::format("recipe: eval.stride is larger than eval.context: \"{}\"; give at most {}",

@@ -111,6 +111,7 @@ constexpr auto kFrozen = std::to_array<FrozenValue>({
     {"optimizer.head_lr", "0.008"},
     {"train.bag_reset", "false"},
     {"train.held_out_tokens", "65536"},
+    {"quant.gradient_bits", "false"},
 });
 // clang-format on
 

@@ -58,14 +58,33 @@ struct QuantConfig {
   // Not auto, which packs by all three to find what is known: ours is the smallest by some percent,
   // and the others take seconds for each megabyte.
   CoderChoice coder = CoderChoice::kOwn;
+  bool gradient_bits = false;
   int64_t cap_bytes = 16000000;
 };
 
 // <train_gpt>
+// Null, or why quant.gradient_bits has nothing to choose, and how to mend it.
+constexpr const char* find_gradient_bits_problem(const QuantConfig& quant) {
+  if (!quant.gradient_bits) return nullptr;
+  if (quant.scales == ScaleRule::kSensitivity || quant.scales == ScaleRule::kTernary) {
+    return "quant.gradient_bits is on, but quant.scales \"sensitivity\" and \"ternary\" leave it "
+           "no bits to "
+           "choose; take \"sdclip\", \"row_max\" or a gptq_lite form, or gradient_bits = false";
+  }
+  for (const int64_t bits : {quant.matrix_bits, quant.mlp_bits}) {
+    if (bits > 2 && bits < 8) continue;
+    return "quant.gradient_bits takes a bit more and one less than quant.matrix_bits and "
+           "quant.mlp_bits, "
+           "which codes of 2 to 8 bits must have room for; give both of 3 to 7, or gradient_bits = "
+           "false";
+  }
+  return nullptr;
+}
+
 // Whether the grid follows from the weights alone: without statistics of training text and without a search
 // for the scales that fill the cap. Then each step of a training can round to it.
 constexpr bool has_grid_of_weights_alone(const QuantConfig& quant) {
-  return !quant.fill_cap && quant.scales != ScaleRule::kSensitivity &&
+  return !quant.fill_cap && !quant.gradient_bits && quant.scales != ScaleRule::kSensitivity &&
          quant.scales != ScaleRule::kSdClipHessian;
 }
 // </train_gpt>

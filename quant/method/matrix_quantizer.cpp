@@ -129,8 +129,12 @@ int needed_bits(const std::vector<int8_t>& codes) {
 
 MatrixQuantizer::MatrixQuantizer(const HostTensor& weights, const QuantConfig& quant,
                                  const SensitivityTerm* sensitivity,
-                                 std::shared_ptr<const GptqFactor> factor)
-    : weights_(&weights), quant_(&quant), sensitivity_(sensitivity), factor_(std::move(factor)) {
+                                 std::shared_ptr<const GptqFactor> factor, int bit_change)
+    : weights_(&weights),
+      quant_(&quant),
+      sensitivity_(sensitivity),
+      factor_(std::move(factor)),
+      bit_change_(bit_change) {
   const bool by_sensitivity = quant.scales == ScaleRule::kSensitivity;
   if (sensitivity_ == nullptr && (by_sensitivity || quant.rounding == Rounding::kGptq ||
                                   quant.scales == ScaleRule::kSdClipHessian)) {
@@ -192,7 +196,7 @@ void MatrixQuantizer::set_fine_columns(int64_t begin, int64_t count) {
 QuantTensor MatrixQuantizer::make_grid(double coarseness) const {
   const HostTensor& w = *weights_;
   QuantTensor t{.name = w.spec.name, .rows = w.spec.rows, .cols = w.spec.cols};
-  t.bits = storage_bits(w.spec, *quant_);
+  t.bits = storage_bits(w.spec, *quant_) + bit_change_;
   const ScaleRule rule = quant_->scales;
   if (rule == ScaleRule::kSensitivity) {
     t.is_factored = true;

@@ -24,9 +24,10 @@ struct QuantizedMatrix {
 class MatrixQuantizer {
  public:
   // `weights` must outlive this. sensitivity: null where there is none; the method must not need
-  // it.
+  // it. bit_change: more bits than storage_bits() says.
   MatrixQuantizer(const HostTensor& weights, const QuantConfig& quant,
-                  const SensitivityTerm* sensitivity, std::shared_ptr<const GptqFactor> factor);
+                  const SensitivityTerm* sensitivity, std::shared_ptr<const GptqFactor> factor,
+                  int bit_change = 0);
 
   // Every scale of the method times `coarseness`; below 1 only the smallest scale of GPTQ-lite.
   QuantizedMatrix quantize(double coarseness) const;
@@ -47,6 +48,7 @@ class MatrixQuantizer {
   const QuantConfig* quant_;
   const SensitivityTerm* sensitivity_;
   std::shared_ptr<const GptqFactor> factor_;
+  int bit_change_;
   int64_t fine_begin_ = 0, fine_count_ = 0;
   // Scales by sensitivity at coarseness 1.
   double base_scale_ = 0;

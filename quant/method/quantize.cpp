@@ -18,6 +18,7 @@
 #include "quant/format/storage_bits.h"
 #include "quant/method/awq_lite.h"
 #include "quant/method/fill_cap.h"
+#include "quant/method/gradient_bits.h"
 #include "quant/method/hidden_order.h"
 #include "quant/method/lqer.h"
 #include "quant/method/matrix_quantizer.h"
@@ -89,6 +90,7 @@ class ModelQuantizer {
   void sort_hidden();
   size_t find_place(const ParamPlace& place) const;  // the number of weights when there is none
   void make_quantizers();
+  std::vector<int> list_bit_changes() const;  // per tensor
   void choose_fine_columns();
   // "what, 12 of 66 tensors"
   void report(const std::string& what, size_t tensor) const;
@@ -179,7 +181,17 @@ std::shared_ptr<const GptqFactor> ModelQuantizer::share_factor(size_t tensor) {
   return factor;
 }
 
+std::vector<int> ModelQuantizer::list_bit_changes() const {
+  if (const char* problem = find_gradient_bits_problem(quant_)) throw Error(problem);
+  if (!quant_.gradient_bits) return std::vector<int>(weights_.size(), 0);
+  if (std::ranges::none_of(terms_, [](const auto& term) { return term.has_value(); })) {
+    throw Error("quant.gradient_bits needs calibration; give training text, or set it to false");
+  }
+  return rank_by_gradient(weights_, terms_);
+}
+
 void ModelQuantizer::make_quantizers() {
+  const std::vector<int> bit_changes = list_bit_changes();
   quantizers_.resize(weights_.size());
   const bool needs_factor =
       quant_.rounding == Rounding::kGptq || quant_.scales == ScaleRule::kSensitivity;
@@ -190,7 +202,7 @@ void ModelQuantizer::make_quantizers() {
     }
     report("quantise: factors", i);
     quantizers_[i].emplace(weights_[i], quant_, terms_[i] ? &*terms_[i] : nullptr,
-                           needs_factor ? share_factor(i) : nullptr);
+                           needs_factor ? share_factor(i) : nullptr, bit_changes[i]);
   }
   if (quant_.awq_group) choose_fine_columns();
 }
