@@ -82,9 +82,8 @@ void check_recipe(const Recipe& recipe) {
     throw Error(
         fmt::format("recipe: train.late_qat_lr is \"{}\", but the scales of [quant] are known at "
                     "the end alone; "
-                    "set quant.fill_cap = false and quant.scales to \"sdclip\", \"row_max\" or a "
-                    "gptq_lite form, "
-                    "or train.late_qat_lr = 0",
+                    "set quant.fill_cap = false, quant.gradient_bits = false and quant.scales to "
+                    "\"sdclip\", \"row_max\" or a gptq_lite form, or train.late_qat_lr = 0",
                     train.late_qat_lr));
   }
   check_phases(recipe.model, train);

@@ -7,6 +7,8 @@
 #include <map>
 #include <set>
 #include <sstream>
+#include <string>
+#include <vector>
 
 #include "harness/recipe/config_fields.h"
 #include "harness/recipe/recipe_identity.h"
@@ -263,6 +265,27 @@ TEST(Recipe, DifferenceNamesTheFirstKey) {
   Recipe now;
   now.train.seed = 42;
   EXPECT_EQ(describe_difference(now, Recipe{}), "train.seed is 42, was 1337");
+}
+
+TEST(Recipe, BitsByTheGradientNeedScalesThatHaveBits) {
+  const auto error_of = [](const std::vector<std::string>& assignments) -> std::string {
+    Recipe recipe;
+    for (const std::string& assignment : assignments) apply_override(recipe, assignment);
+    try {
+      check_recipe(recipe);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_NE(error_of({"quant.gradient_bits=true"}).find("quant.scales"), std::string::npos);
+  EXPECT_EQ(error_of({"quant.gradient_bits=true", "quant.scales=\"row_max\""}), "");
+  const std::vector<std::string> with_late_qat = {"quant.scales=\"row_max\"",
+                                                  "quant.fill_cap=false", "train.late_qat_lr=0.1"};
+  EXPECT_EQ(error_of(with_late_qat), "");
+  std::vector<std::string> both = with_late_qat;
+  both.push_back("quant.gradient_bits=true");
+  EXPECT_NE(error_of(both).find("quant.gradient_bits = false"), std::string::npos);
 }
 
 TEST(Recipe, KeysThatDoNotFitEachOtherAreRefused) {
