@@ -59,7 +59,9 @@ foreach(set plain mixes learns learns_mixes parts learns_mixes_parts plain_zstd 
          model.rope_ntk_length=0 model.yarn_factor=2.0 model.memory_tokens=4 eval.temperature=0.98)
   endif()
   if(set MATCHES "learns_mixes_parts")
-    list(APPEND keys ttt.kind=sgd ttt.optimizer=adamw ttt.polyak_decay=0.9 mix.kind=cascade mix.cascade_buckets=4096)
+    list(APPEND keys ttt.kind=sgd ttt.chunk_tokens=256 ttt.batch_tokens=128 ttt.optimizer=adamw ttt.polyak_decay=0.9
+         ttt.byte_weighted=true ttt.adaptive_lr_max=3.0 ttt.frozen_blocks=1 ttt.frozen_scales=false
+         mix.kind=cascade mix.cascade_buckets=4096)
   endif()
   add_test(NAME CodeBundle_LinksIntoAScorer.${set}
     COMMAND ${Python3_EXECUTABLE} ${PG_BUNDLE_SCRIPT} verify ${CMAKE_BINARY_DIR}/code_bundle_${set}.zpaq ${scorer}

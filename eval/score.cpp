@@ -55,7 +55,9 @@ Score evaluate(const UnpackedModel& model, const ByteTable& bytes, const TokenSt
   check_byte_table(bytes, model.config().vocab_size);
   const std::vector<int32_t> stream = read_scored(val, config);
   const auto tokens = static_cast<int64_t>(stream.size());
-  const auto scorer = make_scorer(model, config, device, tokens, share);
+  ScoringConfig with_bytes = config;
+  with_bytes.ttt.bytes = &bytes;
+  const auto scorer = make_scorer(model, with_bytes, device, tokens, share);
   const auto report = report_to(progress, tokens, clock, start_s, config.eval.wallclock_s);
   LedgerTotals seen;  // as last reported: while a chunk is learnt from they stand still
   std::function<void(const LedgerTotals&)> keep_and_report;

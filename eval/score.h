@@ -79,7 +79,8 @@ Score evaluate(const UnpackedModel& model, const ByteTable& bytes, const TokenSt
                const ScoringConfig& config, Device& device, Clock& clock,
                const EvalProgressFn& progress = {}, WindowShare* share = nullptr,
                const LedgerHooks& observer = {});
-// What ranks other than 0 call meanwhile, with the same arguments.
+// What ranks other than 0 call meanwhile, with the same arguments; the byte table is
+// config.ttt.bytes, where ttt.byte_weighted asks for it.
 void follow_evaluation(const UnpackedModel& model, const TokenStream& val,
                        const ScoringConfig& config, Device& device, WindowShare& share);
 

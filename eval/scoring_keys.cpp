@@ -48,6 +48,9 @@ constexpr auto kFrozenScoring = std::to_array<FrozenValue>({
     {"ttt.optimizer", "\"sgd\""},
     {"ttt.polyak_decay", "0.0"},
     {"ttt.lora_epochs", "1"},
+    {"ttt.byte_weighted", "false"},
+    {"ttt.adaptive_lr_max", "1.0"},
+    {"ttt.frozen_scales", "true"},
     {"mix.cascade_buckets", "4194304"},
     {"mix.cascade_min_count", "2"},
     // </parts>

@@ -2,7 +2,6 @@
 // type of its own. Not part of the counted code: no score needs it.
 #include "eval/learn/sgd_trainer.h"
 #include "eval/score.h"
-#include "src/model/learning/adapters.h"
 
 namespace pg {
 
@@ -13,11 +12,11 @@ ContaminatedLoss diagnose_pretrained_on_val(const UnpackedModel& model, const By
   const double start_s = clock.now_s();
   std::vector<int32_t> tokens(static_cast<size_t>(val.size()));
   val.read(0, tokens);
-  std::vector<ParamSpec> params = list_params(model.config());
-  freeze_blocks(params, ttt.frozen_blocks);
-  Weights weights(device, std::move(params), /*with_gradients=*/true);
+  Weights weights(device, choose_sgd_params(model.config(), ttt), /*with_gradients=*/true);
   weights.upload(model.tensors());
-  SgdTrainer trainer(model.config(), ttt, config.context, weights);
+  TttConfig weighted = ttt;
+  weighted.bytes = &bytes;
+  SgdTrainer trainer(model.config(), weighted, config.context, weights);
   for (int64_t epoch = 0; epoch < epochs; ++epoch) {
     trainer.train_pass(tokens, 1, val.size(), ttt.lr * cosine_multiplier(epoch, epochs + 1));
   }

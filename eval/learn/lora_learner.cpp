@@ -53,7 +53,7 @@ std::vector<ParamSpec> LoraLearner::choose_params(const ModelConfig& model) cons
 
 void LoraLearner::start(Weights& weights) {
   weights_ = &weights;
-  rows_ = std::make_unique<TrainingRows>(model_, weights, /*rows=*/1, context_);
+  rows_ = std::make_unique<TrainingRows>(model_, config_, weights, /*rows=*/1, context_);
   for (DeviceBuffer* buffer : {&first_, &second_, &start_, &zeros_}) {
     *buffer = DeviceBuffer(weights.device(),
                            static_cast<size_t>(weights.gradient_elements()) * sizeof(float));

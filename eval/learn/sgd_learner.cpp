@@ -6,7 +6,6 @@
 
 #include "src/base/check.h"
 #include "src/base/hash.h"
-#include "src/model/learning/adapters.h"
 
 namespace pg {
 
@@ -17,12 +16,6 @@ SgdLearner::SgdLearner(const TttConfig& config, const ModelConfig& model, int64_
       context_(context),
       stream_tokens_(stream_tokens),
       chunks_((stream_tokens - 1 + config.chunk_tokens - 1) / config.chunk_tokens) {}
-
-std::vector<ParamSpec> SgdLearner::choose_params(const ModelConfig& model) const {
-  std::vector<ParamSpec> params = list_params(model);
-  freeze_blocks(params, config_.frozen_blocks);
-  return params;
-}
 
 void SgdLearner::start(Weights& weights) {
   trainer_ = std::make_unique<SgdTrainer>(model_, config_, context_, weights);
@@ -45,7 +38,11 @@ void SgdLearner::learn(const ScoredChunk& scored, Weights& /*weights*/) {
 }
 
 void SgdLearner::learn_chunk(const ScoredChunk& scored) {
-  const double lr = config_.lr * cosine_multiplier(chunks_done_++, chunks_);
+  double lr = config_.lr * cosine_multiplier(chunks_done_, chunks_);
+  // <parts>
+  lr *= adaptive_multiplier(chunks_done_, chunks_, config_.adaptive_lr_max);
+  // </parts>
+  ++chunks_done_;
   for (int64_t epoch = 0; epoch < config_.epochs; ++epoch) {
     trainer_->train_pass(scored.tokens(), scored.chunk().first, scored.chunk().end(), lr);
     report_step();

@@ -19,7 +19,9 @@ class SgdLearner final : public Learner {
              int64_t stream_tokens);
 
   int64_t chunk_targets() const override { return config_.chunk_tokens; }
-  std::vector<ParamSpec> choose_params(const ModelConfig& model) const override;
+  std::vector<ParamSpec> choose_params(const ModelConfig& model) const override {
+    return choose_sgd_params(model, config_);
+  }
   void start(Weights& weights) override;
   void learn(const ScoredChunk& scored, Weights& weights) override;
   uint64_t state_hash() const override;

@@ -6,6 +6,7 @@
 
 #include "src/base/exact_math.h"
 #include "src/base/hash.h"
+#include "src/model/learning/adapters.h"
 
 namespace pg {
 namespace {
@@ -13,14 +14,29 @@ namespace {
 // Rows of flat memory as the optimizer's ops see them; ranges are padded to this many elements.
 constexpr int64_t kFlatRow = 32;
 
+MatrixBatch flat(int64_t elements) { return {1, elements / kFlatRow, kFlatRow, elements}; }
+
 }  // namespace
+
+std::vector<ParamSpec> choose_sgd_params(const ModelConfig& model, const TttConfig& config) {
+  std::vector<ParamSpec> params = list_params(model);
+  freeze_blocks(params, config.frozen_blocks);
+  // <parts>
+  for (ParamSpec& param : params) {
+    if (config.frozen_scales) break;
+    // The gradient of a row scale is made from its matrix's, which TrainingRows takes for zeros.
+    param.trainable |= param.group == ParamGroup::kScalar || param.has_row_scale();
+  }
+  // </parts>
+  return params;
+}
 
 SgdTrainer::SgdTrainer(const ModelConfig& model, const TttConfig& config, int64_t context,
                        Weights& weights)
     : config_(config),
       context_(context),
       weights_(&weights),
-      rows_(model, weights, std::max<int64_t>(config.batch_tokens / context, 1), context) {
+      rows_(model, config, weights, std::max<int64_t>(config.batch_tokens / context, 1), context) {
   windows_.reserve(static_cast<size_t>(rows_.rows()));
   const size_t bytes = static_cast<size_t>(weights.gradient_elements()) * sizeof(float);
   momentum_ = DeviceBuffer(weights.device(), bytes);
@@ -33,9 +49,10 @@ SgdTrainer::SgdTrainer(const ModelConfig& model, const TttConfig& config, int64_
   if (config.polyak_decay > 0) {
     average_ = DeviceBuffer(weights.device(), bytes);
     latest_ = DeviceBuffer(weights.device(), bytes);
-    polyak_decay_ = DeviceBuffer(weights.device(), sizeof(float));
     const auto decay = static_cast<float>(config.polyak_decay);
-    weights.device().upload(polyak_decay_.data(), &decay, sizeof decay);
+    const std::array<float, 2> decay_step = {decay, decay - 1};
+    polyak_ = DeviceBuffer(weights.device(), sizeof decay_step);
+    weights.device().upload(polyak_.data(), decay_step.data(), sizeof decay_step);
     copy_trained(average_.as<float>(), weights.masters(), /*to_masters=*/false);
     copy_trained(latest_.as<float>(), weights.masters(), /*to_masters=*/false);
   }
@@ -62,16 +79,22 @@ void SgdTrainer::put_down() {
   if (average_.data() == nullptr) return;
   copy_trained(latest_.as<float>(), weights_->masters(), /*to_masters=*/false);
   copy_trained(weights_->masters(), average_.as<float>(), /*to_masters=*/true);
+  for (const int param : rows_.held()) {  // whose average has roundings alone
+    weights_->device().copy(weights_->master(param),
+                            latest_.as<float>() + weights_->layout().gradient_offset(param),
+                            static_cast<size_t>(weights_->spec(param).elements()) * sizeof(float));
+  }
   weights_->refresh_trained();
 }
 
-// average = d average + (1 - d) w.
+// average = d average - (d - 1) w, by an op that a scorer which learns has anyway.
 void SgdTrainer::follow_average() {
   if (average_.data() == nullptr) return;
   for (const ParamRange& range : weights_->layout().trained_ranges()) {
-    weights_->device().ops().lerp({average_.as<float>() + range.gradient_offset, DType::kF32},
-                                  {weights_->masters() + range.offset, DType::kF32},
-                                  {polyak_decay_.data(), DType::kF32}, range.elements);
+    weights_->device().ops().apply_update(
+        {average_.as<float>() + range.gradient_offset, DType::kF32},
+        {weights_->masters() + range.offset, DType::kF32}, rows_.clip_coefficient(),
+        {polyak_.data(), DType::kF32}, /*cautious=*/false, flat(range.elements));
   }
 }
 
@@ -128,9 +151,6 @@ void SgdTrainer::apply_step(double lr) {
   device.upload(scalars_.data(), host_scalars_.data(), host_scalars_.size() * sizeof(float));
   const In momentum{scalars_.data(), DType::kF32};
   const In decay_step{scalars_.as<float>() + 1, DType::kF32};
-  const auto flat = [](int64_t elements) {
-    return MatrixBatch{1, elements / kFlatRow, kFlatRow, elements};
-  };
   device.ops().muon_momentum({}, {momentum_.data(), DType::kF32},
                              {weights_->gradients(), DType::kF32}, rows_.clip_coefficient(),
                              momentum, /*row_norm=*/false, flat(weights_->gradient_elements()));
@@ -162,6 +182,13 @@ uint64_t SgdTrainer::state_hash() const {
   // </parts>
   return hash;
 }
+
+// <parts>
+double adaptive_multiplier(int64_t chunk, int64_t chunks, double most) {
+  const double ramp = std::max(0.3 * static_cast<double>(chunks), 1.0);
+  return 1 + (most - 1) * std::min(static_cast<double>(chunk) / ramp, 1.0);
+}
+// </parts>
 
 double cosine_multiplier(int64_t step, int64_t steps) {
   if (steps < 2) return 1.0;

@@ -11,6 +11,9 @@
 
 namespace pg {
 
+// The model's parameters, frozen where [ttt] freezes them.
+std::vector<ParamSpec> choose_sgd_params(const ModelConfig& model, const TttConfig& config);
+
 class SgdTrainer {
  public:
   // Weights must outlive this. `context`: tokens of a row.
@@ -47,11 +50,16 @@ class SgdTrainer {
   DeviceBuffer second_;            // [gradient_elements] f32: AdamW's second moment
   DeviceBuffer adamw_;             // an AdamWStep
   DeviceBuffer average_, latest_;  // [gradient_elements] f32: Polyak's, and what it is of
-  DeviceBuffer polyak_decay_;      // [1] f32
+  DeviceBuffer polyak_;            // [2] f32: decay, and 1 less
   // </parts>
 };
 
 // From 1 at step 0 to 0 at the last of `steps`.
 double cosine_multiplier(int64_t step, int64_t steps);
+// <parts>
+// The "adaptive" rate of PR #1033, beside the cosine: 1 + (most - 1) min(c / (0.3 C), 1) at chunk c
+// of C.
+double adaptive_multiplier(int64_t chunk, int64_t chunks, double most);
+// </parts>
 
 }  // namespace pg

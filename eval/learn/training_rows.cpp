@@ -6,13 +6,28 @@
 
 #include "src/base/check.h"
 #include "src/base/hash.h"
+// <parts>
+#include "src/data/tokenizer.h"
+// </parts>
+#include "src/model/forward.h"
 
 namespace pg {
+namespace {
 
-TrainingRows::TrainingRows(const ModelConfig& model, Weights& weights, int64_t rows,
-                           int64_t context)
+ForwardOptions list_options(const TttConfig& config) {
+  ForwardOptions options;
+  // <parts>
+  options.has_row_weights = config.byte_weighted;
+  // </parts>
+  return options;
+}
+
+}  // namespace
+
+TrainingRows::TrainingRows(const ModelConfig& model, const TttConfig& config, Weights& weights,
+                           int64_t rows, int64_t context)
     : weights_(&weights),
-      plan_(model, weights, rows, context, PlanMode::kTrain),
+      plan_(model, weights, rows, context, PlanMode::kTrain, list_options(config)),
       ids_(static_cast<size_t>(rows * context)),
       next_ids_(static_cast<size_t>(rows * context)),
       sums_(weights.device(),
@@ -20,7 +35,50 @@ TrainingRows::TrainingRows(const ModelConfig& model, Weights& weights, int64_t r
       squares_(weights.device(), sizeof(double)),
       coefficient_(weights.device(), sizeof(float)) {
   PG_CHECK(weights.gradient_elements() > 0, "nothing to train: the weights have no gradients");
+  // <parts>
+  bytes_ = config.byte_weighted ? config.bytes : nullptr;
+  PG_CHECK(bytes_ != nullptr || !config.byte_weighted, "ttt.byte_weighted has no byte table");
+  if (bytes_ != nullptr) byte_weights_.resize(ids_.size());
+  int64_t largest = 0;
+  for (int i = 0; i < weights.count(); ++i) {
+    const ParamSpec& spec = weights.spec(i);
+    const bool is_frozen = spec.place.layer >= 0 && spec.place.layer < config.frozen_blocks;
+    if (!spec.trainable || spec.group != ParamGroup::kMatrix || !is_frozen) continue;
+    held_.push_back(i);
+    largest = std::max(largest, spec.elements());
+  }
+  if (largest > 0) {
+    zeros_ = DeviceBuffer(weights.device(), static_cast<size_t>(largest) * sizeof(float));
+  }
+  // </parts>
 }
+
+// <parts>
+// The bytes of all counted targets, each target's into byte_weights_.
+int64_t TrainingRows::weigh_by_bytes(std::span<const int32_t> tokens,
+                                     std::span<const TrainingWindow> windows) {
+  std::fill(byte_weights_.begin(), byte_weights_.end(), 0.0f);
+  int64_t total = 0;
+  for (size_t row = 0; row < windows.size(); ++row) {
+    const auto at = static_cast<int64_t>(row) * plan_.seq_len() - 1 - windows[row].begin;
+    for (int64_t t = windows[row].first; t < windows[row].end; ++t) {
+      const int64_t bytes =
+          bytes_->token_bytes(tokens[static_cast<size_t>(t - 1)], tokens[static_cast<size_t>(t)]);
+      byte_weights_[static_cast<size_t>(at + t)] = static_cast<float>(bytes);
+      total += bytes;
+    }
+  }
+  return total;
+}
+
+// Of what has a gradient only because something else is made from it.
+void TrainingRows::hold_gradients() {
+  for (const int param : held_) {
+    weights_->device().copy(weights_->gradient(param), zeros_.data(),
+                            static_cast<size_t>(weights_->spec(param).elements()) * sizeof(float));
+  }
+}
+// </parts>
 
 void TrainingRows::compute_gradient(std::span<const int32_t> tokens,
                                     std::span<const TrainingWindow> windows, double max_norm) {
@@ -42,10 +100,19 @@ void TrainingRows::compute_gradient(std::span<const int32_t> tokens,
   }
   PG_CHECK(counted > 0, "a training batch without targets");
   plan_.load(ids_, next_ids_);
+  // <parts>
+  if (bytes_ != nullptr) {
+    counted = std::max<int64_t>(weigh_by_bytes(tokens, windows), 1);
+    plan_.load_row_weights(byte_weights_);
+  }
+  // </parts>
   // The plan divides by all rows, skipped ones included.
   plan_.set_loss_scale(static_cast<float>(rows() * context) / static_cast<float>(counted));
   plan_.run();
   weights_->finish_gradients();
+  // <parts>
+  hold_gradients();
+  // </parts>
   Ops& ops = weights_->device().ops();
   const int64_t elements = weights_->gradient_elements();
   ops.sum_squares({sums_.data(), DType::kF64}, {weights_->gradients(), DType::kF32},

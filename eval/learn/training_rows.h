@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "eval/learn/ttt_config.h"
 #include "src/device/device.h"
 #include "src/model/model.h"
 #include "src/plan/weights.h"
@@ -20,16 +21,28 @@ struct TrainingWindow {
 class TrainingRows {
  public:
   // Weights must outlive this. Allocates everything: compute_gradient() allocates nothing.
-  TrainingRows(const ModelConfig& model, Weights& weights, int64_t rows, int64_t context);
+  TrainingRows(const ModelConfig& model, const TttConfig& config, Weights& weights, int64_t rows,
+               int64_t context);
 
   int64_t rows() const { return plan_.batch(); }
-  // Gradients of the windows' mean loss per counted target; at most rows() windows, at least one
-  // counted target. Measures the clip coefficient of max_norm too.
+  // Gradients of the windows' mean loss per counted target (ttt.byte_weighted: of a byte, which is
+  // the mean with weights of mean 1 in proportion to the targets' bytes; none where they stand for
+  // none); at most rows() windows, at least one counted target. Measures the clip coefficient of
+  // max_norm too.
   void compute_gradient(std::span<const int32_t> tokens, std::span<const TrainingWindow> windows,
                         double max_norm);
+  // <parts>
+  // Parameters whose gradients are taken for zeros.
+  std::span<const int> held() const { return held_; }
+  // </parts>
   In clip_coefficient() const { return {coefficient_.data(), DType::kF32}; }  // [1] f32
 
  private:
+  // <parts>
+  int64_t weigh_by_bytes(std::span<const int32_t> tokens, std::span<const TrainingWindow> windows);
+  void hold_gradients();
+  // </parts>
+
   Weights* weights_;
   ModelPlan plan_;
   std::vector<int32_t> ids_;       // [rows, context]
@@ -37,6 +50,12 @@ class TrainingRows {
   DeviceBuffer sums_;              // [count_sum_pieces(gradient_elements)] f64
   DeviceBuffer squares_;           // [1] f64
   DeviceBuffer coefficient_;       // [1] f32
+  // <parts>
+  const ByteTable* bytes_ = nullptr;  // null: each target counts 1
+  std::vector<float> byte_weights_;   // [rows, context]
+  std::vector<int> held_;
+  DeviceBuffer zeros_;  // as many as the largest of them has
+  // </parts>
 };
 
 // Continues `hash` with device values.

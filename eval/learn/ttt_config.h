@@ -6,6 +6,9 @@
 #include "src/base/field.h"
 
 namespace pg {
+// <parts>
+struct ByteTable;
+// </parts>
 
 enum class TttKind : uint8_t { kNone, kSgd, kPhased, kLora };
 template <>
@@ -45,6 +48,10 @@ struct TttConfig {
   TttOptimizer optimizer = TttOptimizer::kSgd;
   double polyak_decay = 0.0;
   int64_t lora_epochs = 1;
+  bool byte_weighted = false;
+  double adaptive_lr_max = 1.0;
+  bool frozen_scales = true;
+  const ByteTable* bytes = nullptr;  // no key: the tokenizer's, from whoever scores; outlives this
   // </parts>
 };
 
@@ -59,6 +66,14 @@ void visit_ttt_part_fields(Config& c, Visit&& visit) {
       .help = "sgd, phased: text is scored by the mean of the weights of all steps, decaying by this each; 0: by the last"});
   scoring("lora_epochs", c.lora_epochs, {.min = 1, .max = 1000,
       .help = "lora: steps on each piece of a scored chunk"});
+  scoring("byte_weighted", c.byte_weighted, {.env = "BYTE_WEIGHTED_TTT",
+      .help = "a target's loss counts by its bytes: a step's loss is a byte's, not a token's (PR #1033)"});
+  scoring("adaptive_lr_max", c.adaptive_lr_max, {.min = 1, .max = 1000, .env = "ADAPTIVE_LR_MAX",
+      .help = "sgd: beside its cosine the rate grows along the first 30% of the chunks to so many "
+      "times itself (PR #1033: 3)"});
+  scoring("frozen_scales", c.frozen_scales, {
+      .help = "sgd, phased: frozen blocks keep their small parameters too; false: gains, scales and "
+      "mixes of all blocks change (PR #1033)"});
 }
 // </parts>
 template <class Config, class Visit>

@@ -12,7 +12,6 @@
 #include "src/base/error.h"
 
 namespace pg {
-namespace {
 
 void check_mix_config(const MixConfig& config) {
   if (config.min_order > config.max_order) {
@@ -32,8 +31,6 @@ void check_mix_config(const MixConfig& config) {
   }
   // </parts>
 }
-
-}  // namespace
 
 std::unique_ptr<TokenMixer> make_mixer(const MixConfig& config, int64_t vocab_size,
                                        int64_t expected_tokens) {

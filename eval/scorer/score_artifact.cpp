@@ -76,7 +76,10 @@ int main(int argc, char** argv) {
     pg::check_tokenizer(model.value(), tokenizer);
     const pg::ByteTable& bytes = tokenizer.byte_table();
     pg::check_byte_table(bytes, model.value().config().vocab_size);
-    const pg::ScoringConfig scoring = pg::read_scoring(model.value());
+    pg::ScoringConfig scoring = pg::read_scoring(model.value());
+    // <parts>
+    scoring.ttt.bytes = &bytes;
+    // </parts>
     const auto device = pg::make_cpu_device(pg::DType::kF32);
     const auto make_scorer = [&](int64_t tokens) {
       return pg::make_scorer(model.value(), scoring, *device, tokens);

@@ -182,7 +182,8 @@ int audit_artifact(const AuditWords& words, Clock&) {
   const auto tokens = static_cast<int64_t>(text.size());
 
   AuditSubject subject;
-  const ScoringConfig scoring(eval, recipe.ttt, recipe.mix);
+  ScoringConfig scoring(eval, recipe.ttt, recipe.mix);
+  scoring.ttt.bytes = &tokenizer.byte_table();
   subject.make_scorer = [&] { return make_scorer(model, scoring, *session.device, tokens); };
   subject.vocab_size = model.config().vocab_size;
   subject.bytes = &tokenizer.byte_table();

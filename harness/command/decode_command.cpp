@@ -75,7 +75,9 @@ int decode_file(const DecodeWords& words, Clock& clock) {
   const Tokenizer tokenizer = open_tokenizer_file(words.tokenizer);
   check_tokenizer(model, tokenizer);
   const auto device = make_device(kExactDevice);
-  const auto scorer = make_scorer(model, read_scoring(model), *device, coded.value().tokens);
+  ScoringConfig own = read_scoring(model);
+  own.ttt.bytes = &tokenizer.byte_table();
+  const auto scorer = make_scorer(model, own, *device, coded.value().tokens);
   ProgressLine progress = ProgressLine::for_stream(stderr);
   const Result<std::vector<int32_t>> decoded = decode_text(
       *scorer, coded.value(), model.config().vocab_size, show_coding_progress(progress, "decode"));

@@ -75,8 +75,9 @@ int encode_file(const EncodeWords& words, Clock& clock) {
   ProgressLine progress = ProgressLine::for_stream(stderr);
   const auto [tokens, correction, text_bytes] =
       shards ? Document{shards->read_all(), {}, 0} : read_document(words, tokenizer, progress);
-  const auto scorer =
-      make_scorer(model, recipe.scoring(), *device, static_cast<int64_t>(tokens.size()));
+  ScoringConfig own = recipe.scoring();
+  own.ttt.bytes = &tokenizer.byte_table();
+  const auto scorer = make_scorer(model, own, *device, static_cast<int64_t>(tokens.size()));
   const EncodedText encoded =
       encode_text(*scorer, tokens, tokenizer.byte_table(), model.artifact_sha256(),
                   show_coding_progress(progress, "encode"), correction);

@@ -4,10 +4,42 @@
 #include <utility>
 
 #include "harness/command/rank_share.h"
+#include "harness/command/rank_steps.h"
+#include "src/base/bytes.h"
 #include "src/device/comm/run_ranks.h"
 #include "src/device/registry/make_device.h"
 
 namespace pg {
+
+namespace {
+
+// What a learner weighs targets by, from rank 0 to all: the others have no tokenizer.
+ByteTable share_byte_table(LocalRanks& ranks, const ByteTable* own) {
+  ByteWriter writer;
+  if (own != nullptr) {
+    writer.u32(static_cast<uint32_t>(own->bytes.size()));
+    writer.u32(static_cast<uint32_t>(own->trailing_space.size()));
+    for (const uint16_t bytes : own->bytes) writer.u16(bytes);
+    for (const auto* column : {&own->leading_space, &own->boundary, &own->trailing_space}) {
+      writer.bytes(*column);
+    }
+  }
+  const Bytes shared = share_bytes(ranks, writer.take());
+  ByteReader reader(shared);
+  const size_t vocab = reader.u32(), trailing = reader.u32();
+  ByteTable table;
+  for (size_t id = 0; id < vocab; ++id) table.bytes.push_back(reader.u16());
+  const auto read_column = [&](size_t size) {
+    const auto bytes = reader.bytes(size);
+    return std::vector<uint8_t>(bytes.begin(), bytes.end());
+  };
+  table.leading_space = read_column(vocab);
+  table.boundary = read_column(vocab);
+  table.trailing_space = read_column(trailing);
+  return table;
+}
+
+}  // namespace
 
 RankScoring::RankScoring(LocalRanks& ranks, std::string device_name, const TokenStream& val,
                          const First& first)
@@ -17,10 +49,16 @@ std::optional<Score> RankScoring::evaluate(const UnpackedModel& model, const Sco
                                            const EvalProgressFn& progress,
                                            const LedgerHooks& observer) const {
   std::optional<Score> score;
+  ScoringConfig of_all = config;
+  ByteTable bytes;
+  if (config.ttt.byte_weighted) {
+    bytes = share_byte_table(ranks_, first_.bytes);
+    of_all.ttt.bytes = &bytes;
+  }
   run([&](Comm& comm, Device& device) {
     RankShare share(comm);
     fail_on_throw(comm, [&] {
-      if (comm.rank() != 0) return follow_evaluation(model, val_, config, device, share);
+      if (comm.rank() != 0) return follow_evaluation(model, val_, of_all, device, share);
       score = pg::evaluate(model, *first_.bytes, val_, config, device, *first_.clock, progress,
                            &share, observer);
     });

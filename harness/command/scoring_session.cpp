@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "eval/check_scoring.h"
 #include "eval/score.h"
 #include "eval/scoring_keys.h"
 #include "harness/command/artifact_file.h"
@@ -93,6 +94,7 @@ ScoringSession open_scoring_session(const ScoringWords& words, SessionText text,
                                                                      : exact);
   recipe.track.device = device->name();
   const std::string foreign = take_scoring(model, overrides, recipe);
+  check_scoring(recipe.scoring());
   if (!foreign.empty() && words.needs_own_scoring) {
     throw Error(
         fmt::format("a text is coded as the artifact is scored: {}; leave the key out, or pack the "

@@ -37,6 +37,7 @@ constexpr auto kVariables = std::to_array<ForeignVariable>({
     {"MLP_CLIP", kNothing, "the clip of the MLP is quant.mlp_clip_sigmas"},
     {"TTT_ENABLED", kOff, "test-time training is ttt.kind"},
     {"TTT_BATCH_SEQS", kNothing, "the tokens of a test-time training step are ttt.batch_tokens"},
+    {"ADAPTIVE_LR", kOff, "the growth of the test-time rate is ttt.adaptive_lr_max, 1 for none"},
     {"NGRAM_ORDER", kOff, "the n-grams mixed in are mix.kind, mix.min_order and mix.max_order"},
     {"ALPHA_BASE", kNothing, "the least weight of n-grams is mix.linear_base"},
     {"ALPHA_RANGE", kNothing, "the range of the n-grams' weight is mix.linear_range"},

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "eval/check_scoring.h"
 #include "harness/recipe/config_fields.h"
 #include "harness/recipe/foreign_variables.h"
 #include "harness/recipe/recipe_value.h"
@@ -95,6 +96,7 @@ void check_recipe(const Recipe& recipe) {
         fmt::format("recipe: eval.stride is larger than eval.context: \"{}\"; give at most {}",
                     recipe.eval.stride, recipe.eval.context));
   }
+  check_scoring(recipe.scoring());
 }
 
 std::string write_recipe(const Recipe& recipe, RecipeComments comments, const KeyFilter& is_kept) {

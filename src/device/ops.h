@@ -31,11 +31,13 @@ struct Softcap {
   float shift = 0, width = cap;
   float ratio() const { return cap == 0 ? 1.0f : cap / width; }  // dc/dz where tanh is 0
   // </parts>
-  // <train_gpt>
   // Of the loss alone. A row of weight r has r times its loss, r f32 [rows], 1 where absent; and with
   // z_loss > 0 each row whose targets' weights are not 0 in all has z_loss lse^2 more.
-  float z_loss = 0;
+  // <parts>
   In row_weights = {};
+  // </parts>
+  // <train_gpt>
+  float z_loss = 0;
   // </train_gpt>
 };
 

@@ -141,11 +141,13 @@ class Forward {
     f.target_weights = p.constant("target_weights", 1, options_.targets, ones);
     // <train_gpt>
     cap.z_loss = options_.terms.z_loss;
-    if (options_.terms.has_row_weights) {
+    // </train_gpt>
+    // <parts>
+    if (options_.has_row_weights) {
       f.row_weights = p.constant("row_weights", batch_ * seq_len_, 1,
                                  std::vector<float>(static_cast<size_t>(batch_ * seq_len_), 1.0f));
     }
-    // </train_gpt>
+    // </parts>
     f.loss = p.softcap_xent(f.logits, f.targets, f.target_weights, cap, f.row_weights).loss;
     f.mean_loss = p.mean(f.loss);
     // <train_gpt>

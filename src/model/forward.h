@@ -17,7 +17,6 @@ struct LossTerms {
   int64_t future_modules = 0;  // the same by a block each
   double future_weight = 0;    // of the mean of their losses
   float z_loss = 0;            // of lse^2 of a position
-  bool has_row_weights = false;
   int64_t future_count() const { return future_heads + future_modules; }
 };
 // </train_gpt>
@@ -29,6 +28,9 @@ struct ForwardOptions {
   // need is left out: the head, and the last block behind its attention.
   int64_t last_positions = 0;
   int64_t targets = 1;  // n, of a position
+  // <parts>
+  bool has_row_weights = false;  // of the positions' losses: ModelPlan::load_row_weights
+  // </parts>
   // <train_gpt>
   LossTerms terms = {};
   // s, tokens of a bag (token superposition, arXiv:2605.06546): a position reads the mean of what s

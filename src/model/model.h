@@ -94,10 +94,10 @@ class ModelPlan {
   // In kTrain the gradients in Weights are overwritten, or added to when `accumulate`; they are
   // those of what plans read until Weights::finish_gradients().
   void run(bool accumulate = false);
-  // <train_gpt>
-  // Weights of the positions' losses in the runs to come, [batch, seq_len].
+  // <parts>
+  // Weights of the positions' losses in the runs to come, [batch, seq_len], of a plan with them.
   void load_row_weights(std::span<const float> weights);
-  // </train_gpt>
+  // </parts>
   // In kDecode, where Device::rows_are_independent(): the positions [first, first + count) once
   // those before have run with the same ids and weights; each as run() gives it, to be read before
   // the next call.

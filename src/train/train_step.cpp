@@ -16,8 +16,7 @@ LossTerms list_terms(const TrainConfig& train, int64_t bag) {
   return {.future_heads = bag > 1 ? 0 : train.mtp_heads,
           .future_modules = bag > 1 ? 0 : train.mtp_modules,
           .future_weight = train.mtp_weight,
-          .z_loss = static_cast<float>(train.z_loss),
-          .has_row_weights = train.complement_alpha > 0};
+          .z_loss = static_cast<float>(train.z_loss)};
 }
 
 }  // namespace
@@ -61,6 +60,7 @@ void TrainStep::build_plans(const TrainSetup& setup) {
     if (bag > 1 && !bag_batches_) bag_batches_ = batches_.with_windows(bag * seq_len, bag);
     const ForwardOptions options = {
         .targets = loss_targets_.count(),
+        .has_row_weights = setup.train.complement_alpha > 0,
         .terms = list_terms(setup.train, bag),
         .bag = bag,
         .lends_arena = plans_.empty() ? nullptr : &plans_.front().plan.plan()};

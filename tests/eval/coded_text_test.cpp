@@ -78,6 +78,7 @@ TEST(TextAsFile, DecodesByAFreshScorerOfEveryKind) {
   const UnpackedModel model = make_artifact_model(config, make_random_weights(config, 4));
   const std::vector<int32_t> text = make_text(60);
   const auto tokens = static_cast<int64_t>(text.size());
+  const ByteTable bytes = make_test_bytes();
   for (const char* device_name : {"reference", "cpu:exact"}) {
     const std::unique_ptr<Device> device = make_device(device_name);
     for (const TttKind learns : {TttKind::kNone, TttKind::kSgd, TttKind::kPhased, TttKind::kLora}) {
@@ -85,6 +86,7 @@ TEST(TextAsFile, DecodesByAFreshScorerOfEveryKind) {
            {MixKind::kNone, MixKind::kTilt, MixKind::kLinear, MixKind::kLogit, MixKind::kCascade}) {
         for (const Windows windows : {Windows::kStream, Windows::kDocument}) {
           ScoringConfig scoring(kWindows);
+          scoring.ttt.bytes = &bytes;
           scoring.eval.windows = windows;
           scoring.ttt.kind = learns;
           scoring.ttt.chunk_tokens = 20;
@@ -97,9 +99,13 @@ TEST(TextAsFile, DecodesByAFreshScorerOfEveryKind) {
             scoring.ttt.optimizer = TttOptimizer::kAdamw;
             scoring.ttt.polyak_decay = 0.5;
             scoring.ttt.lora_epochs = 2;
+            scoring.ttt.byte_weighted = true;
+            scoring.ttt.adaptive_lr_max = 3;
+            scoring.ttt.frozen_blocks = 1;
+            scoring.ttt.frozen_scales = false;
           }
           const auto encoder = make_scorer(model, scoring, *device, tokens);
-          const EncodedText encoded = encode_text(*encoder, text, make_test_bytes(), kArtifact);
+          const EncodedText encoded = encode_text(*encoder, text, bytes, kArtifact);
           const Result<CodedText> coded = parse_coded_text(encoded.file);
           ASSERT_TRUE(coded.ok());
           const auto decoder = make_scorer(model, scoring, *device, tokens);

@@ -28,6 +28,7 @@ void change(const FieldInfo& info, int64_t& value) {
   value += static_cast<double>(value) < info.max ? 1 : -1;
 }
 void change(const FieldInfo& info, double& value) { value = value / 2 + info.min / 2 + 3e-4; }
+void change(const FieldInfo&, bool& value) { value = !value; }
 void change(const FieldInfo&, std::string& value) { value = "q,v"; }
 template <class Choice>
 requires std::is_enum_v<Choice>

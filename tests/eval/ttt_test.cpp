@@ -46,6 +46,8 @@ class TestTimeTraining : public testing::Test {
     ttt.lora_lr = 0.01;
     ttt.lora_targets = "q,v,out,head";
     ttt.lora_reset = LoraReset::kNone;
+    static const ByteTable bytes = make_test_bytes();
+    ttt.bytes = &bytes;
     return ttt;
   }
   std::unique_ptr<Learner> make(const TttConfig& ttt, int64_t tokens) const {
@@ -235,6 +237,10 @@ TEST_F(TestTimeTraining, EveryKeyChangesTheScore) {
       {TttKind::kSgd, "polyak_decay", [](TttConfig& t) { t.polyak_decay = 0.5; }},
       {TttKind::kPhased, "polyak_decay", [](TttConfig& t) { t.polyak_decay = 0.5; }},
       {TttKind::kLora, "lora_epochs", [](TttConfig& t) { t.lora_epochs = 2; }},
+      {TttKind::kSgd, "byte_weighted", [](TttConfig& t) { t.byte_weighted = true; }},
+      {TttKind::kPhased, "byte_weighted", [](TttConfig& t) { t.byte_weighted = true; }},
+      {TttKind::kLora, "byte_weighted", [](TttConfig& t) { t.byte_weighted = true; }},
+      {TttKind::kSgd, "adaptive_lr_max", [](TttConfig& t) { t.adaptive_lr_max = 3; }},
       {TttKind::kLora, "lora_reset", [](TttConfig& t) { t.lora_reset = LoraReset::kWarm; }},
   };
   for (const KeyChange& change : changes) {
@@ -346,6 +352,115 @@ TEST_F(TestTimeTraining, FrozenWeightsStayBitwise) {
       trained += before[i].values != after[i].values;
     }
     EXPECT_GT(trained, 4) << choice_name(kind);
+  }
+}
+
+// PR #1033's blocks: of the frozen ones the matrices stay, for the scores too, and the small
+// parameters change, those included whose gradient is made from a matrix's.
+TEST_F(TestTimeTraining, ScalesOfFrozenBlocksMayChange) {
+  TttConfig ttt = make_ttt(TttKind::kSgd);
+  ttt.frozen_blocks = 1;
+  const auto train = [&](bool frozen_scales, double polyak_decay, TttOptimizer optimizer) {
+    ttt.frozen_scales = frozen_scales;
+    ttt.polyak_decay = polyak_decay;
+    ttt.optimizer = optimizer;
+    Weights weights(*device_, choose_sgd_params(config_, ttt), true);
+    weights.upload(model_.tensors());
+    SgdTrainer trainer(config_, ttt, kContext, weights);
+    const std::vector<int32_t> stream(ids_.begin(), ids_.end());
+    for (int pass = 0; pass < 3; ++pass) {
+      trainer.take_up();
+      trainer.train_pass(stream, 1, 65, ttt.lr);
+      trainer.put_down();
+    }
+    return weights.download();
+  };
+  for (const double decay : {0.0, 0.9}) {
+    for (const TttOptimizer optimizer : {TttOptimizer::kSgd, TttOptimizer::kAdamw}) {
+      const auto moved = train(false, decay, optimizer), frozen = train(true, decay, optimizer);
+      int scales = 0;
+      for (size_t i = 0; i < moved.size(); ++i) {
+        const ParamSpec& spec = moved[i].spec;
+        const auto& before = model_.tensors()[i].values;
+        if (!spec.name.starts_with("blocks.0.")) {
+          EXPECT_NE(moved[i].values, before) << spec.name;
+          continue;
+        }
+        EXPECT_EQ(frozen[i].values, before) << spec.name;
+        const bool is_small = spec.group == ParamGroup::kScalar;
+        EXPECT_EQ(moved[i].values != before, is_small) << spec.name << ", Polyak " << decay;
+        scales += is_small;
+      }
+      EXPECT_GE(scales, 4);
+    }
+  }
+  ttt = make_ttt(TttKind::kSgd);
+  ttt.frozen_blocks = 1;
+  const std::vector<float> frozen = list_losses_with(ttt, ids_);
+  ttt.frozen_scales = false;
+  EXPECT_NE(list_losses_with(ttt, ids_), frozen);
+}
+
+// Each target's loss by its bytes, over the bytes of all: the gradient of a byte's loss.
+TEST_F(TestTimeTraining, AByteWeightedStepIsThatOfAByte) {
+  TttConfig ttt = make_ttt(TttKind::kSgd);
+  ttt.clip_norm = 0;
+  const ByteTable& bytes = *ttt.bytes;
+  Weights weights(*device_, list_params(config_), true);
+  weights.upload(model_.tensors());
+  const std::vector<int32_t> stream(ids_.begin(), ids_.end());
+  // Targets 10 to 34 in rows of 16 and 9, each target's gradient from a plan of its own row.
+  const auto gradient_of = [&](int64_t target) {
+    const int64_t begin = target < 26 ? 9 : 25, count = target - begin;
+    std::vector<int32_t> next(static_cast<size_t>(count), -1);
+    next.back() = stream[static_cast<size_t>(target)];
+    ModelPlan plan(config_, weights, 1, count, PlanMode::kTrain);
+    plan.load(std::span(stream).subspan(static_cast<size_t>(begin), static_cast<size_t>(count)),
+              next);
+    plan.set_loss_scale(static_cast<float>(count));
+    plan.run();
+    weights.finish_gradients();
+    return std::vector<float>(weights.gradients(),
+                              weights.gradients() + weights.gradient_elements());
+  };
+  std::vector<double> want(static_cast<size_t>(weights.gradient_elements()));
+  double total = 0;
+  for (int64_t t = 10; t < 35; ++t) {
+    const auto at = static_cast<size_t>(t);
+    const auto weight = static_cast<double>(bytes.token_bytes(stream[at - 1], stream[at]));
+    const std::vector<float> gradient = gradient_of(t);
+    for (size_t i = 0; i < want.size(); ++i) want[i] += weight * static_cast<double>(gradient[i]);
+    total += weight;
+  }
+  ASSERT_GT(total, 25);
+  for (const bool weighted : {true, false}) {
+    ttt.byte_weighted = weighted;
+    TrainingRows rows(config_, ttt, weights, 2, kContext);
+    const std::vector<TrainingWindow> windows = {{.begin = 9, .first = 10, .end = 26},
+                                                 {.begin = 25, .first = 26, .end = 35}};
+    rows.compute_gradient(stream, windows, 0);
+    double errors = 0, squares = 0;
+    for (size_t i = 0; i < want.size(); ++i) {
+      const double error = static_cast<double>(weights.gradients()[i]) - want[i] / total;
+      errors += error * error;
+      squares += want[i] / total * want[i] / total;
+    }
+    EXPECT_EQ(std::sqrt(errors / squares) < 1e-5, weighted) << std::sqrt(errors / squares);
+  }
+}
+
+// A text that stands for no bytes teaches nothing.
+TEST_F(TestTimeTraining, TargetsWithoutBytesHaveNoGradient) {
+  TttConfig ttt = make_ttt(TttKind::kSgd);
+  ttt.byte_weighted = true;
+  Weights weights(*device_, list_params(config_), true);
+  weights.upload(model_.tensors());
+  SgdTrainer trainer(config_, ttt, kContext, weights);
+  const std::vector<int32_t> stream(20, kBosId);
+  trainer.train_pass(stream, 1, 20, 0.1);
+  const std::vector<HostTensor> after = weights.download();
+  for (size_t i = 0; i < after.size(); ++i) {
+    EXPECT_EQ(after[i].values, model_.tensors()[i].values) << after[i].spec.name;
   }
 }
 
@@ -463,6 +578,15 @@ TEST_F(TestTimeTraining, TheCosineFallsFromOneToZero) {
   EXPECT_NEAR(cosine_multiplier(2, 5), 0.5, 1e-12);
   EXPECT_NEAR(cosine_multiplier(4, 5), 0.0, 1e-12);
   EXPECT_DOUBLE_EQ(cosine_multiplier(0, 1), 1.0);
+}
+
+TEST_F(TestTimeTraining, TheAdaptiveRateGrowsOverThirtyPercentOfTheChunks) {
+  EXPECT_DOUBLE_EQ(adaptive_multiplier(0, 100, 3), 1.0);
+  EXPECT_DOUBLE_EQ(adaptive_multiplier(15, 100, 3), 2.0);
+  EXPECT_DOUBLE_EQ(adaptive_multiplier(30, 100, 3), 3.0);
+  EXPECT_DOUBLE_EQ(adaptive_multiplier(99, 100, 3), 3.0);
+  EXPECT_DOUBLE_EQ(adaptive_multiplier(1, 2, 3), 3.0);
+  EXPECT_EQ(adaptive_multiplier(7, 100, 1), 1.0);
 }
 
 TEST_F(TestTimeTraining, ImpossibleKeysAreRefused) {

@@ -47,8 +47,18 @@ class RankScores : public testing::Test {
 TEST_F(RankScores, AnyNumberOfRanksGivesTheSameScore) {
   for (const Windows windows : {Windows::kStream, Windows::kDocument}) {
     for (const TttKind ttt : {TttKind::kNone, TttKind::kSgd, TttKind::kPhased, TttKind::kLora}) {
-      for (const MixKind mix : {MixKind::kNone, MixKind::kLogit}) {
-        const ScoringConfig scoring = make_scoring(windows, ttt, mix);
+      for (const MixKind mix : {MixKind::kNone, MixKind::kLogit, MixKind::kCascade}) {
+        ScoringConfig scoring = make_scoring(windows, ttt, mix);
+        if (mix == MixKind::kCascade) {  // and with what a published form adds to each
+          scoring.mix.cascade_buckets = 1 << 10;
+          scoring.eval.temperature = 0.98;
+          scoring.ttt.byte_weighted = true;
+          scoring.ttt.adaptive_lr_max = 3;
+          scoring.ttt.frozen_blocks = 1;
+          scoring.ttt.frozen_scales = false;
+          scoring.ttt.optimizer = TttOptimizer::kAdamw;
+          scoring.ttt.polyak_decay = 0.5;
+        }
         const Score alone = evaluate(model_, bytes_, val_, scoring, *device_, clock_);
         for (const int ranks : {1, 2, 5}) {
           const Score together = score_on(ranks, scoring);

@@ -34,10 +34,6 @@ void ModelPlan::load_future(std::span<const int32_t> targets) {
   }
 }
 
-void ModelPlan::load_row_weights(std::span<const float> weights) {
-  plan_->write_constant(handles_->forward.row_weights, weights);
-}
-
 void ModelPlan::read_further_losses(int64_t k, std::span<float> losses) {
   plan_->read(handles_->forward.future_losses[static_cast<size_t>(k)], 0, losses);
 }

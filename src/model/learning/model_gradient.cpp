@@ -10,4 +10,10 @@ void ModelPlan::set_target_weights(std::span<const float> weights) {
   plan_->write_constant(handles_->forward.target_weights, weights);
 }
 
+// <parts>
+void ModelPlan::load_row_weights(std::span<const float> weights) {
+  plan_->write_constant(handles_->forward.row_weights, weights);
+}
+// </parts>
+
 }  // namespace pg

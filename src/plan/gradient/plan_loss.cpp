@@ -9,9 +9,9 @@ LossTensors Plan::softcap_xent(Tensor logits, Tensor targets, Tensor weights, co
   const int64_t rows = info(logits).rows, vocab = info(logits).cols, n = info(targets).cols;
   PG_CHECK(info(targets).rows == rows && info(weights).cols == n, "softcap_xent: wrong shape");
   Softcap form = cap;
-  // <train_gpt>
+  // <parts>
   if (row_weights) form.row_weights = in(row_weights);  // a constant: it lies where it will lie
-  // </train_gpt>
+  // </parts>
   const LossTensors y{make_f32("softcap_xent", rows, 1), make_f32("softcap_xent.lse", rows, 1)};
   keep(y.loss);
   record(OpId::kSoftcapXent, 0, {logits, targets, weights, row_weights},

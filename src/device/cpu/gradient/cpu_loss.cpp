@@ -17,9 +17,9 @@ struct Targets {
   const int32_t* ids;  // [n]
   const float* weights;
   int64_t n;
-  // <train_gpt>
+  // <parts>
   float row_weight = 1.0f;
-  // </train_gpt>
+  // </parts>
 
   float total_weight() const {
     float total = 0.0f;
@@ -49,8 +49,10 @@ RowLoss compute_row_loss(const float* z, float* t, const Targets& targets, const
     // Not lse - c: the difference of the two large terms comes first.
     loss += targets.weights[i] * ((largest - cap * t[targets.ids[i]]) + log_sum);
   }
-  // <train_gpt>
+  // <parts>
   loss *= targets.row_weight;
+  // </parts>
+  // <train_gpt>
   if (form.z_loss > 0 && targets.total_weight() != 0) {
     loss += form.z_loss * (largest + log_sum) * (largest + log_sum);
   }
@@ -63,18 +65,21 @@ void compute_row_gradient(float* dz, float* t, const float* z, float lse, const 
                           const Softcap& form, float dloss, int64_t vocab) {
   float total = targets.total_weight();
   // <train_gpt>
-  const float row_weight = targets.row_weight;
   const bool has_z_loss = form.z_loss > 0 && total != 0;
-  total *= row_weight;
+  // </train_gpt>
+  // <parts>
+  total *= targets.row_weight;
+  // </parts>
+  // <train_gpt>
   if (has_z_loss) total += 2.0f * form.z_loss * lse;
   // </train_gpt>
   // <parts>
   dloss *= form.ratio();
   // </parts>
   const float factor = dloss * total;
-  // <train_gpt>
-  dloss *= row_weight;
-  // </train_gpt>
+  // <parts>
+  dloss *= targets.row_weight;
+  // </parts>
   const float cap = form.cap;
   compute_tanh(t, z, form, vocab);
   // <parts>
@@ -107,9 +112,9 @@ void CpuOps::softcap_xent(Out loss, Out lse, In logits, In targets, In weights, 
     float* const t = thread_floats(*scratch_, thread_index(), kSlotRows, vocab);
     for (int64_t row = begin; row < end; ++row) {
       Targets row_targets{ids + row * n, ws, n};
-      // <train_gpt>
+      // <parts>
       if (cap.row_weights) row_targets.row_weight = cap.row_weights.as<float>()[row];
-      // </train_gpt>
+      // </parts>
       const RowLoss result =
           compute_row_loss(logits.as<float>() + row * vocab, t, row_targets, cap, vocab);
       write_scalar(loss, row, result.loss);
@@ -129,9 +134,9 @@ void CpuOps::softcap_xent_backward(Out dlogits, In logits, In lse, In targets, I
       float* const dz = t + vocab;
       for (int64_t row = begin; row < end; ++row) {
         Targets row_targets{ids + row * n, ws, n};
-        // <train_gpt>
+        // <parts>
         if (cap.row_weights) row_targets.row_weight = cap.row_weights.as<float>()[row];
-        // </train_gpt>
+        // </parts>
         compute_row_gradient(dz, t, logits.as<float>() + row * vocab, lse.as<float>()[row],
                              row_targets, cap, loss_scale, vocab);
         write<T>(dlogits, row * vocab, vocab, [dz](int64_t i) { return dz[i]; });
