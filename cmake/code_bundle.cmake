@@ -45,6 +45,7 @@ foreach(set plain mixes learns learns_mixes parts learns_mixes_parts plain_zstd 
   endif()
   set(scorer ${CMAKE_BINARY_DIR}/score_artifact_${set})
   set(keys)  # of a run that needs all of the set
+  set(other_keys)  # of a second one, of kinds that exclude those
   if(set MATCHES "learns")
     list(APPEND keys ttt.kind=lora)
   endif()
@@ -62,6 +63,8 @@ foreach(set plain mixes learns learns_mixes parts learns_mixes_parts plain_zstd 
     list(APPEND keys ttt.kind=sgd ttt.chunk_tokens=256 ttt.batch_tokens=128 ttt.optimizer=adamw ttt.polyak_decay=0.9
          ttt.byte_weighted=true ttt.adaptive_lr_max=3.0 ttt.frozen_blocks=1 ttt.frozen_scales=false
          mix.kind=cascade mix.cascade_buckets=4096)
+    list(APPEND other_keys ttt.kind=phased_lora ttt.phases=2 ttt.chunk_tokens=256 ttt.batch_tokens=128 ttt.lora_epochs=2
+         mix.kind=logit)
   endif()
   add_test(NAME CodeBundle_LinksIntoAScorer.${set}
     COMMAND ${Python3_EXECUTABLE} ${PG_BUNDLE_SCRIPT} verify ${CMAKE_BINARY_DIR}/code_bundle_${set}.zpaq ${scorer}
@@ -73,4 +76,11 @@ foreach(set plain mixes learns learns_mixes parts learns_mixes_parts plain_zstd 
             ${CMAKE_SOURCE_DIR} ${scorer} ${coder} ${keys})
   set_tests_properties(CodeBundle_ScoresAsTheProgramDoes.${set} PROPERTIES LABELS slow TIMEOUT 300
     FIXTURES_REQUIRED counted_scorer_${set})
+  if(other_keys)
+    add_test(NAME CodeBundle_ScoresOtherKindsAsTheProgramDoes.${set}
+      COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/cli/counted_scorer_test.py $<TARGET_FILE:train_gpt>
+              ${CMAKE_SOURCE_DIR} ${scorer} ${coder} ${other_keys})
+    set_tests_properties(CodeBundle_ScoresOtherKindsAsTheProgramDoes.${set} PROPERTIES LABELS slow TIMEOUT 300
+      FIXTURES_REQUIRED counted_scorer_${set})
+  endif()
 endforeach()

@@ -79,7 +79,7 @@ void LoraLearner::learn(const ScoredChunk& scored, Weights& /*weights*/) {
   if (config_.lora_reset != LoraReset::kNone) {
     for (int64_t t = end - 1; t >= first; --t) {
       if (tokens[static_cast<size_t>(t)] != kBosId) continue;
-      reset();
+      reset(/*keeps_a=*/config_.lora_reset == LoraReset::kWarm);
       first = t + 1;
     }
   }
@@ -116,10 +116,10 @@ TrainingWindow LoraLearner::next_window(std::span<const int32_t> tokens, int64_t
   return {.begin = begin, .first = first, .end = end};
 }
 
-void LoraLearner::reset() {
+void LoraLearner::reset(bool keeps_a) {
   Device& device = weights_->device();
   for (const ParamRange& range : weights_->layout().trained_ranges()) {
-    if (range.factor == AdapterFactor::kA && config_.lora_reset == LoraReset::kWarm) continue;
+    if (keeps_a && range.factor == AdapterFactor::kA) continue;
     device.copy(weights_->masters() + range.offset, start_.as<float>() + range.gradient_offset,
                 static_cast<size_t>(range.elements) * sizeof(float));
   }

@@ -31,11 +31,15 @@ class LoraLearner final : public Learner {
   void start(Weights& weights) override;
   void learn(const ScoredChunk& scored, Weights& weights) override;
   uint64_t state_hash() const override;
+  // <parts>
+  // The adapters as start() left them, whatever lora_reset says.
+  void start_anew() { reset(/*keeps_a=*/false); }
+  // </parts>
 
  private:
   // The next window to train on, whose first target is `first`.
   TrainingWindow next_window(std::span<const int32_t> tokens, int64_t first, int64_t end) const;
-  void reset();
+  void reset(bool keeps_a);
   void apply_step();
 
   TttConfig config_;

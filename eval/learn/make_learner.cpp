@@ -1,6 +1,9 @@
 #include "eval/learn/make_learner.h"
 
 #include "eval/learn/lora_learner.h"
+// <parts>
+#include "eval/learn/phased_lora_learner.h"
+// </parts>
 #include "eval/learn/sgd_learner.h"
 
 namespace pg {
@@ -15,6 +18,10 @@ std::unique_ptr<Learner> make_learner(const TttConfig& config, const ModelConfig
       return std::make_unique<SgdLearner>(config, model, eval.context, stream_tokens);
     case TttKind::kLora:
       return std::make_unique<LoraLearner>(config, model, eval, stream_tokens);
+    // <parts>
+    case TttKind::kPhasedLora:
+      return std::make_unique<PhasedLoraLearner>(config, model, eval, stream_tokens);
+      // </parts>
   }
   return nullptr;
 }

@@ -23,7 +23,9 @@ void SgdLearner::start(Weights& weights) {
 
 void SgdLearner::learn(const ScoredChunk& scored, Weights& /*weights*/) {
   PG_CHECK(trainer_ != nullptr, "learn() before start()");
-  if (scored.chunk().end() >= stream_tokens_) return;
+  const int64_t end = scored.chunk().end();
+  if (end >= stream_tokens_) return;
+  if (config_.kind == TttKind::kPhased && phase_of(end) <= phases_done_) return;
   // <parts>
   trainer_->take_up();
   // </parts>
@@ -56,9 +58,7 @@ int64_t SgdLearner::phase_of(int64_t target) const {
 
 void SgdLearner::learn_phase(const ScoredChunk& scored) {
   const int64_t end = scored.chunk().end();
-  const int64_t phase = phase_of(end);
-  if (phase <= phases_done_) return;
-  phases_done_ = phase;
+  phases_done_ = phase_of(end);
   const int64_t chunk = config_.chunk_tokens, chunks = (end - 1 + chunk - 1) / chunk;
   for (int64_t epoch = 0; epoch < config_.epochs; ++epoch) {
     for (int64_t c = 0; c < chunks; ++c) {

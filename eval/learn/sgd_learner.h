@@ -25,6 +25,10 @@ class SgdLearner final : public Learner {
   void start(Weights& weights) override;
   void learn(const ScoredChunk& scored, Weights& weights) override;
   uint64_t state_hash() const override;
+  // <parts>
+  // Of kind phased.
+  int64_t phases_done() const { return phases_done_; }
+  // </parts>
 
  private:
   void learn_chunk(const ScoredChunk& scored);

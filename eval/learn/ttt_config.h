@@ -10,9 +10,19 @@ namespace pg {
 struct ByteTable;
 // </parts>
 
-enum class TttKind : uint8_t { kNone, kSgd, kPhased, kLora };
+// clang-format off
+enum class TttKind : uint8_t { kNone, kSgd, kPhased, kLora
+  // <parts>
+  , kPhasedLora
+  // </parts>
+};
 template <>
-inline constexpr auto kChoiceNames<TttKind> = name_choices("none", "sgd", "phased", "lora");
+inline constexpr auto kChoiceNames<TttKind> = name_choices("none", "sgd", "phased", "lora"
+  // <parts>
+  , "phased_lora"
+  // </parts>
+);
+// clang-format on
 
 enum class LoraReset : uint8_t { kNone, kWarm, kFull };
 template <>
@@ -80,7 +90,8 @@ template <class Config, class Visit>
 void visit_ttt_fields(Config& c, Visit&& visit) {
   const auto scoring = affecting(Affects::kScoring, visit);
   scoring("kind", c.kind, {.help = "none; sgd: all weights after each chunk; phased: all weights "
-      "on all text so far, phases times; lora: adapters after each chunk"});
+      "on all text so far, phases times; lora: adapters after each chunk; phased_lora: both, adapters "
+      "anew behind each phase"});
   scoring("clip_norm", c.clip_norm, {.min = 0, .max = 1e6, .env = "TTT_GRAD_CLIP",
       .help = "the gradient of a step is scaled down to this norm; 0: never"});
   scoring("chunk_tokens", c.chunk_tokens, {.min = 1, .max = 1 << 30, .unit = "tokens",

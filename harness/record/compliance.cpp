@@ -19,6 +19,7 @@ void add_traits(TttKind kind, ScoringTraits& traits) {
     case TttKind::kSgd:
     case TttKind::kPhased:
     case TttKind::kLora:
+    case TttKind::kPhasedLora:
       // All are Learners (eval/score/learner.h), which get nothing but chunks that are charged.
       traits.trains_on_scored_text = true;
       return;

@@ -12,17 +12,22 @@ constexpr double kWorthSaying_s = 60;
 // Tokens that are learnt from for each that is scored.
 double learnt_per_target(const Recipe& recipe) {
   const TttConfig& ttt = recipe.ttt;
-  const auto epochs = static_cast<double>(ttt.epochs);
+  // Phase p of n learns all that came before: p / (n + 1) of the text.
+  const double phased = static_cast<double>(ttt.epochs) * static_cast<double>(ttt.phases) / 2;
+  // A window for each piece of a chunk.
+  const double lora = static_cast<double>(ttt.lora_epochs * recipe.eval.context) /
+                      static_cast<double>(std::min(ttt.lora_chunk_tokens, recipe.eval.context));
   switch (ttt.kind) {
     case TttKind::kNone:
       return 0;
     case TttKind::kSgd:
-      return epochs;
-    case TttKind::kPhased:  // phase p of n learns all that came before: p / (n + 1) of the text
-      return epochs * static_cast<double>(ttt.phases) / 2;
-    case TttKind::kLora:  // a window for each of its chunks
-      return static_cast<double>(recipe.eval.context) /
-             static_cast<double>(std::min(ttt.lora_chunk_tokens, recipe.eval.context));
+      return static_cast<double>(ttt.epochs);
+    case TttKind::kPhased:
+      return phased;
+    case TttKind::kLora:
+      return lora;
+    case TttKind::kPhasedLora:
+      return phased + lora;
   }
   return 0;
 }

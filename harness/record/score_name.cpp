@@ -16,6 +16,8 @@ const char* describe(TttKind kind) {
       return " + phased SGD";
     case TttKind::kLora:
       return " + LoRA";
+    case TttKind::kPhasedLora:
+      return " + phased LoRA";
   }
   return "";
 }

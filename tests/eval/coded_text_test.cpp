@@ -81,7 +81,8 @@ TEST(TextAsFile, DecodesByAFreshScorerOfEveryKind) {
   const ByteTable bytes = make_test_bytes();
   for (const char* device_name : {"reference", "cpu:exact"}) {
     const std::unique_ptr<Device> device = make_device(device_name);
-    for (const TttKind learns : {TttKind::kNone, TttKind::kSgd, TttKind::kPhased, TttKind::kLora}) {
+    for (const TttKind learns :
+         {TttKind::kNone, TttKind::kSgd, TttKind::kPhased, TttKind::kLora, TttKind::kPhasedLora}) {
       for (const MixKind mixes :
            {MixKind::kNone, MixKind::kTilt, MixKind::kLinear, MixKind::kLogit, MixKind::kCascade}) {
         for (const Windows windows : {Windows::kStream, Windows::kDocument}) {

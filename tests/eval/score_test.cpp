@@ -141,7 +141,8 @@ TEST_F(ScoreOfArtifact, ProgressGoesOnWhileAChunkIsLearntFrom) {
   scoring.ttt.chunk_tokens = 32;
   scoring.ttt.lora_chunk_tokens = 8;
   scoring.ttt.epochs = 3;
-  for (const TttKind kind : {TttKind::kSgd, TttKind::kPhased, TttKind::kLora}) {
+  for (const TttKind kind :
+       {TttKind::kSgd, TttKind::kPhased, TttKind::kLora, TttKind::kPhasedLora}) {
     scoring.ttt.kind = kind;
     int64_t still = 0, last = 0;
     const Score whole = evaluate(model, make_test_bytes(), make_stream(ids_), scoring, *device_,

@@ -70,7 +70,8 @@ class TestTimeTraining : public testing::Test {
 
 class EachKind : public TestTimeTraining, public testing::WithParamInterface<TttKind> {};
 INSTANTIATE_TEST_SUITE_P(Kinds, EachKind,
-                         testing::Values(TttKind::kSgd, TttKind::kPhased, TttKind::kLora),
+                         testing::Values(TttKind::kSgd, TttKind::kPhased, TttKind::kLora,
+                                         TttKind::kPhasedLora),
                          [](const auto& info) { return std::string(choice_name(info.param)); });
 
 TEST_F(TestTimeTraining, NoneGivesThePlainScore) {
@@ -240,6 +241,14 @@ TEST_F(TestTimeTraining, EveryKeyChangesTheScore) {
       {TttKind::kSgd, "byte_weighted", [](TttConfig& t) { t.byte_weighted = true; }},
       {TttKind::kPhased, "byte_weighted", [](TttConfig& t) { t.byte_weighted = true; }},
       {TttKind::kLora, "byte_weighted", [](TttConfig& t) { t.byte_weighted = true; }},
+      {TttKind::kPhasedLora, "byte_weighted", [](TttConfig& t) { t.byte_weighted = true; }},
+      {TttKind::kPhasedLora, "phases", [](TttConfig& t) { t.phases = 1; }},
+      {TttKind::kPhasedLora, "lr", [](TttConfig& t) { t.lr = 0.01; }},
+      {TttKind::kPhasedLora, "chunk_tokens", [](TttConfig& t) { t.chunk_tokens = 40; }},
+      {TttKind::kPhasedLora, "frozen_blocks", [](TttConfig& t) { t.frozen_blocks = 1; }},
+      {TttKind::kPhasedLora, "polyak_decay", [](TttConfig& t) { t.polyak_decay = 0.5; }},
+      {TttKind::kPhasedLora, "lora_lr", [](TttConfig& t) { t.lora_lr = 0.02; }},
+      {TttKind::kPhasedLora, "lora_rank", [](TttConfig& t) { t.lora_rank = 2; }},
       {TttKind::kSgd, "adaptive_lr_max", [](TttConfig& t) { t.adaptive_lr_max = 3; }},
       {TttKind::kLora, "lora_reset", [](TttConfig& t) { t.lora_reset = LoraReset::kWarm; }},
   };
@@ -277,6 +286,45 @@ TEST_F(TestTimeTraining, ThePolyakAverageScoresAndDoesNotLearn) {
       ASSERT_NEAR(averaged[i].values[k], two, 4e-7 * std::abs(two) + 1e-12) << start[i].spec.name;
     }
   }
+}
+
+// Each learner of the two does what it does alone: without adapters' steps the phases remain, and
+// until the first phase, or without a rate in them, the adapters.
+TEST_F(TestTimeTraining, AdaptersWithPhasesAreTheTwoLearners) {
+  TttConfig both = make_ttt(TttKind::kPhasedLora), phased = make_ttt(TttKind::kPhased);
+  both.chunk_tokens = phased.chunk_tokens = both.lora_chunk_tokens;  // the same places to learn at
+  const std::vector<float> plain = list_losses_with(make_ttt(TttKind::kNone), ids_);
+  TttConfig silent = both;
+  silent.lora_lr = 0;
+  EXPECT_EQ(list_losses_with(silent, ids_), list_losses_with(phased, ids_));
+  EXPECT_NE(list_losses_with(phased, ids_), plain);
+
+  both.phases = 1;
+  const std::vector<float> together = list_losses_with(both, ids_);
+  const std::vector<float> adapters = list_losses_with(make_ttt(TttKind::kLora), ids_);
+  const auto differs = std::mismatch(together.begin(), together.end(), adapters.begin()).first;
+  const auto first = std::distance(together.begin(), differs);
+  // The first window of a chunk behind the middle of the stream.
+  EXPECT_GE(first, (kTokens - 1) / 2);
+  EXPECT_LT(first, (kTokens - 1) / 2 + 2 * both.lora_chunk_tokens);
+  EXPECT_NE(adapters, plain);
+}
+
+// Behind a phase the adapters are those of the start: with no rate in the phase, what follows is
+// scored as if nothing had been learnt before.
+TEST_F(TestTimeTraining, APhaseStartsTheAdaptersAnew) {
+  TttConfig ttt = make_ttt(TttKind::kPhasedLora);
+  ttt.phases = 1;
+  ttt.lr = 0;
+  std::vector<uint16_t> other = ids_;
+  for (size_t t = 1; t < 40; ++t) other[t] = static_cast<uint16_t>(31 - other[t] % 28);
+  const auto tail_of = [&](const std::vector<uint16_t>& ids) {
+    const std::vector<float> losses = list_losses_with(ttt, ids);
+    return std::vector<float>(losses.begin() + (kTokens - 1) / 2 + 16, losses.end());
+  };
+  EXPECT_EQ(tail_of(other), tail_of(ids_));
+  ttt.kind = TttKind::kLora;
+  EXPECT_NE(tail_of(other), tail_of(ids_));
 }
 
 // With a stream of two documents: after a full reset the second is scored as if it came first.

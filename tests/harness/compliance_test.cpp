@@ -103,7 +103,8 @@ TEST(Compliance, ValidationTextInTrainingIsALeak) {
 TEST(Compliance, TestTimeTrainingFollowsFromTheRecipe) {
   RunResult result = make_legal_result();
   EXPECT_EQ(list(result, traits_of(result)).find("score_first_ttt"), std::string::npos);
-  for (const TttKind kind : {TttKind::kSgd, TttKind::kPhased, TttKind::kLora}) {
+  for (const TttKind kind :
+       {TttKind::kSgd, TttKind::kPhased, TttKind::kLora, TttKind::kPhasedLora}) {
     result.recipe.ttt.kind = kind;
     const std::string json = list(result, traits_of(result));
     EXPECT_NE(json.find("\"no_ttt\":false"), std::string::npos) << json;

@@ -36,6 +36,10 @@ TEST(EvalEstimate, CountsWhatIsLearntFrom) {
   recipe.ttt.phases = 3;
   EXPECT_DOUBLE_EQ(estimate_scoring_s(recipe, kTargets, kStep_s),
                    plain_s + 3 * 1.5 * kTargets * token_s);
+  recipe.ttt.kind = TttKind::kPhasedLora;  // and a window of 256 for each 64 targets, twice
+  recipe.ttt.lora_epochs = 2;
+  EXPECT_DOUBLE_EQ(estimate_scoring_s(recipe, kTargets, kStep_s),
+                   plain_s + (3 * 1.5 + 2 * 4) * kTargets * token_s);
 }
 
 }  // namespace

@@ -197,8 +197,8 @@ TEST(Recipe, EveryChoiceIsReadAsTheValueOfItsName) {
        Rounding::kGptq);
   read("eval.windows", {"stream", "document"}, recipe.eval.windows, Windows::kStream,
        Windows::kDocument);
-  read("ttt.kind", {"none", "sgd", "phased", "lora"}, recipe.ttt.kind, TttKind::kNone,
-       TttKind::kSgd, TttKind::kPhased, TttKind::kLora);
+  read("ttt.kind", {"none", "sgd", "phased", "lora", "phased_lora"}, recipe.ttt.kind,
+       TttKind::kNone, TttKind::kSgd, TttKind::kPhased, TttKind::kLora, TttKind::kPhasedLora);
   read("ttt.lora_reset", {"none", "warm", "full"}, recipe.ttt.lora_reset, LoraReset::kNone,
        LoraReset::kWarm, LoraReset::kFull);
   read("mix.kind", {"none", "tilt", "linear", "logit", "cascade"}, recipe.mix.kind, MixKind::kNone,

@@ -106,7 +106,8 @@ TEST(RunLog, ALearntOrMixedScoreHasItsOwnName) {
   };
   EXPECT_EQ(name(TttKind::kNone, MixKind::kNone), "final_int6_sliding_window");
   EXPECT_EQ(name(TttKind::kNone, MixKind::kTilt), "legal_ngram_mix");
-  for (const TttKind ttt : {TttKind::kSgd, TttKind::kPhased, TttKind::kLora}) {
+  for (const TttKind ttt :
+       {TttKind::kSgd, TttKind::kPhased, TttKind::kLora, TttKind::kPhasedLora}) {
     EXPECT_EQ(name(ttt, MixKind::kNone), "legal_ttt");
     EXPECT_EQ(name(ttt, MixKind::kLogit), "legal_ttt_ngram_mix");
   }

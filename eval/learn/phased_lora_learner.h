@@ -1,0 +1,40 @@
+// Adapters with phases (PRs #1610 and #1626 of the challenge, in stream order): adapters learn from
+// each chunk as lora_learner.h has it, and at a few places of the stream the model's own weights
+// are trained on all that is scored so far, as sgd_learner.h has it. A phase trains the weights
+// without adapters, in memory of their own; behind it these replace the scorer's, and the adapters,
+// which were those of the weights before, start anew (formulas.md 6.2).
+#pragma once
+// <parts>
+#include <memory>
+
+#include "eval/learn/lora_learner.h"
+#include "eval/learn/sgd_learner.h"
+
+namespace pg {
+
+class PhasedLoraLearner final : public Learner {
+ public:
+  // Throws Error for what LoraLearner refuses.
+  PhasedLoraLearner(const TttConfig& config, const ModelConfig& model, const EvalConfig& eval,
+                    int64_t stream_tokens);
+
+  int64_t chunk_targets() const override { return lora_.chunk_targets(); }
+  std::vector<ParamSpec> choose_params(const ModelConfig& model) const override {
+    return lora_.choose_params(model);
+  }
+  void start(Weights& weights) override;
+  void learn(const ScoredChunk& scored, Weights& weights) override;
+  uint64_t state_hash() const override;
+
+ private:
+  // The model's own parameters, which stand first in both.
+  void copy_base(const Weights& from, Weights& to) const;
+
+  LoraLearner lora_;
+  SgdLearner phases_;
+  ModelConfig model_;
+  std::unique_ptr<Weights> base_;  // what the phases train
+};
+
+}  // namespace pg
+// </parts>
