@@ -61,7 +61,7 @@ foreach(set plain mixes learns learns_mixes parts learns_mixes_parts plain_zstd 
   endif()
   if(set MATCHES "learns_mixes_parts")
     list(APPEND keys ttt.kind=sgd ttt.chunk_tokens=256 ttt.batch_tokens=128 ttt.optimizer=adamw ttt.polyak_decay=0.9
-         ttt.byte_weighted=true ttt.adaptive_lr_max=3.0 ttt.frozen_blocks=1 ttt.frozen_scales=false
+         ttt.byte_weighted=true ttt.adaptive_lr_max=3.0 ttt.frozen_blocks=1 ttt.frozen_scales=false ttt.scales_fraction=0.5
          mix.kind=cascade mix.cascade_buckets=4096)
     list(APPEND other_keys ttt.kind=phased_lora ttt.phases=2 ttt.chunk_tokens=256 ttt.batch_tokens=128 ttt.lora_epochs=2
          mix.kind=logit)

@@ -18,6 +18,12 @@ void check_ttt(const TttConfig& ttt) {
         "ttt.frozen_blocks with a kind that trains the weights, or ttt.frozen_scales = true",
         choice_name(ttt.kind), trains_weights ? ttt.frozen_blocks : 0));
   }
+  if (ttt.scales_fraction > 0 && !trains_weights) {
+    throw Error(
+        fmt::format("ttt.scales_fraction is \"{}\", but ttt.kind = \"lora\" trains adapters alone; "
+                    "set a kind that trains the weights, or ttt.scales_fraction = 0",
+                    ttt.scales_fraction));
+  }
   if (ttt.adaptive_lr_max > 1 && ttt.kind != TttKind::kSgd) {
     throw Error(fmt::format(
         "ttt.adaptive_lr_max is \"{}\", but the rate grows along the chunks of ttt.kind = \"sgd\" "

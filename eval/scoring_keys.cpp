@@ -51,6 +51,7 @@ constexpr auto kFrozenScoring = std::to_array<FrozenValue>({
     {"ttt.byte_weighted", "false"},
     {"ttt.adaptive_lr_max", "1.0"},
     {"ttt.frozen_scales", "true"},
+    {"ttt.scales_fraction", "0.0"},
     {"mix.cascade_buckets", "4194304"},
     {"mix.cascade_min_count", "2"},
     // </parts>

@@ -28,6 +28,8 @@ void SgdLearner::learn(const ScoredChunk& scored, Weights& /*weights*/) {
   if (config_.kind == TttKind::kPhased && phase_of(end) <= phases_done_) return;
   // <parts>
   trainer_->take_up();
+  trainer_->train_scales_alone(static_cast<double>(end - 1) <=
+                               config_.scales_fraction * static_cast<double>(stream_tokens_ - 1));
   // </parts>
   if (config_.kind == TttKind::kPhased) {
     learn_phase(scored);

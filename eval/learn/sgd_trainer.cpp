@@ -75,6 +75,15 @@ void SgdTrainer::take_up() {
   weights_->refresh_trained();
 }
 
+void SgdTrainer::train_scales_alone(bool alone) {
+  if (alone == scales_alone_) return;
+  scales_alone_ = alone;
+  rows_.train_scales_alone(alone);
+  steps_ = 0;
+  momentum_ = DeviceBuffer(weights_->device(), momentum_.bytes());
+  if (second_.data() != nullptr) second_ = DeviceBuffer(weights_->device(), second_.bytes());
+}
+
 void SgdTrainer::put_down() {
   if (average_.data() == nullptr) return;
   copy_trained(latest_.as<float>(), weights_->masters(), /*to_masters=*/false);

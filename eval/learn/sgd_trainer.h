@@ -26,6 +26,9 @@ class SgdTrainer {
   // Around passes: between them the weights are the Polyak average of those of the steps.
   void take_up();
   void put_down();
+  // Whether the small parameters alone change from now on (formulas.md 6.3). What changes then has
+  // an optimizer of its own, which starts without moments.
+  void train_scales_alone(bool alone);
   // </parts>
   uint64_t state_hash() const;  // trained weights and momentum
 
@@ -47,6 +50,7 @@ class SgdTrainer {
   DeviceBuffer scalars_;  // [3] f32: momentum, decay, step
   // <parts>
   int64_t steps_ = 0;
+  bool scales_alone_ = false;
   DeviceBuffer second_;            // [gradient_elements] f32: AdamW's second moment
   DeviceBuffer adamw_;             // an AdamWStep
   DeviceBuffer average_, latest_;  // [gradient_elements] f32: Polyak's, and what it is of

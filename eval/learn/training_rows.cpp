@@ -39,21 +39,28 @@ TrainingRows::TrainingRows(const ModelConfig& model, const TttConfig& config, We
   bytes_ = config.byte_weighted ? config.bytes : nullptr;
   PG_CHECK(bytes_ != nullptr || !config.byte_weighted, "ttt.byte_weighted has no byte table");
   if (bytes_ != nullptr) byte_weights_.resize(ids_.size());
-  int64_t largest = 0;
-  for (int i = 0; i < weights.count(); ++i) {
-    const ParamSpec& spec = weights.spec(i);
-    const bool is_frozen = spec.place.layer >= 0 && spec.place.layer < config.frozen_blocks;
-    if (!spec.trainable || spec.group != ParamGroup::kMatrix || !is_frozen) continue;
-    held_.push_back(i);
-    largest = std::max(largest, spec.elements());
-  }
-  if (largest > 0) {
-    zeros_ = DeviceBuffer(weights.device(), static_cast<size_t>(largest) * sizeof(float));
-  }
+  frozen_blocks_ = config.frozen_blocks;
+  train_scales_alone(false);
   // </parts>
 }
 
 // <parts>
+void TrainingRows::train_scales_alone(bool alone) {
+  held_.clear();
+  int64_t largest = 0;
+  for (int i = 0; i < weights_->count(); ++i) {
+    const ParamSpec& spec = weights_->spec(i);
+    if (!spec.trainable || spec.group == ParamGroup::kScalar) continue;
+    const bool is_frozen = spec.group == ParamGroup::kMatrix && spec.place.layer >= 0 &&
+                           spec.place.layer < frozen_blocks_;
+    if (!alone && !is_frozen) continue;
+    held_.push_back(i);
+    largest = std::max(largest, spec.elements());
+  }
+  if (static_cast<size_t>(largest) * sizeof(float) <= zeros_.bytes()) return;
+  zeros_ = DeviceBuffer(weights_->device(), static_cast<size_t>(largest) * sizeof(float));
+}
+
 // The bytes of all counted targets, each target's into byte_weights_.
 int64_t TrainingRows::weigh_by_bytes(std::span<const int32_t> tokens,
                                      std::span<const TrainingWindow> windows) {

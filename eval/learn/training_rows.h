@@ -32,6 +32,8 @@ class TrainingRows {
   void compute_gradient(std::span<const int32_t> tokens, std::span<const TrainingWindow> windows,
                         double max_norm);
   // <parts>
+  // Whether small parameters alone, those of the scalar group, have gradients from now on.
+  void train_scales_alone(bool alone);
   // Parameters whose gradients are taken for zeros.
   std::span<const int> held() const { return held_; }
   // </parts>
@@ -53,6 +55,7 @@ class TrainingRows {
   // <parts>
   const ByteTable* bytes_ = nullptr;  // null: each target counts 1
   std::vector<float> byte_weights_;   // [rows, context]
+  int64_t frozen_blocks_ = 0;
   std::vector<int> held_;
   DeviceBuffer zeros_;  // as many as the largest of them has
   // </parts>

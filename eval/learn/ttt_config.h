@@ -61,6 +61,7 @@ struct TttConfig {
   bool byte_weighted = false;
   double adaptive_lr_max = 1.0;
   bool frozen_scales = true;
+  double scales_fraction = 0.0;
   const ByteTable* bytes = nullptr;  // no key: the tokenizer's, from whoever scores; outlives this
   // </parts>
 };
@@ -84,6 +85,9 @@ void visit_ttt_part_fields(Config& c, Visit&& visit) {
   scoring("frozen_scales", c.frozen_scales, {
       .help = "sgd, phased: frozen blocks keep their small parameters too; false: gains, scales and "
       "mixes of all blocks change (PR #1033)"});
+  scoring("scales_fraction", c.scales_fraction, {.min = 0, .max = 1,
+      .help = "sgd, phased: while at most this part of the text is scored, the small parameters alone "
+      "are trained; then all that is not frozen, by an optimizer that starts anew"});
 }
 // </parts>
 template <class Config, class Visit>

@@ -53,6 +53,11 @@ TEST(CheckScoring, AKeyWithoutEffectIsRefused) {
               c.ttt.frozen_scales = false;
             }).find("ttt.frozen_scales = true"),
             std::string::npos);
+  EXPECT_NE(problem_of([](ScoringConfig& c) {
+              c.ttt.kind = TttKind::kLora;
+              c.ttt.scales_fraction = 0.5;
+            }).find("ttt.scales_fraction = 0"),
+            std::string::npos);
   for (const TttKind kind : {TttKind::kPhased, TttKind::kLora}) {
     EXPECT_NE(problem_of([kind](ScoringConfig& c) {
                 c.ttt.kind = kind;

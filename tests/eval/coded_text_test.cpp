@@ -104,6 +104,7 @@ TEST(TextAsFile, DecodesByAFreshScorerOfEveryKind) {
             scoring.ttt.adaptive_lr_max = 3;
             scoring.ttt.frozen_blocks = 1;
             scoring.ttt.frozen_scales = false;
+            scoring.ttt.scales_fraction = 0.5;
           }
           const auto encoder = make_scorer(model, scoring, *device, tokens);
           const EncodedText encoded = encode_text(*encoder, text, bytes, kArtifact);

@@ -249,6 +249,9 @@ TEST_F(TestTimeTraining, EveryKeyChangesTheScore) {
       {TttKind::kPhasedLora, "polyak_decay", [](TttConfig& t) { t.polyak_decay = 0.5; }},
       {TttKind::kPhasedLora, "lora_lr", [](TttConfig& t) { t.lora_lr = 0.02; }},
       {TttKind::kPhasedLora, "lora_rank", [](TttConfig& t) { t.lora_rank = 2; }},
+      {TttKind::kSgd, "scales_fraction", [](TttConfig& t) { t.scales_fraction = 0.5; }},
+      {TttKind::kPhased, "scales_fraction", [](TttConfig& t) { t.scales_fraction = 0.5; }},
+      {TttKind::kPhasedLora, "scales_fraction", [](TttConfig& t) { t.scales_fraction = 0.5; }},
       {TttKind::kSgd, "adaptive_lr_max", [](TttConfig& t) { t.adaptive_lr_max = 3; }},
       {TttKind::kLora, "lora_reset", [](TttConfig& t) { t.lora_reset = LoraReset::kWarm; }},
   };
@@ -447,6 +450,58 @@ TEST_F(TestTimeTraining, ScalesOfFrozenBlocksMayChange) {
   const std::vector<float> frozen = list_losses_with(ttt, ids_);
   ttt.frozen_scales = false;
   EXPECT_NE(list_losses_with(ttt, ids_), frozen);
+}
+
+// #398's two phases: small parameters first, and then a training that is as one begun from there.
+TEST_F(TestTimeTraining, SmallParametersMayBeTrainedFirst) {
+  const std::vector<int32_t> stream(ids_.begin(), ids_.end());
+  for (const TttOptimizer optimizer : {TttOptimizer::kSgd, TttOptimizer::kAdamw}) {
+    TttConfig ttt = make_ttt(TttKind::kSgd);
+    ttt.optimizer = optimizer;
+    Weights weights(*device_, list_params(config_), true);
+    weights.upload(model_.tensors());
+    SgdTrainer trainer(config_, ttt, kContext, weights);
+    trainer.train_scales_alone(true);
+    for (int pass = 0; pass < 2; ++pass) trainer.train_pass(stream, 1, 65, ttt.lr);
+    const std::vector<HostTensor> scaled = weights.download();
+    for (size_t i = 0; i < scaled.size(); ++i) {
+      EXPECT_EQ(scaled[i].values != model_.tensors()[i].values,
+                scaled[i].spec.group == ParamGroup::kScalar)
+          << scaled[i].spec.name;
+    }
+    trainer.train_scales_alone(false);
+    trainer.train_pass(stream, 65, 129, ttt.lr);
+    const std::vector<HostTensor> after = weights.download();
+
+    Weights fresh(*device_, list_params(config_), true);
+    fresh.upload(scaled);
+    SgdTrainer second(config_, ttt, kContext, fresh);
+    second.train_pass(stream, 65, 129, ttt.lr);
+    const std::vector<HostTensor> want = fresh.download();
+    for (size_t i = 0; i < after.size(); ++i) {
+      EXPECT_EQ(after[i].values, want[i].values) << after[i].spec.name;
+    }
+  }
+}
+
+// At a part of 1 no training is of the second phase.
+TEST_F(TestTimeTraining, TheFirstPhaseLastsAsLongAsItsPartOfTheText) {
+  TttConfig ttt = make_ttt(TttKind::kSgd);
+  std::vector<std::vector<float>> losses;
+  for (const double part : {0.0, 0.4, 0.8, 1.0}) {
+    ttt.scales_fraction = part;
+    losses.push_back(list_losses_with(ttt, ids_));
+  }
+  // Chunks of windows end at targets 25, 49, 73, 97, 121, 145 of 149.
+  const auto first_difference = [&](size_t a, size_t b) {
+    const auto at = std::mismatch(losses[a].begin(), losses[a].end(), losses[b].begin()).first;
+    return at - losses[a].begin();
+  };
+  EXPECT_LT(first_difference(0, 1), 40);
+  EXPECT_GE(first_difference(1, 2), 59);
+  EXPECT_LT(first_difference(1, 2), 149);
+  EXPECT_GE(first_difference(2, 3), 119);
+  EXPECT_LT(first_difference(2, 3), 149);
 }
 
 // Each target's loss by its bytes, over the bytes of all: the gradient of a byte's loss.

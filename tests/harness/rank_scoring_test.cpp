@@ -57,6 +57,7 @@ TEST_F(RankScores, AnyNumberOfRanksGivesTheSameScore) {
           scoring.ttt.adaptive_lr_max = 3;
           scoring.ttt.frozen_blocks = 1;
           scoring.ttt.frozen_scales = false;
+          scoring.ttt.scales_fraction = 0.5;
           scoring.ttt.optimizer = TttOptimizer::kAdamw;
           scoring.ttt.polyak_decay = 0.5;
         }
