@@ -36,6 +36,11 @@ void check_ttt(const TttConfig& ttt) {
 
 void check_scoring(const ScoringConfig& config) {
   check_ttt(config.ttt);
+  if (config.mix.kind == MixKind::kPpm && config.mix.ppm_weight == 0) {
+    throw Error(
+        "mix.ppm_weight is 0, which leaves the network alone; give it a weight, or set mix.kind = "
+        "\"none\"");
+  }
   check_mix_config(config.mix);
 }
 

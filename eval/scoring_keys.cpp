@@ -54,6 +54,7 @@ constexpr auto kFrozenScoring = std::to_array<FrozenValue>({
     {"ttt.scales_fraction", "0.0"},
     {"mix.cascade_buckets", "4194304"},
     {"mix.cascade_min_count", "2"},
+    {"mix.ppm_weight", "0.1"},
     // </parts>
 });
 // clang-format on

@@ -5,8 +5,7 @@
 #include <array>
 
 #include "eval/mix/lazy_array.h"
-#include "src/base/exact_math.h"
-#include "src/base/simd_math.h"
+#include "eval/mix/linear_blend.h"
 
 namespace pg {
 namespace {
@@ -69,15 +68,7 @@ void CascadeMixer::predict(const NetworkDistribution& network, MixedDistribution
           (1 + exp_f64(-config_.linear_slope *
                        (static_cast<double>(network.entropy_nats) - config_.linear_centre_nats)));
   if (sum == 0) weight = 0;  // every token is claimed impossible: the counts say nothing
-  const double scale = sum == 0 ? 0 : weight / sum;
-  for (size_t a = 0; a < claims_.size(); ++a) {
-    const double log_prob = static_cast<double>(network.log_prob(static_cast<int32_t>(a)));
-    log_probs_[a] =
-        static_cast<float>(log_f64((1 - weight) * exp_f64(log_prob) + scale * claims_[a]));
-  }
-  mixed.count = 0;
-  mixed.log_rest = 0;
-  mixed.all = log_probs_;
+  blend_linearly(network, weight, sum == 0 ? 0 : weight / sum, claims_, log_probs_, mixed);
 }
 
 void CascadeMixer::learn(int32_t token) {

@@ -7,6 +7,9 @@
 #include "eval/mix/cascade_mixer.h"
 // </parts>
 #include "eval/mix/ngram_mixer.h"
+// <parts>
+#include "eval/mix/ppm_mixer.h"
+// </parts>
 #include "eval/mix/tilt_mixer.h"
 #include "src/base/check.h"
 #include "src/base/error.h"
@@ -48,6 +51,8 @@ std::unique_ptr<TokenMixer> make_mixer(const MixConfig& config, int64_t vocab_si
     // <parts>
     case MixKind::kCascade:
       return std::make_unique<CascadeMixer>(config, vocab_size);
+    case MixKind::kPpm:
+      return std::make_unique<PpmMixer>(config, vocab_size, expected_tokens);
       // </parts>
   }
   return nullptr;

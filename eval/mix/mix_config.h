@@ -9,13 +9,13 @@ namespace pg {
 // clang-format off
 enum class MixKind : uint8_t { kNone, kTilt, kLinear, kLogit
   // <parts>
-  , kCascade
+  , kCascade, kPpm
   // </parts>
 };
 template <>
 inline constexpr auto kChoiceNames<MixKind> = name_choices("none", "tilt", "linear", "logit"
   // <parts>
-  , "cascade"
+  , "cascade", "ppm"
   // </parts>
 );
 // clang-format on
@@ -37,6 +37,7 @@ struct MixConfig {
   // <parts>
   int64_t cascade_buckets = 4194304;
   int64_t cascade_min_count = 2;
+  double ppm_weight = 0.1;
   // </parts>
 };
 
@@ -49,6 +50,8 @@ void visit_mix_part_fields(Config& c, Visit&& visit) {
       .help = "cascade: hashed counts of an order and table; a power of two"});
   scoring("cascade_min_count", c.cascade_min_count, {.min = 1, .max = 1 << 30,
       .help = "cascade: times that a context's bucket must be counted before it predicts"});
+  scoring("ppm_weight", c.ppm_weight, {.min = 0, .max = 1,
+      .help = "ppm: weight of PPM-C's distribution beside the network's (PR #398's negative result)"});
 }
 // </parts>
 template <class Config, class Visit>

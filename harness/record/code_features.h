@@ -27,7 +27,8 @@ inline bool uses_parts(const ModelConfig& model, const ScoringConfig& scoring) {
     visit_mix_part_fields(scoring.mix, in_section(of_scoring, "mix"));
   }
   return !of_model.text().empty() || !of_scoring.text().empty() ||
-         scoring.mix.kind == MixKind::kCascade || scoring.ttt.kind == TttKind::kPhasedLora;
+         scoring.mix.kind == MixKind::kCascade || scoring.mix.kind == MixKind::kPpm ||
+         scoring.ttt.kind == TttKind::kPhasedLora;
 }
 
 inline CodeFeatures code_features(const ModelConfig& model, const ScoringConfig& scoring,

@@ -32,6 +32,7 @@ void add_traits(MixKind kind, ScoringTraits& traits) {
       return;
     case MixKind::kLinear:  // of probabilities
     case MixKind::kCascade:
+    case MixKind::kPpm:
       traits.has_ngram_counts = true;
       return;
     case MixKind::kTilt:

@@ -29,6 +29,7 @@ const char* describe(MixKind kind) {
     case MixKind::kLinear:
     case MixKind::kLogit:
     case MixKind::kCascade:
+    case MixKind::kPpm:
       return " + n-grams";
     case MixKind::kTilt:
       return " + n-gram tilt";

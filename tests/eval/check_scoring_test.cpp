@@ -68,6 +68,11 @@ TEST(CheckScoring, AKeyWithoutEffectIsRefused) {
 }
 
 TEST(CheckScoring, ContradictionsOfMixersAreFoundBeforeTraining) {
+  EXPECT_NE(problem_of([](ScoringConfig& c) {
+              c.mix.kind = MixKind::kPpm;
+              c.mix.ppm_weight = 0;
+            }).find("mix.kind = \"none\""),
+            std::string::npos);
   EXPECT_NE(problem_of([](ScoringConfig& c) { c.mix.min_order = 11; }).find("mix.min_order"),
             std::string::npos);
 }

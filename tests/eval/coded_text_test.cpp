@@ -83,8 +83,8 @@ TEST(TextAsFile, DecodesByAFreshScorerOfEveryKind) {
     const std::unique_ptr<Device> device = make_device(device_name);
     for (const TttKind learns :
          {TttKind::kNone, TttKind::kSgd, TttKind::kPhased, TttKind::kLora, TttKind::kPhasedLora}) {
-      for (const MixKind mixes :
-           {MixKind::kNone, MixKind::kTilt, MixKind::kLinear, MixKind::kLogit, MixKind::kCascade}) {
+      for (const MixKind mixes : {MixKind::kNone, MixKind::kTilt, MixKind::kLinear, MixKind::kLogit,
+                                  MixKind::kCascade, MixKind::kPpm}) {
         for (const Windows windows : {Windows::kStream, Windows::kDocument}) {
           ScoringConfig scoring(kWindows);
           scoring.ttt.bytes = &bytes;

@@ -100,7 +100,7 @@ double standard_error(std::span<const double> values) {
 std::vector<MixConfig> every_mix_config() {
   std::vector<MixConfig> configs;
   for (const MixKind kind :
-       {MixKind::kTilt, MixKind::kLinear, MixKind::kCascade, MixKind::kLogit}) {
+       {MixKind::kTilt, MixKind::kLinear, MixKind::kCascade, MixKind::kPpm, MixKind::kLogit}) {
     MixConfig config;
     config.kind = kind;
     config.cascade_buckets = 1 << 16;

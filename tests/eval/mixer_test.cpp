@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "eval/mix/make_mixer.h"
@@ -196,6 +197,77 @@ TEST(TiltMixer, MinCountWaitsForEvidence) {
   for (const int32_t token : {2, 1}) mixer->learn(token);
   mixer->predict(network.distribution, mixed);
   EXPECT_EQ(mixed.count, 1);
+}
+
+// PPM-C by its definition, from the text alone: no tables, no sharing of work.
+std::vector<double> ppm_by_definition(std::span<const int32_t> text, size_t vocab, size_t min_order,
+                                      size_t max_order) {
+  std::vector<double> probs(vocab);
+  std::vector<bool> had(vocab);
+  double left = 1;
+  size_t others = vocab;
+  for (size_t order = max_order; order >= 1; --order) {
+    if (order > 1 && order < min_order) continue;
+    const size_t tokens = order - 1;
+    if (text.size() < tokens) continue;
+    const auto context = text.last(tokens);
+    std::vector<double> counts(vocab);
+    for (size_t t = tokens; t < text.size(); ++t) {
+      const auto before = text.subspan(t - tokens, tokens);
+      const auto next = static_cast<size_t>(text[t]);
+      if (!had[next] && std::equal(before.begin(), before.end(), context.begin())) ++counts[next];
+    }
+    double sum = 0, distinct = 0;
+    for (const double count : counts) {
+      sum += count;
+      distinct += count > 0 ? 1 : 0;
+    }
+    if (distinct == 0) continue;
+    others -= static_cast<size_t>(distinct);
+    const double escapes = others == 0 ? 0 : distinct;
+    for (size_t a = 0; a < vocab; ++a) {
+      if (counts[a] == 0) continue;
+      probs[a] = left * counts[a] / (sum + escapes);
+      had[a] = true;
+    }
+    left *= escapes / (sum + escapes);
+  }
+  for (size_t a = 0; a < vocab; ++a) {
+    if (!had[a]) probs[a] = left / static_cast<double>(others);
+  }
+  return probs;
+}
+
+TEST(PpmMixer, IsPpmCWithExclusion) {
+  struct Case {
+    int64_t vocab, min_order, max_order;
+    double weight;
+  };
+  // Six tokens are soon all seen, even behind one context; of fifty some never are.
+  for (const Case& c : {Case{6, 2, 5, 1.0}, Case{6, 3, 4, 0.3}, Case{50, 2, 16, 1.0}}) {
+    MixConfig config;
+    config.kind = MixKind::kPpm;
+    config.min_order = c.min_order;
+    config.max_order = c.max_order;
+    config.ppm_weight = c.weight;
+    const auto text = make_repetitive_tokens(400, c.vocab - (c.vocab > 6 ? 5 : 0), 10);
+    const auto mixer = make_mixer(config, c.vocab, 400);
+    const StandInNetwork network = make_random_network(c.vocab, 1, -1, 0, 1);
+    MixedDistribution mixed;
+    for (size_t t = 0; t < text.size(); ++t) {
+      mixer->predict(network.distribution, mixed);
+      const auto want =
+          ppm_by_definition(std::span(text).first(t), static_cast<size_t>(c.vocab),
+                            static_cast<size_t>(c.min_order), static_cast<size_t>(c.max_order));
+      for (int32_t a = 0; a < c.vocab; ++a) {
+        const double of_network = std::exp(static_cast<double>(network.distribution.log_prob(a)));
+        const double p = (1 - c.weight) * of_network + c.weight * want[static_cast<size_t>(a)];
+        ASSERT_NEAR(mixed.log_prob(network.distribution, a), std::log(p), 1e-6 * (1 - std::log(p)))
+            << "token " << a << " at " << t << ", V " << c.vocab;
+      }
+      mixer->learn(text[t]);
+    }
+  }
 }
 
 TEST(LogitMixer, LearnsItsGate) {

@@ -674,6 +674,7 @@ TEST_F(TestTimeTraining, EvaluateMixesAsTheRecipeSays) {
   const double plain = bits_with(MixKind::kNone);
   EXPECT_NE(bits_with(MixKind::kLinear), plain);
   EXPECT_NE(bits_with(MixKind::kLogit), plain);
+  EXPECT_NE(bits_with(MixKind::kPpm), plain);
 }
 
 TEST_F(TestTimeTraining, TheCosineFallsFromOneToZero) {

@@ -206,7 +206,7 @@ void digest_learners(Digests& digests) {
 
 void digest_mixers(Digests& digests) {
   for (const MixKind kind :
-       {MixKind::kTilt, MixKind::kLinear, MixKind::kLogit, MixKind::kCascade}) {
+       {MixKind::kTilt, MixKind::kLinear, MixKind::kLogit, MixKind::kCascade, MixKind::kPpm}) {
     MixConfig config;
     config.cascade_buckets = 1 << 16;
     config.kind = kind;

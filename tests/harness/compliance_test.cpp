@@ -120,6 +120,7 @@ TEST(Compliance, NgramsAndLogitsFollowFromTheRecipe) {
   RunResult result = make_legal_result();
   for (const auto& [kind, is_logit] : {std::pair(MixKind::kLinear, false),
                                        {MixKind::kCascade, false},
+                                       {MixKind::kPpm, false},
                                        {MixKind::kTilt, true},
                                        {MixKind::kLogit, true}}) {
     result.recipe.mix.kind = kind;

@@ -48,7 +48,8 @@ TEST_F(RankScores, AnyNumberOfRanksGivesTheSameScore) {
   for (const Windows windows : {Windows::kStream, Windows::kDocument}) {
     for (const TttKind ttt :
          {TttKind::kNone, TttKind::kSgd, TttKind::kPhased, TttKind::kLora, TttKind::kPhasedLora}) {
-      for (const MixKind mix : {MixKind::kNone, MixKind::kLogit, MixKind::kCascade}) {
+      for (const MixKind mix :
+           {MixKind::kNone, MixKind::kLogit, MixKind::kCascade, MixKind::kPpm}) {
         ScoringConfig scoring = make_scoring(windows, ttt, mix);
         if (mix == MixKind::kCascade) {  // and with what a published form adds to each
           scoring.mix.cascade_buckets = 1 << 10;

@@ -201,8 +201,9 @@ TEST(Recipe, EveryChoiceIsReadAsTheValueOfItsName) {
        TttKind::kNone, TttKind::kSgd, TttKind::kPhased, TttKind::kLora, TttKind::kPhasedLora);
   read("ttt.lora_reset", {"none", "warm", "full"}, recipe.ttt.lora_reset, LoraReset::kNone,
        LoraReset::kWarm, LoraReset::kFull);
-  read("mix.kind", {"none", "tilt", "linear", "logit", "cascade"}, recipe.mix.kind, MixKind::kNone,
-       MixKind::kTilt, MixKind::kLinear, MixKind::kLogit, MixKind::kCascade);
+  read("mix.kind", {"none", "tilt", "linear", "logit", "cascade", "ppm"}, recipe.mix.kind,
+       MixKind::kNone, MixKind::kTilt, MixKind::kLinear, MixKind::kLogit, MixKind::kCascade,
+       MixKind::kPpm);
 }
 
 TEST(Recipe, AChoiceThatIsNoTextIsOfTheWrongType) {
