@@ -24,6 +24,11 @@ void check_ttt(const TttConfig& ttt) {
                     "set a kind that trains the weights, or ttt.scales_fraction = 0",
                     ttt.scales_fraction));
   }
+  if (!ttt.cosine && !trains_weights) {
+    throw Error(
+        "ttt.cosine is false, but the rate of ttt.kind = \"lora\" is constant anyway; set "
+        "ttt.cosine = true");
+  }
   if (ttt.adaptive_lr_max > 1 && ttt.kind != TttKind::kSgd) {
     throw Error(fmt::format(
         "ttt.adaptive_lr_max is \"{}\", but the rate grows along the chunks of ttt.kind = \"sgd\" "

@@ -104,8 +104,8 @@ struct ContaminatedLoss {
   int64_t tokens = 0, bytes = 0, epochs = 0;
   double train_s = 0, eval_s = 0;
 };
-// `epochs` passes of test-time SGD (its keys of `ttt`, one cosine over all passes) over the whole
-// text, then the plain evaluation of that text.
+// `epochs` passes of test-time SGD (its keys of `ttt`, one cosine over all passes unless ttt.cosine
+// is off) over the whole text, then the plain evaluation of that text.
 ContaminatedLoss diagnose_pretrained_on_val(const UnpackedModel& model, const ByteTable& bytes,
                                             const TokenStream& val, const EvalConfig& config,
                                             const TttConfig& ttt, int64_t epochs, Device& device,

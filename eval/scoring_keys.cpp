@@ -52,6 +52,7 @@ constexpr auto kFrozenScoring = std::to_array<FrozenValue>({
     {"ttt.adaptive_lr_max", "1.0"},
     {"ttt.frozen_scales", "true"},
     {"ttt.scales_fraction", "0.0"},
+    {"ttt.cosine", "true"},
     {"mix.cascade_buckets", "4194304"},
     {"mix.cascade_min_count", "2"},
     {"mix.ppm_weight", "0.1"},

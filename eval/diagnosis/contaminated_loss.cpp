@@ -18,7 +18,7 @@ ContaminatedLoss diagnose_pretrained_on_val(const UnpackedModel& model, const By
   weighted.bytes = &bytes;
   SgdTrainer trainer(model.config(), weighted, config.context, weights);
   for (int64_t epoch = 0; epoch < epochs; ++epoch) {
-    trainer.train_pass(tokens, 1, val.size(), ttt.lr * cosine_multiplier(epoch, epochs + 1));
+    trainer.train_pass(tokens, 1, val.size(), learning_rate(ttt, epoch, epochs + 1));
   }
   const double trained_s = clock.now_s();
   const DiagnosticLoss loss =

@@ -42,7 +42,7 @@ void SgdLearner::learn(const ScoredChunk& scored, Weights& /*weights*/) {
 }
 
 void SgdLearner::learn_chunk(const ScoredChunk& scored) {
-  double lr = config_.lr * cosine_multiplier(chunks_done_, chunks_);
+  double lr = learning_rate(config_, chunks_done_, chunks_);
   // <parts>
   lr *= adaptive_multiplier(chunks_done_, chunks_, config_.adaptive_lr_max);
   // </parts>
@@ -65,9 +65,8 @@ void SgdLearner::learn_phase(const ScoredChunk& scored) {
   for (int64_t epoch = 0; epoch < config_.epochs; ++epoch) {
     for (int64_t c = 0; c < chunks; ++c) {
       const int64_t first = 1 + c * chunk;
-      trainer_->train_pass(
-          scored.tokens(), first, std::min(first + chunk, end),
-          config_.lr * cosine_multiplier(epoch * chunks + c, config_.epochs * chunks));
+      trainer_->train_pass(scored.tokens(), first, std::min(first + chunk, end),
+                           learning_rate(config_, epoch * chunks + c, config_.epochs * chunks));
       report_step();
     }
   }

@@ -206,4 +206,11 @@ double cosine_multiplier(int64_t step, int64_t steps) {
   return 0.5 * (1.0 + sin_cos_f64(std::numbers::pi * part).cos);
 }
 
+double learning_rate(const TttConfig& config, int64_t step, int64_t steps) {
+  // <parts>
+  if (!config.cosine) return config.lr;
+  // </parts>
+  return config.lr * cosine_multiplier(step, steps);
+}
+
 }  // namespace pg

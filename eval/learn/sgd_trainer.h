@@ -60,6 +60,8 @@ class SgdTrainer {
 
 // From 1 at step 0 to 0 at the last of `steps`.
 double cosine_multiplier(int64_t step, int64_t steps);
+// ttt.lr in the form that the keys give it.
+double learning_rate(const TttConfig& config, int64_t step, int64_t steps);
 // <parts>
 // The "adaptive" rate of PR #1033, beside the cosine (formulas.md 6.1): 1 + (most - 1) min(c / (0.3
 // C), 1) at chunk c of C.

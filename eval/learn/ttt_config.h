@@ -62,6 +62,7 @@ struct TttConfig {
   double adaptive_lr_max = 1.0;
   bool frozen_scales = true;
   double scales_fraction = 0.0;
+  bool cosine = true;
   const ByteTable* bytes = nullptr;  // no key: the tokenizer's, from whoever scores; outlives this
   // </parts>
 };
@@ -88,6 +89,8 @@ void visit_ttt_part_fields(Config& c, Visit&& visit) {
   scoring("scales_fraction", c.scales_fraction, {.min = 0, .max = 1,
       .help = "sgd, phased: while at most this part of the text is scored, the small parameters alone "
       "are trained; then all that is not frozen, by an optimizer that starts anew"});
+  scoring("cosine", c.cosine, {
+      .help = "sgd, phased: the rate falls along a cosine to 0; false: it stays (PR #398)"});
 }
 // </parts>
 template <class Config, class Visit>

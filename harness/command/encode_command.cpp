@@ -71,7 +71,7 @@ int encode_file(const EncodeWords& words, Clock& clock) {
   const ScoringSession session = open_scoring_session(
       words.scoring, words.text.empty() ? SessionText::kShards : SessionText::kOther,
       "encode: no text or tokenizer; give --tokenizer and --text or --data");
-  const auto& [model, tokenizer, device, recipe, shards, foreign] = session;
+  const auto& [model, tokenizer, device, recipe, shards, foreign, ttt] = session;
   ProgressLine progress = ProgressLine::for_stream(stderr);
   const auto [tokens, correction, text_bytes] =
       shards ? Document{shards->read_all(), {}, 0} : read_document(words, tokenizer, progress);

@@ -25,7 +25,8 @@ std::vector<Option> list_options(EvalWords& w) {
       w.scoring,
       {{.name = "--diagnose-pretraining",
         .value = &w.pretrain_epochs,
-        .help = "train N epochs on the text first and report what that hides; not a score",
+        .help = "train N epochs on the text first, by the recipe's [ttt], and report what that "
+                "hides; not a score",
         .range = OptionRange{1, 1000}},
        {.name = "--diagnose-published-mixer",
         .value = &w.published_mixer,
@@ -67,7 +68,7 @@ void print_published(const PublishedDiagnosis& d) {
 // The score on rank 0; a process without it takes its part in it.
 std::optional<Score> score_on_ranks(LocalRanks& ranks, const ScoringSession& session, Clock& clock,
                                     const EvalProgressFn& progress) {
-  const auto& [model, tokenizer, device, recipe, val, foreign] = session;
+  const auto& [model, tokenizer, device, recipe, val, foreign, ttt] = session;
   ranks.run([&, &model = model, &recipe = recipe, &val = val](Comm& comm) {
     check_ranks_agree(comm, recipe,
                       {{"artifact", hex(model.artifact_sha256())},
@@ -91,14 +92,14 @@ int eval_artifact(const EvalWords& words, Clock& clock) {
   const ScoringSession session = open_scoring_session(
       words.scoring, SessionText::kShards,
       "eval: no validation text or tokenizer; give --recipe, or --data and --tokenizer");
-  const auto& [model, tokenizer, device, recipe, val, foreign] = session;
+  const auto& [model, tokenizer, device, recipe, val, foreign, ttt] = session;
   const ByteTable& bytes = tokenizer.byte_table();
   if (words.published_mixer) {
     print_published(diagnose_published_mixer(model, bytes, *val, recipe.eval, *device));
     return 0;
   }
   if (words.pretrain_epochs > 0) {
-    print_contaminated(diagnose_pretrained_on_val(model, bytes, *val, recipe.eval, recipe.ttt,
+    print_contaminated(diagnose_pretrained_on_val(model, bytes, *val, recipe.eval, ttt,
                                                   words.pretrain_epochs, *device, clock));
     return 0;
   }

@@ -93,7 +93,9 @@ ScoringSession open_scoring_session(const ScoringWords& words, SessionText text,
                                                : words.is_fast       ? recipe.track.device
                                                                      : exact);
   recipe.track.device = device->name();
+  TttConfig diagnosed = recipe.ttt;
   const std::string foreign = take_scoring(model, overrides, recipe);
+  if (words.recipe.empty()) diagnosed = recipe.ttt;
   check_scoring(recipe.scoring());
   if (!foreign.empty() && words.needs_own_scoring) {
     throw Error(
@@ -112,7 +114,8 @@ ScoringSession open_scoring_session(const ScoringWords& words, SessionText text,
     check_scored_tokens(recipe.data, tokenizer, *val);
   }
   return {std::move(model),  std::move(tokenizer), std::move(device),
-          std::move(recipe), std::move(val),       foreign};
+          std::move(recipe), std::move(val),       foreign,
+          diagnosed};
 }
 
 }  // namespace pg

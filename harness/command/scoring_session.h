@@ -47,6 +47,8 @@ struct ScoringSession {
   Recipe recipe;
   std::optional<TokenStream> val;  // with SessionText::kShards
   std::string foreign_scoring;  // a key that is not the artifact's own: "eval.stride is 8, was 64"
+  // [ttt] as the recipe file and keys by hand have it, where there is a file: of what is no score.
+  TttConfig diagnosed_ttt;
 };
 
 enum class SessionText : uint8_t {

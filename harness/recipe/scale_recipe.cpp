@@ -53,6 +53,7 @@ constexpr auto kFactors = std::to_array<Factor>({
     {"eval.context", kContext, 16, Round::kNearest, "as the context"},
     {"ttt.chunk_tokens", kContext, 256, Round::kNearest, "as the context"},
     {"ttt.batch_tokens", kContext, 16, Round::kNearest, "as the context"},
+    {"ttt.frozen_blocks", kDepth, 1, Round::kNearest, "the same part of the depth"},
 });
 // A decay per step that forgets the same part of training in half the steps is squared.
 constexpr auto kDecays = std::to_array<std::string_view>({

@@ -58,6 +58,11 @@ TEST(CheckScoring, AKeyWithoutEffectIsRefused) {
               c.ttt.scales_fraction = 0.5;
             }).find("ttt.scales_fraction = 0"),
             std::string::npos);
+  EXPECT_NE(problem_of([](ScoringConfig& c) {
+              c.ttt.kind = TttKind::kLora;
+              c.ttt.cosine = false;
+            }).find("ttt.cosine = true"),
+            std::string::npos);
   for (const TttKind kind : {TttKind::kPhased, TttKind::kLora}) {
     EXPECT_NE(problem_of([kind](ScoringConfig& c) {
                 c.ttt.kind = kind;

@@ -252,6 +252,8 @@ TEST_F(TestTimeTraining, EveryKeyChangesTheScore) {
       {TttKind::kSgd, "scales_fraction", [](TttConfig& t) { t.scales_fraction = 0.5; }},
       {TttKind::kPhased, "scales_fraction", [](TttConfig& t) { t.scales_fraction = 0.5; }},
       {TttKind::kPhasedLora, "scales_fraction", [](TttConfig& t) { t.scales_fraction = 0.5; }},
+      {TttKind::kSgd, "cosine", [](TttConfig& t) { t.cosine = false; }},
+      {TttKind::kPhased, "cosine", [](TttConfig& t) { t.cosine = false; }},
       {TttKind::kSgd, "adaptive_lr_max", [](TttConfig& t) { t.adaptive_lr_max = 3; }},
       {TttKind::kLora, "lora_reset", [](TttConfig& t) { t.lora_reset = LoraReset::kWarm; }},
   };
@@ -651,6 +653,20 @@ TEST_F(TestTimeTraining, TrainingOnTheTextFirstHidesItsCost) {
   EXPECT_EQ(loss.tokens, score.tokens());
   EXPECT_EQ(loss.bytes, score.bytes());
   EXPECT_LT(loss.contaminated_bits_per_byte, 0.7 * score.bits_per_byte());
+}
+
+// As #398 trained: a first pass is at ttt.lr either way, and later ones stay there.
+TEST_F(TestTimeTraining, TheDiagnosedRateMayStay) {
+  TttConfig ttt = make_ttt(TttKind::kNone);
+  ManualClock clock;
+  const auto bits_after = [&](bool cosine, int64_t epochs) {
+    ttt.cosine = cosine;
+    return diagnose_pretrained_on_val(model_, make_test_bytes(), make_stream(ids_), eval_, ttt,
+                                      epochs, *device_, clock)
+        .contaminated_bits_per_byte;
+  };
+  EXPECT_EQ(bits_after(false, 1), bits_after(true, 1));
+  EXPECT_NE(bits_after(false, 4), bits_after(true, 4));
 }
 
 TEST_F(TestTimeTraining, EvaluateLearnsAsTheRecipeSays) {
