@@ -6,6 +6,7 @@ find_package(LibLZMA REQUIRED)                       # liblzma-dev
 find_package(fmt CONFIG REQUIRED)                    # libfmt-dev
 find_package(CLI11 CONFIG REQUIRED)                  # libcli11-dev
 find_package(tomlplusplus CONFIG REQUIRED)           # libtomlplusplus-dev
+find_package(Boost REQUIRED)                         # libboost-dev: Student's t in harness/statistics
 find_package(nlohmann_json CONFIG REQUIRED)          # nlohmann-json3-dev
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)                  # libzstd-dev
 # What artifacts of other teams use: only to compare our own coder with (harness/bench/reference_coders.h).

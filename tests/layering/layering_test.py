@@ -78,6 +78,7 @@ ROOMS = {
     "harness/recipe": [*MODEL, *DATA, "src/text", "src/train", "quant/format", "eval", "eval/score", "eval/learn", "eval/mix"],
     "harness/exchange": [*MODEL, *DATA, "src/files", "src/text", "quant/format", "harness/recipe", "kernels/bf16.h"],
     "harness/record": [*MODEL, *DATA, "src/files", "src/text", "src/train", "quant/...", "eval/...", "harness/recipe"],
+    "harness/statistics": ["src/base"],
     "harness/bench": [*MODEL, *DATA, "src/data/corpus", "src/files", "src/device/comm", "src/device/registry", "src/device/op_table", "src/text", "src/train",
                       "quant/...", "eval/...", "harness/recipe"],
     "harness/command": [*MODEL, *DATA, "src/files", "src/data/corpus", "src/device/comm", "src/device/registry", "src/device/op_table", "src/text",
