@@ -73,8 +73,9 @@ int run(const RunOptions& options, Clock& clock, double start_s) {
   const RankScoring scoring(ranks, recipe.track.device, text.val_tokens,
                             {device.get(), &bytes, &clock});
   const double rest_s = rehearse_run(recipe, text, *device, clock, log);
-  TrainResult trained =
-      train_weights(recipe, text, folder, ranks, scoring, *device, peak, rest_s, clock, log);
+  TrainResult trained = train_weights(options, recipe, text, folder, ranks, scoring, *device, peak,
+                                      rest_s, clock, log);
+  if (options.is_one_of_several) check_whole(trained, folder);
   log.write_trained(trained);
   choose_average(recipe, text, ranks, *device, clock, log, trained);
   keep_weights(folder, {recipe.model, text.tokenizer.sha256(), trained.exported}, log);
@@ -136,7 +137,7 @@ int main(int argc, char** argv) {
   pg::SteadyClock clock;
   const double start_s = clock.now_s();
   const auto run = [start_s](const pg::RunOptions& options, pg::Clock& run_clock) {
-    return pg::run(options, run_clock, start_s);
+    return pg::run(options, run_clock, options.start_s.value_or(start_s));
   };
   try {
     return pg::finish_output(pg::run_command_line(argc, argv, clock, run));

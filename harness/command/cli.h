@@ -2,6 +2,7 @@
 #pragma once
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,9 @@ struct RunOptions {
   std::vector<std::string> sets;  // --set, --seed and --device as section.key=value
   int64_t ranks = 0;              // 0: as this process was started, else one
   bool fresh = false;             // an unfinished or finished run in the folder is discarded
+  // An interrupt in training ends the run with its checkpoint, to go on later: a seed of a set is whole.
+  bool is_one_of_several = false;
+  std::optional<double> start_s = {};  // by the clock; empty: the start of the process
 };
 using RunFunction = std::function<int(const RunOptions& options, Clock& clock)>;
 

@@ -179,9 +179,10 @@ double rehearse_run(const Recipe& recipe, const RunText& text, Device& device, C
   return choose_s + calibrate_s;
 }
 
-TrainResult train_weights(const Recipe& recipe, const RunText& text, const RunFolder& folder,
-                          LocalRanks& ranks, const RankScoring& scoring, Device& device,
-                          const DevicePeak& peak, double rest_s, Clock& clock, RunLog& log) {
+TrainResult train_weights(const RunOptions& options, const Recipe& recipe, const RunText& text,
+                          const RunFolder& folder, LocalRanks& ranks, const RankScoring& scoring,
+                          Device& device, const DevicePeak& peak, double rest_s, Clock& clock,
+                          RunLog& log) {
   TrainSetup setup;  // of rank 0
   setup.device = &device;
   setup.clock = &clock;
@@ -192,7 +193,9 @@ TrainResult train_weights(const Recipe& recipe, const RunText& text, const RunFo
   setup.peak_flops_per_s = peak.matmul_flops_per_s / (ranks.are_threads() ? ranks.ranks() : 1);
   setup.rest_s = rest_s;
   setup.stop_requested = is_interrupt_requested;
-  announce_interrupt(ranks.are_threads()
+  announce_interrupt(options.is_one_of_several
+                         ? "the runs end after this step; the same command goes on from there"
+                     : ranks.are_threads()
                          ? "the run ends after this step and is packed and scored"
                          : "mpirun ends its job about a second after Ctrl-C and TERM; the last "
                            "checkpoint is kept; "
@@ -224,6 +227,11 @@ void choose_average(const Recipe& recipe, const RunText& text, LocalRanks& ranks
   share_bytes(ranks, {static_cast<uint8_t>(best)});
   take_average(trained, best);
   log.write_choice(trials, best);
+}
+
+void check_whole(const TrainResult& trained, const RunFolder& folder) {
+  if (trained.stop_reason != StopReason::kInterrupted) return;
+  throw Interrupted("interrupted in training" + folder.describe_kept());
 }
 
 // A disk too full for these may still hold the artifact, which is several times smaller.

@@ -59,9 +59,10 @@ double rehearse_run(const Recipe& recipe, const RunText& text, Device& device, C
 
 // Trains with all that the trainer may not know of: validation, what the weights will pack to, the
 // checkpoint's place, Ctrl-C; `rest_s`: what comes after it, as rehearsed.
-TrainResult train_weights(const Recipe& recipe, const RunText& text, const RunFolder& folder,
-                          LocalRanks& ranks, const RankScoring& scoring, Device& device,
-                          const DevicePeak& peak, double rest_s, Clock& clock, RunLog& log);
+TrainResult train_weights(const RunOptions& options, const Recipe& recipe, const RunText& text,
+                          const RunFolder& folder, LocalRanks& ranks, const RankScoring& scoring,
+                          Device& device, const DevicePeak& peak, double rest_s, Clock& clock,
+                          RunLog& log);
 
 // Where a training keeps several averages: the one that is packed, on all ranks. Of rank 0.
 void choose_average(const Recipe& recipe, const RunText& text, LocalRanks& ranks, Device& device,
@@ -69,6 +70,9 @@ void choose_average(const Recipe& recipe, const RunText& text, LocalRanks& ranks
 
 // Throws Error when not one step was done within the budget: initial weights make no record.
 void check_trained(const TrainResult& trained, const TrainConfig& train);
+
+// Throws Interrupted when a signal ended training: its checkpoint is kept, to go on.
+void check_whole(const TrainResult& trained, const RunFolder& folder);
 
 // Writes final_model.safetensors, the weights before quantising; only warns when that fails.
 void keep_weights(const RunFolder& folder, const WeightsFile& weights, RunLog& log);
