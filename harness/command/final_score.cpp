@@ -46,43 +46,46 @@ int64_t choose_exact_tokens(LocalRanks& ranks, const Recipe& recipe, const Unpac
 
 }  // namespace
 
+std::optional<FinalScore> score_coded(const Recipe& recipe, const UnpackedModel& model,
+                                      const TokenStream& val, int64_t tokens,
+                                      const RankScoring& exact, const EvalProgressFn& progress) {
+  ScoringConfig own = read_scoring(model, recipe.eval);
+  own.first_tokens = tokens;
+  std::vector<int32_t> text(static_cast<size_t>(tokens));
+  val.read(0, text);
+  TextEncoder encoder(text[0]);
+  const std::optional<Score> scored = exact.evaluate(model, own, progress, encoder.hooks());
+  if (!scored) return {};
+  FinalScore result;
+  result.file = encoder.finish(model.artifact_sha256(), text);
+  result.coded = {.tokens = scored->tokens(),
+                  .bytes = scored->bytes(),
+                  .payload_bytes = encoder.payload_bytes(),
+                  .file_bytes = static_cast<int64_t>(result.file.size()),
+                  .metered_bits = scored->bits()};
+  result.line = *scored;
+  result.line.bits_per_byte = result.coded.bits_per_byte();
+  result.line.loss_nats = result.coded.loss_nats();
+  return result;
+}
+
 std::optional<FinalScore> score_finally(LocalRanks& ranks, const Recipe& recipe,
                                         const UnpackedModel& model, const TokenStream& val,
                                         const RankScoring& exact, const RankScoring& fast,
                                         const EvalProgressFn& progress) {
   ScoringConfig own = read_scoring(model, recipe.eval);
-  own.first_tokens = choose_exact_tokens(ranks, recipe, model, val, exact, own);
-  std::vector<int32_t> text(static_cast<size_t>(own.first_tokens));
-  val.read(0, text);
-  TextEncoder encoder(text[0]);
-  const std::optional<Score> scored = exact.evaluate(model, own, progress, encoder.hooks());
-  FinalScore result;
-  if (scored) {
-    result.file = encoder.finish(model.artifact_sha256(), text);
-    result.coded = {.tokens = scored->tokens(),
-                    .bytes = scored->bytes(),
-                    .payload_bytes = encoder.payload_bytes(),
-                    .file_bytes = static_cast<int64_t>(result.file.size()),
-                    .metered_bits = scored->bits()};
-    result.line = *scored;
-    result.line.bits_per_byte = result.coded.bits_per_byte();
-    result.line.loss_nats = result.coded.loss_nats();
-  }
-  if (own.first_tokens < val.size()) {
-    const int64_t coded_targets = own.first_tokens - 1;
-    LedgerHooks hooks;
-    hooks.on_score = [&](int64_t target, int32_t /*token*/, double bits) {
-      if (target <= coded_targets) result.coded.fast_bits += bits;
-    };
-    own.first_tokens = 0;
-    const std::optional<Score> whole = fast.evaluate(model, own, progress, hooks);
-    if (whole) {
-      const double exact_s = result.line.eval_s;
-      result.line = *whole;
-      result.line.eval_s += exact_s;
-    }
-  }
-  if (!scored) return {};
+  const int64_t exact_tokens = choose_exact_tokens(ranks, recipe, model, val, exact, own);
+  std::optional<FinalScore> result = score_coded(recipe, model, val, exact_tokens, exact, progress);
+  if (exact_tokens == val.size()) return result;
+  LedgerHooks hooks;
+  hooks.on_score = [&](int64_t target, int32_t /*token*/, double bits) {
+    if (target < exact_tokens) result->coded.fast_bits += bits;
+  };
+  const std::optional<Score> whole = fast.evaluate(model, own, progress, hooks);
+  if (!result) return {};
+  const double exact_s = result->line.eval_s;
+  result->line = *whole;
+  result->line.eval_s += exact_s;
   return result;
 }
 

@@ -16,6 +16,12 @@ struct FinalScore {
   Bytes file;       // val.pgt
 };
 
+// The artifact's own score of the text's first `tokens`, exact and coded: the line is of that part. Nothing in
+// a process without rank 0.
+std::optional<FinalScore> score_coded(const Recipe& recipe, const UnpackedModel& model,
+                                      const TokenStream& val, int64_t tokens,
+                                      const RankScoring& exact, const EvalProgressFn& progress);
+
 // Scores the artifact as it says. `exact` computes on the exact device, `fast` on the recipe's. A
 // pilot of some windows tells how long the whole text will take exactly: where that is at most
 // eval.exact_share of the budget, the text is scored exactly and coded, and its score is the file's

@@ -120,7 +120,7 @@ class TapeReader {
     if (tape_.end) return fail("stands behind the closing line");
     LineReader reader(json);
     const std::string event = json.contains("event") ? reader.text("event") : "step";
-    if (event == "step") read_step(reader);
+    if (event == "step") read_step(reader, json);
     if (event == "start") read_start(json);
     if (event == "stop") read_stop(reader);
     if (event == "end") read_end(reader);
@@ -149,7 +149,7 @@ class TapeReader {
     tape_.parts.push_back(std::move(part));
   }
 
-  void read_step(LineReader& reader) {
+  void read_step(LineReader& reader, const Json& json) {
     const bool is_old = tape_.format == 1;  // the first tapes do not say what a step was decided by
     TapeStep step;
     step.line = tape_.lines;
@@ -161,6 +161,7 @@ class TapeReader {
     step.lr_multiplier = reader.number("lr_multiplier");
     step.next_window = reader.count("next_window");
     step.swa_snapshots = reader.count("swa_snapshots", 0);
+    if (json.contains("loss_nats")) step.loss_nats = reader.number("loss_nats");
     if (!reader.bad().empty()) return;
     const int64_t told = last_step();
     if (step.step <= told) {
@@ -191,6 +192,7 @@ class TapeReader {
     end.artifact = reader.text("artifact");
     end.val_bpb = reader.text("val_bpb");
     end.is_exact = reader.flag("exact");
+    end.coded_tokens = reader.count("coded_tokens", 0);
     end.text_bytes = reader.count("text_bytes");
     end.payload_bytes = reader.count("payload_bytes");
     end.files = reader.texts("files");

@@ -39,6 +39,7 @@ struct TapeStep {
   double train_s = 0, step_s = 0;
   double decided_s = 0, end_s = 0, lr_multiplier = 1;
   int64_t next_window = 0, swa_snapshots = 0;
+  std::optional<double> loss_nats;  // tapes of earlier builds do not say it
 };
 
 struct TapeStop {
@@ -51,7 +52,8 @@ struct TapeEnd {
   std::string artifact;  // its file's name
   std::string val_bpb;   // the digits that were printed
   bool is_exact = false;
-  int64_t text_bytes = 0, payload_bytes = 0;  // of the coded text
+  int64_t coded_tokens = 0;                   // targets of the coded text
+  int64_t text_bytes = 0, payload_bytes = 0;  // of it
   // Names of the folder's files and their SHA-256 in hex; the second, which a record may leave out.
   std::map<std::string, std::string> files, optional_files;
 };

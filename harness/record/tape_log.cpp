@@ -27,18 +27,7 @@ std::string hash_list(const std::vector<std::string>& sha256s) {
 
 }  // namespace
 
-TapeLog::TapeLog(const RunFolder& folder, AppendFile::Report report)
-    : file_(folder.tape(), folder.is_resumed, std::move(report)) {
-  if (folder.is_resumed)
-    chain_ = rewind_tape(read_text_file(folder.tape()), folder.resumed_steps).chain;
-}
-
-// A resumed part may run elsewhere, by another build, so it says all of that again; the text is the
-// same, or the checkpoint would have been refused: of it the hashes of the single shards are left out.
-void TapeLog::write_start(const RunFolder& folder, const Recipe& recipe, const RunFacts& facts) {
-  JsonObject start;
-  start.add("event", "start").add("tape_format", kTapeFormat).add("resumed", folder.is_resumed);
-  if (folder.is_resumed) start.add("resumed_steps", folder.resumed_steps);
+void describe_start(const Recipe& recipe, const RunFacts& facts, JsonObject& start) {
   start.add("recipe_sha256", hash_recipe(recipe)).add("seed", recipe.train.seed);
   start.add("revision", kBuildInfo.revision).add("dirty", is_dirty_build());
   start.add("compiler", kBuildInfo.compiler).add("build", kBuildInfo.options);
@@ -53,6 +42,21 @@ void TapeLog::write_start(const RunFolder& folder, const Recipe& recipe, const R
   start.add("train_sha256", hash_list(facts.train_sha256s));
   start.add("val_fingerprint", fmt::format("{:016x}", facts.val_fingerprint));
   start.add("val_sha256", hash_list(facts.val_sha256s));
+}
+
+TapeLog::TapeLog(const RunFolder& folder, AppendFile::Report report)
+    : file_(folder.tape(), folder.is_resumed, std::move(report)) {
+  if (folder.is_resumed)
+    chain_ = rewind_tape(read_text_file(folder.tape()), folder.resumed_steps).chain;
+}
+
+// A resumed part may run elsewhere, by another build, so it says all of that again; the text is the
+// same, or the checkpoint would have been refused: of it the hashes of the single shards are left out.
+void TapeLog::write_start(const RunFolder& folder, const Recipe& recipe, const RunFacts& facts) {
+  JsonObject start;
+  start.add("event", "start").add("tape_format", kTapeFormat).add("resumed", folder.is_resumed);
+  if (folder.is_resumed) start.add("resumed_steps", folder.resumed_steps);
+  describe_start(recipe, facts, start);
   if (!folder.is_resumed) {
     start.add("train_shards_sha256", facts.train_sha256s);
     start.add("val_shards_sha256", facts.val_sha256s);
@@ -73,7 +77,7 @@ void TapeLog::write_step(const StepReport& report, int64_t next_window) {
   step.add("decided_s", report.decided_s).add("end_s", report.end_s);
   step.add("lr_multiplier", report.lr_multiplier);
   if (report.decay_multiplier != 1.0) step.add("decay_multiplier", report.decay_multiplier);
-  step.add("next_window", next_window);
+  step.add("next_window", next_window).add("loss_nats", report.loss_nats);
   if (report.swa_snapshots > 0) step.add("swa_snapshots", report.swa_snapshots);
   write(step);
 }

@@ -13,6 +13,9 @@
 
 namespace pg {
 
+// What a run's start line says but where it lies and goes on.
+void describe_start(const Recipe& recipe, const RunFacts& facts, JsonObject& start);
+
 class TapeLog {
  public:
   TapeLog() = default;  // drops everything

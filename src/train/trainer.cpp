@@ -146,6 +146,11 @@ class Trainer {
     Decision d;
     if (is_first_) {
       d.is_interrupted = s_.stop_requested && s_.stop_requested();
+      if (!s_.recorded.empty()) {
+        take_recorded(d);
+        comm_.host().broadcast(&d, sizeof d, /*root=*/0);
+        return d;
+      }
       d.elapsed_s = now_s();
       d.end_s = predictor_.end_s();
       const auto under_way = static_cast<int64_t>(in_flight_.size());
@@ -158,6 +163,14 @@ class Trainer {
     }
     comm_.host().broadcast(&d, sizeof d, /*root=*/0);
     return d;
+  }
+
+  void take_recorded(Decision& d) const {
+    const auto step = static_cast<size_t>(steps_);
+    d.is_wallclock_over = step >= s_.recorded.size();
+    if (d.is_wallclock_over) return;
+    d.elapsed_s = s_.recorded[step].decided_s;
+    d.end_s = s_.recorded[step].end_s;
   }
 
   // A step that cannot be done - text that cannot be read, no memory - costs no earlier one.

@@ -53,6 +53,11 @@ struct ValidationScore {
   double loss_nats = 0, bits_per_byte = 0;
 };
 
+// What a step of an earlier run was decided by.
+struct RecordedDecision {
+  double decided_s = 0, end_s = 0;  // as StepReport's
+};
+
 struct TrainSetup {
   ModelConfig model;
   TrainConfig train;
@@ -78,6 +83,8 @@ struct TrainSetup {
   // Prices the artifact of these weights, on a thread in the background; may throw, may be empty.
   std::function<int64_t(const std::vector<HostTensor>&)> project_bytes;
   std::function<bool()> stop_requested;  // Ctrl-C; may be empty
+  // One a step: training does what these say instead of asking its clock, and ends behind the last.
+  std::vector<RecordedDecision> recorded;  // may be empty
 };
 
 enum class StopReason : uint8_t { kWallclock, kMaxSteps, kInterrupted };

@@ -251,7 +251,7 @@ TEST(RunLog, TapeHoldsTheDecisionsOfEachStep) {
   EXPECT_NE(tape.find("\"tape_format\":2"), std::string::npos);
   EXPECT_NE(
       tape.find("{\"step\":500,\"train_s\":41.45,\"step_s\":0.0834,\"decided_s\":0.0,\"end_s\":0.0,"
-                "\"lr_multiplier\":1.0,\"next_window\":192000,\"chain\":\""),
+                "\"lr_multiplier\":1.0,\"next_window\":192000,\"loss_nats\":2.39921,\"chain\":\""),
       std::string::npos);
   EXPECT_NE(tape.find("{\"event\":\"stop\",\"reason\":\"interrupted\",\"step\":500,"),
             std::string::npos);
