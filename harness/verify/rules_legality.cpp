@@ -1,0 +1,199 @@
+// Ways of scoring that no decoder could follow, by what a record says of itself. A line of a log that
+// only such an evaluation prints is high confidence; a name or heading is medium; neither is a proof,
+// and a record that hides what it does is not found here.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <string>
+
+#include "harness/verify/rules.h"
+#include "harness/verify/text_scan.h"
+
+namespace pg {
+namespace {
+
+constexpr double kPlausibleBpb = 1.04;
+
+// The words before a word take it back: "no SLOT", "without pre-quant TTT".
+bool is_denied(std::string_view lower, size_t at) {
+  const size_t from = at > 32 ? at - 32 : 0;
+  std::string_view before = lower.substr(from, at - from);
+  if (const size_t stop = before.find_last_of(".;\n"); stop != std::string_view::npos) {
+    before.remove_prefix(stop + 1);
+  }
+  for (const std::string_view word :
+       {"no", "not", "non", "without", "never", "instead of", "unlike", "drop", "removes",
+        "removed", "disabled", "free of", "avoids", "excludes"}) {
+    if (has_word(before, word)) return true;
+  }
+  const std::string_view behind = lower.substr(at, 60);
+  return has_text(behind, ": false") || has_text(behind, ": no") || has_text(behind, "-free");
+}
+
+bool claims(std::string_view lower, std::string_view phrase) {
+  for (size_t at = lower.find(phrase); at != std::string_view::npos;
+       at = lower.find(phrase, at + 1)) {
+    const bool is_word = at == 0 || !is_word_byte(lower[at - 1]);
+    if (is_word && !is_denied(lower, at)) return true;
+  }
+  return false;
+}
+
+struct Place {
+  std::string file;
+  int64_t line = 0;
+  std::string text;
+};
+
+class Legality {
+ public:
+  Legality(const RecordFacts& facts, std::vector<Finding>& findings)
+      : facts_(facts), findings_(findings) {}
+
+  // The first line of a log that shows it.
+  bool find_in_logs(std::string_view code) {
+    for (const LogFacts& log : facts_.logs) {
+      for (auto method = log.methods.rbegin(); method != log.methods.rend(); ++method) {
+        if (method->code != code) continue;
+        add(code, Severity::kReject, {log.path, method->at.line, method->at.text}, "high");
+        return true;
+      }
+    }
+    return false;
+  }
+
+  // A phrase in the record's name or first heading.
+  bool find_in_title(std::string_view code, std::initializer_list<std::string_view> phrases) {
+    for (const std::string_view phrase : phrases) {
+      if (!claims(facts_.title, phrase)) continue;
+      add(code, Severity::kReject, place_of(phrase), "medium");
+      return true;
+    }
+    return false;
+  }
+
+  // A phrase anywhere in README.md or the strings of submission.json.
+  bool find_in_text(std::string_view code, std::initializer_list<std::string_view> phrases,
+                    Severity severity) {
+    for (const std::string_view phrase : phrases) {
+      const Place place = place_of(phrase);
+      if (place.file.empty()) continue;
+      add(code, severity, place, severity == Severity::kReject ? "medium" : "low");
+      return true;
+    }
+    return false;
+  }
+
+  const std::string& title() const { return facts_.title; }
+  void add_title(std::string_view code) {
+    add(code, Severity::kReject,
+        {facts_.readme.empty() ? "submission.json" : "README.md", 1, facts_.title}, "medium");
+  }
+
+ private:
+  Place place_of(std::string_view phrase) const {
+    for (size_t i = 0; i < facts_.readme_lower.size(); ++i) {
+      if (claims(facts_.readme_lower[i], phrase)) {
+        return {"README.md", static_cast<int64_t>(i) + 1, facts_.readme_lines[i]};
+      }
+    }
+    for (const JsonEntry& entry : facts_.submission.entries) {
+      if (entry.kind == JsonKind::kString && claims(lower_ascii(entry.text), phrase)) {
+        return {"submission.json", entry.line, entry.text};
+      }
+    }
+    return {};
+  }
+
+  void add(std::string_view code, Severity severity, Place place, std::string_view confidence) {
+    findings_.push_back({std::string(code), severity, place.file, place.line,
+                         fmt::format("{} (confidence: {})", trim_blanks(place.text), confidence)});
+  }
+
+  const RecordFacts& facts_;
+  std::vector<Finding>& findings_;
+};
+
+// "AdamW TTT (10ep)", "TTT 20 epochs": of several passes, where nothing says score first.
+bool is_many_epoch_title(std::string_view title) {
+  if (!has_word(title, "ttt") || has_text(title, "legal") || has_text(title, "score-first") ||
+      has_text(title, "score first")) {
+    return false;
+  }
+  for (size_t at = title.find("ep"); at != std::string_view::npos; at = title.find("ep", at + 1)) {
+    size_t digit = at;
+    while (digit > 0 && (title[digit - 1] == ' ' || title[digit - 1] == '-')) --digit;
+    const bool is_epochs = title.substr(at).starts_with("epoch") || at + 2 >= title.size() ||
+                           !is_word_byte(title[at + 2]);
+    if (digit > 0 && is_digit_byte(title[digit - 1]) && is_epochs) {
+      const bool is_one =
+          title[digit - 1] == '1' && (digit < 2 || !is_digit_byte(title[digit - 2]));
+      if (!is_one) return true;
+    }
+  }
+  return false;
+}
+
+bool is_score_implausible(const RecordFacts& facts) {
+  return facts.stated && facts.stated->value > 0 && facts.stated->value < kPlausibleBpb;
+}
+
+}  // namespace
+
+void check_legality(const RecordFacts& facts, std::vector<Finding>& findings) {
+  // Ours are scored by what decodes: own_record.h.
+  if (facts.track == Track::kOwn) return;
+  Legality legality(facts, findings);
+  if (!legality.find_in_logs("byte_mix")) {
+    legality.find_in_title("byte_mix",
+                           {"ppm-d", "ppmd", "byte mixer", "byte-level mixture", "byte mixture",
+                            "byte-level ppm", "byte ppm", "ppm byte", "ppm mixture"});
+  }
+  if (!legality.find_in_logs("slot")) {
+    const bool has_slot =
+        has_word(legality.title(), "slot") || has_text(legality.title(), " slot-");
+    if (has_slot && claims(legality.title(), "slot")) legality.find_in_title("slot", {"slot"});
+  }
+  if (!legality.find_in_logs("prequant_ttt")) {
+    legality.find_in_title(
+        "prequant_ttt", {"pre-quant ttt", "prequant ttt", "pre-quant adamw ttt", "prequantttt",
+                         "pre-quantization ttt", "pre-quant_ttt", "prequant_ttt", "prequantttt"});
+  }
+  if (!legality.find_in_logs("ttt_before_score") && is_many_epoch_title(legality.title())) {
+    legality.add_title("ttt_before_score");
+  }
+  if (!legality.find_in_logs("two_pass_rescore")) {
+    legality.find_in_title("two_pass_rescore", {"two-pass", "two pass", "2-pass n-gram", "rescor",
+                                                "full-rescore", "full rescore"});
+  }
+  if (!legality.find_in_logs("min_over_passes")) {
+    legality.find_in_text("min_over_passes",
+                          {"min-nll", "min nll", "minimum nll", "lowest nll", "min_nll", "min(pass",
+                           "min(nll", "min over passes", "minimum over passes", "best-of-passes",
+                           "keep the minimum", "min-loss epoch"},
+                          Severity::kReject);
+  }
+  if (!legality.find_in_logs("ngram_unnormalised") && is_score_implausible(facts)) {
+    legality.find_in_title("ngram_unnormalised", {"n-gram", "ngram", "7-gram", "5-gram", "9-gram",
+                                                  "backoff", "hash cache", "multi-order"});
+  }
+  if (!legality.find_in_logs("paid_prefix")) {
+    legality.find_in_title("paid_prefix", {"paid prefix", "paid-prefix", "paidprefix",
+                                           "paid_prefix", "prefix compression of val"});
+  }
+  if (!legality.find_in_logs("trained_on_val")) {
+    const bool is_found = legality.find_in_title(
+        "trained_on_val",
+        {"val-only", "val only", "valonly", "trained on val", "train on val", "overfit val"});
+    if (!is_found) {
+      legality.find_in_text(
+          "trained_on_val",
+          {"trains on fineweb_val", "trained on fineweb_val", "trained on the validation s",
+           "trained on validation s", "training on the validation s", "trained directly on val"},
+          Severity::kReject);
+    }
+  }
+}
+
+}  // namespace pg
