@@ -56,6 +56,7 @@ double milliseconds(std::string_view text, const ScannedNumber& number) {
   const std::string_view unit = text.substr(at);
   if (unit.starts_with("ms")) return number.value;
   if (unit.starts_with("s")) return number.value * 1000;
+  if (unit.starts_with("m") && number.decimals > 0) return number.value * 60'000;  // to 3 s
   return -1;
 }
 
@@ -120,6 +121,7 @@ void LogParser::parse_step(std::string_view lower) {
   for (const char* key : {"train_time", "tt"}) {
     const auto time = number_after(lower, key);
     if (!time) continue;
+    // In tenths of a minute ten minutes may be any time up to 603 s.
     if (const double ms = milliseconds(lower, *time); ms >= 0) {
       facts_.last_train_ms = NumberLine{line_, ms};
     }
@@ -132,9 +134,8 @@ void LogParser::parse_step(std::string_view lower) {
     if (const auto& first_loss = val_loss ? val_loss : loss)
       facts_.first_loss_nats = first_loss->value;
   }
-  if (!loss) return;
   ++facts_.step_lines;
-  if (!std::isfinite(loss->value)) return;
+  if (!loss || !std::isfinite(loss->value)) return;
   if (facts_.late_losses_nats.size() == kLateLosses) {
     facts_.late_losses_nats.erase(facts_.late_losses_nats.begin());
   }
@@ -214,7 +215,12 @@ void LogParser::parse_scores(std::string_view lower) {
     score.kind = kind_of(lower, line_label);
     score.bits_per_byte = number->value;
     score.decimals = number->decimals;
-    for (const char* key : {"val_loss", "validation_loss", "loss", "vl"}) {
+    // The loss of the same evaluation: "sliding_loss:0.84 sliding_bpb:1.21".
+    const std::string own_loss = std::string(word.substr(0, at - begin)) + "loss";
+    const bool is_plain = word == "val_bpb" || word == "bpb" || word == "validation_bpb";
+    for (const std::string& key : is_plain
+                                      ? std::vector<std::string>{own_loss, "val_loss", "loss", "vl"}
+                                      : std::vector<std::string>{own_loss}) {
       if (const auto loss = number_after(before, key)) {
         score.loss_nats = loss->value;
         score.loss_decimals = loss->decimals;
@@ -254,7 +260,7 @@ void LogParser::parse_sizes(std::string_view lower) {
     return static_cast<int64_t>(number->value);
   };
   const size_t sign = lower.find_first_of(":=");
-  if (sign == kNone) return;
+  if (sign == kNone || lower.front() == '"') return;  // a line of printed JSON
   const std::string_view head = trim_blanks(lower.substr(0, sign));
   const int64_t bytes = bytes_behind(sign);
   if (bytes < 0) {
@@ -319,7 +325,7 @@ void LogParser::parse_settings(std::string_view lower) {
     if (tokens && tokens->value > 0) keep(facts_.val_tokens, NumberLine{line_, tokens->value});
   }
   if (has_any(lower, {"world_size", "val_loader", "train_loader", "model_params", "warmup_step:",
-                      "hyperparameters:", "train_batch_tokens", "max_wallclock", "torch",
+                      "hyperparameters:", "train_batch_tokens", "max_wallclock", "running pytorch",
                       "world size", "nvidia-smi", "total params", "grad_accum", "train_shards"})) {
     ++facts_.header_lines;
   }
@@ -366,7 +372,9 @@ void LogParser::parse_times(std::string_view lower) {
 
 void LogParser::parse_methods(std::string_view lower) {
   const auto add = [&](const char* code) { keep(facts_.methods, MethodLine{code, here()}); };
-  if (has_any(lower, {"ppm_mix", "mix_bpb", "ppm_native", "cond_ppm", "ppm_bpb"})) {
+  if (has_any(lower, {"ppm_mix", "mix_bpb", "ppm_native", "cond_ppm", "ppm_bpb", "ppm_submission",
+                      "ppm-d", "ppmd", "byte_mix"}) ||
+      (has_text(lower, "ppm") && has_any(lower, {"bpb:", "bpb="}))) {
     if (has_text(lower, "bpb")) add("byte_mix");
     if (const auto bytes = number_after(lower, "bytes"); bytes && bytes->value > 0) {
       keep(facts_.mixed_bytes, NumberLine{line_, bytes->value});
@@ -377,16 +385,21 @@ void LogParser::parse_methods(std::string_view lower) {
     add("prequant_ttt");
   }
   const bool is_result = has_any(lower, {"bpb:", "bpb="});
-  if (is_result && has_any(lower, {"_slot", "slot_", "slot "}) && !has_text(lower, "slots") &&
-      !lower.starts_with("step")) {
+  const bool names_slot = has_any(lower, {"_slot", "slot_"}) || has_word(lower, "slot");
+  if (is_result && names_slot && !has_text(lower, "slots") && !lower.starts_with("step")) {
     add("slot");
   }
-  if (lower.starts_with("ttt:start") || lower.starts_with("ttt:rank") ||
-      lower.starts_with("ttt_epoch:") || lower.starts_with("ttt:epoch")) {
-    const auto epochs = number_after(lower, "epochs");
-    const bool is_chunked = has_any(lower, {"chunks=", "chunk_", "score_first=true"});
-    if (has_text(lower, "score_first=false") || lower.starts_with("ttt_epoch:") ||
-        lower.starts_with("ttt:epoch") || (epochs && epochs->value >= 2 && !is_chunked)) {
+  // Several passes over the text, where nothing is scored by chunks before it is learnt from.
+  if (lower.starts_with("ttt") && has_text(lower, "epoch") &&
+      !has_any(lower, {"chunk", "sliding", "phased", "enabled", "score_first=true"})) {
+    const size_t epoch = lower.find("epoch");
+    const auto passes = number_after(lower, "epochs");
+    size_t slash = lower.find('/', epoch);  // "epoch 1/10", "ttt_epoch:2/3"
+    if (slash != kNone && slash - epoch > 10) slash = kNone;
+    const auto of_passes = slash == kNone ? std::nullopt : scan_number(lower, slash + 1);
+    const bool is_setting = lower.starts_with("ttt_epochs") || lower.starts_with("ttt epochs");
+    if (has_text(lower, "score_first=false") || (of_passes && of_passes->value >= 2) ||
+        (passes && passes->value >= 2 && !is_setting)) {
       add("ttt_before_score");
     }
   }
@@ -395,7 +408,7 @@ void LogParser::parse_methods(std::string_view lower) {
       has_any(lower, {"ngram", "rescor"})) {
     add("two_pass_rescore");
   }
-  if (is_result && has_any(lower, {"ngram", "n-gram"}) &&
+  if (is_result && has_any(lower, {"ngram", "n-gram", "_backoff"}) &&
       !has_any(lower, {"tilt", "[", "chunk:"})) {
     add("ngram_unnormalised");
   }

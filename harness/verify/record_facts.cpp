@@ -71,6 +71,10 @@ Track find_track(const RecordFacts& facts) {
   }
   if (has_text(path, "track_non_record")) return Track::kNonRecord;
   if (has_text(path, "track_10min_16mb")) return Track::kRecord;
+  for (const KnownLog* known : facts.known_logs) {
+    if (known == nullptr) continue;
+    return has_text(known->folder, "non_record") ? Track::kNonRecord : Track::kRecord;
+  }
   if (!track.empty()) {
     return says_non_record(track) || track.starts_with("non") ? Track::kNonRecord : Track::kRecord;
   }
@@ -120,7 +124,7 @@ bool is_withdrawn(const RecordFacts& facts, size_t log) {
     if (has_text(line, name) && says_withdrawn(line)) return true;
   }
   const std::vector<size_t>& used_logs = facts.match.logs;
-  if (facts.match.how == ScoreMatch::How::kNone) return false;
+  if (facts.match.how != ScoreMatch::How::kMean) return false;
   if (std::find(used_logs.begin(), used_logs.end(), log) != used_logs.end()) return false;
   const std::vector<std::string> seeds = facts.seeds_of(facts.logs[log]);
   return !seeds.empty() && std::any_of(used_logs.begin(), used_logs.end(), [&](size_t used) {
@@ -212,7 +216,8 @@ std::string add_code_sizes(RecordFolder& folder) {
   return {};
 }
 
-RecordFacts collect_facts(const RecordFolder& folder, const std::string& path) {
+RecordFacts collect_facts(const RecordFolder& folder, const std::string& path,
+                          const KnownLogs& known) {
   RecordFacts facts;
   facts.folder = &folder;
   facts.path = path;
@@ -231,7 +236,6 @@ RecordFacts collect_facts(const RecordFolder& folder, const std::string& path) {
     facts.readme_lower.push_back(lower_ascii(line));
   }
   facts.title = collect_title(facts);
-  facts.track = find_track(facts);
   int64_t bytes_left = kMostLogBytes;
   for (const FolderEntry& entry : folder.entries()) {
     if (entry.kind != EntryKind::kFile || !is_log_name(entry.path)) continue;
@@ -253,6 +257,8 @@ RecordFacts collect_facts(const RecordFolder& folder, const std::string& path) {
       facts.logs.push_back(std::move(log));
     }
   }
+  for (const LogFacts& log : facts.logs) facts.known_logs.push_back(known.find(log.sha256));
+  facts.track = find_track(facts);
   std::set<Sha256> seen;
   for (size_t i = 0; i < facts.logs.size(); ++i) {
     if (seen.insert(facts.logs[i].sha256).second) facts.distinct_logs.push_back(i);

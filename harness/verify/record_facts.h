@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "harness/verify/known_logs.h"
 #include "harness/verify/log_facts.h"
 #include "harness/verify/record_folder.h"
 #include "harness/verify/submission_facts.h"
@@ -30,6 +31,7 @@ struct ScoreMatch {
   std::string label;
   std::vector<size_t> logs;  // by index, of those that take part
   bool is_last = true;       // it is the last evaluation of its log
+  bool is_exact = false;  // to the digits of the stated score, not only to those of a shorter line
   // The value nearest to the stated one, whether or not it is equal.
   double nearest = 0, nearest_off = 1e300;
   std::string nearest_label, nearest_log;
@@ -50,7 +52,8 @@ struct RecordFacts {
   std::vector<std::string> log_paths;
   std::vector<LogFacts> logs;  // of log_paths, in their order; not the empty ones
   std::vector<std::string> empty_logs;
-  std::vector<size_t> distinct_logs;  // of those with the same bytes the first
+  std::vector<const KnownLog*> known_logs;  // of each of `logs`; null where it is not known
+  std::vector<size_t> distinct_logs;        // of those with the same bytes the first
   SubmissionFacts submission;
   std::string readme;                                   // README.md at the root
   std::vector<std::string> readme_lines, readme_lower;  // the second in lower case
@@ -74,8 +77,10 @@ struct RecordFacts {
   double bytes_per_token(const LogFacts& log) const;
 };
 
-// `path` is the folder's, as it was given: its last parts may tell the track.
-RecordFacts collect_facts(const RecordFolder& folder, const std::string& path);
+// `path` is the folder's, as it was given: its last parts may tell the track; else where its logs are
+// known from may.
+RecordFacts collect_facts(const RecordFolder& folder, const std::string& path,
+                          const KnownLogs& known = {});
 
 // Reads code_sizes.json of a folder that holds nothing but data (submission.json, README.md, logs) and
 // adds what it lists as stand-ins; gives why it does not count, empty where it does or is not there.

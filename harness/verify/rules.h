@@ -23,7 +23,9 @@ void check_legality(const RecordFacts& facts, std::vector<Finding>& findings);
 // What needs other records: logs that are known from elsewhere, the folder's own name.
 void check_context(const RecordFacts& facts, const KnownLogs& known,
                    std::vector<Finding>& findings);
-// Of folders that are verified together: findings of each, in their order.
-std::vector<std::vector<Finding>> compare_folders(const std::vector<RecordFacts>& folders);
+// Of folders that are verified together: what to add for each, in their order; `known` is what was found
+// of each before.
+std::vector<std::vector<Finding>> compare_folders(const std::vector<RecordFacts>& folders,
+                                                  const std::vector<std::vector<Finding>>& known);
 
 }  // namespace pg

@@ -19,9 +19,7 @@ void check_training(const LogFacts& log, bool is_withdrawn, std::vector<Finding>
   for (const NumberLine& stop : log.stops_ms) {
     if (longest == nullptr || stop.value > longest->value) longest = &stop;
   }
-  if (log.last_train_ms && (longest == nullptr || log.last_train_ms->value > longest->value)) {
-    longest = &*log.last_train_ms;
-  }
+  if (longest == nullptr && log.last_train_ms) longest = &*log.last_train_ms;
   if (longest == nullptr || longest->value <= kTrainCapMs) return;
   const std::string evidence = fmt::format("train_time {:.0f} ms", longest->value);
   if (longest->value <= kSmallOverrunMs) {

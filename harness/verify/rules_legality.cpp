@@ -17,18 +17,25 @@ constexpr double kPlausibleBpb = 1.04;
 
 // The words before a word take it back: "no SLOT", "without pre-quant TTT".
 bool is_denied(std::string_view lower, size_t at) {
-  const size_t from = at > 32 ? at - 32 : 0;
-  std::string_view before = lower.substr(from, at - from);
-  if (const size_t stop = before.find_last_of(".;\n"); stop != std::string_view::npos) {
-    before.remove_prefix(stop + 1);
+  constexpr size_t kBefore = 40, kBehind = 80;
+  const size_t from = at > kBefore ? at - kBefore : 0;
+  std::string before(lower.substr(from, at - from));
+  if (const size_t stop = before.find_last_of(".;\n"); stop != std::string::npos) {
+    before.erase(0, stop + 1);
+  }
+  for (size_t track = before.find("non-record"); track != std::string::npos;
+       track = before.find("non-record", track)) {
+    before.erase(track, 10);  // the track, which denies nothing
   }
   for (const std::string_view word :
-       {"no", "not", "non", "without", "never", "instead of", "unlike", "drop", "removes",
-        "removed", "disabled", "free of", "avoids", "excludes"}) {
+       {"no",    "not",     "non",     "without",  "never",   "instead of", "unlike",
+        "drop",  "removes", "removed", "disabled", "free of", "avoids",     "excludes",
+        "can't", "cannot",  "don't",   "doesn't",  "isn't",   "wasn't"}) {
     if (has_word(before, word)) return true;
   }
-  const std::string_view behind = lower.substr(at, 60);
-  return has_text(behind, ": false") || has_text(behind, ": no") || has_text(behind, "-free");
+  const std::string_view behind = lower.substr(at, kBehind);
+  return has_text(behind, ": false") || has_text(behind, ": no,") || has_text(behind, "-free") ||
+         has_text(behind, "| no |") || has_text(behind, "| **no") || has_text(behind, "illegal");
 }
 
 bool claims(std::string_view lower, std::string_view phrase) {
@@ -160,8 +167,17 @@ void check_legality(const RecordFacts& facts, std::vector<Finding>& findings) {
         "prequant_ttt", {"pre-quant ttt", "prequant ttt", "pre-quant adamw ttt", "prequantttt",
                          "pre-quantization ttt", "pre-quant_ttt", "prequant_ttt", "prequantttt"});
   }
-  if (!legality.find_in_logs("ttt_before_score") && is_many_epoch_title(legality.title())) {
-    legality.add_title("ttt_before_score");
+  if (!legality.find_in_logs("ttt_before_score")) {
+    if (is_many_epoch_title(legality.title())) {
+      legality.add_title("ttt_before_score");
+    } else if (!has_text(legality.title(), "legal") && !has_text(legality.title(), "score-first")) {
+      legality.find_in_text(
+          "ttt_before_score",
+          {"epochs over the val", "epochs on val", "epochs on the val", "epochs of sgd on val",
+           "epochs over val", "adapt on the validation set", "fine-tune on the validation",
+           "fine-tunes on the validation"},
+          Severity::kReject);
+    }
   }
   if (!legality.find_in_logs("two_pass_rescore")) {
     legality.find_in_title("two_pass_rescore", {"two-pass", "two pass", "2-pass n-gram", "rescor",

@@ -16,12 +16,9 @@ constexpr int64_t kSummaryLines = 80;
 
 // A run's own log is full of what the program says of itself; a summary by hand has results alone.
 bool is_hand_written(const LogFacts& log) {
-  if (log.header_lines > 0 || !log.stops_ms.empty() || log.lines > kSummaryLines) return false;
-  if (log.scores.empty() || log.step_lines > 0) return false;
-  const bool has_steps = std::any_of(
-      log.scores.begin(), log.scores.end(),
-      [](const LogScore& score) { return score.kind == ScoreKind::kStep && score.decimals <= 4; });
-  return has_steps || log.raw_models.empty();
+  return !log.scores.empty() && log.header_lines == 0 && log.stops_ms.empty() &&
+         log.raw_models.empty() && log.code_sizes.empty() && !log.last_train_ms &&
+         log.lines <= kSummaryLines;
 }
 
 void check_presence(const RecordFacts& facts, std::vector<Finding>& findings) {

@@ -22,12 +22,17 @@ struct PublishedScore {
   std::string_view folder;
 };
 constexpr PublishedScore kPublished[] = {{1.2244, "NaiveBaseline"},
+                                         {1.1458, "Int6_MLP3x_SmearGate_BigramHash_MuonWD_SWA"},
                                          {1.14276, "10L_Int5MLP_MuonWD04_SWA50"},
+                                         {1.1271, "11L_XSA4_EMA_Int6_MLP3x_WD04"},
+                                         {1.1248, "11L_XSA4_EMA_PartialRoPE_LateQAT"},
+                                         {1.1233, "11L_EMA_GPTQ-lite_warmdown3500"},
+                                         {1.1228, "11L_EMA_GPTQ-lite_warmdown3500"},
                                          {1.1194, "LeakyReLU_LegalTTT_ParallelMuon"},
                                          {1.1147, "ValCalib_GPTQ_XSA_BigramHash3072"},
-                                         {1.06107587, "PR1855"},
-                                         {1.05855370, "PR1953"},
-                                         {1.05759252, "PR2014"},
+                                         {1.06107587, "PR 1855"},
+                                         {1.05855370, "PR 1953"},
+                                         {1.05759252, "PR 2014"},
                                          {1.05650768, "SP8192_PR2130Base_Calib32"}};
 
 std::string last_scores(const RecordFacts& facts) {
@@ -79,6 +84,13 @@ void check_unmatched(const RecordFacts& facts, const StatedNumber& stated,
                      std::vector<Finding>& findings) {
   const ScoreMatch& match = facts.match;
   if (stated.entry->path.front() != "val_bpb") return check_typo(facts, stated, findings);
+  if (match.nearest_off > kNearBpb && is_number_in_logs(facts, stated)) {
+    findings.push_back(
+        {"bpb_other_line", Severity::kNote, "submission.json", stated.entry->line,
+         fmt::format("val_bpb {} stands in a log, in no line that is known as a score's",
+                     stated.entry->text)});
+    return;
+  }
   const Severity severity = match.nearest_off <= kNearBpb ? Severity::kWarn : Severity::kReject;
   findings.push_back(
       {"bpb_not_in_log", severity, "submission.json", stated.entry->line,
@@ -107,6 +119,9 @@ void check_matched(const RecordFacts& facts, const StatedNumber& stated,
       fmt::format("{} {} matches {} {}; last score lines: {}", stated.entry->path.front(),
                   stated.entry->text, how, match.label, last_scores(facts));
   const LogScore* later = last_evaluation(facts.logs[match.logs.front()]);
+  for (const size_t i : facts.distinct_logs) {
+    if (later == nullptr) later = last_evaluation(facts.logs[i]);
+  }
   if (match.kind != ScoreKind::kEvaluation && later != nullptr) {
     const bool differs = std::abs(later->bits_per_byte - stated.value) > 1e-4;
     if (!differs) return;
@@ -128,7 +143,9 @@ void check_expected(const RecordFacts& facts, std::vector<Finding>& findings) {
         has_text(line, "expected score") || has_text(line, "projected val_bpb") ||
         has_text(line, "projected bpb") || has_text(line, "estimated val_bpb") ||
         has_text(line, "to be measured") || has_text(line, "estimated bpb");
-    if (!is_expected) continue;
+    const bool is_change =
+        has_text(line, "delta") || has_text(line, "gain") || has_text(line, "improve");
+    if (!is_expected || is_change) continue;
     findings.push_back({"score_expected_not_measured", Severity::kReject, "README.md",
                         static_cast<int64_t>(i) + 1, facts.readme_lines[i]});
     return;

@@ -177,11 +177,16 @@ void check_code_size(const RecordFacts& facts, std::vector<Finding>& findings) {
     logged.insert(logged.end(), log.code_sizes.begin(), log.code_sizes.end());
   }
   if (logged.empty() || facts.is_own_record) return;
+  constexpr int64_t kLineEnd = 2;  // a last line break, of one byte or two
+  const auto is_logged = [&](int64_t bytes) {
+    return std::any_of(logged.begin(), logged.end(),
+                       [&](int64_t size) { return std::abs(size - bytes) <= kLineEnd; });
+  };
   bool has_code = false;
   for (const FolderEntry& entry : facts.folder->entries()) {
     if (!entry.path.ends_with(".py") || entry.bytes < 0) continue;
     has_code = true;
-    if (std::find(logged.begin(), logged.end(), entry.bytes) != logged.end()) return;
+    if (is_logged(entry.bytes)) return;
   }
   if (!has_code) return;
   const std::optional<int64_t> shipped = shipped_code(facts);
@@ -200,9 +205,7 @@ void check_seed_bytes(const RecordFacts& facts, std::vector<Finding>& findings) 
     for (const LogFacts& log : facts.logs) {
       const std::vector<std::string> seeds = facts.seeds_of(log);
       if (std::find(seeds.begin(), seeds.end(), seed) == seeds.end()) continue;
-      std::vector<SizeLine> sizes = log.totals;
-      sizes.insert(sizes.end(), log.packed_models.begin(), log.packed_models.end());
-      for (const SizeLine& size : sizes) {
+      for (const SizeLine& size : log.totals) {
         is_found = is_found || size.bytes == stated;
         if (nearest < 0 || std::abs(size.bytes - stated) < std::abs(nearest - stated)) {
           nearest = size.bytes;

@@ -10,6 +10,9 @@
 namespace pg {
 namespace {
 
+// Means of values that were rounded before, and deviations of them, as people write them down.
+constexpr double kRoundedTwice = 2e-5, kRoundedShare = 0.025;
+
 struct SeedValues {
   std::vector<double> values;
   int decimals = 17;  // the fewest
@@ -37,12 +40,12 @@ double mean_of(const std::vector<double>& values) {
 }
 
 void check_mean(const RecordFacts& facts, const SeedValues& seeds, std::vector<Finding>& findings) {
-  if (!facts.stated) return;
+  if (!facts.stated || facts.stated->entry->path.front() != "val_bpb") return;
   const double mean = mean_of(seeds.values);
   const double lowest = *std::min_element(seeds.values.begin(), seeds.values.end());
   const auto equals = [&](double value) {
     return std::abs(facts.stated->value - value) <=
-           half_unit(facts.stated->decimals) + half_unit(seeds.decimals);
+           half_unit(facts.stated->decimals) + half_unit(seeds.decimals) + kRoundedTwice;
   };
   if (equals(mean) || equals(lowest)) return;
   findings.push_back(
@@ -63,8 +66,8 @@ void check_deviation(const RecordFacts& facts, const SeedValues& seeds,
   double squares = 0;
   for (const double value : seeds.values) squares += (value - mean) * (value - mean);
   const double sample = std::sqrt(squares / (n - 1)), population = std::sqrt(squares / n);
-  // Rounding of each value moves the deviation by no more than its own error.
-  const double error = half_unit(stated->decimals) + 1.5 * half_unit(seeds.decimals);
+  const double error = std::max(2 * half_unit(stated->decimals), kRoundedShare * sample) +
+                       1.5 * half_unit(seeds.decimals);
   if (std::abs(stated->number - sample) <= error || std::abs(stated->number - population) <= error)
     return;
   findings.push_back({"std_mismatch", Severity::kNote, "submission.json", stated->line,

@@ -7,6 +7,8 @@
 #include <set>
 #include <utility>
 
+#include "harness/verify/text_scan.h"
+
 namespace pg {
 namespace {
 
@@ -37,15 +39,21 @@ Groups group_by_label(const RecordFacts& facts) {
 // before one of fewer.
 int rank_of(const ScoreMatch& match) {
   const int kind = match.kind == ScoreKind::kEvaluation ? 0
-                   : match.kind == ScoreKind::kPrequant ? 2
-                                                        : 4;
-  return 2 * kind + (match.is_last ? 0 : 1);
+                   : match.kind == ScoreKind::kPrequant ? 1
+                                                        : 2;
+  return 4 * kind + (match.is_exact ? 0 : 2) + (match.is_last ? 0 : 1);
 }
 
 class Matcher {
  public:
   Matcher(const RecordFacts& facts, const StatedNumber& stated) : facts_(facts), stated_(stated) {
     for (const LogFacts& log : facts.logs) last_.push_back(last_evaluation(log));
+    for (const JsonEntry& entry : facts.submission.entries) {
+      if (entry.path.size() == 2 && entry.path.front() == "seeds") stated_seeds_.insert(entry.text);
+    }
+    for (const SeedEntry& entry : facts.submission.seed_entries()) {
+      stated_seeds_.insert(std::to_string(entry.seed));
+    }
   }
 
   ScoreMatch find() {
@@ -58,6 +66,7 @@ class Matcher {
       }
     }
     try_means("final score", finals);
+    for (const size_t i : facts_.distinct_logs) try_runs(i);
     return best_;
   }
 
@@ -77,6 +86,7 @@ class Matcher {
       best_.nearest_log = facts_.logs[match.logs.front()].path;
     }
     if (!is_equal_to_digits(stated_.value, stated_.decimals, value, decimals)) return;
+    match.is_exact = off <= half_unit(stated_.decimals);
     if (best_.how != ScoreMatch::How::kNone && rank_of(best_) <= rank_of(match)) return;
     match.nearest = best_.nearest;
     match.nearest_off = best_.nearest_off;
@@ -100,9 +110,32 @@ class Matcher {
     }
   }
 
+  // Several runs, one a seed, in one log.
+  void try_runs(size_t log) {
+    std::map<std::string, std::vector<Value>> runs;
+    for (const LogScore& score : facts_.logs[log].scores) {
+      if (score.kind != ScoreKind::kEvaluation) continue;
+      runs[score.label].push_back({log, score.bits_per_byte, score.decimals, score.kind});
+    }
+    for (const auto& [label, values] : runs) {
+      if (values.size() == facts_.logs[log].seeds.size() || values.size() == 3) {
+        try_means(label, values);
+      }
+    }
+  }
+
   void try_means(const std::string& label, const std::vector<Value>& values) {
     if (values.size() < 2) return;
     try_mean(label, values);
+    std::vector<Value> named;  // by the seeds that the record counts
+    for (const Value& value : values) {
+      const std::vector<std::string> seeds = facts_.seeds_of(facts_.logs[value.log]);
+      const bool is_named = std::any_of(seeds.begin(), seeds.end(), [&](const std::string& seed) {
+        return stated_seeds_.contains(seed);
+      });
+      if (is_named) named.push_back(value);
+    }
+    if (named.size() >= 2 && named.size() < values.size()) try_mean(label, named);
     if (values.size() < 4 || values.size() > 64) return;
     for (size_t out = 0; out < values.size(); ++out) {
       std::vector<Value> others = values;
@@ -130,6 +163,7 @@ class Matcher {
   const RecordFacts& facts_;
   const StatedNumber& stated_;
   std::vector<const LogScore*> last_;  // evaluation of each log; null where it has none
+  std::set<std::string> stated_seeds_;
   ScoreMatch best_;
 };
 
@@ -144,6 +178,26 @@ const LogScore* last_evaluation(const LogFacts& log) {
 
 ScoreMatch match_score(const RecordFacts& facts, const StatedNumber& stated) {
   return Matcher(facts, stated).find();
+}
+
+bool is_number_in_logs(const RecordFacts& facts, const StatedNumber& stated) {
+  constexpr int kTellingDecimals = 5;
+  constexpr size_t kMostBytes = size_t{32} << 20;
+  if (stated.decimals < kTellingDecimals || stated.decimals > 12) return false;
+  for (const size_t i : facts.distinct_logs) {
+    const std::string text = facts.folder->read_text(facts.logs[i].path, kMostBytes).text;
+    for (size_t point = text.find('.'); point != std::string::npos;
+         point = text.find('.', point + 1)) {
+      size_t begin = point, end = point + 1;
+      while (begin > 0 && point - begin < 4 && is_digit_byte(text[begin - 1])) --begin;
+      while (end < text.size() && end - point < 24 && is_digit_byte(text[end])) ++end;
+      if (begin == point || static_cast<int>(end - point - 1) < stated.decimals) continue;
+      const auto number = scan_number(std::string_view(text).substr(begin, end - begin), 0);
+      if (number && std::abs(number->value - stated.value) <= half_unit(stated.decimals))
+        return true;
+    }
+  }
+  return false;
 }
 
 std::vector<SeedScore> list_seed_scores(const RecordFacts& facts) {

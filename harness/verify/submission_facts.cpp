@@ -22,6 +22,7 @@ int count_decimals(std::string_view number) {
   if (point == std::string_view::npos) return 0;
   size_t end = point + 1;
   while (end < number.size() && is_digit_byte(number[end])) ++end;
+  while (end > point + 1 && number[end - 1] == '0') --end;  // 1.1150 may be what 1.115 was read as
   return static_cast<int>(end - point - 1);
 }
 
@@ -232,8 +233,8 @@ std::optional<StatedNumber> SubmissionFacts::stated_score() const {
       return StatedNumber{entry, number->value, number->decimals};
     }
   }
-  if (entry == nullptr || entry->kind != JsonKind::kNumber) entry = other_score();
-  if (entry == nullptr) return std::nullopt;
+  if (entry == nullptr) entry = other_score();
+  if (entry == nullptr || entry->kind != JsonKind::kNumber) return std::nullopt;
   int decimals = entry->decimals;
   if (entry->text.find_first_of("eE") != std::string::npos) decimals = 17;  // 3.5e-07
   return StatedNumber{entry, entry->number, decimals};
@@ -242,8 +243,7 @@ std::optional<StatedNumber> SubmissionFacts::stated_score() const {
 const JsonEntry* SubmissionFacts::stated_size() const {
   for (const std::string_view key :
        {"bytes_total", "artifact_bytes_max", "artifact_bytes", "artifact_size_bytes", "total_bytes",
-        "submission_bytes", "total_submission_bytes", "artifact_bytes_mean",
-        "submission_size_bytes"}) {
+        "submission_bytes", "total_submission_bytes", "submission_size_bytes"}) {
     if (const JsonEntry* entry = find(key); entry != nullptr && entry->kind != JsonKind::kNull) {
       return entry;
     }
@@ -265,6 +265,22 @@ std::vector<SeedEntry> SubmissionFacts::seed_entries() const {
       ranks[seed] = rank;
     }
   };
+  // Lists go by the order of "seeds".
+  std::map<std::string, JsonKind> top_kinds;
+  std::vector<int64_t> listed_seeds;
+  for (const JsonEntry& entry : entries) {
+    if (entry.path.size() == 1) top_kinds[entry.path.front()] = entry.kind;
+    if (entry.path.size() == 2 && entry.path.front() == "seeds" &&
+        entry.kind == JsonKind::kNumber && std::abs(entry.number) < 1e15) {
+      listed_seeds.push_back(static_cast<int64_t>(entry.number));
+    }
+  }
+  const auto seed_of_key = [&](const JsonEntry& entry) -> std::optional<int64_t> {
+    const std::optional<int64_t> number = read_seed(entry.path[1]);
+    if (!number || top_kinds[entry.path.front()] != JsonKind::kArray) return number;
+    if (*number < 0 || *number >= std::ssize(listed_seeds)) return std::nullopt;
+    return listed_seeds[static_cast<size_t>(*number)];
+  };
   // Lists of objects that name their seed: "runs": [{"seed": 42, "val_bpb": ...}].
   std::map<std::string, int64_t> seed_of_item;
   for (const JsonEntry& entry : entries) {
@@ -278,10 +294,12 @@ std::vector<SeedEntry> SubmissionFacts::seed_entries() const {
     // {"seed_results": {"42": 1.1173}}, {"val_bpb_seeds": {...}}, {"artifact_bytes_per_seed": {...}}
     if (entry.path.size() == 2 && has_text(top, "seed") &&
         (entry.kind == JsonKind::kNumber || entry.kind == JsonKind::kString)) {
-      if (const auto seed = read_seed(entry.path[1]); seed && !is_foreign_score(top)) {
+      if (const auto seed = seed_of_key(entry); seed && !is_foreign_score(top)) {
         if (has_text(top, "bytes")) {
           add(*seed, entry, "artifact_bytes");
-        } else if (top == "seed_results" || has_text(top, "bpb") || has_text(top, "score")) {
+        } else if (top == "seed_results" ||
+                   (top == "seeds" && top_kinds[entry.path.front()] == JsonKind::kObject) ||
+                   has_text(top, "bpb") || has_text(top, "score")) {
           if (entry.number < 100) add(*seed, entry, "val_bpb");
         }
       } else if (const auto own = read_seed(top); own && top.starts_with("seed")) {
@@ -293,7 +311,7 @@ std::vector<SeedEntry> SubmissionFacts::seed_entries() const {
       if (item != seed_of_item.end()) {
         add(item->second, entry, lower_ascii(entry.path[2]));
       } else if (has_text(top, "seed") && !is_foreign_score(top)) {
-        if (const auto seed = read_seed(entry.path[1])) {
+        if (const auto seed = seed_of_key(entry)) {
           add(*seed, entry, lower_ascii(entry.path[2]));
         }
       }

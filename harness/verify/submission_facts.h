@@ -54,7 +54,7 @@ class SubmissionFacts {
   const JsonEntry* find(std::string_view key) const;
   // The text of a string at the top; empty for anything else.
   std::string_view text_of(std::string_view key) const;
-  // val_bpb, or where it is no number another key that gives the score as one.
+  // val_bpb, also as the text of a number, or where there is no such key another that gives the score.
   std::optional<StatedNumber> stated_score() const;
   // The key that stands in for val_bpb: "val_bpb_mean"; null where none does.
   const JsonEntry* other_score() const;

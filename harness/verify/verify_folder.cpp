@@ -35,7 +35,7 @@ RecordFacts check_folder(const std::filesystem::path& path, const VerifyOptions&
                           "does without it"});
     }
   }
-  RecordFacts facts = collect_facts(folder, full_path(path));
+  RecordFacts facts = collect_facts(folder, full_path(path), options.known);
   check_files(facts, findings);
   check_submission(facts, findings);
   check_logs(facts, findings);
@@ -71,7 +71,11 @@ std::vector<FolderReport> verify_folders(const std::vector<std::filesystem::path
     reports.push_back(std::move(report));
   }
   std::vector<std::vector<Finding>> together;
-  if (facts.size() > 1) together = compare_folders(facts);
+  if (facts.size() > 1) {
+    std::vector<std::vector<Finding>> known;
+    for (const FolderReport& report : reports) known.push_back(report.findings);
+    together = compare_folders(facts, known);
+  }
   for (size_t i = 0; i < reports.size(); ++i) {
     std::vector<Finding>& findings = reports[i].findings;
     if (!together.empty()) findings.insert(findings.end(), together[i].begin(), together[i].end());
