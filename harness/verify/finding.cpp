@@ -60,7 +60,16 @@ std::string findings_json(std::string_view folder, const std::vector<Finding>& f
                     {"evidence", cut_evidence(finding.evidence)}});
   }
   const Json json = {{"folder", folder}, {"verdict", folder_verdict(findings)}, {"findings", list}};
-  return json.dump(-1, ' ', /*ensure_ascii=*/true, Json::error_handler_t::replace);
+  // What a page that shows it would read as markup stands there by its number.
+  std::string line;
+  for (const char c : json.dump(-1, ' ', /*ensure_ascii=*/true, Json::error_handler_t::replace)) {
+    if (c == '<' || c == '>' || c == '&') {
+      line += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+    } else {
+      line += c;
+    }
+  }
+  return line;
 }
 
 std::string findings_text(std::string_view folder, const std::vector<Finding>& findings) {

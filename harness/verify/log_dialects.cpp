@@ -158,7 +158,7 @@ ScoreKind LogParser::kind_of(std::string_view lower, std::string_view label) con
   if (has_any(label, {"post-prequant", "post_prequant"})) return ScoreKind::kPrequant;
   if (has_any(label, {"pre-quant", "prequant", "pre_quant", "post_ema", "post-ema", "post ema",
                       "ema bpb", "post_average", "post_train", "selected_final", "pre-ema"}) ||
-      label == "diag") {
+      label == "diag" || label == "ema" || label.starts_with("ema (")) {
     return ScoreKind::kPrequant;
   }
   return ScoreKind::kEvaluation;

@@ -162,12 +162,13 @@ void check_legality(const RecordFacts& facts, std::vector<Finding>& findings) {
         has_word(legality.title(), "slot") || has_text(legality.title(), " slot-");
     if (has_slot && claims(legality.title(), "slot")) legality.find_in_title("slot", {"slot"});
   }
-  if (!legality.find_in_logs("prequant_ttt")) {
-    legality.find_in_title(
+  bool is_prequant = legality.find_in_logs("prequant_ttt");
+  if (!is_prequant) {
+    is_prequant = legality.find_in_title(
         "prequant_ttt", {"pre-quant ttt", "prequant ttt", "pre-quant adamw ttt", "prequantttt",
                          "pre-quantization ttt", "pre-quant_ttt", "prequant_ttt", "prequantttt"});
   }
-  if (!legality.find_in_logs("ttt_before_score")) {
+  if (!legality.find_in_logs("ttt_before_score") && !is_prequant) {
     if (is_many_epoch_title(legality.title())) {
       legality.add_title("ttt_before_score");
     } else if (!has_text(legality.title(), "legal") && !has_text(legality.title(), "score-first")) {

@@ -16,6 +16,9 @@ constexpr int64_t kSummaryLines = 80;
 
 // A run's own log is full of what the program says of itself; a summary by hand has results alone.
 bool is_hand_written(const LogFacts& log) {
+  constexpr int kPrintedDecimals = 5;  // a program prints more
+  const auto is_printed = [](const LogScore& score) { return score.decimals > kPrintedDecimals; };
+  if (std::any_of(log.scores.begin(), log.scores.end(), is_printed)) return false;
   return !log.scores.empty() && log.header_lines == 0 && log.stops_ms.empty() &&
          log.raw_models.empty() && log.code_sizes.empty() && !log.last_train_ms &&
          log.lines <= kSummaryLines;
@@ -88,7 +91,7 @@ void check_text(const LogFacts& log, std::vector<Finding>& findings) {
     findings.push_back({"nan_in_log", Severity::kWarn, log.path, log.not_numbers.front().line,
                         log.not_numbers.front().text});
   }
-  if (log.escapes > 0) note("ansi_escapes", fmt::format("{} escape characters", log.escapes));
+  if (log.escapes > 0) note("ansi_escapes", fmt::format("{} ESC", log.escapes));
   if (log.bare_returns > 0) note("carriage_returns", fmt::format("{} bare CR", log.bare_returns));
   if (log.is_utf16) {
     note("text_encoding", "utf-16");
