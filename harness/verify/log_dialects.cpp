@@ -386,7 +386,8 @@ void LogParser::parse_methods(std::string_view lower) {
   }
   const bool is_result = has_any(lower, {"bpb:", "bpb="});
   const bool names_slot = has_any(lower, {"_slot", "slot_"}) || has_word(lower, "slot");
-  if (is_result && names_slot && !has_text(lower, "slots") && !lower.starts_with("step")) {
+  if (is_result && names_slot && !has_any(lower, {"slots", "no slot", "no_slot", "without slot"}) &&
+      !lower.starts_with("step")) {
     add("slot");
   }
   // Several passes over the text, where nothing is scored by chunks before it is learnt from.

@@ -21,6 +21,9 @@ inline constexpr int64_t kCapBytes = 16'000'000;
 inline constexpr double kTrainCapMs = 600'000, kEvalCapS = 600;
 // UTF-8 bytes of the challenge's validation text, as its byte table counts them.
 inline constexpr double kValBytes = 151'080'891;
+// Days of the contest, as folders and submission.json name them.
+inline constexpr std::string_view kFirstDay = "2026-03-17", kLastDay = "2026-05-04";
+inline constexpr double kPlausibleBpb = 1.04;  // the best score that was accepted is 1.0565
 inline constexpr double kLn2 = 0.69314718055994530942;
 
 // Which lines of the logs give the stated score.

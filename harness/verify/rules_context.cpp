@@ -15,7 +15,6 @@
 namespace pg {
 namespace {
 
-constexpr std::string_view kFirstDay = "2026-03-17", kLastDay = "2026-05-04";
 constexpr size_t kDayBytes = 10;
 constexpr int64_t kSameRunSteps = 10;
 constexpr double kKnownWords = 0.34;

@@ -11,9 +11,7 @@
 namespace pg {
 namespace {
 
-constexpr double kHighestBpb = 8;       // that of raw bytes
-constexpr double kPlausibleBpb = 1.04;  // the best score that was accepted is 1.0565
-constexpr std::string_view kFirstDay = "2026-03-17", kLastDay = "2026-05-04";
+constexpr double kHighestBpb = 8;  // that of raw bytes
 
 std::string show(const JsonEntry& entry) {
   if (entry.kind == JsonKind::kString) return fmt::format("\"{}\"", entry.text);

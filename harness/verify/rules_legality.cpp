@@ -13,8 +13,6 @@
 namespace pg {
 namespace {
 
-constexpr double kPlausibleBpb = 1.04;
-
 // The words before a word take it back: "no SLOT", "without pre-quant TTT".
 bool is_denied(std::string_view lower, size_t at) {
   constexpr size_t kBefore = 40, kBehind = 80;
@@ -28,14 +26,16 @@ bool is_denied(std::string_view lower, size_t at) {
     before.erase(track, 10);  // the track, which denies nothing
   }
   for (const std::string_view word :
-       {"no",    "not",     "non",     "without",  "never",   "instead of", "unlike",
-        "drop",  "removes", "removed", "disabled", "free of", "avoids",     "excludes",
-        "can't", "cannot",  "don't",   "doesn't",  "isn't",   "wasn't"}) {
+       {"no",     "not",      "non",        "without",  "never",    "instead of",
+        "unlike", "drop",     "removes",    "removed",  "disabled", "free of",
+        "avoids", "excludes", "can't",      "cannot",   "don't",    "doesn't",
+        "isn't",  "wasn't",   "disallowed", "previous", "rejected"}) {
     if (has_word(before, word)) return true;
   }
   const std::string_view behind = lower.substr(at, kBehind);
   return has_text(behind, ": false") || has_text(behind, ": no,") || has_text(behind, "-free") ||
-         has_text(behind, "| no |") || has_text(behind, "| **no") || has_text(behind, "illegal");
+         has_text(behind, "| no |") || has_text(behind, "| **no") || has_text(behind, "illegal") ||
+         has_text(behind, "removed") || has_text(behind, "rejected");
 }
 
 bool claims(std::string_view lower, std::string_view phrase) {
