@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "src/base/hash.h"
@@ -11,6 +12,12 @@
 namespace pg {
 
 inline constexpr size_t kMostLines = 4000;
+
+// Adds to a list of lines while it is not full.
+template <class T>
+void keep_line(std::vector<T>& list, T item) {
+  if (list.size() < kMostLines) list.push_back(std::move(item));
+}
 
 enum class ScoreKind {
   kStep,        // validation while training
@@ -78,6 +85,7 @@ struct LogFacts {
   std::vector<TextLine> not_original;  // the log says that it is no run's own
   std::vector<TextLine> padded_exact;  // an "exact" line whose digits are those of a rounded one
   std::vector<MethodLine> methods;
+  bool is_score_first = false;  // adapts chunk by chunk, each scored before
 
   int64_t step_lines = 0, last_step = 0;  // lines of training steps, and the highest step told of
   int64_t header_lines = 0;               // of a program's own start: world_size, val_loader, ...

@@ -102,10 +102,14 @@ void check_known_logs(const RecordFacts& facts, const KnownLogs& known,
     const KnownLog* first = facts.known_logs[i];
     if (first != nullptr && (!has_own || first->folder != latest->folder)) foreign.push_back(i);
   }
-  // One log among the folder's own is a baseline that its author kept.
-  const bool is_copied = 2 * foreign.size() > facts.logs.size();
+  // One log among the folder's own is a baseline that its author kept; logs of a record whose words
+  // are used here, and whose score is, are its author's too.
+  const bool are_most = 2 * foreign.size() > facts.logs.size();
   for (const size_t i : foreign) {
     const KnownLog& first = *facts.known_logs[i];
+    const bool is_backed = has_own && facts.match.how != ScoreMatch::How::kNone &&
+                           known_words(facts, first.folder) >= kKnownWords;
+    const bool is_copied = are_most && !is_backed;
     findings.push_back(
         {is_copied ? "log_copied_other" : "log_shared_own",
          is_copied ? Severity::kReject : Severity::kNote, facts.logs[i].path, 0,

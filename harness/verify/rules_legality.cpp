@@ -62,7 +62,7 @@ class Legality {
   bool find_in_logs(std::string_view code) {
     for (const LogFacts& log : facts_.logs) {
       for (auto method = log.methods.rbegin(); method != log.methods.rend(); ++method) {
-        if (method->code != code) continue;
+        if (method->code != code || (code == "ttt_before_score" && log.is_score_first)) continue;
         add(code, Severity::kReject, {log.path, method->at.line, method->at.text}, "high");
         return true;
       }
@@ -206,8 +206,9 @@ void check_legality(const RecordFacts& facts, std::vector<Finding>& findings) {
     if (!is_found) {
       legality.find_in_text(
           "trained_on_val",
-          {"trains on fineweb_val", "trained on fineweb_val", "trained on the validation s",
-           "trained on validation s", "training on the validation s", "trained directly on val"},
+          {"trains on fineweb_val", "trained on fineweb_val", "trained on the validation shard",
+           "trained on the validation split", "trained on validation shard",
+           "training on the validation shard", "trained directly on val"},
           Severity::kReject);
     }
   }

@@ -12,6 +12,7 @@ namespace pg {
 namespace {
 
 constexpr int64_t kMismatchBytes = 10000, kLeastArtifactBytes = 200'000;
+constexpr int64_t kMostCodeBytes = 1'000'000;  // of any record
 
 // The total of code and packed model that a log ends in. A total of weights that are not packed comes
 // before it in many logs.
@@ -19,9 +20,7 @@ std::optional<SizeLine> final_total(const LogFacts& log) {
   std::optional<SizeLine> last;
   for (const SizeLine& total : log.totals) {
     const auto is_raw_model = [&](int64_t raw) {
-      return raw > 0 && total.bytes >= raw &&
-             std::any_of(log.code_sizes.begin(), log.code_sizes.end(),
-                         [&](int64_t code) { return total.bytes == raw + code; });
+      return raw > 0 && total.bytes >= raw && total.bytes <= raw + kMostCodeBytes;
     };
     const bool is_raw = has_text(total.label, "raw") || has_text(total.label, "fp32") ||
                         std::any_of(log.raw_models.begin(), log.raw_models.end(), is_raw_model);

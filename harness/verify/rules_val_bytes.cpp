@@ -14,7 +14,8 @@
 namespace pg {
 namespace {
 
-constexpr double kBytesOff = 0.004, kLineOff = 0.005, kJsonOff = 0.004, kTrainLossOff = 0.08;
+constexpr double kBytesOff = 0.004, kLineOff = 0.005, kJsonOff = 0.004, kTrainLossOff = 0.08,
+                 kVocabularyOff = 0.1;
 constexpr double kSpaceTwice = 1.177;
 constexpr double kFullValTokens = 30'000'000;
 constexpr double kMixedShare = 0.9;
@@ -72,7 +73,7 @@ void check_bytes(const RecordFacts& facts, size_t i, std::vector<Finding>& findi
   const std::optional<TokenizerBytes> tokenizer = find_tokenizer(log);
   if (!tokenizer) return;
   if (ratio > 0 && !tokens) {
-    if (ratio <= tokenizer->bytes_per_token * (1 + 0.05)) return;
+    if (ratio <= tokenizer->bytes_per_token * (1 + kVocabularyOff)) return;
     const LogScore& line = *last_with_loss(log);
     findings.push_back(
         {"denominator_bug", severity, log.path, line.line,
@@ -143,12 +144,13 @@ void check_json_ratio(const RecordFacts& facts, std::vector<Finding>& findings) 
 void check_subset(const RecordFacts& facts, std::vector<Finding>& findings) {
   const Severity severity = facts.track == Track::kRecord ? Severity::kReject : Severity::kWarn;
   for (const LogFacts& log : facts.logs) {
-    for (const NumberLine& tokens : log.val_tokens) {
-      if (tokens.value >= kFullValTokens) continue;
-      findings.push_back({"val_subset", severity, log.path, tokens.line,
-                          fmt::format("val tokens {:.0f}", tokens.value)});
-      return;
-    }
+    const auto most = std::max_element(
+        log.val_tokens.begin(), log.val_tokens.end(),
+        [](const NumberLine& a, const NumberLine& b) { return a.value < b.value; });
+    if (most == log.val_tokens.end() || most->value >= kFullValTokens) continue;
+    findings.push_back({"val_subset", severity, log.path, most->line,
+                        fmt::format("val tokens {:.0f}", most->value)});
+    return;
   }
   for (const LogFacts& log : facts.logs) {
     for (const NumberLine& bytes : log.mixed_bytes) {

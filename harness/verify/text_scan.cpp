@@ -1,5 +1,6 @@
 #include "harness/verify/text_scan.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <limits>
@@ -38,6 +39,35 @@ size_t find_word(std::string_view text, std::string_view word, size_t at) {
     }
   }
   return std::string_view::npos;
+}
+
+bool has_any(std::string_view text, std::initializer_list<std::string_view> parts) {
+  return std::any_of(parts.begin(), parts.end(),
+                     [&](std::string_view part) { return has_text(text, part); });
+}
+
+bool starts_with_any(std::string_view text, std::initializer_list<std::string_view> heads) {
+  return std::any_of(heads.begin(), heads.end(),
+                     [&](std::string_view head) { return text.starts_with(head); });
+}
+
+std::string_view skip_line_head(std::string_view text) {
+  text = trim_blanks(text);
+  if (text.starts_with("[")) {
+    const size_t end = text.find(']');
+    if (end != std::string_view::npos && end < 40 && end + 1 < text.size()) {
+      std::string_view rest = text.substr(end + 1);
+      while (!rest.empty() && (rest.front() == ':' || rest.front() == ' ')) rest.remove_prefix(1);
+      return rest;
+    }
+  }
+  size_t end = 0;
+  while (end < text.size() &&
+         (is_digit_byte(text[end]) || text[end] == '.' || text[end] == ':' || text[end] == '-')) {
+    ++end;
+  }
+  if (end >= 8 && end < text.size() && text[end] == ' ') return trim_blanks(text.substr(end));
+  return text;
 }
 
 std::optional<ScannedNumber> scan_number(std::string_view text, size_t at) {

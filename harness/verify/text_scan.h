@@ -2,6 +2,7 @@
 // the line and needs no stack, which regular expressions of the standard library do not promise.
 #pragma once
 #include <cstddef>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,6 +23,11 @@ inline bool has_word(std::string_view text, std::string_view word) {
 inline bool has_text(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;
 }
+
+bool has_any(std::string_view text, std::initializer_list<std::string_view> parts);
+bool starts_with_any(std::string_view text, std::initializer_list<std::string_view> heads);
+// Behind a time stamp or a rank's name: "1776142723.115 0/20000 ...", "[rank0]: ...".
+std::string_view skip_line_head(std::string_view text);
 
 struct ScannedNumber {
   double value = 0;         // NaN and infinity too
