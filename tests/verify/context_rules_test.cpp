@@ -52,6 +52,20 @@ TEST_F(KnownLogsTest, OneLogOfAnotherFolderIsShared) {
   EXPECT_EQ(find("log_copied_other", options), "");
 }
 
+TEST_F(KnownLogsTest, LogsOfAnEarlierRecordOfTheSameWordsAreItsAuthors) {
+  const auto with_old = [&](const char* old_folder) {
+    return with(row("train_seed42.log", 12, old_folder) +
+                row("train_seed1337.log", 12, old_folder) +
+                row("train_seed2025.log", 20, "track_10min_16mb/2026-03-24_Wide"));
+  };
+  EXPECT_EQ(find("log_copied_other", with_old("track_10min_16mb/2026-03-20_NineLayers")), "");
+  EXPECT_EQ(find("log_shared_own", with_old("track_10min_16mb/2026-03-20_NineLayers")), "note");
+  EXPECT_EQ(find("log_copied_other", with_old("track_10min_16mb/2026-03-20_Hymba_Mamba")),
+            "reject");
+  set("val_bpb", "1.05");  // another score than these logs have
+  EXPECT_EQ(find("log_copied_other", with_old("track_10min_16mb/2026-03-20_NineLayers")), "reject");
+}
+
 TEST_F(KnownLogsTest, RequestOfSeveralFolders) {
   const std::string own = all(20, "track_10min_16mb/2026-03-24_Wide");
   EXPECT_EQ(find("multi_folder_pr", with(own)), "");

@@ -73,6 +73,15 @@ TEST_F(LegalityRules, WhatIsDeniedOrLegalIsNotFound) {
   for (const char* code : kCodes) EXPECT_EQ(find(code), "") << code;
 }
 
+TEST_F(LegalityRules, AdaptersThatScoreFirstMayTakeSeveralPasses) {
+  write_logs([](LogWords& w) { w.before_final = "ttt:epoch 1/3 loss:1.9\n"; });
+  EXPECT_EQ(find("ttt_before_score"), "reject");
+  write_logs([](LogWords& w) {
+    w.before_final = "ttt_sliding:start chunks=1863 chunk_tokens=32768\nttt:epoch 1/3 loss:1.9\n";
+  });
+  EXPECT_EQ(find("ttt_before_score"), "");
+}
+
 TEST_F(LegalityRules, ConfidenceIsSaid) {
   append("train_seed42.log", "final_slot val_loss:0.6266 val_bpb:0.3711\n");
   for (const Finding& finding : verify()) {

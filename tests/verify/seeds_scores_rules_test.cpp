@@ -184,6 +184,8 @@ TEST_F(ValBytesRules, PartOfTheText) {
   EXPECT_EQ(find("val_subset"), "reject");
   write_logs([](LogWords& w) { w.val_tokens = 62021632; });
   EXPECT_EQ(find("val_subset"), "");
+  append("train_seed42.log", "quick check val_tokens: 65536\n");  // beside the whole text
+  EXPECT_EQ(find("val_subset"), "");
   append("train_seed42.log", "ppm_mix bytes=10982035 mix_bpb=1.002519\n");
   EXPECT_EQ(find("val_subset"), "reject");
 }

@@ -16,6 +16,14 @@ TEST_F(SizeRules, TotalOverTheCap) {
   EXPECT_EQ(find("size_over_cap"), "");  // nor the 105 MB of weights that are not packed
 }
 
+TEST_F(SizeRules, WeightsThatAreNotPackedAreNoTotal) {
+  append("train_seed42.log",
+         "Serialized model: 67224983 bytes\nTotal submission size: 67272742 bytes\n");
+  EXPECT_EQ(find("size_over_cap"), "");
+  append("train_seed42.log", "Total submission size: 17272742 bytes\n");
+  EXPECT_EQ(find("size_over_cap"), "reject");
+}
+
 TEST_F(SizeRules, PackedCodeMayBringItUnder) {
   write_logs([](LogWords& w) { w.total_bytes = 16020000; });
   write("train_gpt.py", std::string(29000, '#'));
