@@ -17,7 +17,7 @@ constexpr auto kNone = std::string_view::npos;
 bool is_hidden_word(std::string_view word) {
   // Values that are no score of this run.
   return has_any(word, {"baseline", "previous", "prev_", "target", "delta", "gain", "improve",
-                        "sota", "_std", "gap", "std_"});
+                        "sota", "metered", "_std", "gap", "std_"});
 }
 
 }  // namespace

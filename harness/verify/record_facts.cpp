@@ -66,8 +66,9 @@ Track find_track(const RecordFacts& facts) {
   };
   const std::string path = lower_ascii(facts.path);
   const std::string track = lower_ascii(facts.submission.text_of("track"));
-  if (facts.is_own_record && track != "10min_16mb") {
-    return track.starts_with("non") ? Track::kNonRecord : Track::kOwn;
+  // Ours has the challenge's data, cap and clocks only where its track says so.
+  if (facts.is_own_record && track != "10min_16mb" && track != "non_record_16mb") {
+    return Track::kOwn;
   }
   if (has_text(path, "track_non_record")) return Track::kNonRecord;
   if (has_text(path, "track_10min_16mb")) return Track::kRecord;
