@@ -205,10 +205,17 @@ void LogParser::parse_times(std::string_view lower) {
     return;
   }
   if (is_step_) return;
-  for (const char* key : {"eval_time", "ngram_eval_time", "total_eval_time"}) {
-    const auto time = number_after(lower, key);
+  // "eval_time:", "total_eval_time:", "ttt_eval_time_ms=".
+  for (size_t at = lower.find("eval_time"); at != kNone; at = lower.find("eval_time", at + 1)) {
+    size_t begin = at, end = at;
+    while (begin > 0 && is_word_byte(lower[begin - 1])) --begin;
+    while (end < lower.size() && is_word_byte(lower[end])) ++end;
+    const std::string_view key = lower.substr(begin, end - begin);
+    const auto time = number_after(lower.substr(begin), key);
     if (!time) continue;
-    const double ms = milliseconds(lower, *time);
+    double ms = milliseconds(lower.substr(begin), *time);
+    if (key.ends_with("_ms")) ms = time->value;
+    if (key.ends_with("_s") || key.ends_with("_seconds")) ms = time->value * 1000;
     if (ms < 0) continue;
     keep_line(facts_.evaluations_s, NumberLine{line_, ms / 1000});
     keep_line(facts_.evaluation_texts, here());

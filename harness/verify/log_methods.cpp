@@ -80,10 +80,29 @@ void LogParser::parse_troubles(std::string_view lower) {
                       "segmentation fault", "core dumped"})) {
     keep_line(facts_.crashes, here());
   }
-  if (has_any(lower, {"tokenizer_kind=synthetic", "dry_run:1", "dry run", "excerpt", "placeholder",
-                      "abridged", "log truncated", "truncated log", "reconstructed", "transcribed",
-                      "summary of the run", "log summary", "summarized log", "not the original",
-                      "simulated run", "key lines from", "synthetic data"})) {
+  if (has_any(lower, {"tokenizer_kind=synthetic",
+                      "dry_run:1",
+                      "dry run",
+                      "excerpt",
+                      "placeholder",
+                      "abridged",
+                      "log truncated",
+                      "truncated log",
+                      "reconstructed",
+                      "transcribed",
+                      "summary of the run",
+                      "log summary",
+                      "summarized log",
+                      "not the original",
+                      "simulated run",
+                      "key lines from",
+                      "lines omitted",
+                      "omitted for",
+                      "condensed log",
+                      "extracted from the",
+                      "log was lost",
+                      "results summary",
+                      "synthetic data"})) {
     keep_line(facts_.not_original, here());
   }
 }

@@ -45,6 +45,7 @@ struct SeedScore {
   std::string seed;  // "42"; of a log that names none its path
   double bits_per_byte = 0;
   size_t log = 0;
+  bool is_comparable = true;  // the same evaluation as the other seeds'
 };
 
 struct RecordFacts {
@@ -66,7 +67,8 @@ struct RecordFacts {
   // Stated score against the logs; how == kNone where there is no stated score too.
   std::optional<StatedNumber> stated;
   ScoreMatch match;
-  std::vector<SeedScore> seed_scores;  // final scores, by the evaluation that all seeds have
+  std::vector<SeedScore>
+      seed_scores;  // final scores, by the evaluation that all seeds have if one is
 
   bool has_evaluation() const;
   // Seeds that a log names, by its lines or else by its file's name.

@@ -92,6 +92,20 @@ class Legality {
     return false;
   }
 
+  // A phrase in the strings by which submission.json describes the record.
+  bool find_in_blurb(std::string_view code, std::initializer_list<std::string_view> phrases) {
+    for (const JsonEntry& entry : facts_.submission.entries) {
+      if (!is_description(entry)) continue;
+      const std::string lower = lower_ascii(entry.text);
+      for (const std::string_view phrase : phrases) {
+        if (!claims(lower, phrase) || !has_word(lower, phrase)) continue;
+        add(code, Severity::kReject, {"submission.json", entry.line, entry.text}, "medium");
+        return true;
+      }
+    }
+    return false;
+  }
+
   const std::string& title() const { return facts_.title; }
   void add_title(std::string_view code) {
     add(code, Severity::kReject,
@@ -99,6 +113,13 @@ class Legality {
   }
 
  private:
+  static bool is_description(const JsonEntry& entry) {
+    if (entry.kind != JsonKind::kString || entry.path.size() != 1) return false;
+    const std::string& key = entry.path.front();
+    return key == "name" || key == "blurb" || key == "technique_summary" || key == "description" ||
+           key == "summary";
+  }
+
   Place place_of(std::string_view phrase) const {
     for (size_t i = 0; i < facts_.readme_lower.size(); ++i) {
       if (claims(facts_.readme_lower[i], phrase)) {
@@ -146,28 +167,45 @@ bool is_score_implausible(const RecordFacts& facts) {
   return facts.stated && facts.stated->value > 0 && facts.stated->value < kPlausibleBpb;
 }
 
-}  // namespace
+// Mixtures whose values are no distribution.
+void check_mixtures(const RecordFacts& facts, Legality& legality) {
+  if (!legality.find_in_logs("byte_mix") &&
+      !legality.find_in_title("byte_mix",
+                              {"ppm-d", "ppmd", "byte mixer", "byte-level mixture", "byte mixture",
+                               "byte-level ppm", "byte ppm", "ppm byte", "ppm mixture"}) &&
+      is_score_implausible(facts)) {
+    legality.find_in_blurb("byte_mix",
+                           {"ppm-d", "ppmd", "byte mixture", "byte-level mixture", "ppm"});
+  }
+  // A legal tilt gains thousandths; a score like these comes from looking at the realised token.
+  if (!legality.find_in_logs("ngram_unnormalised") && is_score_implausible(facts) &&
+      !legality.find_in_title("ngram_unnormalised",
+                              {"n-gram", "ngram", "7-gram", "5-gram", "9-gram", "backoff",
+                               "hash cache", "multi-order"})) {
+    legality.find_in_blurb("ngram_unnormalised",
+                           {"n-gram cache", "ngram cache", "n-gram backoff", "ngram backoff",
+                            "n-gram mixer", "n-gram mixing", "n-gram interpolation", "gram cache",
+                            "gram backoff", "gram eval cache", "hashed n-gram", "n-gram", "ngram"});
+  }
+}
 
-void check_legality(const RecordFacts& facts, std::vector<Finding>& findings) {
-  // Ours are scored by what decodes: own_record.h.
-  if (facts.track == Track::kOwn) return;
-  Legality legality(facts, findings);
-  if (!legality.find_in_logs("byte_mix")) {
-    legality.find_in_title("byte_mix",
-                           {"ppm-d", "ppmd", "byte mixer", "byte-level mixture", "byte mixture",
-                            "byte-level ppm", "byte ppm", "ppm byte", "ppm mixture"});
-  }
+// Weights or deltas that learn from text before it is scored, and scores that are chosen afterwards.
+void check_adaptation(const RecordFacts& facts, Legality& legality) {
   if (!legality.find_in_logs("slot")) {
-    const bool has_slot =
-        has_word(legality.title(), "slot") || has_text(legality.title(), " slot-");
-    if (has_slot && claims(legality.title(), "slot")) legality.find_in_title("slot", {"slot"});
+    const bool is_named = has_word(legality.title(), "slot") && claims(legality.title(), "slot");
+    if (is_named) {
+      legality.find_in_title("slot", {"slot"});
+    } else if (is_score_implausible(facts)) {
+      legality.find_in_blurb("slot", {"slot"});
+    }
   }
-  bool is_prequant = legality.find_in_logs("prequant_ttt");
-  if (!is_prequant) {
-    is_prequant = legality.find_in_title(
-        "prequant_ttt", {"pre-quant ttt", "prequant ttt", "pre-quant adamw ttt", "prequantttt",
-                         "pre-quantization ttt", "pre-quant_ttt", "prequant_ttt", "prequantttt"});
-  }
+  const bool is_prequant =
+      legality.find_in_logs("prequant_ttt") ||
+      legality.find_in_title("prequant_ttt",
+                             {"pre-quant ttt", "prequant ttt", "pre-quant adamw ttt", "prequantttt",
+                              "pre-quantization ttt", "pre-quant_ttt", "prequant_ttt"}) ||
+      legality.find_in_blurb("prequant_ttt", {"pre-quant ttt", "prequant ttt",
+                                              "pre-quantization ttt", "pre-quant adamw ttt"});
   if (!legality.find_in_logs("ttt_before_score") && !is_prequant) {
     if (is_many_epoch_title(legality.title())) {
       legality.add_title("ttt_before_score");
@@ -181,8 +219,10 @@ void check_legality(const RecordFacts& facts, std::vector<Finding>& findings) {
     }
   }
   if (!legality.find_in_logs("two_pass_rescore")) {
-    legality.find_in_title("two_pass_rescore", {"two-pass", "two pass", "2-pass n-gram", "rescor",
-                                                "full-rescore", "full rescore"});
+    legality.find_in_title(
+        "two_pass_rescore",
+        {"two-pass n-gram", "two pass n-gram", "2-pass n-gram", "two-pass scor", "two-pass eval",
+         "two-pass rescor", "rescoring", "full-rescore", "full rescore"});
   }
   if (!legality.find_in_logs("min_over_passes")) {
     legality.find_in_text("min_over_passes",
@@ -191,27 +231,36 @@ void check_legality(const RecordFacts& facts, std::vector<Finding>& findings) {
                            "keep the minimum", "min-loss epoch"},
                           Severity::kReject);
   }
-  if (!legality.find_in_logs("ngram_unnormalised") && is_score_implausible(facts)) {
-    legality.find_in_title("ngram_unnormalised", {"n-gram", "ngram", "7-gram", "5-gram", "9-gram",
-                                                  "backoff", "hash cache", "multi-order"});
-  }
+}
+
+// Validation text that was trained on, or shipped.
+void check_data(Legality& legality) {
   if (!legality.find_in_logs("paid_prefix")) {
     legality.find_in_title("paid_prefix", {"paid prefix", "paid-prefix", "paidprefix",
                                            "paid_prefix", "prefix compression of val"});
   }
-  if (!legality.find_in_logs("trained_on_val")) {
-    const bool is_found = legality.find_in_title(
-        "trained_on_val",
-        {"val-only", "val only", "valonly", "trained on val", "train on val", "overfit val"});
-    if (!is_found) {
-      legality.find_in_text(
+  if (!legality.find_in_logs("trained_on_val") &&
+      !legality.find_in_title(
           "trained_on_val",
-          {"trains on fineweb_val", "trained on fineweb_val", "trained on the validation shard",
-           "trained on the validation split", "trained on validation shard",
-           "training on the validation shard", "trained directly on val"},
-          Severity::kReject);
-    }
+          {"val-only", "val only", "valonly", "trained on val", "train on val", "overfit val"})) {
+    legality.find_in_text(
+        "trained_on_val",
+        {"trains on fineweb_val", "trained on fineweb_val", "trained on the validation shard",
+         "trained on the validation split", "trained on validation shard",
+         "training on the validation shard", "trained directly on val"},
+        Severity::kReject);
   }
+}
+
+}  // namespace
+
+void check_legality(const RecordFacts& facts, std::vector<Finding>& findings) {
+  // Ours are scored by what decodes: own_record.h.
+  if (facts.track == Track::kOwn) return;
+  Legality legality(facts, findings);
+  check_mixtures(facts, legality);
+  check_adaptation(facts, legality);
+  check_data(legality);
 }
 
 }  // namespace pg

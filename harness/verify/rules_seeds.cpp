@@ -32,7 +32,7 @@ void check_count(const RecordFacts& facts, std::vector<Finding>& findings) {
 }
 
 void check_spread(const RecordFacts& facts, std::vector<Finding>& findings) {
-  if (facts.seed_scores.size() < 2) return;
+  if (facts.seed_scores.size() < 2 || !facts.seed_scores.front().is_comparable) return;
   const auto [low, high] = std::minmax_element(
       facts.seed_scores.begin(), facts.seed_scores.end(),
       [](const SeedScore& a, const SeedScore& b) { return a.bits_per_byte < b.bits_per_byte; });

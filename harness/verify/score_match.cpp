@@ -236,8 +236,8 @@ std::vector<SeedScore> list_seed_scores(const RecordFacts& facts) {
     }
     const std::vector<std::string> seeds = facts.seeds_of(log);
     const std::string seed = seeds.size() == 1 ? seeds.front() : log.path;
-    if (common.empty() && scored.size() > 1) continue;  // of different evaluations: not comparable
-    if (seen.insert(seed).second) list.push_back({seed, value, i});
+    const bool is_comparable = !common.empty() || scored.size() == 1;
+    if (seen.insert(seed).second) list.push_back({seed, value, i, is_comparable});
   }
   return list;
 }

@@ -55,6 +55,22 @@ TEST_F(LegalityRules, NamesOfRecords) {
   EXPECT_EQ(find("ngram_unnormalised"), "reject");
 }
 
+TEST_F(LegalityRules, DescriptionsOfScoresThatNoModelHas) {
+  const std::pair<const char*, const char*> blurbs[] = {
+      {"ngram_unnormalised", "Adds a 7-gram eval cache (n-gram) to the stack"},
+      {"byte_mix", "Token scores blended with a PPM model"},
+      {"slot", "With SLOT at evaluation"}};
+  for (const auto& [code, blurb] : blurbs) {
+    set("blurb", fmt::format("\"{}\"", blurb));
+    set("val_bpb", "1.1194");
+    EXPECT_EQ(find(code), "") << blurb;
+    set("val_bpb", "0.9");
+    EXPECT_EQ(find(code), "reject") << blurb;
+  }
+  set("blurb", "\"no n-gram cache, no SLOT, without PPM\"");
+  for (const auto& [code, blurb] : blurbs) EXPECT_EQ(find(code), "") << blurb;
+}
+
 TEST_F(LegalityRules, WhatIsDeniedOrLegalIsNotFound) {
   write(
       "README.md",

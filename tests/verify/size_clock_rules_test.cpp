@@ -117,6 +117,9 @@ TEST_F(ClockRules, EvaluationTime) {
   append("train_seed42.log", "total_eval_time:605.5s\n");
   EXPECT_EQ(find("eval_over_600"), "reject");
   with(120);
+  append("train_seed42.log", "ttt_eval_time_ms=700000\n");
+  EXPECT_EQ(find("eval_over_600"), "reject");
+  with(120);
   append("train_seed42.log", "wallclock:post_gptq total_elapsed:858.2s\n");  // no evaluation's
   EXPECT_EQ(find("eval_over_600"), "");
 }
