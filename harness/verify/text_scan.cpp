@@ -33,10 +33,10 @@ size_t find_word(std::string_view text, std::string_view word, size_t at) {
   if (word.empty()) return std::string_view::npos;
   for (at = text.find(word, at); at != std::string_view::npos; at = text.find(word, at + 1)) {
     const size_t end = at + word.size();
-    if ((at == 0 || !is_word_byte(text[at - 1]) || !is_word_byte(word.front())) &&
-        (end == text.size() || !is_word_byte(text[end]) || !is_word_byte(word.back()))) {
-      return at;
-    }
+    const bool is_open = at == 0 || !is_word_byte(text[at - 1]) || !is_word_byte(word.front());
+    const bool is_closed =
+        end == text.size() || !is_word_byte(text[end]) || !is_word_byte(word.back());
+    if (is_open && is_closed) return at;
   }
   return std::string_view::npos;
 }
@@ -54,20 +54,18 @@ bool starts_with_any(std::string_view text, std::initializer_list<std::string_vi
 std::string_view skip_line_head(std::string_view text) {
   text = trim_blanks(text);
   if (text.starts_with("[")) {
-    const size_t end = text.find(']');
-    if (end != std::string_view::npos && end < 40 && end + 1 < text.size()) {
+    constexpr size_t kNameBytes = 40;  // at most
+    const size_t end = text.substr(0, kNameBytes).find(']');
+    if (end != std::string_view::npos) {
       std::string_view rest = text.substr(end + 1);
       while (!rest.empty() && (rest.front() == ':' || rest.front() == ' ')) rest.remove_prefix(1);
       return rest;
     }
   }
-  size_t end = 0;
-  while (end < text.size() &&
-         (is_digit_byte(text[end]) || text[end] == '.' || text[end] == ':' || text[end] == '-')) {
-    ++end;
-  }
-  if (end >= 8 && end < text.size() && text[end] == ' ') return trim_blanks(text.substr(end));
-  return text;
+  constexpr size_t kStampBytes = 8;  // at least, of a time of day or a count of seconds
+  const size_t end = text.find_first_not_of("0123456789.:-");
+  const bool is_stamp = end != std::string_view::npos && end >= kStampBytes && text[end] == ' ';
+  return is_stamp ? trim_blanks(text.substr(end)) : text;
 }
 
 std::optional<ScannedNumber> scan_number(std::string_view text, size_t at) {
