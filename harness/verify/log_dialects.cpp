@@ -12,7 +12,6 @@ namespace {
 constexpr size_t kMostTextBytes = 300;
 constexpr int64_t kMostStep = 100'000'000;
 constexpr size_t kLateLosses = 5;
-constexpr auto kNone = std::string_view::npos;
 
 // Milliseconds that stand at `number`: "41450ms", "0.7m", "12s"; -1 for a unit too coarse to tell.
 double milliseconds(std::string_view text, const ScannedNumber& number) {
@@ -109,7 +108,7 @@ void LogParser::parse_step(std::string_view lower) {
 void LogParser::parse_sizes(std::string_view lower) {
   // A number of bytes behind ':' or '='; not "15.6 MB".
   const auto bytes_behind = [&](size_t at) -> int64_t {
-    if (at == kNone) return -1;
+    if (at == kNotFound) return -1;
     const auto number = scan_number(lower, at + 1);
     if (!number || !number->is_whole || number->value < 0 || number->value > 1e15) return -1;
     const std::string_view unit = trim_blanks(lower.substr(number->end));
@@ -117,7 +116,7 @@ void LogParser::parse_sizes(std::string_view lower) {
     return static_cast<int64_t>(number->value);
   };
   const size_t sign = lower.find_first_of(":=");
-  if (sign == kNone || lower.front() == '"') return;  // a line of printed JSON
+  if (sign == kNotFound || lower.front() == '"') return;  // a line of printed JSON
   const std::string_view head = trim_blanks(lower.substr(0, sign));
   const int64_t bytes = bytes_behind(sign);
   if (bytes < 0) {
@@ -127,7 +126,7 @@ void LogParser::parse_sizes(std::string_view lower) {
     }
     return;
   }
-  if (const size_t at = head.find("serialized model"); at != kNone) {
+  if (const size_t at = head.find("serialized model"); at != kNotFound) {
     const std::string_view label = trim_blanks(head.substr(at + 16));
     if (label.empty() || has_any(label, {"fp32", "bf16", "raw"})) {
       if (at == 0) return keep_line(facts_.raw_models, bytes);
@@ -152,7 +151,7 @@ void LogParser::parse_sizes(std::string_view lower) {
     if (!(unit == "b" || unit.starts_with("bytes"))) return;
   }
   std::string label;
-  if (const size_t at = head.find("size "); at != kNone && has_text(head, "submission")) {
+  if (const size_t at = head.find("size "); at != kNotFound && has_text(head, "submission")) {
     label = trim_blanks(head.substr(at + 5));
   }
   keep_line(facts_.totals, SizeLine{line_, bytes, label});
@@ -206,7 +205,7 @@ void LogParser::parse_times(std::string_view lower) {
   }
   if (is_step_) return;
   // "eval_time:", "total_eval_time:", "ttt_eval_time_ms=".
-  for (size_t at = lower.find("eval_time"); at != kNone; at = lower.find("eval_time", at + 1)) {
+  for (size_t at = lower.find("eval_time"); at != kNotFound; at = lower.find("eval_time", at + 1)) {
     size_t begin = at, end = at;
     while (begin > 0 && is_word_byte(lower[begin - 1])) --begin;
     while (end < lower.size() && is_word_byte(lower[end])) ++end;

@@ -5,11 +5,6 @@
 #include "harness/verify/text_scan.h"
 
 namespace pg {
-namespace {
-
-constexpr auto kNone = std::string_view::npos;
-
-}  // namespace
 
 void LogParser::parse_methods(std::string_view lower) {
   if (has_any(lower, {"ttt_sliding:start", "chunks=", "score_first=true", "score_first: true",
@@ -41,8 +36,8 @@ void LogParser::parse_methods(std::string_view lower) {
     const size_t epoch = lower.find("epoch");
     const auto passes = number_after(lower, "epochs");
     size_t slash = lower.find('/', epoch);  // "epoch 1/10", "ttt_epoch:2/3"
-    if (slash != kNone && slash - epoch > 10) slash = kNone;
-    const auto of_passes = slash == kNone ? std::nullopt : scan_number(lower, slash + 1);
+    if (slash != kNotFound && slash - epoch > 10) slash = kNotFound;
+    const auto of_passes = slash == kNotFound ? std::nullopt : scan_number(lower, slash + 1);
     const bool is_setting = lower.starts_with("ttt_epochs") || lower.starts_with("ttt epochs");
     if (has_text(lower, "score_first=false") || (of_passes && of_passes->value >= 2) ||
         (passes && passes->value >= 2 && !is_setting)) {
@@ -70,7 +65,7 @@ void LogParser::parse_troubles(std::string_view lower) {
   if (has_any(lower, {"/home/", "/users/", "\\users\\"})) {
     for (const std::string_view root :
          {std::string_view("/home/"), std::string_view("/users/"), std::string_view("\\users\\")}) {
-      for (size_t at = lower.find(root); at != kNone; at = lower.find(root, at + 1)) {
+      for (size_t at = lower.find(root); at != kNotFound; at = lower.find(root, at + 1)) {
         const size_t behind = at + root.size();
         if (behind < lower.size() && is_word_byte(lower[behind])) ++facts_.home_paths;
       }

@@ -12,7 +12,6 @@ namespace pg {
 namespace {
 
 constexpr size_t kMostLabelBytes = 80;
-constexpr auto kNone = std::string_view::npos;
 
 bool is_hidden_word(std::string_view word) {
   // Values that are no score of this run.
@@ -42,7 +41,7 @@ ScoreKind LogParser::kind_of(std::string_view lower, std::string_view label) con
 void LogParser::parse_scores(std::string_view lower) {
   std::string line_label;
   bool is_first = true;
-  for (size_t at = lower.find("bpb"); at != kNone; at = lower.find("bpb", at + 3)) {
+  for (size_t at = lower.find("bpb"); at != kNotFound; at = lower.find("bpb", at + 3)) {
     size_t begin = at, end = at + 3;
     while (begin > 0 && is_word_byte(lower[begin - 1])) --begin;
     while (end < lower.size() && is_word_byte(lower[end])) ++end;
@@ -51,7 +50,7 @@ void LogParser::parse_scores(std::string_view lower) {
     if (behind < lower.size() && lower[behind] == '"') ++behind;
     if (lower.substr(behind).starts_with(" (")) {  // "Quantized BPB (no XSA): 1.03"
       const size_t close = lower.find(')', behind);
-      if (close != kNone && close - behind < 24) behind = close + 1;
+      if (close != kNotFound && close - behind < 24) behind = close + 1;
     }
     while (behind < lower.size() && lower[behind] == ' ') ++behind;
     const bool has_sign = behind < lower.size() && (lower[behind] == ':' || lower[behind] == '=');
@@ -65,7 +64,7 @@ void LogParser::parse_scores(std::string_view lower) {
     std::string_view own = before;
     for (const char* key : {"val_loss", "validation_loss", "loss=", "loss:", "vl:", "vl="}) {
       const size_t loss_at = own.find(key);
-      if (loss_at != kNone && (loss_at == 0 || !is_word_byte(own[loss_at - 1]))) {
+      if (loss_at != kNotFound && (loss_at == 0 || !is_word_byte(own[loss_at - 1]))) {
         own = own.substr(0, loss_at);
       }
     }

@@ -37,7 +37,7 @@ void check_tape(const RecordFacts& facts, const std::filesystem::path& path,
   const Result<Tape> tape = read_tape(text.text);
   if (!tape.ok()) return add("tape_broken", Severity::kReject, tape.error());
   if (tape.value().format == 1) {
-    return add("tape_not_chained", Severity::kNote,
+    return add("tape_not_chained", Severity::kWarn,
                "tape_format 1: its lines are not chained, and nothing binds the files to it");
   }
   if (!tape.value().end) {

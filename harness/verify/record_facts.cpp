@@ -8,6 +8,7 @@
 #include <set>
 
 #include "harness/verify/log_reader.h"
+#include "harness/verify/own_record.h"
 #include "harness/verify/score_match.h"
 #include "harness/verify/text_scan.h"
 
@@ -66,12 +67,14 @@ Track find_track(const RecordFacts& facts) {
   };
   const std::string path = lower_ascii(facts.path);
   const std::string track = lower_ascii(facts.submission.text_of("track"));
-  // Ours has the challenge's data, cap and clocks only where its track says so.
-  if (facts.is_own_record && track != "10min_16mb" && track != "non_record_16mb") {
-    return Track::kOwn;
-  }
   if (has_text(path, "track_non_record")) return Track::kNonRecord;
   if (has_text(path, "track_10min_16mb")) return Track::kRecord;
+  // Ours has the challenge's data, cap and clocks only where its track says so. A name in a stranger's
+  // folder is not enough: the tape must be closed and bind an artifact that is there.
+  const bool names_ours = track != "10min_16mb" && track != "non_record_16mb";
+  if (facts.is_own_record && names_ours && !find_bound_artifact(*facts.folder).empty()) {
+    return Track::kOwn;
+  }
   for (const KnownLog* known : facts.known_logs) {
     if (known == nullptr) continue;
     return has_text(known->folder, "non_record") ? Track::kNonRecord : Track::kRecord;

@@ -9,6 +9,8 @@
 
 namespace pg {
 
+inline constexpr size_t kNotFound = std::string_view::npos;
+
 std::string lower_ascii(std::string_view text);
 std::string_view trim_blanks(std::string_view text);
 // A letter, digit or '_' of ASCII.

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <filesystem>
 #include <string>
 #include <string_view>
 
@@ -21,7 +22,7 @@ namespace {
 
 const pg::RecordFolder& empty_folder() {
   static const pg::RecordFolder folder = [] {
-    std::string name = "/tmp/pg_verify_fuzz_XXXXXX";
+    std::string name = (std::filesystem::temp_directory_path() / "pg_verify_XXXXXX").string();
     if (mkdtemp(name.data()) == nullptr) std::abort();
     return pg::RecordFolder(name);
   }();

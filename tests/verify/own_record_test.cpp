@@ -13,7 +13,8 @@ constexpr const char* kRecord = "records/cpu_10min_1mb/2026-11-26_exact_gains/we
 
 class OwnRecord : public VerifyTest {
  protected:
-  OwnRecord() {
+  explicit OwnRecord(const std::string& place = "records/cpu_10min_1mb/seed42")
+      : VerifyTest(place) {
     std::filesystem::remove_all(path());
     std::filesystem::copy(kRecord, path());
   }
@@ -86,9 +87,28 @@ TEST_F(OwnRecord, CapOfItsOwnTrack) {
   EXPECT_EQ(find("size_over_cap"), "reject");
 }
 
+TEST_F(OwnRecord, TapeOfTheFirstFormatBindsNothing) {
+  std::filesystem::remove_all(path());
+  std::filesystem::copy("records/cpu_10min_1mb/2026-11-22_legal_gains/web_seed42", path());
+  EXPECT_EQ(find("tape_not_chained"), "warn");
+  EXPECT_EQ(find("val_subset"), "reject");  // so it is judged as any record
+}
+
+class OwnRecordInTheChallengesTrack : public OwnRecord {
+ protected:
+  OwnRecordInTheChallengesTrack() : OwnRecord("records/track_10min_16mb/2026-03-24_Wide") {}
+};
+
+TEST_F(OwnRecordInTheChallengesTrack, IsJudgedByItsRules) {
+  EXPECT_EQ(find("tape_broken"), "");
+  EXPECT_EQ(find("val_subset"), "reject");
+}
+
 // A stranger's folder does not become one of ours by a file's name.
 TEST_F(OwnRecord, TapeAloneIsNoRecord) {
+  EXPECT_EQ(find("val_subset"), "");
   for (const char* name : {"code.zpaq", "final_model.int6.bin"}) remove(name);
+  EXPECT_EQ(find("val_subset"), "reject");
   EXPECT_EQ(find("code_missing"), "reject");
   write("tape.jsonl", "{}\n");
   EXPECT_EQ(find("tape_broken"), "reject");

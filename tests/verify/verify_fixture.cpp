@@ -64,11 +64,11 @@ std::string make_log(const LogWords& w) {
   return text + w.behind;
 }
 
-VerifyTest::VerifyTest() {
+VerifyTest::VerifyTest(const std::string& place) {
   std::string name = (std::filesystem::temp_directory_path() / "pg_verify_XXXXXX").string();
   if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary folder");
   root_ = name;
-  path_ = root_ / "records" / "track_10min_16mb" / "2026-03-24_Wide";
+  path_ = root_ / place;
   std::filesystem::create_directories(path_);
   write("submission.json", make_submission());
   write("README.md", "# Nine layers and a wide MLP\n\nThree seeds, mean 1.1194.\n");

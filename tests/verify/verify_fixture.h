@@ -36,7 +36,8 @@ inline constexpr const char* kMeanBpb = "1.1194";
 
 class VerifyTest : public testing::Test {
  protected:
-  VerifyTest();
+  // The folder's place below a temporary one.
+  explicit VerifyTest(const std::string& place = "records/track_10min_16mb/2026-03-24_Wide");
   ~VerifyTest() override;
   VerifyTest(const VerifyTest&) = delete;
   VerifyTest& operator=(const VerifyTest&) = delete;
