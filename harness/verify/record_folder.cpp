@@ -46,8 +46,8 @@ RecordFolder::RecordFolder(const std::filesystem::path& path)
     : root_(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
   if (!root_.valid()) {
     const int error = errno;
-    throw Error("cannot read the record folder \"" + escape_terminal(path.string()) + "\": " +
-                describe_system_error(error) + "; give the folder that submission.json lies in");
+    throw Error("cannot read the record folder \"" + escape_terminal(path.string()) +
+                "\": " + describe_system_error(error));
   }
   list(::fcntl(root_.get(), F_DUPFD_CLOEXEC, 0), "", 0);
   std::sort(entries_.begin(), entries_.end(), is_by_path);

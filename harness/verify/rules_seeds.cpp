@@ -7,6 +7,7 @@
 #include <set>
 
 #include "harness/verify/rules.h"
+#include "harness/verify/score_match.h"
 #include "harness/verify/text_scan.h"
 
 namespace pg {
@@ -48,22 +49,28 @@ void check_spread(const RecordFacts& facts, std::vector<Finding>& findings) {
        fmt::format("final scores differ by {:.4f} between seeds: {}", spread, values)});
 }
 
+// Whether the stated score is the lowest of these and lies under their mean.
+bool is_best_stated(const StatedNumber& stated, const std::vector<double>& values) {
+  if (values.size() < 2) return false;
+  double sum = 0;
+  for (const double value : values) sum += value;
+  const double lowest = *std::min_element(values.begin(), values.end());
+  const bool is_lowest = is_equal_to_digits(stated.value, stated.decimals, lowest, 17) ||
+                         std::abs(stated.value - lowest) <= kBestUnderMean / 2;
+  return is_lowest && sum / static_cast<double>(values.size()) - stated.value > kBestUnderMean;
+}
+
 void check_best(const RecordFacts& facts, std::vector<Finding>& findings) {
-  if (!facts.stated || facts.seed_scores.size() < 2) return;
-  double sum = 0, lowest = 1e300;
-  std::vector<double> values;
-  for (const SeedScore& score : facts.seed_scores) {
-    sum += score.bits_per_byte;
-    lowest = std::min(lowest, score.bits_per_byte);
-    values.push_back(score.bits_per_byte);
+  if (!facts.stated) return;
+  // By the evaluation that all seeds have, or by what each log ends in.
+  std::vector<double> values, finals;
+  for (const SeedScore& score : facts.seed_scores) values.push_back(score.bits_per_byte);
+  for (const size_t i : facts.distinct_logs) {
+    const LogScore* last = last_evaluation(facts.logs[i]);
+    if (last != nullptr) finals.push_back(last->bits_per_byte);
   }
-  const double mean = sum / static_cast<double>(values.size());
-  if (!is_equal_to_digits(facts.stated->value, facts.stated->decimals, lowest, 17) &&
-      std::abs(facts.stated->value - lowest) > kBestUnderMean / 2) {
-    return;
-  }
-  // Rounded to four digits it may be either.
-  if (mean - facts.stated->value <= kBestUnderMean) return;
+  if (!is_best_stated(*facts.stated, values)) values = finals;
+  if (!is_best_stated(*facts.stated, values)) return;
   std::sort(values.begin(), values.end());
   findings.push_back({"best_seed_stated", Severity::kNote, "submission.json",
                       facts.stated->entry->line,
