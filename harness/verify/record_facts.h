@@ -41,7 +41,7 @@ struct ScoreMatch {
 };
 
 // The scores of one seed that its logs end in.
-struct SeedScore {
+struct SeedClaim {
   std::string seed;  // "42"; of a log that names none its path
   double bits_per_byte = 0;
   size_t log = 0;
@@ -67,7 +67,7 @@ struct RecordFacts {
   // Stated score against the logs; how == kNone where there is no stated score too.
   std::optional<StatedNumber> stated;
   ScoreMatch match;
-  std::vector<SeedScore>
+  std::vector<SeedClaim>
       seed_scores;  // final scores, by the evaluation that all seeds have if one is
 
   bool has_evaluation() const;

@@ -61,7 +61,7 @@ void check_typo(const RecordFacts& facts, const StatedNumber& stated,
                 std::vector<Finding>& findings) {
   std::vector<double> measured;
   double sum = 0;
-  for (const SeedScore& score : facts.seed_scores) {
+  for (const SeedClaim& score : facts.seed_scores) {
     measured.push_back(score.bits_per_byte);
     sum += score.bits_per_byte;
   }

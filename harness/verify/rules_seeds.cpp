@@ -36,11 +36,11 @@ void check_spread(const RecordFacts& facts, std::vector<Finding>& findings) {
   if (facts.seed_scores.size() < 2 || !facts.seed_scores.front().is_comparable) return;
   const auto [low, high] = std::minmax_element(
       facts.seed_scores.begin(), facts.seed_scores.end(),
-      [](const SeedScore& a, const SeedScore& b) { return a.bits_per_byte < b.bits_per_byte; });
+      [](const SeedClaim& a, const SeedClaim& b) { return a.bits_per_byte < b.bits_per_byte; });
   const double spread = high->bits_per_byte - low->bits_per_byte;
   if (spread <= kSpread) return;
   std::string values;
-  for (const SeedScore& score : facts.seed_scores) {
+  for (const SeedClaim& score : facts.seed_scores) {
     values +=
         fmt::format("{}{}: {:.5f}", values.empty() ? "" : ", ", score.seed, score.bits_per_byte);
   }
@@ -64,7 +64,7 @@ void check_best(const RecordFacts& facts, std::vector<Finding>& findings) {
   if (!facts.stated) return;
   // By the evaluation that all seeds have, or by what each log ends in.
   std::vector<double> values, finals;
-  for (const SeedScore& score : facts.seed_scores) values.push_back(score.bits_per_byte);
+  for (const SeedClaim& score : facts.seed_scores) values.push_back(score.bits_per_byte);
   for (const size_t i : facts.distinct_logs) {
     const LogScore* last = last_evaluation(facts.logs[i]);
     if (last != nullptr) finals.push_back(last->bits_per_byte);

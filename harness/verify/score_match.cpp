@@ -200,7 +200,7 @@ bool is_number_in_logs(const RecordFacts& facts, const StatedNumber& stated) {
   return false;
 }
 
-std::vector<SeedScore> list_seed_scores(const RecordFacts& facts) {
+std::vector<SeedClaim> list_seed_scores(const RecordFacts& facts) {
   std::vector<size_t> scored;
   for (const size_t i : facts.distinct_logs) {
     if (last_evaluation(facts.logs[i]) != nullptr) scored.push_back(i);
@@ -225,7 +225,7 @@ std::vector<SeedScore> list_seed_scores(const RecordFacts& facts) {
       if (score.kind == ScoreKind::kEvaluation && have_all(score.label)) common = score.label;
     }
   }
-  std::vector<SeedScore> list;
+  std::vector<SeedClaim> list;
   std::set<std::string> seen;
   for (const size_t i : scored) {
     const LogFacts& log = facts.logs[i];

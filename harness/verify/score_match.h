@@ -15,7 +15,7 @@ bool is_number_in_logs(const RecordFacts& facts, const StatedNumber& stated);
 
 // Each seed's final score, by the last evaluation that all logs with a final score have, or else each
 // log's last one.
-std::vector<SeedScore> list_seed_scores(const RecordFacts& facts);
+std::vector<SeedClaim> list_seed_scores(const RecordFacts& facts);
 
 // The last evaluation of a log; null where it has none.
 const LogScore* last_evaluation(const LogFacts& log);

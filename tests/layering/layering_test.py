@@ -99,6 +99,8 @@ NAMED_SUFFIXES = SOURCE_SUFFIXES | {".py", ".sh"}
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(["<])([^">]+)[">](.*)$', re.MULTILINE)
 # Comments and literals; what is left are the identifiers.
 NOT_CODE = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])+\'', re.DOTALL)
+# A type at file scope. Two of one name, each in its own header, would be one type for the linker.
+TYPE = re.compile(r"^(?:struct|class|enum class) ([A-Z]\w*)(?: final)?(?: :[^;{]*)? \{", re.MULTILINE)
 
 
 def list_sources(root):
@@ -189,12 +191,17 @@ def check_names(path, text):
 
 def check_tree(root):
     problems = []
-    first_with_name = {}
+    first_with_name, first_with_type = {}, {}
     for path in list_sources(root):
         text = (root / path).read_text(encoding="utf-8", errors="replace")
         if pathlib.PurePath(path).suffix in SOURCE_SUFFIXES:
             problems += check_includes(path, text)
             problems += check_names(path, text)
+        if path.endswith(".h") and find_room(path):
+            for match in TYPE.finditer(text):
+                first = first_with_type.setdefault(match.group(1), path)
+                if first != path:
+                    problems.append(f"{path}: defines {match.group(1)}, as {first} does; the linker takes them for one")
         name = pathlib.PurePath(path).name
         if name in first_with_name:
             problems.append(f"{path}: has the name of {first_with_name[name]}; file names are unique")
@@ -232,6 +239,7 @@ PLANTED = [
     ("train_gpt.cpp", '#include "harness/recipe/recipe.h"\n', "no comment says"),
     ("eval/a.cpp", '#include "src/device/comm/comm.h"\n', "room eval may not"),
     ("tests/x/a.cpp", "", "has the name of"),
+    ("src/text/z.h", "struct Twice final {\n};\n", "the linker takes them for one"),
 ]
 # Two rooms that may each include the other by the table would still be a circle.
 CIRCLE = [("src/device/cpu/f.h", '#include "src/device/exact/g.h"\n'),
@@ -240,6 +248,7 @@ CLEAN = [
     ("src/model/b.cpp", '#include "src/device/device.h"\n#include <fmt/format.h>\n// a cudaGraph on GPUs\n'
      'const char* kName = "cuda:0";\n'),
     ("eval/c.cpp", '#include "quant/format/unpack.h"\n'),
+    ("src/base/twice.h", "struct Twice {\n};\nstruct Other;\n"),
     ("kernels/d.cu", '#include "kernels/bf16.h"\n'),
     ("train_gpt.cpp", '#include "harness/recipe/recipe.h"  // Recipe\n'),
     ("src/device/cuda/e.cpp", '#include "kernels/rmsnorm.h"\nvoid f() { cudaMalloc(nullptr, 1); }\n'),
