@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "src/base/check.h"
+#include "src/train/training_params.h"
 
 namespace pg {
 
@@ -19,7 +20,15 @@ void LateQat::begin(const StepSchedule& schedule) {
   if (!is_on_) return;
   weights_->device().copy(saved_.data(), weights_->masters(), saved_.bytes());
   is_rounded_ = true;
-  weights_->upload(round_(weights_->download()));
+  std::vector<HostTensor> weights = weights_->download();
+  std::vector<HostTensor> exported = weights;
+  keep_exported(exported);
+  exported = round_(exported);
+  size_t next = 0;  // what only training has stays as it is
+  for (HostTensor& tensor : weights) {
+    if (tensor.spec.is_exported) tensor = std::move(exported.at(next++));
+  }
+  weights_->upload(weights);
 }
 
 void LateQat::end() {

@@ -13,7 +13,7 @@
 
 namespace pg {
 
-// From weights in list_params order to what would be read back of them. Pure, and the same on every rank.
+// From the weights that an artifact has, in list_params order, to what would be read back of them. Pure, and the same on every rank.
 using RoundWeights = std::function<std::vector<HostTensor>(const std::vector<HostTensor>&)>;
 
 class LateQat {

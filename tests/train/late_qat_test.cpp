@@ -70,6 +70,23 @@ TEST_F(LateQatTest, LossesAreThoseOfTheRoundedWeightsAndTheWeightsMoveOn) {
   }
 }
 
+// Heads for training alone are in no artifact: the quantiser knows nothing of them, and they learn on.
+TEST_F(LateQatTest, RoundsWhatAnArtifactHas) {
+  const size_t own = list_params(setup_.model).size();
+  setup_.train.mtp_heads = 2;
+  const TrainResult plain = train_on(1);
+  int rounded = 0;
+  setup_.round_weights = [&](const std::vector<HostTensor>& weights) {
+    ++rounded;
+    EXPECT_EQ(weights.size(), own);
+    for (const HostTensor& tensor : weights) EXPECT_TRUE(tensor.spec.is_exported);
+    return weights;
+  };
+  setup_.train.late_qat_lr = 2;
+  expect_same(plain.exported, train_on(1).exported);
+  EXPECT_EQ(rounded, 6);
+}
+
 TEST_F(LateQatTest, WeightsAreThemselvesAgainAfterAFailure) {
   setup_.train.late_qat_lr = 2;
   const TrainResult whole = train_on(1);
