@@ -18,7 +18,7 @@ namespace pg {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 constexpr const char* kTakeAnew = "run it again with --fresh, or take another folder";
 
@@ -32,7 +32,7 @@ RunFolder folder_of_seed(const fs::path& set, int64_t seed) {
 // A seed's record as it was written.
 struct SeedRecord {
   int64_t seed = 0;
-  Json submission, result;  // the whole, and its member of seed_results
+  OrderedJson submission, result;  // the whole, and its member of seed_results
   std::string train_data, val_data;
 
   double number(const char* key) const { return result.at(key).get<double>(); }
@@ -43,14 +43,14 @@ SeedRecord read_seed(const fs::path& set, int64_t seed) {
   SeedRecord record;
   record.seed = seed;
   try {
-    record.submission = Json::parse(read_text_file(folder.submission()));
+    record.submission = OrderedJson::parse(read_text_file(folder.submission()));
     record.result = record.submission.at("seed_results").at(fmt::format("{}", seed));
     for (const char* key :
          {"val_loss", "val_bpb", "artifact_bytes", "steps", "step_avg_ms", "train_wallclock_ms",
           "eval_time_s", "pre_quant_val_bpb", "quantized_val_bpb"}) {
       record.number(key);
     }
-  } catch (const Json::exception&) {
+  } catch (const OrderedJson::exception&) {
     throw Error(fmt::format("the record of seed {} is damaged: \"{}\"; {}", seed,
                             folder.submission().string(), kTakeAnew));
   }
@@ -79,7 +79,8 @@ void require_alike(const SeedRecord& record, const SeedRecord& first) {
                                   {"track", "track"},
                                   {"val_bpb_is", "way of scoring"},
                                   {"bytes_cap", "cap"}}) {
-    if (record.submission.value(key, Json()) != first.submission.value(key, Json())) fail(what);
+    if (record.submission.value(key, OrderedJson()) != first.submission.value(key, OrderedJson()))
+      fail(what);
   }
   if (record.train_data != first.train_data) fail("training text");
   if (record.val_data != first.val_data) fail("validation text");
@@ -101,11 +102,12 @@ Spread spread(const std::vector<SeedRecord>& records, const char* key) {
 }
 
 // True where it is so of every seed; what only the set has is said anew.
-Json join_compliance(const std::vector<SeedRecord>& records, const std::vector<int64_t>& seeds) {
-  Json joined = records.front().submission.value("compliance", Json::object());
+OrderedJson join_compliance(const std::vector<SeedRecord>& records,
+                            const std::vector<int64_t>& seeds) {
+  OrderedJson joined = records.front().submission.value("compliance", OrderedJson::object());
   for (auto& [key, value] : joined.items()) {
     for (const SeedRecord& record : records) {
-      const Json& own = record.submission.at("compliance");
+      const OrderedJson& own = record.submission.at("compliance");
       value = value.is_boolean() && value.get<bool>() && own.value(key, false);
     }
   }
@@ -115,12 +117,12 @@ Json join_compliance(const std::vector<SeedRecord>& records, const std::vector<i
 
 std::string write_submission(const std::vector<SeedRecord>& records,
                              const std::vector<int64_t>& seeds) {
-  const Json& first = records.front().submission;
+  const OrderedJson& first = records.front().submission;
   const Spread bits = spread(records, "val_bpb"), loss = spread(records, "val_loss"),
                bytes = spread(records, "artifact_bytes"), steps = spread(records, "steps"),
                train_ms = spread(records, "train_wallclock_ms"),
                step_ms = spread(records, "step_avg_ms"), eval_s = spread(records, "eval_time_s");
-  Json json;
+  OrderedJson json;
   const auto copy = [&](const char* key) {
     if (first.contains(key)) json[key] = first.at(key);
   };
@@ -182,7 +184,7 @@ std::string write_table(const std::vector<SeedRecord>& records) {
 
 std::string write_readme(const std::vector<SeedRecord>& records,
                          const std::vector<int64_t>& seeds) {
-  const Json& first = records.front().submission;
+  const OrderedJson& first = records.front().submission;
   const auto text_of = [&](const char* key) { return first.value(key, std::string()); };
   const Spread bits = spread(records, "val_bpb"), bytes = spread(records, "artifact_bytes");
   std::string text = fmt::format(
