@@ -135,37 +135,40 @@ TEST_F(ScoreOfArtifact, AnExceptionOfTheProgressEndsIt) {
 }
 
 // Learning may take most of the time: it is heard of between its steps, and can be ended there.
-TEST_F(ScoreOfArtifact, ProgressGoesOnWhileAChunkIsLearntFrom) {
+class ProgressOfLearning : public ScoreOfArtifact, public testing::WithParamInterface<TttKind> {};
+
+TEST_P(ProgressOfLearning, GoesOnWhileAChunkIsLearntFrom) {
+  const TttKind kind = GetParam();
   const UnpackedModel model = make_artifact_model(config_, make_random_weights(config_, 4));
   ScoringConfig scoring = {eval_};
   scoring.ttt.chunk_tokens = 32;
   scoring.ttt.lora_chunk_tokens = 8;
   scoring.ttt.epochs = 3;
-  for (const TttKind kind :
-       {TttKind::kSgd, TttKind::kPhased, TttKind::kLora, TttKind::kPhasedLora}) {
-    scoring.ttt.kind = kind;
-    int64_t still = 0, last = 0;
-    const Score whole = evaluate(model, make_test_bytes(), make_stream(ids_), scoring, *device_,
-                                 clock_, [&](const EvalProgress& progress) {
-                                   still += progress.tokens_done == last ? 1 : 0;
-                                   last = progress.tokens_done;
-                                 });
-    EXPECT_GE(still, 3) << choice_name(kind);
-    EXPECT_EQ(last, whole.tokens());
-    struct Stop {};
-    int64_t calls = 0;
-    const auto stop = [&](const EvalProgress& progress) {
-      if (progress.tokens_done == 0 && ++calls == 2) throw Stop{};
-    };
-    EXPECT_EQ(
-        evaluate(model, make_test_bytes(), make_stream(ids_), scoring, *device_, clock_).bits(),
-        whole.bits());
-    if (kind == TttKind::kPhased) continue;  // learns first when a quarter is scored
-    EXPECT_THROW(
-        evaluate(model, make_test_bytes(), make_stream(ids_), scoring, *device_, clock_, stop),
-        Stop);
-  }
+  scoring.ttt.kind = kind;
+  int64_t still = 0, last = 0;
+  const Score whole = evaluate(model, make_test_bytes(), make_stream(ids_), scoring, *device_,
+                               clock_, [&](const EvalProgress& progress) {
+                                 still += progress.tokens_done == last ? 1 : 0;
+                                 last = progress.tokens_done;
+                               });
+  EXPECT_GE(still, 3) << choice_name(kind);
+  EXPECT_EQ(last, whole.tokens());
+  struct Stop {};
+  int64_t calls = 0;
+  const auto stop = [&](const EvalProgress& progress) {
+    if (progress.tokens_done == 0 && ++calls == 2) throw Stop{};
+  };
+  EXPECT_EQ(evaluate(model, make_test_bytes(), make_stream(ids_), scoring, *device_, clock_).bits(),
+            whole.bits());
+  if (kind == TttKind::kPhased) return;  // learns first when a quarter is scored
+  EXPECT_THROW(
+      evaluate(model, make_test_bytes(), make_stream(ids_), scoring, *device_, clock_, stop), Stop);
 }
+
+INSTANTIATE_TEST_SUITE_P(Each, ProgressOfLearning,
+                         testing::Values(TttKind::kSgd, TttKind::kPhased, TttKind::kLora,
+                                         TttKind::kPhasedLora),
+                         [](const auto& info) { return std::string(choice_name(info.param)); });
 
 TEST(EvalProgress, ProjectsTheWholeFromThePaceSoFar) {
   EXPECT_EQ((EvalProgress{.tokens_done = 25, .tokens_total = 100, .elapsed_s = 3}).projected_s(),

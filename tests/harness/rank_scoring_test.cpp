@@ -2,7 +2,10 @@
 // a rank that fails ends the scoring of all.
 #include "harness/command/rank_scoring.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+
+#include <tuple>
 
 #include "src/base/error.h"
 #include "src/device/registry/make_device.h"
@@ -44,42 +47,50 @@ class RankScores : public testing::Test {
   ManualClock clock_;
 };
 
-TEST_F(RankScores, AnyNumberOfRanksGivesTheSameScore) {
-  for (const Windows windows : {Windows::kStream, Windows::kDocument}) {
-    for (const TttKind ttt :
-         {TttKind::kNone, TttKind::kSgd, TttKind::kPhased, TttKind::kLora, TttKind::kPhasedLora}) {
-      for (const MixKind mix :
-           {MixKind::kNone, MixKind::kLogit, MixKind::kCascade, MixKind::kPpm}) {
-        ScoringConfig scoring = make_scoring(windows, ttt, mix);
-        if (mix == MixKind::kCascade) {  // and with what a published form adds to each
-          scoring.mix.cascade_buckets = 1 << 10;
-          scoring.eval.temperature = 0.98;
-          scoring.ttt.byte_weighted = true;
-          scoring.ttt.adaptive_lr_max = 3;
-          scoring.ttt.frozen_blocks = 1;
-          scoring.ttt.frozen_scales = false;
-          scoring.ttt.scales_fraction = 0.5;
-          scoring.ttt.optimizer = TttOptimizer::kAdamw;
-          scoring.ttt.polyak_decay = 0.5;
-        }
-        const Score alone = evaluate(model_, bytes_, val_, scoring, *device_, clock_);
-        for (const int ranks : {1, 2, 5}) {
-          const Score together = score_on(ranks, scoring);
-          const auto where = ::testing::Message()
-                             << ranks << " ranks, " << choice_name(windows) << ", "
-                             << choice_name(ttt) << ", " << choice_name(mix);
-          EXPECT_EQ(together.bits(), alone.bits()) << where;
-          EXPECT_EQ(together.tokens(), alone.tokens()) << where;
-          EXPECT_EQ(together.bytes(), alone.bytes()) << where;
-          // Windows that a chunk of documents cuts run twice, and chunks differ.
-          if (windows == Windows::kStream) {
-            EXPECT_EQ(together.windows(), alone.windows()) << where;
-          }
-        }
+// One kind of learner and of window.
+class RankScoresOfKind : public RankScores,
+                         public testing::WithParamInterface<std::tuple<Windows, TttKind>> {};
+
+TEST_P(RankScoresOfKind, AnyNumberOfRanksGivesTheSame) {
+  const auto [windows, ttt] = GetParam();
+  for (const MixKind mix : {MixKind::kNone, MixKind::kLogit, MixKind::kCascade, MixKind::kPpm}) {
+    ScoringConfig scoring = make_scoring(windows, ttt, mix);
+    if (mix == MixKind::kCascade) {  // and with what a published form adds to each
+      scoring.mix.cascade_buckets = 1 << 10;
+      scoring.eval.temperature = 0.98;
+      scoring.ttt.byte_weighted = true;
+      scoring.ttt.adaptive_lr_max = 3;
+      scoring.ttt.frozen_blocks = 1;
+      scoring.ttt.frozen_scales = false;
+      scoring.ttt.scales_fraction = 0.5;
+      scoring.ttt.optimizer = TttOptimizer::kAdamw;
+      scoring.ttt.polyak_decay = 0.5;
+    }
+    const Score alone = evaluate(model_, bytes_, val_, scoring, *device_, clock_);
+    for (const int ranks : {1, 2, 5}) {
+      const Score together = score_on(ranks, scoring);
+      const auto where = ::testing::Message() << ranks << " ranks, " << choice_name(windows) << ", "
+                                              << choice_name(ttt) << ", " << choice_name(mix);
+      EXPECT_EQ(together.bits(), alone.bits()) << where;
+      EXPECT_EQ(together.tokens(), alone.tokens()) << where;
+      EXPECT_EQ(together.bytes(), alone.bytes()) << where;
+      // Windows that a chunk of documents cuts run twice, and chunks differ.
+      if (windows == Windows::kStream) {
+        EXPECT_EQ(together.windows(), alone.windows()) << where;
       }
     }
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Each, RankScoresOfKind,
+                         testing::Combine(testing::Values(Windows::kStream, Windows::kDocument),
+                                          testing::Values(TttKind::kNone, TttKind::kSgd,
+                                                          TttKind::kPhased, TttKind::kLora,
+                                                          TttKind::kPhasedLora)),
+                         [](const auto& info) {
+                           return fmt::format("{}_{}", choice_name(std::get<0>(info.param)),
+                                              choice_name(std::get<1>(info.param)));
+                         });
 
 TEST_F(RankScores, AStreamOfFewerWindowsThanRanksIsScored) {
   const ScoringConfig scoring = make_scoring(Windows::kStream, TttKind::kNone, MixKind::kNone);
