@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -16,6 +17,7 @@ namespace pg {
 namespace {
 
 constexpr int kMaxEstimates = 12;
+constexpr int kPatience = 16;             // tries on one side of the limit by the known slope
 constexpr double kMaxLogCoarseness = 40;  // e^40: every code is zero long before
 
 // log coarseness and the bytes over the limit there.
@@ -28,6 +30,7 @@ class Search {
   Search(double bytes_per_log, double least_x) : slope_(bytes_per_log), least_x_(least_x) {}
 
   void add(Point p) {
+    in_a_row_ = (p.over > 0) == (last_.over > 0) ? in_a_row_ + 1 : 1;
     last_ = p;
     if (p.over <= 0) {
       if (!has_fit_ || p.x < fit_.x) fit_ = p;
@@ -41,8 +44,9 @@ class Search {
   // The next coarseness to look at.
   double next() const {
     if (!has_fit_ || !has_excess_ || fit_.x <= excess_.x) {
-      // One side only: by the known slope, a bit further so that the other side is met.
-      const double way = last_.over / slope_;
+      // One side only: by the known slope, a bit further so that the other side is met. Where most
+      // tensors are as fine as they get, the real slope is a small part of it: ever longer steps.
+      const double way = std::ldexp(last_.over / slope_, std::max(in_a_row_ - kPatience, 0));
       return clamp(last_.x + 1.02 * way + (last_.over > 0 ? 1e-6 : -1e-6));
     }
     const double share = excess_.over / (excess_.over - fit_.over + 1e-9);
@@ -66,6 +70,7 @@ class Search {
   double slope_, least_x_;
   Point last_, fit_, excess_, best_;  // fit, excess: the finest that fits, the coarsest too large
   bool has_fit_ = false, has_excess_ = false;
+  int in_a_row_ = 0;  // of the last points those on the last one's side
 };
 
 double bytes_per_log(const FillTask& task) {

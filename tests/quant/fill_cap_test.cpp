@@ -72,6 +72,29 @@ TEST(FillCap, LandsUnderTheTargetBesideJumps) {
   }
 }
 
+// Of a small model under a large cap most tensors are as fine as they get: a sixteenth of the weights, or less,
+// follows the scales still.
+TEST(FillCap, FindsTheCapWhereFewTensorsFollowTheScales) {
+  constexpr double kElements = 1.6e6;
+  for (const double part : {0.25, 0.0625, 0.01}) {
+    for (const double start : {-20000.0, 20000.0}) {  // over the limit at the first guess
+      const auto bytes_at = [&](double coarseness) {
+        return static_cast<int64_t>(9e5 - part * kElements / 8 * std::log2(coarseness));
+      };
+      int measured = 0;
+      const FillTask task{.estimate = [&](double) { return 9e5 - start; },
+                          .measure = [&](double s) { return ++measured, bytes_at(s); },
+                          .limit_bytes = static_cast<int64_t>(9e5 - start),
+                          .least_coarseness = 1e-9,
+                          .elements = kElements};
+      const int64_t bytes = bytes_at(fill_cap(task));
+      EXPECT_LE(bytes, task.limit_bytes) << part;
+      EXPECT_GE(bytes, task.limit_bytes - kFillSlackBytes) << part;
+      EXPECT_LE(measured, 32) << part;
+    }
+  }
+}
+
 TEST(FillCap, SaysSoWhenNothingFits) {
   const FillTask task{.estimate = [](double) { return 5000.0; },
                       .measure = [](double) { return int64_t{5000}; },
