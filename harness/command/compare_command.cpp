@@ -8,7 +8,6 @@
 #include "harness/statistics/run_set.h"
 #include "harness/statistics/seed_statistics.h"
 #include "src/base/error.h"
-#include "src/text/terminal_text.h"
 #include "src/text/text_format.h"
 
 namespace pg {

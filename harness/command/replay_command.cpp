@@ -48,8 +48,27 @@ std::vector<Option> list_options(ReplayWords& w) {
   };
 }
 
+// A file of a record, which may be a stranger's: in the folder itself, no link, no pipe, of a size to read.
+fs::path find_file(const fs::path& record, const std::string& name) {
+  constexpr uintmax_t kMostBytes = uintmax_t{1} << 31;
+  if (fs::path(name).filename() != name || name.empty() || name == "." || name == "..") {
+    throw Error(fmt::format("replay: \"{}\" is no name of a file in the record", name));
+  }
+  fs::path file = record / name;
+  std::error_code error;
+  const fs::file_type type = fs::symlink_status(file, error).type();
+  if (type == fs::file_type::not_found) {
+    throw Error(
+        fmt::format("replay: there is no \"{}\"; give the folder of a record", file.string()));
+  }
+  if (type != fs::file_type::regular || fs::file_size(file, error) > kMostBytes || error) {
+    throw Error(fmt::format("replay: \"{}\" is no plain file of at most 2 GiB", file.string()));
+  }
+  return file;
+}
+
 Tape open_tape(const fs::path& record) {
-  const fs::path file = record / "tape.jsonl";
+  const fs::path file = find_file(record, "tape.jsonl");
   Result<Tape> tape = read_tape(read_text_file(file));
   if (!tape.ok()) throw Error(fmt::format("\"{}\": {}", file.string(), tape.error()));
   if (tape.value().format != kTapeFormat) {
@@ -70,7 +89,7 @@ Tape open_tape(const fs::path& record) {
 // is what the record says.
 Recipe read_record_recipe(const ReplayWords& words) {
   Recipe recipe;
-  const fs::path file = words.record / "recipe.toml";
+  const fs::path file = find_file(words.record, "recipe.toml");
   apply_toml(recipe, read_text_file(file), file.string());
   if (!words.data.empty()) {
     for (std::string* path :
@@ -137,7 +156,7 @@ class Replay {
         clock_(clock),
         tape_(open_tape(words.record)),
         recipe_(read_record_recipe(words)),
-        then_(unpack_file(words.record / tape_.end->artifact)),
+        then_(unpack_file(find_file(words.record, tape_.end->artifact))),
         progress_(ProgressLine::for_stream(stderr)) {
     const ProbeResult bound = probe_tape(words.record, then_.artifact_sha256());
     if (bound.verdict != Verdict::kPass) {
