@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "harness/statistics/seed_statistics.h"
 #include "harness/verify/rules.h"
 #include "harness/verify/text_scan.h"
 
@@ -33,23 +34,16 @@ SeedValues collect(const SubmissionFacts& json) {
   return seeds;
 }
 
-double mean_of(const std::vector<double>& values) {
-  double sum = 0;
-  for (const double value : values) sum += value;
-  return sum / static_cast<double>(values.size());
-}
-
 void check_mean(const RecordFacts& facts, const SeedValues& seeds, std::vector<Finding>& findings) {
   if (!facts.stated || facts.stated->entry->path.front() != "val_bpb") return;
-  const double mean = mean_of(seeds.values);
-  const double lowest = *std::min_element(seeds.values.begin(), seeds.values.end());
+  const Spread spread = spread_of(seeds.values);
   const double off = half_unit(facts.stated->decimals) + half_unit(seeds.decimals);
-  if (std::abs(facts.stated->value - mean) <= off + kRoundedTwice) return;
-  if (std::abs(facts.stated->value - lowest) <= off) return;
+  if (std::abs(facts.stated->value - spread.mean) <= off + kRoundedTwice) return;
+  if (std::abs(facts.stated->value - spread.least) <= off) return;
   findings.push_back(
       {"mean_mismatch", Severity::kWarn, "submission.json", facts.stated->entry->line,
        fmt::format("{} {}; mean of the seeds {:.6f}", facts.stated->entry->path.front(),
-                   facts.stated->entry->text, mean)});
+                   facts.stated->entry->text, spread.mean)});
 }
 
 void check_deviation(const RecordFacts& facts, const SeedValues& seeds,
@@ -60,10 +54,8 @@ void check_deviation(const RecordFacts& facts, const SeedValues& seeds,
     if (stated == nullptr && entry != nullptr && entry->kind == JsonKind::kNumber) stated = entry;
   }
   if (stated == nullptr) return;
-  const double mean = mean_of(seeds.values), n = static_cast<double>(seeds.values.size());
-  double squares = 0;
-  for (const double value : seeds.values) squares += (value - mean) * (value - mean);
-  const double sample = std::sqrt(squares / (n - 1)), population = std::sqrt(squares / n);
+  const Spread spread = spread_of(seeds.values);
+  const double sample = spread.sample_std, population = spread.population_std;
   const double error = std::max(2 * half_unit(stated->decimals), kRoundedShare * sample) +
                        1.5 * half_unit(seeds.decimals);
   if (std::abs(stated->number - sample) <= error || std::abs(stated->number - population) <= error)
