@@ -2,7 +2,9 @@
 // would be tried on this machine.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <bit>
+#include <deque>
 #include <string>
 #include <vector>
 
@@ -17,6 +19,14 @@
 
 namespace pg::optest {
 namespace {
+
+constexpr auto kTileIsas =
+    std::to_array({TileIsa::kGeneric, TileIsa::kAvx2, TileIsa::kAvx512, TileIsa::kAvx512Bf16});
+
+const char* tile_name(TileIsa isa) {
+  const char* const names[] = {"Generic", "Avx2", "Avx512", "Avx512Bf16"};
+  return names[static_cast<size_t>(isa)];
+}
 
 // By tile kernels, or by products where there is none.
 class AttentionOps final : public ReferenceOps {
@@ -47,8 +57,8 @@ class AttentionOps final : public ReferenceOps {
 
 class AttentionDevice final : public HostDevice {
  public:
-  AttentionDevice(const TileKernel* kernel, DType type)
-      : HostDevice("attention", type), ops_(kernel) {}
+  AttentionDevice(const char* name, const TileKernel* kernel, DType type)
+      : HostDevice(name, type), ops_(kernel) {}
   Ops& ops() override { return ops_; }
   DevicePeak measure_peak() override { return {}; }
   double measure_matmul() override { return 0.0; }
@@ -57,15 +67,26 @@ class AttentionDevice final : public HostDevice {
   AttentionOps ops_;
 };
 
-void expect_right(const TileKernel* kernel, DType type) {
-  AttentionDevice device(kernel, type);
+// Every way that this processor has and that reads the type, each against the same reference.
+void expect_right(DType type) {
+  std::deque<AttentionDevice> tiles;
+  for (const TileIsa isa : kTileIsas) {
+    if (!has_tile_isa(isa) || (type == DType::kF32 && tile_kernel(isa).pairs)) continue;
+    tiles.emplace_back(tile_name(isa), &tile_kernel(isa), type);
+  }
+  AttentionDevice products("attention by products", nullptr, type);  // processors with AMX use them
   for (const OpCase& op_case : all_cases()) {
     if (op_case.op != OpId::kAttention && op_case.op != OpId::kAttentionBackward) continue;
+    std::vector<Device*> devices;
+    for (AttentionDevice& device : tiles) devices.push_back(&device);
     // Products are for whole sequences: CpuOps gives tile kernels the rest.
-    if (kernel == nullptr && op_case.shape.find(" first=") != std::string::npos) continue;
-    for (const std::string& fault : check_values(device, op_case)) ADD_FAILURE() << fault;
+    if (op_case.shape.find(" first=") == std::string::npos) devices.push_back(&products);
+    for (const std::string& fault : check_values(devices, op_case)) ADD_FAILURE() << fault;
   }
 }
+
+TEST(AttentionWays, OfBf16MatchTheReference) { expect_right(DType::kBF16); }
+TEST(AttentionWays, OfFloatsMatchTheReference) { expect_right(DType::kF32); }
 
 class TileIsas : public testing::TestWithParam<TileIsa> {
  protected:
@@ -74,13 +95,6 @@ class TileIsas : public testing::TestWithParam<TileIsa> {
   }
   const TileKernel& kernel() const { return tile_kernel(GetParam()); }
 };
-
-TEST_P(TileIsas, AttentionOfBf16MatchesReference) { expect_right(&kernel(), DType::kBF16); }
-
-TEST_P(TileIsas, AttentionOfFloatsMatchesReference) {
-  if (kernel().pairs) GTEST_SKIP() << "reads bf16 only";
-  expect_right(&kernel(), DType::kF32);
-}
 
 std::vector<float> random_floats(int64_t count, uint64_t seed) {
   const CounterRng rng(seed, kStreamTest);
@@ -118,21 +132,8 @@ TEST_P(TileIsas, FloatsGiveTheBitsOfTheGenericKernel) {
   }
 }
 
-std::string isa_name(const testing::TestParamInfo<TileIsa>& info) {
-  const char* const names[] = {"Generic", "Avx2", "Avx512", "Avx512Bf16"};
-  return names[static_cast<size_t>(info.param)];
-}
-
-INSTANTIATE_TEST_SUITE_P(Each, TileIsas,
-                         testing::Values(TileIsa::kGeneric, TileIsa::kAvx2, TileIsa::kAvx512,
-                                         TileIsa::kAvx512Bf16),
-                         isa_name);
-
-// What processors with AMX use.
-TEST(AttentionByProducts, MatchesReference) {
-  expect_right(nullptr, DType::kBF16);
-  expect_right(nullptr, DType::kF32);
-}
+INSTANTIATE_TEST_SUITE_P(Each, TileIsas, testing::ValuesIn(kTileIsas),
+                         [](const auto& info) { return std::string(tile_name(info.param)); });
 
 }  // namespace
 }  // namespace pg::optest

@@ -5,6 +5,7 @@
 #include <set>
 #include <sstream>
 
+#include "src/base/check.h"
 #include "src/base/hash.h"
 #include "src/base/rng.h"
 #include "src/base/threads.h"
@@ -173,24 +174,34 @@ std::string context(Device& device, const OpCase& op_case, const std::string& wh
 }  // namespace
 
 Faults check_values(Device& device, const OpCase& op_case) {
-  const Problem problem = make_problem(op_case, device.compute_dtype());
+  Device* const alone[] = {&device};
+  return check_values(alone, op_case);
+}
+
+Faults check_values(std::span<Device* const> devices, const OpCase& op_case) {
+  if (devices.empty()) return {};
+  const DType compute = devices.front()->compute_dtype();
+  const Problem problem = make_problem(op_case, compute);
   NamedValues bounds;
   for (const Operand& operand : op_case.operands) {
     if (operand.role != Role::kIn) bounds[operand.name] = operand.error(problem);
   }
   Faults faults;
-  for (const Mode& mode : modes_of(op_case)) {
-    const RunResult result = run_once(device, op_case, problem, mode);
-    Faults found = result.faults;
-    for (const Operand& operand : op_case.operands) {
-      if (!result.outputs.contains(operand.name)) continue;
-      const Faults wrong =
-          compare(operand, device.compute_dtype(), problem, mode.accumulated.contains(operand.name),
-                  bounds.at(operand.name), result.outputs.at(operand.name));
-      found.insert(found.end(), wrong.begin(), wrong.end());
-    }
-    for (const std::string& fault : found) {
-      faults.push_back(context(device, op_case, mode.name) + fault);
+  for (Device* const device : devices) {
+    PG_CHECK(device->compute_dtype() == compute, "devices of one type are compared");
+    for (const Mode& mode : modes_of(op_case)) {
+      const RunResult result = run_once(*device, op_case, problem, mode);
+      Faults found = result.faults;
+      for (const Operand& operand : op_case.operands) {
+        if (!result.outputs.contains(operand.name)) continue;
+        const Faults wrong =
+            compare(operand, compute, problem, mode.accumulated.contains(operand.name),
+                    bounds.at(operand.name), result.outputs.at(operand.name));
+        found.insert(found.end(), wrong.begin(), wrong.end());
+      }
+      for (const std::string& fault : found) {
+        faults.push_back(context(*device, op_case, mode.name) + fault);
+      }
     }
   }
   return faults;

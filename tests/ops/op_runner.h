@@ -2,6 +2,7 @@
 // all is well. A list and not EXPECT_*, so that the harness itself can be tested on devices that
 // are broken on purpose.
 #pragma once
+#include <span>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,8 @@ using Faults = std::vector<std::string>;
 // computed one at a time; bytes around every tensor, between the rows of views and all inputs
 // unchanged.
 Faults check_values(Device& device, const OpCase& op_case);
+// The same of devices that compute in one type; what they are compared with is computed once.
+Faults check_values(std::span<Device* const> devices, const OpCase& op_case);
 
 // Bitwise equal when run again, and on 1, 2, 3 and 4 threads.
 Faults check_repeats(Device& device, const OpCase& op_case);
