@@ -57,6 +57,7 @@ if(PG_HAVE_CUDA)
   message(STATUS "CUDA kernels: compiled by nvcc ${CMAKE_CUDA_COMPILER_VERSION} for ${CMAKE_CUDA_ARCHITECTURES}")
 
   add_library(pg_kernels_cuda STATIC ${pg_kernel_sources})
+  set_target_properties(pg_kernels_cuda PROPERTIES POSITION_INDEPENDENT_CODE ON)  # part of a module
   target_include_directories(pg_kernels_cuda PUBLIC ${CMAKE_SOURCE_DIR})
   # A kernel that spills registers or indexes local memory is a warning of ptxas, hence an error too.
   target_compile_options(pg_kernels_cuda PRIVATE

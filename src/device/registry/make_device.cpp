@@ -6,6 +6,7 @@
 #include "src/base/error.h"
 #include "src/device/cpu/cpu_device.h"
 #include "src/device/reference/reference_device.h"
+#include "src/device/registry/load_cuda.h"
 #include "src/device/simt/simt_device.h"
 
 namespace pg {
@@ -22,7 +23,10 @@ constexpr auto kDevices = std::to_array<NamedDevice>({
     {kExactDevice, [] { return make_cpu_device(DType::kF32); }},
     {"reference", [] { return make_reference_device(DType::kF32); }},
     {"reference:f64", [] { return make_reference_device(DType::kF64); }},
-    {"simt", [] { return make_simt_device(); }},
+    {"cuda", [] { return load_cuda_device("cuda", DType::kBF16); }},
+    {"cuda:f32", [] { return load_cuda_device("cuda:f32", DType::kF32); }},
+    {"simt", [] { return make_simt_device(DType::kBF16); }},
+    {"simt:f32", [] { return make_simt_device(DType::kF32); }},
 });
 
 }  // namespace

@@ -1,34 +1,12 @@
-// Host memory and SimtOps.
 #include "src/device/simt/simt_device.h"
 
-#include "src/device/host_device.h"
-#include "src/device/reference/reference_device.h"
-#include "src/device/simt/simt_ops.h"
+#include "src/device/cuda/gpu_device.h"
+#include "src/device/simt/host_runtime.h"
 
 namespace pg {
-namespace {
 
-class SimtDevice final : public HostDevice {
- public:
-  SimtDevice() : HostDevice("simt", DType::kBF16) {}
-
-  Ops& ops() override { return ops_; }
-
-  DevicePeak measure_peak() override {
-    DevicePeak peak = make_reference_device(compute_dtype())->measure_peak();
-    peak.description = "1 thread, CUDA kernels on fibers, other ops in double loops";
-    return peak;
-  }
-  double measure_matmul() override {
-    return make_reference_device(compute_dtype())->measure_matmul();
-  }
-
- private:
-  SimtOps ops_;
-};
-
-}  // namespace
-
-std::unique_ptr<Device> make_simt_device() { return std::make_unique<SimtDevice>(); }
+std::unique_ptr<Device> make_simt_device(DType compute) {
+  return std::make_unique<GpuDevice>("simt", std::make_unique<HostRuntime>(), compute);
+}
 
 }  // namespace pg

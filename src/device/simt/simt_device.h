@@ -1,6 +1,5 @@
-// The CUDA kernels' own source, compiled for the host and run by the fiber executor of kernels/;
-// ops without a kernel fall back to the reference. For tests: slow, but it executes every launcher
-// a GPU would.
+// The CUDA back end on the host: the kernels' own source, run by the fiber executor of kernels/, and
+// the same launchers and op table as on a GPU. For tests: slow, but it executes all that a GPU would.
 #pragma once
 #include <memory>
 
@@ -8,6 +7,6 @@
 
 namespace pg {
 
-std::unique_ptr<Device> make_simt_device();
+std::unique_ptr<Device> make_simt_device(DType compute);  // kBF16 or kF32
 
 }  // namespace pg

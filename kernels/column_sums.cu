@@ -1,0 +1,46 @@
+// A thread a column: neighbours read neighbours, and eight loads are under way at a time.
+#include "kernels/column_sums.h"
+
+#include "kernels/dialect.h"
+#include "kernels/row_reduce.h"
+
+namespace pg::kernels {
+namespace {
+
+template <class T>
+__global__ void __launch_bounds__(kBlockThreads)
+    sum_chunks_kernel(Dest<T> out, const float* __restrict__ partial,
+                      const float* __restrict__ scale, int64_t chunks, int64_t dim) {
+  const int64_t column = int64_t{blockIdx.x} * kBlockThreads + threadIdx.x;
+  if (column >= dim) return;
+  constexpr int kAhead = 8;
+  float sum = 0.0f;
+  for (int64_t first = 0; first < chunks; first += kAhead) {
+    float values[kAhead];
+    PG_UNROLL
+    for (int i = 0; i < kAhead; ++i) {
+      values[i] = first + i < chunks ? partial[(first + i) * dim + column] : 0.0f;
+    }
+    PG_UNROLL
+    for (int i = 0; i < kAhead; ++i) sum += values[i];
+  }
+  if (scale != nullptr) sum *= *scale;
+  T* const to = out.data + column;
+  *to = round_to<T>(out.accumulate ? static_cast<float>(*to) + sum : sum);
+}
+
+}  // namespace
+
+template <class T>
+void sum_chunks(Dest<T> out, const float* partial, const float* scale, int64_t chunks, int64_t dim,
+                Stream stream) {
+  if (dim == 0 || out.data == nullptr) return;
+  const dim3 grid(static_cast<unsigned>((dim + kBlockThreads - 1) / kBlockThreads));
+  launch(&sum_chunks_kernel<T>, grid, dim3(kBlockThreads), 0, stream, out, partial, scale, chunks,
+         dim);
+}
+
+template void sum_chunks<float>(Dest<float>, const float*, const float*, int64_t, int64_t, Stream);
+template void sum_chunks<bf16>(Dest<bf16>, const float*, const float*, int64_t, int64_t, Stream);
+
+}  // namespace pg::kernels

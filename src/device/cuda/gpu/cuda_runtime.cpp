@@ -1,0 +1,283 @@
+// GpuRuntime on the CUDA runtime and cuBLASLt, and the one symbol of the module device_cuda.so. The
+// program opens it when a run asks for a GPU (src/device/registry/load_cuda.h), so that it starts
+// where neither CUDA nor a driver is installed.
+#include <cublasLt.h>
+#include <cuda_runtime.h>
+
+#include <map>
+#include <memory>
+#include <tuple>
+#include <vector>
+
+#include "src/base/error.h"
+#include "src/device/cuda/gpu_device.h"
+
+namespace pg {
+namespace {
+
+constexpr size_t kWorkspaceBytes = size_t{32} << 20;  // what NVIDIA advises for Hopper
+
+void check(cudaError_t status, const char* what) {
+  if (status == cudaSuccess) return;
+  throw Error(std::string("CUDA: ") + what + ": \"" + cudaGetErrorString(status) + "\"");
+}
+
+void check(cublasStatus_t status, const char* what) {
+  if (status == CUBLAS_STATUS_SUCCESS) return;
+  throw Error(std::string("cuBLASLt: ") + what + ": \"" + cublasLtGetStatusString(status) + "\"");
+}
+
+cudaDataType_t data_type(DType dtype) { return dtype == DType::kBF16 ? CUDA_R_16BF : CUDA_R_32F; }
+
+// A handle of cuBLASLt that is destroyed with its owner.
+template <class Handle, cublasStatus_t (*destroy)(Handle)>
+struct Owned {
+  Handle handle = nullptr;
+  Owned() = default;
+  Owned(Owned&& other) noexcept { std::swap(handle, other.handle); }
+  Owned& operator=(Owned&& other) noexcept {
+    std::swap(handle, other.handle);
+    return *this;
+  }
+  ~Owned() {
+    if (handle != nullptr) destroy(handle);
+  }
+};
+using Library = Owned<cublasLtHandle_t, cublasLtDestroy>;
+using Operation = Owned<cublasLtMatmulDesc_t, cublasLtMatmulDescDestroy>;
+using Layout = Owned<cublasLtMatrixLayout_t, cublasLtMatrixLayoutDestroy>;
+using Preference = Owned<cublasLtMatmulPreference_t, cublasLtMatmulPreferenceDestroy>;
+
+// cuBLASLt's matrices lie by columns, so it is given the transposed product: dT = bT aT.
+struct ProductPlan {
+  Operation operation;
+  Layout a, b, c, d;  // of the transposed product: its a is our b
+  cublasLtMatmulAlgo_t algorithm{};
+};
+
+// The largest power of two up to 256 that divides the address.
+uint32_t alignment_of(const void* pointer) {
+  const auto address = reinterpret_cast<uintptr_t>(pointer) | 256u;
+  return static_cast<uint32_t>(address & (~address + 1));
+}
+
+Layout make_layout(DType dtype, int64_t rows, int64_t cols, int64_t stride, int64_t batch,
+                   int64_t batch_stride) {
+  Layout layout;
+  check(cublasLtMatrixLayoutCreate(&layout.handle, data_type(dtype), static_cast<uint64_t>(rows),
+                                   static_cast<uint64_t>(cols), stride),
+        "matrix layout");
+  const int32_t count = static_cast<int32_t>(batch);
+  check(cublasLtMatrixLayoutSetAttribute(layout.handle, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &count,
+                                         sizeof count),
+        "batch count");
+  check(cublasLtMatrixLayoutSetAttribute(layout.handle, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET,
+                                         &batch_stride, sizeof batch_stride),
+        "batch stride");
+  return layout;
+}
+
+// By columns, a matrix [rows, cols] by rows is its transpose.
+Layout operand_layout(const GpuMatrix& m, int64_t rows, int64_t cols, int64_t batch) {
+  return m.is_transposed ? make_layout(m.dtype, rows, cols, m.stride, batch, m.batch_stride)
+                         : make_layout(m.dtype, cols, rows, m.stride, batch, m.batch_stride);
+}
+
+ProductPlan make_plan(cublasLtHandle_t library, const GpuProduct& p) {
+  ProductPlan plan;
+  check(cublasLtMatmulDescCreate(&plan.operation.handle, CUBLAS_COMPUTE_32F, CUDA_R_32F),
+        "product");
+  const auto set_transposed = [&](cublasLtMatmulDescAttributes_t which, bool is_transposed) {
+    const cublasOperation_t value = is_transposed ? CUBLAS_OP_T : CUBLAS_OP_N;
+    check(cublasLtMatmulDescSetAttribute(plan.operation.handle, which, &value, sizeof value),
+          "transposition");
+  };
+  set_transposed(CUBLASLT_MATMUL_DESC_TRANSA, p.b.is_transposed);
+  set_transposed(CUBLASLT_MATMUL_DESC_TRANSB, p.a.is_transposed);
+  plan.a = operand_layout(p.b, p.inner, p.cols, p.batch);
+  plan.b = operand_layout(p.a, p.rows, p.inner, p.batch);
+  plan.d = make_layout(p.d_type, p.cols, p.rows, p.d_stride, p.batch, p.d_batch_stride);
+  plan.c = p.beta == 0
+               ? make_layout(p.d_type, p.cols, p.rows, p.d_stride, p.batch, p.d_batch_stride)
+               : make_layout(p.c.dtype, p.cols, p.rows, p.c.stride, p.batch, p.c.batch_stride);
+
+  Preference preference;
+  check(cublasLtMatmulPreferenceCreate(&preference.handle), "preference");
+  const auto prefer = [&](cublasLtMatmulPreferenceAttributes_t which, auto value) {
+    check(cublasLtMatmulPreferenceSetAttribute(preference.handle, which, &value, sizeof value),
+          "preference");
+  };
+  prefer(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, kWorkspaceBytes);
+  prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignment_of(p.b.data));
+  prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment_of(p.a.data));
+  prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment_of(p.beta == 0 ? p.d : p.c.data));
+  prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignment_of(p.d));
+  cublasLtMatmulHeuristicResult_t found{};
+  int count = 0;
+  check(cublasLtMatmulAlgoGetHeuristic(library, plan.operation.handle, plan.a.handle, plan.b.handle,
+                                       plan.c.handle, plan.d.handle, preference.handle, 1, &found,
+                                       &count),
+        "choice of an algorithm");
+  check(count == 0 ? CUBLAS_STATUS_NOT_SUPPORTED : found.state, "choice of an algorithm");
+  plan.algorithm = found.algo;
+  return plan;
+}
+
+// All that the choice of an algorithm depends on.
+auto key_of(const GpuProduct& p) {
+  const auto operand = [](const GpuMatrix& m) {
+    return std::tuple(m.dtype, m.stride, m.is_transposed, m.batch_stride, alignment_of(m.data));
+  };
+  return std::tuple(p.rows, p.cols, p.inner, p.batch, operand(p.a), operand(p.b),
+                    p.beta == 0 ? operand(GpuMatrix{}) : operand(p.c), p.d_type, p.d_stride,
+                    p.d_batch_stride, alignment_of(p.d), p.beta != 0);
+}
+
+class CudaRuntime final : public GpuRuntime {
+ public:
+  CudaRuntime() {
+    int devices = 0;
+    check(cudaGetDeviceCount(&devices), "looking for a GPU");
+    if (devices == 0) throw Error("CUDA: there is no GPU; use --device cpu");
+    check(cudaSetDevice(0), "choosing the first GPU");
+    check(cudaGetDeviceProperties(&properties_, 0), "properties of the GPU");
+    if (properties_.major < 8) {
+      throw Error("CUDA: \"" + std::string(properties_.name) + "\" has compute capability " +
+                  std::to_string(properties_.major) + "." + std::to_string(properties_.minor) +
+                  "; 8.0 is the least (A100 and later)");
+    }
+    check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "stream");
+    check(cublasLtCreate(&library_.handle), "start");
+    workspace_ = allocate(kWorkspaceBytes);
+  }
+  ~CudaRuntime() override {
+    cudaStreamSynchronize(stream_);
+    release(workspace_);
+    for (const cudaEvent_t event : free_events_) cudaEventDestroy(event);
+    for (const auto& [number, event] : events_) cudaEventDestroy(event);
+    cudaStreamDestroy(stream_);
+  }
+
+  std::string description() const override {
+    return std::string(properties_.name) + ", " + std::to_string(properties_.multiProcessorCount) +
+           " multiprocessors";
+  }
+  kernels::Stream stream() const override { return stream_; }
+  int64_t filling_product() const override { return 8192; }
+  size_t filling_copy() const override { return size_t{1} << 30; }
+
+  void* allocate(size_t bytes) override {
+    void* memory = nullptr;
+    const cudaError_t status = cudaMalloc(&memory, std::max<size_t>(bytes, 1));
+    if (status == cudaErrorMemoryAllocation) {
+      cudaGetLastError();  // it would show in the next launch
+      size_t free_bytes = 0, total_bytes = 0;
+      cudaMemGetInfo(&free_bytes, &total_bytes);
+      throw Error("CUDA: not enough memory: " + std::to_string(bytes >> 20) + " MiB asked for, " +
+                  std::to_string(free_bytes >> 20) + " of " + std::to_string(total_bytes >> 20) +
+                  " MiB free; use a smaller train.micro_batch_tokens");
+    }
+    check(status, "allocation");
+    fill_zero(memory, bytes);
+    return memory;
+  }
+  void release(void* memory) override { cudaFree(memory); }
+  void upload(void* device_to, const void* host_from, size_t bytes) override {
+    copy_bytes(device_to, host_from, bytes, cudaMemcpyHostToDevice);
+  }
+  void download(void* host_to, const void* device_from, size_t bytes) override {
+    copy_bytes(host_to, device_from, bytes, cudaMemcpyDeviceToHost);
+    synchronize();
+  }
+  void start_download(void* host_to, const void* device_from, size_t bytes) override {
+    copy_bytes(host_to, device_from, bytes, cudaMemcpyDeviceToHost);
+  }
+  void copy(void* device_to, const void* device_from, size_t bytes) override {
+    copy_bytes(device_to, device_from, bytes, cudaMemcpyDeviceToDevice);
+  }
+  void fill_zero(void* memory, size_t bytes) override {
+    check(cudaMemsetAsync(memory, 0, bytes, stream_), "filling with zeros");
+  }
+
+  uint64_t record() override {
+    cudaEvent_t event = nullptr;
+    if (free_events_.empty()) {
+      check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "event");
+    } else {
+      event = free_events_.back();
+      free_events_.pop_back();
+    }
+    check(cudaEventRecord(event, stream_), "recording an event");
+    events_.emplace(++last_event_, event);
+    return last_event_;
+  }
+  bool is_done(uint64_t number) override {
+    const auto found = events_.find(number);
+    if (found == events_.end()) return true;
+    const cudaError_t status = cudaEventQuery(found->second);
+    if (status == cudaErrorNotReady) return false;
+    check(status, "work on the GPU");
+    forget_through(number);
+    return true;
+  }
+  void wait(uint64_t number) override {
+    const auto found = events_.find(number);
+    if (found == events_.end()) return;
+    check(cudaEventSynchronize(found->second), "work on the GPU");
+    forget_through(number);
+  }
+  void synchronize() override { check(cudaStreamSynchronize(stream_), "work on the GPU"); }
+
+  void multiply(const GpuProduct& p) override {
+    const auto key = key_of(p);
+    auto found = plans_.find(key);
+    if (found == plans_.end()) found = plans_.emplace(key, make_plan(library_.handle, p)).first;
+    const ProductPlan& plan = found->second;
+    check(cublasLtMatmul(library_.handle, plan.operation.handle, &p.alpha, p.b.data, plan.a.handle,
+                         p.a.data, plan.b.handle, &p.beta, p.beta == 0 ? p.d : p.c.data,
+                         plan.c.handle, p.d, plan.d.handle, &plan.algorithm, workspace_,
+                         kWorkspaceBytes, stream_),
+          "product");
+  }
+
+ private:
+  void copy_bytes(void* to, const void* from, size_t bytes, cudaMemcpyKind kind) {
+    if (bytes == 0) return;
+    check(cudaMemcpyAsync(to, from, bytes, kind, stream_), "copying");
+  }
+  // Of one stream, an event that is done has all earlier ones behind it.
+  void forget_through(uint64_t number) {
+    while (!events_.empty() && events_.begin()->first <= number) {
+      free_events_.push_back(events_.begin()->second);
+      events_.erase(events_.begin());
+    }
+  }
+
+  cudaDeviceProp properties_{};
+  cudaStream_t stream_ = nullptr;
+  Library library_;
+  void* workspace_ = nullptr;
+  std::map<decltype(key_of(GpuProduct{})), ProductPlan> plans_;
+  std::map<uint64_t, cudaEvent_t> events_;  // recorded and not known to be done
+  std::vector<cudaEvent_t> free_events_;
+  uint64_t last_event_ = 0;
+};
+
+}  // namespace
+}  // namespace pg
+
+// A new device on the first GPU, or null with *refusal set to the reason, which lives until the next
+// call.
+extern "C" __attribute__((visibility("default"))) pg::Device* pg_make_cuda_device(
+    const char* name, bool is_bf16, const char** refusal) {
+  static std::string reason;
+  try {
+    return std::make_unique<pg::GpuDevice>(name, std::make_unique<pg::CudaRuntime>(),
+                                           is_bf16 ? pg::DType::kBF16 : pg::DType::kF32)
+        .release();
+  } catch (const pg::Error& error) {
+    reason = error.what();
+    *refusal = reason.c_str();
+    return nullptr;
+  }
+}

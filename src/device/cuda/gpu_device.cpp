@@ -1,0 +1,55 @@
+#include "src/device/cuda/gpu_device.h"
+
+#include <chrono>
+
+namespace pg {
+namespace {
+
+// Seconds that one call takes, from as many as fill `budget_s`, at least two after a first.
+template <class Call>
+double time_calls(GpuRuntime& runtime, double budget_s, const Call& call) {
+  using Clock = std::chrono::steady_clock;
+  const auto since = [](Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+  };
+  call();
+  runtime.synchronize();
+  const Clock::time_point start = Clock::now();
+  for (int calls = 1;; calls *= 2) {
+    for (int i = 0; i < calls; ++i) call();
+    runtime.synchronize();
+    const double total_s = since(start);
+    if (total_s >= budget_s) return total_s / (2.0 * calls - 1.0);
+  }
+}
+
+}  // namespace
+
+double GpuDevice::measure_matmul() {
+  const int64_t n = runtime_->filling_product();
+  const size_t bytes = static_cast<size_t>(n * n) * dtype_bytes(compute_);
+  const DeviceBuffer a(*this, bytes), b(*this, bytes), d(*this, bytes);
+  GpuProduct product;
+  product.rows = product.cols = product.inner = n;
+  product.a = {a.data(), compute_, n};
+  product.b = {b.data(), compute_, n, true};
+  product.d = d.data();
+  product.d_type = compute_;
+  product.d_stride = n;
+  const double seconds = time_calls(*runtime_, 0.02, [&] { runtime_->multiply(product); });
+  return 2.0 * static_cast<double>(n * n * n) / seconds;
+}
+
+DevicePeak GpuDevice::measure_peak() {
+  DevicePeak peak;
+  peak.description = runtime_->description();
+  peak.matmul_flops_per_s = measure_matmul();
+  const size_t bytes = runtime_->filling_copy();
+  const DeviceBuffer from(*this, bytes), to(*this, bytes);
+  const double seconds =
+      time_calls(*runtime_, 0.02, [&] { runtime_->copy(to.data(), from.data(), bytes); });
+  peak.copy_bytes_per_s = 2.0 * static_cast<double>(bytes) / seconds;
+  return peak;
+}
+
+}  // namespace pg

@@ -1,0 +1,47 @@
+#include "src/device/registry/load_cuda.h"
+
+#include <dlfcn.h>
+
+#include <filesystem>
+#include <system_error>
+
+#include "src/base/error.h"
+
+namespace pg {
+namespace {
+
+using Maker = Device* (*)(const char* name, bool is_bf16, const char** refusal);
+
+Maker load_maker() {
+  std::error_code unknown;  // leaves the path empty: the loader then looks where it always does
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", unknown);
+  const std::string path = (program.parent_path() / "device_cuda.so").string();
+  Maker make = nullptr;
+  if (void* const module = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL)) {  // never unloaded
+    make = reinterpret_cast<Maker>(::dlsym(module, "pg_make_cuda_device"));
+  }
+  if (make != nullptr) return make;
+  const char* const reason = ::dlerror();
+  throw Error(std::string("no CUDA: \"") + (reason != nullptr ? reason : "") +
+              "\"; install the CUDA toolkit and build again, or use --device cpu");
+}
+
+}  // namespace
+
+std::unique_ptr<Device> load_cuda_device(const std::string& name, DType compute) {
+  const char* refusal = nullptr;
+  std::unique_ptr<Device> device(load_maker()(name.c_str(), compute == DType::kBF16, &refusal));
+  if (device == nullptr) throw Error(refusal);
+  return device;
+}
+
+std::string why_no_cuda() {
+  try {
+    load_cuda_device("cuda", DType::kBF16);
+    return "";
+  } catch (const Error& error) {
+    return error.what();
+  }
+}
+
+}  // namespace pg

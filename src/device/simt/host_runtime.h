@@ -1,0 +1,31 @@
+// The simt device's stand-in for the CUDA runtime and cuBLASLt: host memory, and products in f32
+// loops. Work is done when a call returns.
+#pragma once
+#include "src/device/cuda/gpu_runtime.h"
+
+namespace pg {
+
+class HostRuntime final : public GpuRuntime {
+ public:
+  std::string description() const override;
+  kernels::Stream stream() const override { return nullptr; }
+  int64_t filling_product() const override { return 64; }
+  size_t filling_copy() const override { return size_t{1} << 20; }
+
+  void* allocate(size_t bytes) override;
+  void release(void* memory) override;
+  void upload(void* device_to, const void* host_from, size_t bytes) override;
+  void download(void* host_to, const void* device_from, size_t bytes) override;
+  void start_download(void* host_to, const void* device_from, size_t bytes) override;
+  void copy(void* device_to, const void* device_from, size_t bytes) override;
+  void fill_zero(void* memory, size_t bytes) override;
+
+  uint64_t record() override { return 0; }
+  bool is_done(uint64_t /*event*/) override { return true; }
+  void wait(uint64_t /*event*/) override {}
+  void synchronize() override {}
+
+  void multiply(const GpuProduct& product) override;
+};
+
+}  // namespace pg
