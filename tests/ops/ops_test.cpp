@@ -30,6 +30,7 @@ constexpr auto kDevices = std::to_array<DeviceUnderTest>({
     {"cpu_exact", [] { return make_device("cpu:exact"); }},
     {"cpu_bf16", [] { return make_device("cpu:bf16"); }},
     {"simt", [] { return make_device("simt"); }},
+    {"simt_f32", [] { return make_device("simt:f32"); }},
 });
 
 void PrintTo(const DeviceUnderTest& device, std::ostream* out) { *out << device.name; }
