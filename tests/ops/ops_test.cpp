@@ -1,5 +1,5 @@
 // Every op, on every device: the reference is the specification, the case tables say what to try. A
-// new device needs one line in kDevices.
+// new device needs one line in kHostDevices; a GPU is tested where there is one.
 #include <gtest/gtest.h>
 
 #include <array>
@@ -8,6 +8,7 @@
 #include <set>
 
 #include "src/device/reference/reference_device.h"
+#include "src/device/registry/load_cuda.h"
 #include "src/device/registry/make_device.h"
 #include "tests/ops/op_runner.h"
 
@@ -24,7 +25,7 @@ struct DeviceUnderTest {
 };
 
 // The reference is among them: rounded to storage once, it must meet every bound.
-constexpr auto kDevices = std::to_array<DeviceUnderTest>({
+const auto kHostDevices = std::to_array<DeviceUnderTest>({
     {"reference_f32", [] { return make_reference_device(DType::kF32); }},
     {"reference_bf16", [] { return make_reference_device(DType::kBF16); }},
     {"cpu_exact", [] { return make_device("cpu:exact"); }},
@@ -32,6 +33,15 @@ constexpr auto kDevices = std::to_array<DeviceUnderTest>({
     {"simt", [] { return make_device("simt"); }},
     {"simt_f32", [] { return make_device("simt:f32"); }},
 });
+
+std::vector<DeviceUnderTest> devices_under_test() {
+  std::vector<DeviceUnderTest> devices(kHostDevices.begin(), kHostDevices.end());
+  if (why_no_cuda().empty()) {
+    devices.push_back({"cuda", [] { return make_device("cuda"); }});
+    devices.push_back({"cuda_f32", [] { return make_device("cuda:f32"); }});
+  }
+  return devices;
+}
 
 void PrintTo(const DeviceUnderTest& device, std::ostream* out) { *out << device.name; }
 
@@ -66,7 +76,7 @@ TEST_P(Ops, SameBitsOnRepeatAndForAnyThreadCount) {
 
 // What a share of the peak is a share of.
 TEST(DevicePeak, IsMeasuredOnEveryDevice) {
-  for (const DeviceUnderTest& under_test : kDevices) {
+  for (const DeviceUnderTest& under_test : kHostDevices) {
     const std::unique_ptr<Device> device = under_test.make();
     const DevicePeak peak = device->measure_peak();
     EXPECT_GT(peak.matmul_flops_per_s, 1e6) << under_test.name;
@@ -76,12 +86,11 @@ TEST(DevicePeak, IsMeasuredOnEveryDevice) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Each, Ops,
-                         testing::Combine(testing::ValuesIn(kDevices), testing::ValuesIn(kOps)),
-                         [](const testing::TestParamInfo<OpOnDevice>& info) {
-                           return std::string(std::get<1>(info.param).name) + "_on_" +
-                                  std::get<0>(info.param).name;
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Each, Ops, testing::Combine(testing::ValuesIn(devices_under_test()), testing::ValuesIn(kOps)),
+    [](const testing::TestParamInfo<OpOnDevice>& info) {
+      return std::string(std::get<1>(info.param).name) + "_on_" + std::get<0>(info.param).name;
+    });
 
 class OpGradients : public testing::TestWithParam<OpInfo> {};
 

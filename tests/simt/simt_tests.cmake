@@ -4,10 +4,9 @@ include(${CMAKE_CURRENT_LIST_DIR}/mutants.cmake)
 # Links every launcher as nvcc compiled it, and runs where there is a GPU; elsewhere its tests say that they skip.
 if(PG_HAVE_CUDA AND NOT PG_SANITIZE)
   set(dir ${CMAKE_CURRENT_LIST_DIR})
+  file(GLOB checks CONFIGURE_DEPENDS ${dir}/*_check.cpp ${dir}/*_kernel_test.cpp)
   add_executable(kernels_cuda_test
-    ${dir}/cuda/kernel_harness_cuda.cpp
-    ${dir}/rmsnorm_check.cpp ${dir}/rmsnorm_kernel_test.cpp
-    ${dir}/softcap_xent_check.cpp ${dir}/softcap_xent_kernel_test.cpp)
+    ${dir}/cuda/kernel_harness_cuda.cpp ${checks})
   target_link_libraries(kernels_cuda_test PRIVATE pg_options pg_base pg_kernels_cuda GTest::gtest_main)
   add_test(NAME kernels_cuda COMMAND kernels_cuda_test)
   set_tests_properties(kernels_cuda PROPERTIES LABELS fast SKIP_REGULAR_EXPRESSION "\\[  SKIPPED \\]")
