@@ -5,6 +5,7 @@
 
 #include "src/base/error.h"
 #include "src/device/cpu/cpu_device.h"
+#include "src/device/forward/fenced_device.h"
 #include "src/device/reference/reference_device.h"
 #include "src/device/registry/load_cuda.h"
 #include "src/device/simt/simt_device.h"
@@ -25,6 +26,7 @@ constexpr auto kDevices = std::to_array<NamedDevice>({
     {"reference:f64", [] { return make_reference_device(DType::kF64); }},
     {"cuda", [] { return load_cuda_device("cuda", DType::kBF16); }},
     {"cuda:f32", [] { return load_cuda_device("cuda:f32", DType::kF32); }},
+    {"fenced", [] { return make_fenced_device(make_device("cpu")); }},
     {"simt", [] { return make_simt_device(DType::kBF16); }},
     {"simt:f32", [] { return make_simt_device(DType::kF32); }},
 });

@@ -13,7 +13,8 @@ inline constexpr std::string_view kExactDevice = "cpu:exact";
 
 // "cpu" (bf16 where the machine has fast bf16, else exact), "cpu:exact" (f32, the same bits on every
 // processor), "cpu:bf16", "reference" (f32 storage), "cuda" (bf16 on the first GPU), "cuda:f32", "simt"
-// and "simt:f32" (the CUDA kernels on the host). Throws Error for an unknown or absent one, naming
+// and "simt:f32" (the CUDA kernels on the host), "fenced" (cpu, in memory that nothing above the seam
+// may touch). Throws Error for an unknown or absent one, naming
 // those present.
 std::unique_ptr<Device> make_device(std::string_view name);
 
