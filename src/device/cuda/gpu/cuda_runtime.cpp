@@ -4,6 +4,8 @@
 #include <cublasLt.h>
 #include <cuda_runtime.h>
 
+#include <cstring>
+#include <deque>
 #include <map>
 #include <memory>
 #include <tuple>
@@ -153,6 +155,8 @@ class CudaRuntime final : public GpuRuntime {
   ~CudaRuntime() override {
     cudaStreamSynchronize(stream_);
     release(workspace_);
+    finish_downloads(last_event_ + 1);
+    for (const Pinned& pinned : free_pinned_) cudaFreeHost(pinned.memory);
     for (const cudaEvent_t event : free_events_) cudaEventDestroy(event);
     for (const auto& [number, event] : events_) cudaEventDestroy(event);
     cudaStreamDestroy(stream_);
@@ -189,8 +193,12 @@ class CudaRuntime final : public GpuRuntime {
     copy_bytes(host_to, device_from, bytes, cudaMemcpyDeviceToHost);
     synchronize();
   }
+  // By way of pinned memory: a copy to any other would wait here for all work before it.
   void start_download(void* host_to, const void* device_from, size_t bytes) override {
-    copy_bytes(host_to, device_from, bytes, cudaMemcpyDeviceToHost);
+    if (bytes == 0) return;
+    Pinned staging = take_pinned(bytes);
+    copy_bytes(staging.memory, device_from, bytes, cudaMemcpyDeviceToHost);
+    downloads_.push_back({last_event_ + 1, host_to, bytes, staging});
   }
   void copy(void* device_to, const void* device_from, size_t bytes) override {
     copy_bytes(device_to, device_from, bytes, cudaMemcpyDeviceToDevice);
@@ -226,7 +234,11 @@ class CudaRuntime final : public GpuRuntime {
     check(cudaEventSynchronize(found->second), "work on the GPU");
     forget_through(number);
   }
-  void synchronize() override { check(cudaStreamSynchronize(stream_), "work on the GPU"); }
+  void synchronize() override {
+    check(cudaStreamSynchronize(stream_), "work on the GPU");
+    forget_through(last_event_);
+    finish_downloads(last_event_ + 1);
+  }
 
   void multiply(const GpuProduct& p) override {
     const auto key = key_of(p);
@@ -245,8 +257,39 @@ class CudaRuntime final : public GpuRuntime {
     if (bytes == 0) return;
     check(cudaMemcpyAsync(to, from, bytes, kind, stream_), "copying");
   }
+  struct Pinned {
+    void* memory = nullptr;
+    size_t bytes = 0;
+  };
+  struct Download {
+    uint64_t event;  // done when the copy is
+    void* to;
+    size_t bytes;
+    Pinned staging;
+  };
+
+  Pinned take_pinned(size_t bytes) {
+    for (size_t i = 0; i < free_pinned_.size(); ++i) {
+      if (free_pinned_[i].bytes < bytes) continue;
+      const Pinned taken = free_pinned_[i];
+      free_pinned_.erase(free_pinned_.begin() + static_cast<std::ptrdiff_t>(i));
+      return taken;
+    }
+    Pinned made{nullptr, bytes};
+    check(cudaMallocHost(&made.memory, bytes), "pinned memory");
+    return made;
+  }
+  void finish_downloads(uint64_t event) {
+    while (!downloads_.empty() && downloads_.front().event <= event) {
+      const Download& download = downloads_.front();
+      std::memcpy(download.to, download.staging.memory, download.bytes);
+      free_pinned_.push_back(download.staging);
+      downloads_.pop_front();
+    }
+  }
   // Of one stream, an event that is done has all earlier ones behind it.
   void forget_through(uint64_t number) {
+    finish_downloads(number);
     while (!events_.empty() && events_.begin()->first <= number) {
       free_events_.push_back(events_.begin()->second);
       events_.erase(events_.begin());
@@ -261,6 +304,8 @@ class CudaRuntime final : public GpuRuntime {
   std::map<uint64_t, cudaEvent_t> events_;  // recorded and not known to be done
   std::vector<cudaEvent_t> free_events_;
   uint64_t last_event_ = 0;
+  std::deque<Download> downloads_;  // under way
+  std::vector<Pinned> free_pinned_;
 };
 
 }  // namespace
