@@ -27,12 +27,12 @@ MOST_KEPT = 3             # each takes 6 GB at 27M parameters and T = 2048
 class Peer:
     """One configuration of PyTorch in a process of its own, which sleeps between its turns."""
 
-    def __init__(self, python, shape, configuration):
+    def __init__(self, python, shape, configuration, device):
         precision, mode, keys = configuration
         self.name = f"PyTorch {precision} {mode}, keys {keys}"
         self.turns, self.fate, self.is_running = [], "", True
         self.process = subprocess.Popen(
-            [python, "scripts/torch_peer.py", "--shape", shape, "--precision", precision, "--mode", mode, "--keys", keys],
+            [python, "scripts/torch_peer.py", "--shape", shape, "--precision", precision, "--mode", mode, "--keys", keys, "--device", device],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.facts = self.read(FIRST_STEP_LIMIT_S)
 
@@ -64,16 +64,16 @@ class Peer:
         self.process.wait()
 
 
-def run_ours(program, shape, steps):
-    said = subprocess.run([program, "bench", "train", "--shape", shape, "--steps", str(steps), "--json"], check=True,
+def run_ours(program, shape, steps, device):
+    said = subprocess.run([program, "bench", "train", "--shape", shape, "--steps", str(steps), "--json", "--device", device], check=True,
                           stdout=subprocess.PIPE, text=True).stdout
     return json.loads(said)
 
 
-def start_peers(python, shape):
+def start_peers(python, shape, device):
     """One after the other, when the one before has had its first turn."""
     for configuration in CONFIGURATIONS:
-        yield Peer(python, shape, configuration)
+        yield Peer(python, shape, configuration, device)
 
 
 def end_slow(peers):
@@ -87,10 +87,10 @@ def time_shape(args, shape):
     """Ours and every peer, in turns: (our results, peers, peak in GFLOP/s)."""
     ours, peers, peak = [], [], 0
     for turn in range(args.turns):
-        ours.append(run_ours(args.program, shape, args.steps))
+        ours.append(run_ours(args.program, shape, args.steps, args.device))
         peak = max(peak, ours[-1]["peak_gflops"])
         print(f"{shape}, turn {turn + 1}: ours {ours[-1]['tokens_per_s']:,.0f} tok/s", file=sys.stderr)
-        for peer in start_peers(args.python, shape) if turn == 0 else [p for p in peers if p.is_running]:
+        for peer in start_peers(args.python, shape, args.device) if turn == 0 else [p for p in peers if p.is_running]:
             if turn == 0:
                 peers.append(peer)
             if not peer.fate:
@@ -136,7 +136,8 @@ def main():
     parser.add_argument("--quick", action="store_true", help="one turn of one step: whether all of it runs, and roughly")
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--steps", type=int, default=3, help="a turn")
-    parser.add_argument("--shapes", nargs="+", choices=["small", "record"], default=["small", "record"])
+    parser.add_argument("--shapes", nargs="+", choices=["small", "record", "record_gpu"], default=["small", "record"])
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     args = parser.parse_args()
     if args.quick:
         args.turns = args.steps = 1

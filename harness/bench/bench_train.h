@@ -8,8 +8,9 @@ namespace pg {
 
 struct BenchTrainOptions {
   std::string device = "cpu";
-  std::string shape =
-      "all";             // "small" (4 x 256, T = 256), "record" (the 27M stack, T = 2048) or "all"
+  // "small" (4 x 256, T = 256), "record" (the 27M stack, T = 2048), "cpu_10min_1mb", "record_gpu" (a
+  // GPU's share of the record's step) or "all", which leaves out the last.
+  std::string shape = "all";
   int64_t steps = 10;    // timed optimizer steps per shape, after one to warm up
   int64_t leaves = 1;    // train.gradient_leaves
   bool profile = false;  // time every op of the plan, and count all of the step

@@ -22,7 +22,8 @@ std::vector<Option> list_train(BenchTrainOptions& o) {
   return {
       {.name = "--shape",
        .value = &o.shape,
-       .help = "small, record (the 27M stack), cpu_10min_1mb or all",
+       .help = "small, record (the 27M stack), cpu_10min_1mb, record_gpu (what one of eight GPUs "
+               "does of a record step) or all the others",
        .shows_default = true},
       {.name = "--steps",
        .value = &o.steps,
