@@ -40,7 +40,9 @@ void with_row_variant(bool warp_per_row, bool vector, const Body& body) {
   return body.template operator()<kBlockThreads, false>();
 }
 
-__device__ __forceinline__ float warp_sum(float value) {
+// T is float or double.
+template <class T>
+__device__ __forceinline__ T warp_sum(T value) {
   PG_UNROLL
   for (int distance = kWarpThreads / 2; distance > 0; distance /= 2) {
     value += __shfl_xor_sync(kWholeWarp, value, distance);
@@ -58,15 +60,16 @@ __device__ __forceinline__ float warp_max(float value) {
 
 // Leaves `value`, equal within a warp, of every warp of the block in partial[kBlockWarps]. A
 // partial array serves one reduction of a kernel: no barrier protects it from the next.
-__device__ __forceinline__ void share_among_warps(float value, float* partial) {
+template <class T>
+__device__ __forceinline__ void share_among_warps(T value, T* partial) {
   if (threadIdx.x % kWarpThreads == 0) partial[threadIdx.x / kWarpThreads] = value;
   __syncthreads();
 }
 
 // Sum of `value` over the row's threads, in each of them. `partial` is used only when a row has a
 // whole block.
-template <int kRowThreads>
-__device__ __forceinline__ float row_sum(float value, float* partial) {
+template <int kRowThreads, class T>
+__device__ __forceinline__ T row_sum(T value, T* partial) {
   static_assert(kRowThreads == kWarpThreads || kRowThreads == kBlockThreads);
   value = warp_sum(value);
   if constexpr (kRowThreads == kBlockThreads) {

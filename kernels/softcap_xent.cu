@@ -6,6 +6,7 @@
 #include "kernels/dialect.h"
 #include "kernels/pack.h"
 #include "kernels/row_reduce.h"
+#include "kernels/softcap.h"
 
 namespace pg::kernels {
 namespace {
@@ -14,34 +15,17 @@ namespace {
 // cost less.
 constexpr int64_t kMaxWarpVocab = 2048;
 
-struct Softcapped {
-  float value;  // cap tanh((z + shift) / width)
-  float slope;  // 1 - tanh^2
-};
-
-struct CapArgs {
-  float cap, shift, inverse_width;
+struct CapArgs : SoftcapArgs {
   float ratio;  // dc/dz where tanh is 0
   float z_loss;
   const float* row_weights;
 };
 
 CapArgs make_args(const XentForm& form) {
-  return {form.cap,          form.shift,
-          1.0f / form.width, form.cap == 0.0f ? 1.0f : form.cap / form.width,
-          form.z_loss,       form.row_weights};
-}
-
-// With e = exp(-2|z|/width): tanh = (1 - e)/(1 + e) and 1 - tanh^2 = 4e/(1 + e)^2. e is at most 1, so
-// nothing overflows and the slope keeps its relative accuracy in saturation. Near 0 the error is
-// 2^-24 cap, absolute.
-__device__ __forceinline__ Softcapped softcap(float z, const CapArgs& args) {
-  const float cap = args.cap;
-  if (cap == 0.0f) return {z, 1.0f};
-  z += args.shift;
-  const float e = __expf(-2.0f * args.inverse_width * fabsf(z));
-  const float q = __fdividef(1.0f, 1.0f + e);
-  return {copysignf(cap * (1.0f - e) * q, z), 4.0f * e * q * q};
+  return {{form.cap, form.shift, 1.0f / form.width},
+          form.cap == 0.0f ? 1.0f : form.cap / form.width,
+          form.z_loss,
+          form.row_weights};
 }
 
 template <int kRowThreads, bool kVector>

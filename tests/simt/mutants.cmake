@@ -1,7 +1,7 @@
 # Seeded bugs. Each mutant is the product's own kernel text with one piece replaced, in a namespace of its own, so the
 # product carries no hooks; mutants_test.cpp demands that each is caught. A piece that is no longer in the text
 # stops the configuration: the mutant must follow the kernel.
-set(pg_mutant_headers kernels/pack.h kernels/row_reduce.h)
+set(pg_mutant_headers kernels/pack.h kernels/row_reduce.h kernels/softcap.h)
 set(pg_mutant_dir ${CMAKE_BINARY_DIR}/simt)
 
 # pg_mutant(family name find replace): adds namespace pg::kernels::name to mutants_<family>.cpp.

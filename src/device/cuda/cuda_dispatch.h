@@ -1,7 +1,8 @@
 // From tensors of the seam to what launchers take.
 #pragma once
 #include "kernels/kernel_args.h"
-#include "src/device/tensor_view.h"
+#include "kernels/matrices.h"
+#include "src/device/ops.h"
 
 namespace pg {
 
@@ -14,6 +15,10 @@ kernels::Dest<T> dest(Out out) {
 template <class T>
 const T* optional_as(In in) {
   return in ? in.as<T>() : nullptr;
+}
+
+inline kernels::Matrices matrices_of(const MatrixBatch& batch) {
+  return {batch.count, batch.rows, batch.cols, batch.stride};
 }
 
 // Calls body(T{}) with the element type.
