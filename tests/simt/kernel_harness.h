@@ -9,6 +9,7 @@
 #include <cstring>
 #include <functional>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "kernels/bf16.h"
@@ -37,7 +38,8 @@ class DeviceArray {
   explicit DeviceArray(const std::vector<T>& content, size_t offset = 0)
       : count_(content.size()),
         start_(kGuardBytes + offset * sizeof(T)),
-        sent_(start_ + count_ * sizeof(T) + kGuardBytes, kPoison) {
+        sent_(start_ + count_ * sizeof(T) + kGuardBytes) {
+    for (size_t i = 0; i < sent_.size(); ++i) sent_[i] = kPoison[i % sizeof kPoison];
     std::memcpy(sent_.data() + start_, content.data(), count_ * sizeof(T));
     memory_ = static_cast<unsigned char*>(allocate_device(sent_.size()));
     upload(memory_, sent_.data(), sent_.size());
@@ -64,7 +66,10 @@ class DeviceArray {
   // A multiple of 16, and more than a block of rows that do not exist would overwrite in the small
   // cases.
   static constexpr size_t kGuardBytes = 8192;
-  static constexpr unsigned char kPoison = 0xff;
+  // A signalling NaN in both types: arithmetic on it shows, since it leaves a quiet one. As an index
+  // -1 instead.
+  static constexpr unsigned char kPoison[] = {std::is_integral_v<T> ? 0xff : 0xa0,
+                                              std::is_integral_v<T> ? 0xff : 0x7f};
 
   size_t count_, start_;
   std::vector<unsigned char> sent_;
@@ -91,6 +96,8 @@ template <class T>
 double as_double(T value) {
   return static_cast<double>(static_cast<float>(value));
 }
+
+inline double as_double(double value) { return value; }
 
 // "" when |got - want| <= bound for every element; NaN never passes.
 template <class T>

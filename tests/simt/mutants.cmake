@@ -1,8 +1,16 @@
 # Seeded bugs. Each mutant is the product's own kernel text with one piece replaced, in a namespace of its own, so the
 # product carries no hooks; mutants_test.cpp demands that each is caught. A piece that is no longer in the text
 # stops the configuration: the mutant must follow the kernel.
-set(pg_mutant_headers kernels/pack.h kernels/row_reduce.h kernels/softcap.h)
+# The headers that kernels are inlined from: a mutant has copies of its own, since the bug may be in one.
+set(pg_mutant_headers kernels/pack.h kernels/row_reduce.h kernels/softcap.h kernels/matrix_packs.h)
 set(pg_mutant_dir ${CMAKE_BINARY_DIR}/simt)
+
+# pg_mutant_family(family type launcher...): mutants of kernels/family.cu, each a `type` of these launchers.
+function(pg_mutant_family family type)
+  set_property(GLOBAL APPEND PROPERTY pg_mutant_families ${family})
+  set_property(GLOBAL PROPERTY pg_mutants_${family}_type ${type})
+  set_property(GLOBAL PROPERTY pg_mutants_${family}_launchers "${ARGN}")
+endfunction()
 
 # pg_mutant(family name find replace): adds namespace pg::kernels::name to mutants_<family>.cpp.
 function(pg_mutant family name find replace)
@@ -16,16 +24,29 @@ function(pg_mutant family name find replace)
   if(mutated STREQUAL text)
     message(FATAL_ERROR "mutant ${name}: \"${find}\" is not in the kernels any more; adapt tests/simt/mutants.cmake")
   endif()
-  string(REGEX REPLACE "#(include|pragma once)[^\n]*\n" "" mutated "${mutated}")
+  foreach(header ${pg_mutant_headers})
+    string(REPLACE "#include \"${header}\"\n" "" mutated "${mutated}")
+  endforeach()
+  string(REPLACE "#pragma once\n" "" mutated "${mutated}")
   string(REPLACE "namespace pg::kernels {" "namespace pg::kernels::${name} {" mutated "${mutated}")
   set_property(GLOBAL APPEND_STRING PROPERTY pg_mutants_${family}_text "${mutated}")
-  if(family STREQUAL "rmsnorm")
-    set(row "{&${name}::rmsnorm<float>, &${name}::rmsnorm<bf16>, &${name}::rmsnorm_backward<float>, &${name}::rmsnorm_backward<bf16>}")
-  else()
-    set(row "{&${name}::softcap_xent, &${name}::softcap_xent_backward<float>, &${name}::softcap_xent_backward<bf16>}")
-  endif()
-  set_property(GLOBAL APPEND_STRING PROPERTY pg_mutants_${family}_rows "      {\"${name}\", ${row}},\n")
+  get_property(launchers GLOBAL PROPERTY pg_mutants_${family}_launchers)
+  list(TRANSFORM launchers PREPEND "&${name}::")
+  list(JOIN launchers ", " row)
+  set_property(GLOBAL APPEND_STRING PROPERTY pg_mutants_${family}_rows "      {\"${name}\", {${row}}},\n")
 endfunction()
+
+pg_mutant_family(rmsnorm RmsnormFamily
+  rmsnorm<float> rmsnorm<bf16> rmsnorm_backward<float> rmsnorm_backward<bf16>)
+pg_mutant_family(softcap_xent SoftcapXentFamily
+  softcap_xent softcap_xent_backward<float> softcap_xent_backward<bf16>)
+pg_mutant_family(adamw AdamwFamily adamw)
+pg_mutant_family(muon MuonFamily muon_momentum apply_update)
+pg_mutant_family(neurons NeuronsFamily normuon balance_neurons)
+pg_mutant_family(newton_schulz NewtonSchulzFamily
+  start_newton_schulz<bf16> sum_almost_orthogonal scale_gram<bf16> end_newton_schulz<bf16>)
+pg_mutant_family(reduce ReduceFamily sum_pieces_of_values sum_pieces_of_squares sum_tree clip_coefficient)
+pg_mutant_family(log_probs LogProbsFamily softcap_log_probs)
 
 # ---- both layouts of rows: row_reduce.h, pack.h --------------------------------------------------
 pg_mutant(rmsnorm drops_the_barrier_of_a_block_sum "  __syncthreads();\n" "")
@@ -65,9 +86,59 @@ pg_mutant(softcap_xent leaves_out_threads_without_columns "const int thread = th
 pg_mutant(softcap_xent writes_rows_past_the_end "  if (row >= rows) return;\n" "")
 pg_mutant(softcap_xent steps_over_columns "first = thread * kPack; first < vocab; first += kRowThreads * kPack" "first = thread * kPack; first < vocab; first += kRowThreads * kPack + kPack")
 
-foreach(pair rmsnorm:RmsnormFamily softcap_xent:SoftcapXentFamily)
-  string(REGEX REPLACE ":.*" "" family ${pair})
-  string(REGEX REPLACE ".*:" "" family_type ${pair})
+# ---- matrix_packs.h, adamw.cu --------------------------------------------------------------------
+pg_mutant(adamw takes_every_start_for_aligned "% 16 == 0 && (count" "% 16 < 16 && (count")
+pg_mutant(adamw counts_an_element_too_many "const int64_t left = size - start;" "const int64_t left = size - start + 1;")
+pg_mutant(adamw ignores_a_nan "  if (is_nan(clip)) return;\n" "")
+pg_mutant(adamw decays_against_the_momentum "old_p.v[i] > 0.0f" "old_p.v[i] < 0.0f")
+pg_mutant(adamw leaves_out_a_bias "sqrtf(new_v[i] * inverse_bias2)" "sqrtf(new_v[i])")
+pg_mutant(adamw squares_the_unclipped_gradient "(clipped * clipped)" "(gradient.v[i] * clipped)")
+pg_mutant(adamw updates_with_the_old_momentum "step_size * new_m[i]" "step_size * old_m.v[i]")
+# ---- muon.cu -------------------------------------------------------------------------------------
+pg_mutant(muon writes_between_the_matrices "(shape.size())" "(shape.stride)")
+pg_mutant(muon packs_the_matrices "matrix_of_block(grid) * stride" "matrix_of_block(grid) * grid.size")
+pg_mutant(muon leaves_out_nesterov "update[i] = fmaf(mu, new_m[i], clipped)" "update[i] = new_m[i]")
+pg_mutant(muon repeats_the_first_pack "(run * kPacks + k)" "(run * kPacks)")
+pg_mutant(muon norms_without_a_floor "fmaxf(sqrtf(squares), kMinRowNorm)" "sqrtf(squares)")
+pg_mutant(muon runs_past_the_last_row "  if (row >= shape.count * shape.rows) return;\n" "")
+pg_mutant(muon remakes_another_update "update.v[j], clip * gradient.v[j])" "update.v[j], gradient.v[j])")
+pg_mutant(muon drops_the_barrier_of_a_norm "  __syncthreads();\n" "")
+pg_mutant(muon is_cautious_when_it_should_not "!cautious || update" "cautious || update")
+# ---- neurons.cu ----------------------------------------------------------------------------------
+pg_mutant(neurons forgets_the_last_chunk "chunk = 1; chunk < chunks" "chunk = 1; chunk + 1 < chunks")
+pg_mutant(neurons sums_rows_of_all_chunks_behind "first + kChunkRows < shape.rows ? first + kChunkRows : shape.rows" "shape.rows")
+pg_mutant(neurons keeps_the_size_of_what_it_made "sqrt(before)" "sqrt(after)")
+pg_mutant(neurons divides_without_a_floor "fmax(mean, kMinNeuronSquare)" "mean")
+pg_mutant(neurons scales_after_a_nan " || is_nan(scalar_or_one(coefficient))" "")
+pg_mutant(neurons shares_one_buffer_of_sums "partial[1]);" "partial[0]);")
+pg_mutant(neurons takes_a_factor_of_the_first_matrix "factors + matrix * shape.cols" "factors")
+pg_mutant(neurons balances_with_the_old_factor "factor = static_cast<double>(d[place]) * pow" "factor = pow")
+# ---- newton_schulz.cu ----------------------------------------------------------------------------
+pg_mutant(newton_schulz reads_one_sum_of_squares "i < pieces; i += kWarpThreads" "i < 1; i += kWarpThreads")
+pg_mutant(newton_schulz scales_the_longer_side "is_tall ? column : row]" "is_tall ? row : column]")
+pg_mutant(newton_schulz stays_in_its_row "        ++row;\n" "")
+pg_mutant(newton_schulz sums_with_signs "fabsf(values[k])" "values[k]")
+pg_mutant(newton_schulz scales_one_side_of_the_gram "of_row * scales[begin + i]" "of_row")
+pg_mutant(newton_schulz packs_what_it_ends "u + matrix * stride + at" "u + matrix * grid.size + at")
+# ---- reduce.cu -----------------------------------------------------------------------------------
+pg_mutant(reduce adds_far_leaves_first "int width = 1; width < kWarpThreads; width *= 2" "int width = kWarpThreads / 2; width > 0; width /= 2")
+pg_mutant(reduce keeps_the_lowest_leaves "    pieces = scratch;\n" "")
+pg_mutant(reduce forgets_what_was_there "sums.accumulate ? *to + sum : sum" "sum")
+pg_mutant(reduce squares_every_value "kSquares ? value * value : value" "value * value")
+pg_mutant(reduce sums_past_the_piece "left < kSummedPiece ? left : kSummedPiece" "left")
+pg_mutant(reduce drops_the_barrier_of_a_piece "  __syncthreads();\n" "")
+pg_mutant(reduce clips_what_is_not_finite "is_finite ? static_cast<float>(clip) : NAN" "static_cast<float>(clip)")
+# ---- log_probs.cu --------------------------------------------------------------------------------
+pg_mutant(log_probs sums_the_tail "      if (i + j >= vocab) continue;\n" "")
+pg_mutant(log_probs takes_the_tail_for_the_top "i + j < vocab ? fmaxf(top, c.v[j]) : top" "fmaxf(top, c.v[j])")
+pg_mutant(log_probs shares_one_buffer_of_moments "partial[1]);" "partial[0]);")
+pg_mutant(log_probs makes_anew_without_the_cap "body(load_capped(i), i)" "body(load_pack<kPack, kVector>(z_row, i, vocab), i)")
+pg_mutant(log_probs adds_the_moment "log_mass - moment" "log_mass + moment")
+pg_mutant(log_probs runs_past_the_last_distribution "  if (row >= rows) return;\n" "")
+
+get_property(pg_mutant_family_names GLOBAL PROPERTY pg_mutant_families)
+foreach(family ${pg_mutant_family_names})
+  get_property(family_type GLOBAL PROPERTY pg_mutants_${family}_type)
   get_property(text GLOBAL PROPERTY pg_mutants_${family}_text)
   get_property(rows GLOBAL PROPERTY pg_mutants_${family}_rows)
   string(CONCAT content

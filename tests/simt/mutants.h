@@ -2,6 +2,8 @@
 #pragma once
 #include <vector>
 
+#include "tests/simt/optimizer_check.h"
+#include "tests/simt/reduce_check.h"
 #include "tests/simt/rmsnorm_check.h"
 #include "tests/simt/softcap_xent_check.h"
 
@@ -15,5 +17,11 @@ struct Mutant {
 
 std::vector<Mutant<RmsnormFamily>> rmsnorm_mutants();
 std::vector<Mutant<SoftcapXentFamily>> softcap_xent_mutants();
+std::vector<Mutant<AdamwFamily>> adamw_mutants();
+std::vector<Mutant<MuonFamily>> muon_mutants();
+std::vector<Mutant<NeuronsFamily>> neurons_mutants();
+std::vector<Mutant<NewtonSchulzFamily>> newton_schulz_mutants();
+std::vector<Mutant<ReduceFamily>> reduce_mutants();
+std::vector<Mutant<LogProbsFamily>> log_probs_mutants();
 
 }  // namespace pg::kerneltest

@@ -24,38 +24,107 @@ constexpr SoftcapXentCase kSoftcapXentCases[] = {
     {.rows = 6, .vocab = 67, .targets = 2, .z_loss = 0.01f, .has_row_weights = true},
 };
 
-TEST(Mutants, OfRmsnormAreAllCaught) {
-  for (const auto& mutant : rmsnorm_mutants()) {
-    std::string error;
-    for (const RmsnormCase& shape : kRmsnormCases) {
-      if (error.empty()) error = check_rmsnorm(mutant.family, shape);
-    }
+constexpr OptimizerCase kOptimizerCases[] = {
+    {.count = 2, .rows = 5, .cols = 67, .gap = 7},
+    {.count = 2, .rows = 5, .cols = 67, .gap = 7, .flag = true},
+    {.count = 2, .rows = 40, .cols = 36, .gap = 8, .flag = true},
+    {.rows = 3, .cols = 40, .offset = 1},
+    {.rows = 3, .cols = 40, .has_nan_coefficient = true},
+};
+constexpr OptimizerCase kLongRow = {.rows = 2, .cols = 4103, .flag = true};
+constexpr OptimizerCase kChunksOfRows = {.rows = 70, .cols = 300, .flag = true};
+constexpr OptimizerCase kPiecesOfSquares = {.rows = 2, .cols = 8200};
+constexpr LogProbsCase kLogProbsCases[] = {
+    {.rows = 9, .vocab = 67},
+    {.rows = 2, .vocab = 1030},
+    {.rows = 2, .vocab = 67, .cap = 0.0f, .mean = -500},
+    {.rows = 1, .vocab = 8203},
+};
+
+// The first error of check(family, shape) over the shapes.
+template <class Family, class Check, class Shapes>
+std::string check_all(const Family& family, const Check& check, const Shapes& shapes) {
+  std::string error;
+  for (const auto& shape : shapes) {
+    if (error.empty()) error = check(family, shape);
+  }
+  return error;
+}
+
+std::string check_rmsnorms(const RmsnormFamily& family) {
+  return check_all(family, check_rmsnorm, kRmsnormCases);
+}
+std::string check_softcap_xents(const SoftcapXentFamily& family) {
+  return check_all(family, check_softcap_xent, kSoftcapXentCases);
+}
+std::string check_adamws(const AdamwFamily& family) {
+  return check_all(family, check_adamw, kOptimizerCases);
+}
+std::string check_muons(const MuonFamily& family) {
+  const std::string error = check_all(family, check_muon, kOptimizerCases);
+  return error.empty() ? check_muon(family, kLongRow) : error;
+}
+std::string check_neuron_updates(const NeuronsFamily& family) {
+  const std::string error = check_all(family, check_neurons, kOptimizerCases);
+  return error.empty() ? check_neurons(family, kChunksOfRows) : error;
+}
+std::string check_newton_schulzes(const NewtonSchulzFamily& family) {
+  const std::string error = check_all(family, check_newton_schulz, kOptimizerCases);
+  return error.empty() ? check_newton_schulz(family, kPiecesOfSquares) : error;
+}
+std::string check_reductions(const ReduceFamily& family) {
+  constexpr SumCase kSums = {.matrices = 2, .elements = 16384 + 1028, .gap = 4};
+  std::string error = check_clip(family);
+  if (error.empty()) error = check_tree(family, 257);
+  if (error.empty()) error = check_tree(family, 2049);
+  return error.empty() ? check_sums(family, kSums) : error;
+}
+std::string check_distributions(const LogProbsFamily& family) {
+  return check_all(family, check_log_probs, kLogProbsCases);
+}
+
+template <class Family, class Check>
+void expect_caught(const std::vector<Mutant<Family>>& mutants, const Check& check) {
+  EXPECT_FALSE(mutants.empty());
+  for (const auto& mutant : mutants) {
+    const std::string error = check(mutant.family);
     EXPECT_NE(error, "") << "not caught: " << mutant.name;
-    RecordProperty(mutant.name, error);  // how it was caught, for --gtest_output=xml
+    // How it was caught, for --gtest_output=xml.
+    testing::Test::RecordProperty(mutant.name, error);
   }
 }
 
+TEST(Mutants, OfRmsnormAreAllCaught) { expect_caught(rmsnorm_mutants(), check_rmsnorms); }
 TEST(Mutants, OfSoftcapXentAreAllCaught) {
-  for (const auto& mutant : softcap_xent_mutants()) {
-    std::string error;
-    for (const SoftcapXentCase& shape : kSoftcapXentCases) {
-      if (error.empty()) error = check_softcap_xent(mutant.family, shape);
-    }
-    EXPECT_NE(error, "") << "not caught: " << mutant.name;
-    RecordProperty(mutant.name, error);  // how it was caught, for --gtest_output=xml
-  }
+  expect_caught(softcap_xent_mutants(), check_softcap_xents);
 }
+TEST(Mutants, OfAdamwAreAllCaught) { expect_caught(adamw_mutants(), check_adamws); }
+TEST(Mutants, OfMuonAreAllCaught) { expect_caught(muon_mutants(), check_muons); }
+TEST(Mutants, OfNeuronsAreAllCaught) { expect_caught(neurons_mutants(), check_neuron_updates); }
+TEST(Mutants, OfNewtonSchulzAreAllCaught) {
+  expect_caught(newton_schulz_mutants(), check_newton_schulzes);
+}
+TEST(Mutants, OfReduceAreAllCaught) { expect_caught(reduce_mutants(), check_reductions); }
+TEST(Mutants, OfLogProbsAreAllCaught) { expect_caught(log_probs_mutants(), check_distributions); }
 
 TEST(Mutants, TheProductPassesTheSameCases) {
-  const RmsnormFamily rmsnorm = {&kernels::rmsnorm<float>, &kernels::rmsnorm<bf16>,
-                                 &kernels::rmsnorm_backward<float>,
-                                 &kernels::rmsnorm_backward<bf16>};
-  for (const RmsnormCase& shape : kRmsnormCases) EXPECT_EQ(check_rmsnorm(rmsnorm, shape), "");
-  const SoftcapXentFamily xent = {&kernels::softcap_xent, &kernels::softcap_xent_backward<float>,
-                                  &kernels::softcap_xent_backward<bf16>};
-  for (const SoftcapXentCase& shape : kSoftcapXentCases) {
-    EXPECT_EQ(check_softcap_xent(xent, shape), "");
-  }
+  using namespace kernels;
+  EXPECT_EQ(check_rmsnorms({&rmsnorm<float>, &rmsnorm<bf16>, &rmsnorm_backward<float>,
+                            &rmsnorm_backward<bf16>}),
+            "");
+  EXPECT_EQ(check_softcap_xents(
+                {&softcap_xent, &softcap_xent_backward<float>, &softcap_xent_backward<bf16>}),
+            "");
+  EXPECT_EQ(check_adamws({&adamw}), "");
+  EXPECT_EQ(check_muons({&muon_momentum, &apply_update}), "");
+  EXPECT_EQ(check_neuron_updates({&normuon, &balance_neurons}), "");
+  EXPECT_EQ(check_newton_schulzes({&start_newton_schulz<bf16>, &sum_almost_orthogonal,
+                                   &scale_gram<bf16>, &end_newton_schulz<bf16>}),
+            "");
+  EXPECT_EQ(check_reductions(
+                {&sum_pieces_of_values, &sum_pieces_of_squares, &sum_tree, &clip_coefficient}),
+            "");
+  EXPECT_EQ(check_distributions({&softcap_log_probs}), "");
 }
 
 }  // namespace

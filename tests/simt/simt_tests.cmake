@@ -7,7 +7,7 @@ if(PG_HAVE_CUDA AND NOT PG_SANITIZE)
   file(GLOB checks CONFIGURE_DEPENDS ${dir}/*_check.cpp ${dir}/*_kernel_test.cpp)
   add_executable(kernels_cuda_test
     ${dir}/cuda/kernel_harness_cuda.cpp ${checks})
-  target_link_libraries(kernels_cuda_test PRIVATE pg_options pg_base pg_kernels_cuda GTest::gtest_main)
+  target_link_libraries(kernels_cuda_test PRIVATE pg_options pg_device_reference pg_kernels_cuda GTest::gtest_main)
   add_test(NAME kernels_cuda COMMAND kernels_cuda_test)
   set_tests_properties(kernels_cuda PROPERTIES LABELS fast SKIP_REGULAR_EXPRESSION "\\[  SKIPPED \\]")
 endif()
