@@ -37,7 +37,8 @@ __global__ void __launch_bounds__(kBlockThreads)
   const float factor = inverse_norm(squares + matrix * pieces, pieces);
   const bool is_tall = shape.rows > shape.cols;
   const int cols = static_cast<int>(shape.cols);
-  const float* of_matrix = scales + matrix * (is_tall ? shape.cols : shape.rows);
+  const float* of_matrix =
+      kScaled ? scales + matrix * (is_tall ? shape.cols : shape.rows) : nullptr;
   PG_UNROLL
   for (int k = 0; k < kPacks; ++k) {
     const int64_t at = pack_start<kPack, kPacks>(grid, k);

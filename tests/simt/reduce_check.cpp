@@ -68,7 +68,7 @@ std::string check_tree(const ReduceFamily& family, int64_t count) {
   return for_each_schedule([&]() -> std::string {
     const DeviceArray<double> from(pieces), sum({NAN}), added({1.0});
     const DeviceArray<double> scratch(
-        Values(static_cast<size_t>(kernels::sum_tree_scratch(count)), NAN));
+        Values(static_cast<size_t>(kernels::sum_tree_scratch(count) + 1), NAN));
     family.tree({sum.data(), false}, from.data(), 1.0, scratch.data(), count, nullptr);
     family.tree({added.data(), true}, from.data(), 0.5, scratch.data(), count, nullptr);
     return first_error({same_bits("sum", sum, want), same_bits("added", added, want_added),

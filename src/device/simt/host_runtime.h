@@ -5,7 +5,7 @@
 
 namespace pg {
 
-class HostRuntime final : public GpuRuntime {
+class HostRuntime : public GpuRuntime {
  public:
   std::string description() const override;
   kernels::Stream stream() const override { return nullptr; }

@@ -1,0 +1,85 @@
+// What an optimizer's step costs in launches on a GPU: a batch of matrices is as many as one matrix.
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "kernels/simt/simt_executor.h"
+#include "src/device/cuda/gpu_device.h"
+#include "src/device/simt/host_runtime.h"
+
+namespace pg {
+namespace {
+
+class CountingRuntime final : public HostRuntime {
+ public:
+  explicit CountingRuntime(int64_t& products) : products_(products) {}
+  void multiply(const GpuProduct& product) override {
+    ++products_;
+    HostRuntime::multiply(product);
+  }
+
+ private:
+  int64_t& products_;
+};
+
+class Launches : public testing::Test {
+ protected:
+  // Launches of kernels and products.
+  int64_t count(const std::function<void(Ops&)>& call) {
+    const auto kernels_before = static_cast<int64_t>(simt::launch_count());
+    const int64_t products_before = products_;
+    call(device_.ops());
+    return static_cast<int64_t>(simt::launch_count()) - kernels_before + products_ -
+           products_before;
+  }
+  Out out(std::vector<float>& values) { return {values.data(), DType::kF32}; }
+  In in(const std::vector<float>& values) { return {values.data(), DType::kF32}; }
+
+  int64_t products_ = 0;
+  GpuDevice device_{"simt", std::make_unique<CountingRuntime>(products_), DType::kBF16};
+  std::vector<float> a_ = std::vector<float>(1000, 1.0f), b_ = a_, c_ = a_;
+  const std::vector<float> one_ = {1.0f}, two_ = {0.9f, 0.1f};
+};
+
+constexpr MatrixBatch kBatches[] = {{1, 8, 16, 128}, {5, 8, 16, 200}, {5, 16, 8, 128}};
+
+TEST_F(Launches, OfMuonDoNotGrowWithTheBatch) {
+  for (const MatrixBatch& shape : kBatches) {
+    for (const bool row_norm : {false, true}) {
+      EXPECT_EQ(count([&](Ops& ops) {
+                  ops.muon_momentum(out(a_), out(b_), in(c_), in(one_), in(one_), row_norm, shape);
+                }),
+                1);
+    }
+    EXPECT_EQ(count([&](Ops& ops) {
+                ops.apply_update(out(a_), in(b_), in(one_), in(two_), false, shape);
+              }),
+              1);
+    for (const bool columns : {false, true}) {
+      EXPECT_EQ(count([&](Ops& ops) {
+                  ops.normuon(out(a_), out(b_), in(one_), in(one_), columns, 0, shape, 16);
+                }),
+                3);
+    }
+  }
+}
+
+// The squares, the start and the end; three products an iteration. Almost-orthogonal scaling has a
+// product less of its first and adds one, two kernels and another start.
+TEST_F(Launches, OfNewtonSchulzAreThreeProductsAnIteration) {
+  const std::vector<NewtonSchulzCoefficients> steps(5, {3.4445f, -4.7750f, 2.0315f});
+  for (const MatrixBatch& shape : kBatches) {
+    EXPECT_EQ(count([&](Ops& ops) {
+                ops.newton_schulz(out(a_), steps, NewtonSchulzStart::kNorm, shape);
+              }),
+              3 + 3 * 5);
+    EXPECT_EQ(
+        count([&](Ops& ops) { ops.newton_schulz(out(a_), steps, NewtonSchulzStart::kAol, shape); }),
+        3 + 3 * 5 + 3);
+  }
+}
+
+}  // namespace
+}  // namespace pg
