@@ -39,6 +39,35 @@ std::vector<float> coefficient_of(const OptimizerCase& c) {
   return {c.has_nan_coefficient ? NAN : kClip};
 }
 
+// Of one matrix, normalised: u uT on the smaller side, its almost-orthogonal scales, and it scaled.
+struct Grams {
+  double squares = 0.0;  // of the matrix as it is
+  std::vector<float> gram;
+  Values scales, scaled;
+
+  Grams(const Values& u, const OptimizerCase& c) {
+    const int64_t side = std::min(c.rows, c.cols), length = std::max(c.rows, c.cols);
+    const auto vector = [&](int64_t i, int64_t at) {
+      return u[static_cast<size_t>(c.rows > c.cols ? at * c.cols + i : i * c.cols + at)];
+    };
+    for (const double value : u) squares += value * value;
+    for (int64_t i = 0; i < side; ++i) {
+      double sizes = 0.0;
+      for (int64_t j = 0; j < side; ++j) {
+        double product = 0.0;
+        for (int64_t at = 0; at < length; ++at) product += vector(i, at) * vector(j, at);
+        gram.push_back(static_cast<float>(product / squares));
+        sizes += std::abs(product / squares);
+      }
+      scales.push_back(1.0 / std::sqrt(std::max(sizes, 1e-14)));
+    }
+    for (size_t i = 0; i < gram.size(); ++i) {
+      const auto n = static_cast<size_t>(side);
+      scaled.push_back(scales[i / n] * scales[i % n] * as_double(gram[i]));
+    }
+  }
+};
+
 }  // namespace
 
 std::string check_adamw(const AdamwFamily& family, const OptimizerCase& c) {
@@ -123,40 +152,21 @@ std::string check_newton_schulz(const NewtonSchulzFamily& family, const Optimize
   Values want_u = as_doubles(u);
   ReferenceOps().newton_schulz(
       out_of(want_u), {}, c.flag ? NewtonSchulzStart::kAol : NewtonSchulzStart::kNorm, batch_of(c));
-  // The pieces' sums are alike. The gram is that of u, normalised.
-  const int64_t side = std::min(c.rows, c.cols), length = std::max(c.rows, c.cols);
-  const int64_t pieces = kernels::count_summed_pieces(shape.size());
+  const int64_t side = std::min(c.rows, c.cols);
   const int64_t x_stride = (shape.size() + 7) / 8 * 8, gram_stride = side * side + 5;
-  std::vector<double> squares(static_cast<size_t>(c.count * pieces), 0.0);
-  std::vector<float> gram(static_cast<size_t>(c.count * side * side));
-  Values want_a(static_cast<size_t>(c.count * gram_stride), 1.0), want_scales;
+  Values squares, want_scales, want_a;
+  std::vector<float> gram;
   for (int64_t k = 0; k < c.count; ++k) {
-    const float* const from = u.data() + k * shape.stride;
-    double sum = 0.0;
-    for (int64_t i = 0; i < shape.size(); ++i) sum += as_double(from[i]) * as_double(from[i]);
-    for (int64_t i = 0; i < pieces; ++i) {
-      squares[static_cast<size_t>(k * pieces + i)] = sum / static_cast<double>(pieces);
-    }
-    const auto vector = [&](int64_t i, int64_t at) {
-      return as_double(c.rows > c.cols ? from[at * c.cols + i] : from[i * c.cols + at]);
-    };
-    Values scales(static_cast<size_t>(side));
-    for (int64_t i = 0; i < side; ++i) {
-      double sizes = 0.0;
-      for (int64_t j = 0; j < side; ++j) {
-        double product = 0.0;
-        for (int64_t at = 0; at < length; ++at) product += vector(i, at) * vector(j, at);
-        gram[static_cast<size_t>((k * side + i) * side + j)] = static_cast<float>(product / sum);
-        sizes += std::abs(product / sum);
-      }
-      scales[static_cast<size_t>(i)] = 1.0 / std::sqrt(std::max(sizes, 1e-14));
-    }
-    for (int64_t i = 0; i < side * side; ++i) {
-      want_a[static_cast<size_t>(k * gram_stride + i)] =
-          scales[static_cast<size_t>(i / side)] * scales[static_cast<size_t>(i % side)] *
-          as_double(gram[static_cast<size_t>(k * side * side + i)]);
-    }
-    want_scales.insert(want_scales.end(), scales.begin(), scales.end());
+    const auto begin = u.begin() + k * shape.stride;
+    const Grams of_matrix(Values(begin, begin + shape.size()), c);
+    // The pieces' sums are alike.
+    const int64_t pieces = kernels::count_summed_pieces(shape.size());
+    squares.insert(squares.end(), static_cast<size_t>(pieces),
+                   of_matrix.squares / static_cast<double>(pieces));
+    want_scales.insert(want_scales.end(), of_matrix.scales.begin(), of_matrix.scales.end());
+    gram.insert(gram.end(), of_matrix.gram.begin(), of_matrix.gram.end());
+    want_a.insert(want_a.end(), of_matrix.scaled.begin(), of_matrix.scaled.end());
+    want_a.resize(static_cast<size_t>((k + 1) * gram_stride), 1.0);
   }
   Outputs outputs;
   return for_each_schedule([&]() -> std::string {
