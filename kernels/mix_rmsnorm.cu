@@ -12,7 +12,7 @@
 namespace pg::kernels {
 namespace {
 
-constexpr int kKeptPacks = 4;  // per thread and tensor: 16 registers
+constexpr int kKeptPacks = 4;  // at most, per thread and tensor: 16 registers
 
 // factors[first ..], or ones.
 template <int kPack, bool kVector>
@@ -70,26 +70,26 @@ __device__ __forceinline__ float sum_squares(const Pack<T, kPack>& pack) {
   return sum;
 }
 
-template <class T, int kRowThreads, bool kVector>
+template <class T, int kRowThreads, int kPacks, bool kVector>
 __global__ void __launch_bounds__(kBlockThreads)
     mix_rmsnorm_kernel(Dest<T> y, Dest<T> n, Dest<float> rstd, MixStreams<T> streams, float scale,
                        float eps, int dim, float inverse_dim) {
   __shared__ float partial[kBlockWarps];
-  constexpr int kPack = kPackOf<T>, kStep = kRowThreads * kPack, kKept = kKeptPacks * kStep;
+  constexpr int kPack = kPackOf<T>, kStep = kRowThreads * kPack, kKept = kPacks * kStep;
   const int64_t row = row_of_thread<kRowThreads>();
   if (row >= streams.rows) return;
   const int64_t at = row * dim;
   const int first = thread_in_row<kRowThreads>() * kPack;
 
-  Pack<T, kPack> kept[kKeptPacks], z[kKeptPacks];
+  Pack<T, kPack> kept[kPacks], z[kPacks];
   PG_UNROLL
-  for (int k = 0; k < kKeptPacks; ++k) {
+  for (int k = 0; k < kPacks; ++k) {
     kept[k] = load_pack<kPack, kVector>(streams.x + at, first + k * kStep, dim);
     z[k] = load_optional<kPack, kVector>(streams.z, at, first + k * kStep, dim);
   }
   float sum = 0.0f;
   PG_UNROLL
-  for (int k = 0; k < kKeptPacks; ++k) {
+  for (int k = 0; k < kPacks; ++k) {
     kept[k] = mix_pack<kVector>(y, streams, at, first + k * kStep, dim, kept[k], z[k]);
     sum += sum_squares(kept[k]);
   }
@@ -113,7 +113,7 @@ __global__ void __launch_bounds__(kBlockThreads)
     store_pack<kVector>(n.data + at, values, i, dim, n.accumulate);
   };
   PG_UNROLL
-  for (int k = 0; k < kKeptPacks; ++k) store_normed(kept[k], first + k * kStep);
+  for (int k = 0; k < kPacks; ++k) store_normed(kept[k], first + k * kStep);
   if constexpr (kRowThreads == kBlockThreads) {
     for (int i = first + kKept; i < dim; i += kStep) store_normed(mix_rest({}, i), i);
   }
@@ -219,11 +219,21 @@ bool has_vector_streams(const MixStreams<T>& s, int64_t dim) {
          has_vector_rows<kPack>(s.a, dim) && has_vector_rows<kPack>(s.b, dim);
 }
 
-// Rows of up to so many elements that a warp holds in kPacks packs a thread.
-template <class T, int kPacks>
-constexpr int64_t kWarpRow = int64_t{kWarpThreads} * kPacks* kPackOf<T>;
-
 static_assert(kMaxMixRowBytes == 16 * kKeptPacks * kBlockThreads);
+
+// Calls body.operator()<kRowThreads, kPacks, kVector>() with the variant that fits the rows.
+template <class T, class Body>
+void with_mix_variant(int64_t dim, bool vector, const Body& body) {
+  constexpr int64_t kWarpPack = int64_t{kWarpThreads} * kPackOf<T>;
+  with_row_variant(dim <= kKeptPacks * kWarpPack, vector, [&]<int kRowThreads, bool kVector>() {
+    if constexpr (kRowThreads == kWarpThreads) {
+      if (dim <= kKeptPacks / 2 * kWarpPack) {
+        return body.template operator()<kRowThreads, kKeptPacks / 2, kVector>();
+      }
+    }
+    body.template operator()<kRowThreads, kKeptPacks, kVector>();
+  });
+}
 
 }  // namespace
 
@@ -235,10 +245,10 @@ void mix_rmsnorm(Dest<T> y, Dest<T> n, Dest<float> rstd, const MixStreams<T>& st
   const bool vector = has_vector_streams(streams, dim) &&
                       has_vector_rows<kPackOf<T>>(y.data, dim) &&
                       has_vector_rows<kPackOf<T>>(n.data, dim);
-  with_row_variant(dim <= kWarpRow<T, kKeptPacks>, vector, [&]<int kRowThreads, bool kVector>() {
-    launch(&mix_rmsnorm_kernel<T, kRowThreads, kVector>, grid_of_rows<kRowThreads>(streams.rows),
-           dim3(kBlockThreads), 0, stream, y, n, rstd, streams, scale, eps, static_cast<int>(dim),
-           1.0f / static_cast<float>(dim));
+  with_mix_variant<T>(dim, vector, [&]<int kRowThreads, int kPacks, bool kVector>() {
+    launch(&mix_rmsnorm_kernel<T, kRowThreads, kPacks, kVector>,
+           grid_of_rows<kRowThreads>(streams.rows), dim3(kBlockThreads), 0, stream, y, n, rstd,
+           streams, scale, eps, static_cast<int>(dim), 1.0f / static_cast<float>(dim));
   });
 }
 
@@ -246,31 +256,23 @@ template <class T>
 void mix_rmsnorm_backward(const MixGradients<T>& gradients, const T* dy, const T* dn,
                           const MixStreams<T>& streams, const float* rstd, float scale,
                           float* partial, Stream stream) {
+  const auto& [dx, dz, da, db] = gradients;
   const int64_t dim = streams.dim, chunks = count_row_chunks(streams.rows);
-  const bool wants_sums = gradients.da.data != nullptr || gradients.db.data != nullptr;
-  const bool vector = has_vector_streams(streams, dim) && has_vector_rows<kPackOf<T>>(dy, dim) &&
-                      has_vector_rows<kPackOf<T>>(dn, dim) &&
-                      has_vector_rows<kPackOf<T>>(gradients.dx.data, dim) &&
-                      has_vector_rows<kPackOf<T>>(gradients.dz.data, dim) &&
-                      has_vector_rows<kPackOf<T>>(partial, dim);
-  const auto run = [&](auto kernel) {
-    launch(kernel, dim3(static_cast<unsigned>(chunks)), dim3(kBlockThreads), 0, stream,
-           gradients.dx, gradients.dz, dy, dn, streams, rstd, scale, wants_sums ? partial : nullptr,
-           rows_per_chunk(streams.rows), static_cast<int>(dim), 1.0f / static_cast<float>(dim));
-  };
+  constexpr int kPack = kPackOf<T>;
+  const bool vector = has_vector_streams(streams, dim) && has_vector_rows<kPack>(dy, dim) &&
+                      has_vector_rows<kPack>(dn, dim) && has_vector_rows<kPack>(dx.data, dim) &&
+                      has_vector_rows<kPack>(dz.data, dim) && has_vector_rows<kPack>(partial, dim);
   if (chunks > 0) {
-    const bool half_warp_row = dim <= kWarpRow<T, kKeptPacks / 2>;
-    with_row_variant(dim <= kWarpRow<T, kKeptPacks>, vector, [&]<int kRowThreads, bool kVector>() {
-      if constexpr (kRowThreads == kWarpThreads) {
-        if (half_warp_row) {
-          return run(&mix_rmsnorm_backward_kernel<T, kRowThreads, kKeptPacks / 2, kVector>);
-        }
-      }
-      run(&mix_rmsnorm_backward_kernel<T, kRowThreads, kKeptPacks, kVector>);
+    float* const sums = da.data != nullptr || db.data != nullptr ? partial : nullptr;
+    with_mix_variant<T>(dim, vector, [&]<int kRowThreads, int kPacks, bool kVector>() {
+      launch(&mix_rmsnorm_backward_kernel<T, kRowThreads, kPacks, kVector>,
+             dim3(static_cast<unsigned>(chunks)), dim3(kBlockThreads), 0, stream, gradients.dx,
+             gradients.dz, dy, dn, streams, rstd, scale, sums, rows_per_chunk(streams.rows),
+             static_cast<int>(dim), 1.0f / static_cast<float>(dim));
     });
   }
-  sum_chunks<float>(gradients.da, partial, nullptr, chunks, dim, stream);
-  sum_chunks<float>(gradients.db, partial + chunks * dim, nullptr, chunks, dim, stream);
+  sum_chunks<float>(da, partial, nullptr, chunks, dim, stream);
+  sum_chunks<float>(db, partial + chunks * dim, nullptr, chunks, dim, stream);
 }
 
 template void mix_rmsnorm<float>(Dest<float>, Dest<float>, Dest<float>, const MixStreams<float>&,
