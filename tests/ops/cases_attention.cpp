@@ -201,9 +201,10 @@ std::vector<OpCase> attention_cases() {
   cases.push_back(attention_case(other_scale, 1.5));
   cases.push_back(attention_backward_case(other_scale, 1.5));
 
-  const AttentionShape xsa_shapes[] = {shape_of(1, 1, 1, 1, 16),   shape_of(2, 3, 2, 1, 16),
-                                       shape_of(1, 5, 3, 3, 16),   shape_of(3, 33, 4, 1, 32),
-                                       shape_of(1, 131, 8, 4, 64), shape_of(2, 257, 3, 1, 16)};
+  const AttentionShape xsa_shapes[] = {
+      shape_of(1, 1, 1, 1, 16),  shape_of(2, 3, 2, 1, 16),   shape_of(1, 5, 3, 3, 16),
+      shape_of(3, 33, 4, 1, 32), shape_of(1, 131, 8, 4, 64), shape_of(2, 257, 3, 1, 16),
+      shape_of(1, 3, 2, 1, 128), shape_of(1, 2, 34, 34, 64), shape_of(1, 3, 4, 2, 24)};
   for (const AttentionShape& s : xsa_shapes) {
     cases.push_back(xsa_case(s));
     cases.push_back(xsa_backward_case(s));
@@ -211,8 +212,10 @@ std::vector<OpCase> attention_cases() {
     cases.push_back(with_views(xsa_case(s), {{"v", cols}}));
     cases.push_back(with_views(xsa_backward_case(s), {{"v", cols}, {"dv", cols}}));
   }
-  cases.push_back(with_zero_values(xsa_case(xsa_shapes[3]), xsa_shapes[3]));
-  cases.push_back(with_zero_values(xsa_backward_case(xsa_shapes[3]), xsa_shapes[3]));
+  for (const AttentionShape& s : {xsa_shapes[2], xsa_shapes[3]}) {
+    cases.push_back(with_zero_values(xsa_case(s), s));
+    cases.push_back(with_zero_values(xsa_backward_case(s), s));
+  }
   return cases;
 }
 

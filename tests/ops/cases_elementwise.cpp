@@ -268,6 +268,8 @@ std::vector<OpCase> elementwise_cases() {
     cases.push_back(sum_squares_case({1, 1, count, count}, count_sum_pieces(count)));
     cases.push_back(sum_pieces_case(count));
   }
+  cases.push_back(cast_case(5003, Kind::kF32, Kind::kActivation));
+  cases.push_back(cast_case(5003, Kind::kActivation, Kind::kF32));
   cases.push_back(sum_squares_case({3, 5, 7, 41}, 2));
   cases.push_back(sum_squares_case({2, 130, 256, 130 * 256 + 32}, 5));
   // One, around a vector's width, and chunks that end within a row.

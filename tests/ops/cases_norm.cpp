@@ -228,6 +228,12 @@ std::vector<OpCase> mix_rmsnorm_cases() {
     cases.push_back(mix_rmsnorm_case(rows, dim, 0.5f));
     cases.push_back(mix_rmsnorm_backward_case(rows, dim, 0.70710678f));
   }
+  // Rows of whole vectors: of a warp's most, of a block, of more than registers hold.
+  for (const auto& [rows, dim] : {std::pair<int64_t, int64_t>{19, 48}, {2, 520}, {1, 2056}}) {
+    cases.push_back(mix_rmsnorm_case(rows, dim, 0.5f));
+    cases.push_back(mix_rmsnorm_backward_case(rows, dim, 0.5f));
+  }
+  cases.push_back(mix_rmsnorm_case(1, 4104, 0.5f));
   const OpCase forward = mix_rmsnorm_case(35, 65, 0.5f);
   const OpCase gradient = mix_rmsnorm_gradient_case(3, 7, 0.7f);
   const OpCase backward = mix_rmsnorm_backward_case(35, 65, 0.5f);
@@ -382,9 +388,10 @@ std::vector<OpCase> norm_cases() {
   cases.push_back(rmsnorm_gradient_case(2, 1, 1.0f));
 
   // batch, tokens, heads, head_dim, rope_dims: partial, full and no RoPE, odd heads, T = 1
-  const HeadShape heads[] = {{1, 1, 1, 16, 16},  {2, 3, 1, 16, 8},   {2, 5, 3, 16, 16},
-                             {1, 4, 2, 16, 0},   {2, 33, 3, 32, 16}, {1, 67, 5, 64, 16},
-                             {3, 31, 2, 64, 64}, {1, 257, 4, 32, 32}};
+  const HeadShape heads[] = {{1, 1, 1, 16, 16},  {2, 3, 1, 16, 8},    {2, 5, 3, 16, 16},
+                             {1, 4, 2, 16, 0},   {2, 33, 3, 32, 16},  {1, 67, 5, 64, 16},
+                             {3, 31, 2, 64, 64}, {1, 257, 4, 32, 32}, {1, 17, 1, 128, 32},
+                             {1, 2, 34, 64, 16}, {1, 5, 2, 24, 12}};
   for (const HeadShape& s : heads) {
     cases.push_back(qk_norm_rope_case(s));
     cases.push_back(qk_norm_rope_backward_case(s));

@@ -328,7 +328,7 @@ std::vector<OpCase> optimizer_cases() {
   cases.push_back(newton_schulz_case(batch_of(3, 48, 48, 0), 4, kAol));
   cases.push_back(newton_schulz_case(batch_of(2, 130, 140, 8), 1, kAol));
   cases.push_back(newton_schulz_case(batch_of(1, 260, 270, 0), 1, kAol));
-  for (const int64_t cols : {1, 33, 512}) {
+  for (const int64_t cols : {1, 33, 512, 1032}) {
     cases.push_back(scale_rows_case(batch_of(1, 5, cols, 0), 5));
     cases.push_back(scale_rows_case(batch_of(3, 67, cols, 0), 67));
     cases.push_back(scale_rows_backward_case(batch_of(1, 5, cols, 0), 5));
