@@ -136,6 +136,80 @@ pg_mutant(log_probs makes_anew_without_the_cap "body(load_capped(i), i)" "body(l
 pg_mutant(log_probs adds_the_moment "log_mass - moment" "log_mass + moment")
 pg_mutant(log_probs runs_past_the_last_distribution "  if (row >= rows) return;\n" "")
 
+# ---- ops: kernels checked by the cases of their ops ----------------------------------------------
+# pg_op_mutant(kernel table name find replace): the product's op table cuda_ops_<table>.cpp on kernels/<kernel>.cu with a
+# piece of it, or of what it includes, replaced. Everything lies in namespaces of the mutant's name.
+set(pg_op_mutant_headers kernels/pack.h kernels/row_reduce.h kernels/head_rows.h kernels/warp_columns.h)
+function(pg_op_mutant kernel table name find replace)
+  set(text "")
+  foreach(source ${pg_op_mutant_headers} kernels/${kernel}.cu)
+    file(READ ${CMAKE_SOURCE_DIR}/${source} piece)
+    string(APPEND text "${piece}")
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${source})
+  endforeach()
+  string(REPLACE "${find}" "${replace}" mutated "${text}")
+  if(mutated STREQUAL text)
+    message(FATAL_ERROR "mutant ${name}: \"${find}\" is not in the kernels any more; adapt tests/simt/mutants.cmake")
+  endif()
+  string(REPLACE "namespace pg::kernels {" "namespace pg::kernels::${name} {\nusing namespace pg::kernels;" mutated "${mutated}")
+  # The methods of the table become those of a class that leaves all other ops to the reference.
+  set(table_file ${CMAKE_SOURCE_DIR}/src/device/cuda/cuda_ops_${table}.cpp)
+  file(READ ${table_file} ops)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${table_file})
+  string(REPLACE "namespace pg {" "namespace pg::${name} {\nnamespace kernels = pg::kernels::${name};" ops "${ops}")
+  string(REPLACE "}  // namespace\n" "}\nstruct MutantOps final : kerneltest::OpsOfMutant {\n  using OpsOfMutant::OpsOfMutant;\n" ops "${ops}")
+  string(REPLACE "void CudaOps::" "void " ops "${ops}")
+  string(REPLACE "}  // namespace pg\n" "};\n}\n" ops "${ops}")
+  string(REGEX REPLACE "#(include|pragma once)[^\n]*\n" "" mutated "${mutated}${ops}")
+  set_property(GLOBAL APPEND PROPERTY pg_op_mutant_kernels ${kernel})
+  set_property(GLOBAL PROPERTY pg_mutants_${kernel}_table ${table_file})
+  set_property(GLOBAL APPEND_STRING PROPERTY pg_mutants_${kernel}_text "${mutated}")
+  set_property(GLOBAL APPEND_STRING PROPERTY pg_mutants_${kernel}_rows "      {\"${name}\", &make_ops_of_mutant<pg::${name}::MutantOps>},\n")
+endfunction()
+
+# ---- heads of rows: head_rows.h, qk_norm_rope.cu, xsa.cu -----------------------------------------
+pg_op_mutant(qk_norm_rope norm stops_the_head_sum_early "distance > 0; distance /= 2) {\n    value += __shfl_xor_sync(kWholeWarp, value, distance);\n  }\n  return value;\n}\n\n// Whether kVector" "distance > 1; distance /= 2) {\n    value += __shfl_xor_sync(kWholeWarp, value, distance);\n  }\n  return value;\n}\n\n// Whether kVector")
+pg_op_mutant(qk_norm_rope norm leaves_before_the_head_sum "  float sum = 0.0f;\n" "  float sum = 0.0f;\n  if (size == 0) return;\n")
+pg_op_mutant(qk_norm_rope norm takes_every_stride_for_aligned "&& stride % kPackOf<T> == 0" "&& stride > 0")
+pg_op_mutant(qk_norm_rope norm takes_every_half_for_whole_packs "heads.rope_dims / 2 % kPackOf<T> == 0" "heads.rope_dims % 2 == 0")
+pg_op_mutant(qk_norm_rope norm forgets_heads_beyond_a_block "static_cast<int>(blockIdx.y) * threads.heads_in_block() + " "")
+pg_op_mutant(qk_norm_rope norm turns_beyond_the_rope_dims "rope_dims < size ? rope_dims : size" "size")
+pg_op_mutant(qk_norm_rope norm turns_backward_the_same_way "heads.rope_dims, -1.0f" "heads.rope_dims, 1.0f")
+pg_op_mutant(qk_norm_rope norm forgets_the_first_position "heads.first + row % heads.tokens" "row % heads.tokens")
+pg_op_mutant(qk_norm_rope norm runs_positions_on_over_sequences "row % heads.tokens * heads.rope_dims" "row * heads.rope_dims")
+pg_op_mutant(qk_norm_rope norm rotates_the_gradient_after_the_mean "fmaf(values[i], static_cast<float>(x_own.v[i]), sum)" "fmaf(static_cast<float>(dy_own.v[i]), static_cast<float>(x_own.v[i]), sum)")
+pg_op_mutant(qk_norm_rope norm forgets_the_gain_in_the_mean "(head_gain * (sum * inverse_size))" "(sum * inverse_size)")
+pg_op_mutant(qk_norm_rope norm drops_the_barrier_before_the_gains "  __syncthreads();\n  const int head" "  const int head")
+pg_op_mutant(qk_norm_rope norm forgets_rows_of_the_block "i < threads.rows_in_block(); ++i) sum" "i + 1 < threads.rows_in_block(); ++i) sum")
+pg_op_mutant(xsa norm adds_its_own_part "fmaf(-along," "fmaf(along,")
+pg_op_mutant(xsa norm uses_another_kv_head "place.head * group) * heads.size" "place.head) * heads.size")
+pg_op_mutant(xsa norm ignores_the_stride_of_values "v + row * heads.v_stride" "v + row * heads.kv_heads * heads.size")
+pg_op_mutant(xsa norm ignores_the_stride_of_gradients "dv.data + row * dv_stride" "dv.data + row * heads.kv_heads * heads.size")
+pg_op_mutant(xsa norm divides_by_zero "fmaxf(norm, kMinNorm)" "norm")
+pg_op_mutant(xsa norm forgets_the_norm_of_values_once "direction.inverse_norm * fmaf(along_u" "fmaf(along_u")
+pg_op_mutant(xsa norm projects_once_instead_of_twice "fmaf(2.0f * a, b, along_u)" "fmaf(a, b, along_u)")
+pg_op_mutant(xsa norm keeps_the_last_head_of_a_group "along_u = fmaf(2.0f * a, b, along_u)" "along_u = 2.0f * a * b")
+# ---- mix_rmsnorm.cu ------------------------------------------------------------------------------
+pg_op_mutant(mix_rmsnorm norm forgets_what_registers_do_not_hold "sum += sum_squares(mix_rest(y, i))" "mix_rest(y, i)")
+pg_op_mutant(mix_rmsnorm norm swaps_the_factors "load_factors<kPack, kVector>(streams.a" "load_factors<kPack, kVector>(streams.b")
+pg_op_mutant(mix_rmsnorm norm takes_absent_factors_for_zeros "ones.v[i] = 1.0f" "ones.v[i] = 0.0f")
+pg_op_mutant(mix_rmsnorm norm adds_the_mix_rounded_twice "store_pack<kVector>(y.data + at, values, first" "for (int i = 0; i < kPack; ++i) values[i] = static_cast<float>(mixed.v[i]);\n  if (y.data != nullptr) store_pack<kVector>(y.data + at, values, first")
+pg_op_mutant(mix_rmsnorm norm forgets_a_chunk_s_last_row "begin + chunk_rows < streams.rows ? begin + chunk_rows : streams.rows" "begin + chunk_rows < streams.rows ? begin + chunk_rows : streams.rows - 1")
+pg_op_mutant(mix_rmsnorm norm shares_one_array_among_rows "  turn ^= 1;\n" "")
+pg_op_mutant(mix_rmsnorm norm reads_places_of_the_round_before "(warp % half + half) % (kBlockWarps / 2)" "warp % half")
+pg_op_mutant(mix_rmsnorm norm drops_the_barrier_between_warps "    __syncthreads();\n    if (warp < half)" "    if (warp < half)")
+pg_op_mutant(mix_rmsnorm norm leaves_out_the_first_gradient "fmaf(scale * r, normed, static_cast<float>(dy_packs[k].v[j]))" "scale * r * normed")
+pg_op_mutant(mix_rmsnorm norm writes_both_sums_to_one "k < kPacks ? 0 : int64_t{gridDim.x}" "int64_t{0}")
+# ---- scale_rows.cu, cast.cu ----------------------------------------------------------------------
+pg_op_mutant(scale_rows weights runs_matrices_together "matrix * shape.stride + in_matrix" "row")
+pg_op_mutant(scale_rows weights takes_scales_for_dense "matrix * shape.s_stride + in_matrix" "row")
+pg_op_mutant(scale_rows weights sums_what_is_scaled "sum = fmaf(dy_packs[k].v[i]," "sum = fmaf(scale * dy_packs[k].v[i],")
+pg_op_mutant(scale_rows weights goes_past_the_last_row "  if (row >= shape.count * shape.rows) return;\n" "")
+pg_op_mutant(cast weights drops_the_end_of_the_last_block "(count + kBlockElements<kPack> - 1) / kBlockElements<kPack>" "count / kBlockElements<kPack> + 1 - (count > kBlockElements<kPack>)")
+pg_op_mutant(cast weights overwrites_instead_of_adding "range.size, y.accumulate" "range.size, false")
+pg_op_mutant(cast weights swaps_average_and_sample "fmaf(kept, averages[k].v[i], taken * packs[k].v[i])" "fmaf(taken, averages[k].v[i], kept * packs[k].v[i])")
+pg_op_mutant(cast weights strides_over_packs "(k * kBlockThreads + static_cast<int>(threadIdx.x)) * kPack" "(k * (kBlockThreads + 1) + static_cast<int>(threadIdx.x)) * kPack")
+
 get_property(pg_mutant_family_names GLOBAL PROPERTY pg_mutant_families)
 foreach(family ${pg_mutant_family_names})
   get_property(family_type GLOBAL PROPERTY pg_mutants_${family}_type)
@@ -156,4 +230,27 @@ foreach(family ${pg_mutant_family_names})
   target_sources(simt_test PRIVATE ${pg_mutant_dir}/mutants_${family}.cpp)
   # Thirty copies of each kernel: their speed does not matter, the build's does. Mutants leave things unused.
   set_source_files_properties(${pg_mutant_dir}/mutants_${family}.cpp PROPERTIES COMPILE_OPTIONS "${pg_host_kernel_options};-O1;-w")
+endforeach()
+
+get_property(kernels GLOBAL PROPERTY pg_op_mutant_kernels)
+list(REMOVE_DUPLICATES kernels)
+foreach(kernel ${kernels})
+  get_property(text GLOBAL PROPERTY pg_mutants_${kernel}_text)
+  get_property(rows GLOBAL PROPERTY pg_mutants_${kernel}_rows)
+  get_property(table_file GLOBAL PROPERTY pg_mutants_${kernel}_table)
+  file(STRINGS ${table_file} includes REGEX "^#include")
+  list(JOIN includes "\n" includes)
+  string(CONCAT content
+    "${includes}\n"
+    "#include \"kernels/dialect.h\"\n"
+    "#include \"tests/simt/mutants.h\"\n"
+    "${text}"
+    "namespace pg::kerneltest {\n"
+    "std::vector<OpMutant> ${kernel}_mutants() {\n"
+    "  return {\n${rows}  };\n"
+    "}\n"
+    "}  // namespace pg::kerneltest\n")
+  file(CONFIGURE OUTPUT ${pg_mutant_dir}/mutants_${kernel}.cpp CONTENT "${content}" @ONLY)
+  target_sources(simt_test PRIVATE ${pg_mutant_dir}/mutants_${kernel}.cpp)
+  set_source_files_properties(${pg_mutant_dir}/mutants_${kernel}.cpp PROPERTIES COMPILE_OPTIONS "${pg_host_kernel_options};-O1;-w")
 endforeach()

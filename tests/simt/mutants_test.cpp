@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
+
 namespace pg::kerneltest {
 namespace {
 
@@ -106,6 +108,44 @@ TEST(Mutants, OfNewtonSchulzAreAllCaught) {
 }
 TEST(Mutants, OfReduceAreAllCaught) { expect_caught(reduce_mutants(), check_reductions); }
 TEST(Mutants, OfLogProbsAreAllCaught) { expect_caught(log_probs_mutants(), check_distributions); }
+
+// The first failure of small cases of the ops that a mutated kernel file serves: values of all before
+// schedules, which take longer.
+std::string find_failure(const MakeOps& make, const std::vector<OpId>& ops) {
+  constexpr int64_t kMaxElements = 25000;
+  for (auto* const check : {&check_op_values, &check_op_schedules}) {
+    for (const OpId op : ops) {
+      for (const optest::OpCase& op_case : small_cases(op, kMaxElements, SIZE_MAX)) {
+        for (const DType compute : {DType::kBF16, DType::kF32}) {
+          const std::string error = check(make, compute, op_case);
+          if (!error.empty()) return error;
+        }
+      }
+    }
+  }
+  return "";
+}
+
+TEST(Mutants, OfOpsAreAllCaught) {
+  struct KernelFile {
+    std::vector<OpMutant> mutants;
+    std::vector<OpId> ops;
+  };
+  const KernelFile files[] = {
+      {qk_norm_rope_mutants(), {OpId::kQkNormRope, OpId::kQkNormRopeBackward}},
+      {xsa_mutants(), {OpId::kXsa, OpId::kXsaBackward}},
+      {mix_rmsnorm_mutants(), {OpId::kMixRmsnorm, OpId::kMixRmsnormBackward}},
+      {scale_rows_mutants(), {OpId::kScaleRows, OpId::kScaleRowsBackward}},
+      {cast_mutants(), {OpId::kCast, OpId::kLerp}},
+  };
+  for (const KernelFile& file : files) {
+    for (const OpMutant& mutant : file.mutants) {
+      const std::string error = find_failure(mutant.make, file.ops);
+      EXPECT_NE(error, "") << "not caught: " << mutant.name;
+      RecordProperty(mutant.name, error);  // how it was caught, for --gtest_output=xml
+    }
+  }
+}
 
 TEST(Mutants, TheProductPassesTheSameCases) {
   using namespace kernels;
