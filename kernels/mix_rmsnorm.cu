@@ -72,12 +72,15 @@ __device__ __forceinline__ float sum_squares(const Pack<T, kPack>& pack) {
 
 template <class T, int kRowThreads, int kPacks, bool kVector>
 __global__ void __launch_bounds__(kBlockThreads)
-    mix_rmsnorm_kernel(Dest<T> y, Dest<T> n, Dest<float> rstd, MixStreams<T> streams, float scale,
-                       float eps, int dim, float inverse_dim) {
+    mix_rmsnorm_kernel(Dest<T> y, Dest<T> n, Dest<float> rstd, const T* __restrict__ x,
+                       const float* __restrict__ a, const T* __restrict__ z_rows,
+                       const float* __restrict__ b, float scale, float eps, int64_t rows, int dim,
+                       float inverse_dim) {
   __shared__ float partial[kBlockWarps];
   constexpr int kPack = kPackOf<T>, kStep = kRowThreads * kPack, kKept = kPacks * kStep;
   const int64_t row = row_of_thread<kRowThreads>();
-  if (row >= streams.rows) return;
+  if (row >= rows) return;
+  const MixStreams<T> streams = {x, a, z_rows, b, rows, dim};
   const int64_t at = row * dim;
   const int first = thread_in_row<kRowThreads>() * kPack;
 
@@ -248,7 +251,8 @@ void mix_rmsnorm(Dest<T> y, Dest<T> n, Dest<float> rstd, const MixStreams<T>& st
   with_mix_variant<T>(dim, vector, [&]<int kRowThreads, int kPacks, bool kVector>() {
     launch(&mix_rmsnorm_kernel<T, kRowThreads, kPacks, kVector>,
            grid_of_rows<kRowThreads>(streams.rows), dim3(kBlockThreads), 0, stream, y, n, rstd,
-           streams, scale, eps, static_cast<int>(dim), 1.0f / static_cast<float>(dim));
+           streams.x, streams.a, streams.z, streams.b, scale, eps, streams.rows,
+           static_cast<int>(dim), 1.0f / static_cast<float>(dim));
   });
 }
 
