@@ -5,7 +5,10 @@ namespace pg {
 
 void CudaOps::linear(Out y, In x, In w, In addend, int64_t rows, int64_t in, int64_t out) {
   if (rows == 0) return;
-  GpuProduct product{.rows = rows, .cols = out, .inner = in};
+  GpuProduct product;
+  product.rows = rows;
+  product.cols = out;
+  product.inner = in;
   product.a = {x.data, x.dtype, in};
   product.b = {w.data, w.dtype, in, true};
   product.d = y.data;
@@ -36,7 +39,10 @@ void CudaOps::linear(Out y, In x, In w, In addend, int64_t rows, int64_t in, int
 
 void CudaOps::linear_dx(Out dx, In dy, In w, int64_t rows, int64_t in, int64_t out) {
   if (rows == 0) return;
-  GpuProduct product{.rows = rows, .cols = in, .inner = out};
+  GpuProduct product;
+  product.rows = rows;
+  product.cols = in;
+  product.inner = out;
   product.a = {dy.data, dy.dtype, row_stride(dy, out)};
   product.b = {w.data, w.dtype, in};
   product.c = {dx.data, dx.dtype, in};
@@ -48,7 +54,10 @@ void CudaOps::linear_dx(Out dx, In dy, In w, int64_t rows, int64_t in, int64_t o
 }
 
 void CudaOps::linear_dw(Out dw, In dy, In x, int64_t rows, int64_t in, int64_t out) {
-  GpuProduct product{.rows = out, .cols = in, .inner = rows};
+  GpuProduct product;
+  product.rows = out;
+  product.cols = in;
+  product.inner = rows;
   product.a = {dy.data, dy.dtype, row_stride(dy, out), true};
   product.b = {x.data, x.dtype, in};
   product.c = {dw.data, dw.dtype, in};
