@@ -42,6 +42,11 @@ __device__ __forceinline__ uint4 load_16_bytes(const void* from) {
 __device__ __forceinline__ void store_16_bytes(void* to, uint4 value) {
   *static_cast<uint4*>(to) = value;
 }
+// The same to global memory, and one access for sure: a plain store of values that were converted one
+// by one may be taken apart again.
+__device__ __forceinline__ void store_16_bytes_to_global(void* to, uint4 value) {
+  __stwb(static_cast<uint4*>(to), value);
+}
 
 template <class T>
 __device__ __forceinline__ T round_to(float value);

@@ -59,7 +59,7 @@ __device__ __forceinline__ void store_pack(T* row, const float (&values)[kCount]
       for (int i = 0; i < kCount; i += kPackOf<T>) {
         uint4 bytes;
         memcpy(&bytes, &pack.v[i], sizeof bytes);
-        store_16_bytes(row + first + i, bytes);
+        store_16_bytes_to_global(row + first + i, bytes);
       }
     }
   } else {

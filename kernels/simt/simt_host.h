@@ -59,6 +59,9 @@ inline void store_16_bytes(void* to, uint4 value, simt::Site site = simt::Site::
   check_16_byte_address(to, site);
   std::memcpy(to, &value, sizeof value);
 }
+inline void store_16_bytes_to_global(void* to, uint4 value, simt::Site site = simt::Site::here()) {
+  store_16_bytes(to, value, site);
+}
 
 template <class T>
 T round_to(float value) {
