@@ -32,8 +32,26 @@ struct RowMap {
   int64_t count = 0;  // of elements; the last row may end early
 };
 
+// Blocks of an SM, at least: three have the warps that hide the memory's latency. Access by element
+// needs more registers and is slow in any case.
+template <bool kVector>
+inline constexpr int kMapBlocks = kVector ? 3 : 2;
+
 template <class Op>
 using RowMapOf = RowMap<typename Op::Type, Op::kInputs, Op::kOutputs>;
+
+// Elements of a row at columns first ... first + kPack; `left` are in the row and those after it.
+template <int kPack>
+__device__ __forceinline__ int size_of_pack(int64_t left, int64_t columns, int64_t first) {
+  const int64_t size = (left < columns ? left : columns) - first;
+  return size < 0 ? 0 : size < kPack ? static_cast<int>(size) : kPack;
+}
+
+// Null stays null: a matrix that is absent.
+template <class Element>
+__device__ __forceinline__ Element* row_of(Element* data, int64_t offset) {
+  return data != nullptr ? data + offset : nullptr;
+}
 
 // values[i] = from[first + i] where that is less than `columns`, else 0; all ones for null.
 template <int kPack>
@@ -80,12 +98,13 @@ __device__ __forceinline__ void store_column_sums(const float (&sums)[kPack], fl
 }
 
 template <class Op, bool kVector>
-__global__ void __launch_bounds__(kBlockThreads)
+__global__ void __launch_bounds__(kBlockThreads, kMapBlocks<kVector>)
     map_rows_kernel(RowMapOf<Op> map, typename Op::Args args, float* __restrict__ partial,
                     int64_t chunk_rows) {
   using T = typename Op::Type;
   constexpr int kPack = kPackOf<T>;
-  constexpr int kAtOnce = Op::kInputs == 1 ? 4 : 2;  // rows under way: enough loads to hide latency
+  // Rows whose loads are under way together: as many as registers hold.
+  constexpr int kAtOnce = Op::kInputs + Op::kOutputs > 3 ? 1 : 6 / (Op::kInputs + Op::kOutputs);
   const int thread = static_cast<int>(threadIdx.x);
   const int64_t first = (int64_t{blockIdx.x} * kWarpThreads + thread % kWarpThreads) * kPack;
   const int64_t begin = blockIdx.y * chunk_rows;
@@ -93,19 +112,22 @@ __global__ void __launch_bounds__(kBlockThreads)
   Op op(args, first, map.columns);
 
   for (int64_t row = begin + thread / kWarpThreads; row < end; row += kAtOnce * kBlockWarps) {
-    Pack<T, kPack> in[kAtOnce][Op::kInputs];
+    Pack<T, kPack> in[kAtOnce][Op::kInputs], prior[kAtOnce][Op::kOutputs];
     int size[kAtOnce];  // of the row, from `first` on
     PG_UNROLL
     for (int r = 0; r < kAtOnce; ++r) {
       const int64_t at = row + r * kBlockWarps;
-      const int64_t left = map.count - at * map.columns;
-      const int64_t columns = (left < map.columns ? left : map.columns) - first;
-      size[r] = at >= end || columns < 0 ? 0 : columns < kPack ? static_cast<int>(columns) : kPack;
+      size[r] =
+          at < end ? size_of_pack<kPack>(map.count - at * map.columns, map.columns, first) : 0;
       PG_UNROLL
       for (int k = 0; k < Op::kInputs; ++k) {
-        const RowsIn<T>& from = map.in[k];
-        in[r][k] = load_pack<kPack, kVector>(from.data + at * from.stride + first, 0,
-                                             from.data == nullptr ? 0 : size[r]);
+        const T* const from = row_of(map.in[k].data, at * map.in[k].stride + first);
+        in[r][k] = load_pack<kPack, kVector>(from, 0, from != nullptr ? size[r] : 0);
+      }
+      PG_UNROLL
+      for (int k = 0; k < Op::kOutputs; ++k) {
+        const T* const from = row_of(map.out[k].data, at * map.out[k].stride + first);
+        prior[r][k] = load_pack<kPack, kVector>(from, 0, map.out[k].accumulate ? size[r] : 0);
       }
     }
     PG_UNROLL
@@ -122,10 +144,12 @@ __global__ void __launch_bounds__(kBlockThreads)
       }
       PG_UNROLL
       for (int k = 0; k < Op::kOutputs; ++k) {
-        const RowsOut<T>& to = map.out[k];
-        if (to.data == nullptr) continue;
-        store_pack<kVector>(to.data + (row + r * kBlockWarps) * to.stride + first, out[k], 0,
-                            size[r], to.accumulate);
+        if (map.out[k].accumulate) {
+          PG_UNROLL
+          for (int i = 0; i < kPack; ++i) out[k][i] += static_cast<float>(prior[r][k].v[i]);
+        }
+        T* const to = row_of(map.out[k].data, (row + r * kBlockWarps) * map.out[k].stride + first);
+        store_pack<kVector>(to, out[k], 0, to != nullptr ? size[r] : 0, false);
       }
     }
   }
@@ -180,7 +204,10 @@ void map_rows(RowMapOf<Op> map, const typename Op::Args& args, const Totals& to,
     vector = vector && (data == nullptr || has_vector_rows<kPack>(data, stride));
   };
   for (const RowsIn<T>& in : map.in) allow(in.data, in.stride);
-  for (const RowsOut<T>& out : map.out) allow(out.data, out.stride);
+  for (RowsOut<T>& out : map.out) {
+    allow(out.data, out.stride);
+    out.accumulate = out.accumulate && out.data != nullptr;
+  }
 
   const int64_t chunks = count_row_chunks(map.rows), tiles = count_column_tiles<T>(map.columns);
   if (map.count > 0) {
