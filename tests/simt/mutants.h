@@ -5,6 +5,7 @@
 
 #include "src/device/cuda/gpu_scratch.h"
 #include "src/device/reference/reference_ops.h"
+#include "tests/simt/elementwise_check.h"
 #include "tests/simt/op_check.h"
 #include "tests/simt/optimizer_check.h"
 #include "tests/simt/reduce_check.h"
@@ -27,6 +28,13 @@ std::vector<Mutant<NeuronsFamily>> neurons_mutants();
 std::vector<Mutant<NewtonSchulzFamily>> newton_schulz_mutants();
 std::vector<Mutant<ReduceFamily>> reduce_mutants();
 std::vector<Mutant<LogProbsFamily>> log_probs_mutants();
+std::vector<Mutant<AddScaledFamily<bf16>>> add_scaled_mutants();
+std::vector<Mutant<MixFamily<bf16>>> mix_mutants();
+std::vector<Mutant<LeakyRelu2Family<bf16>>> leaky_relu2_mutants();
+std::vector<Mutant<SwigluFamily<bf16>>> swiglu_mutants();
+std::vector<Mutant<GatedMixFamily<bf16>>> gated_mix_mutants();
+std::vector<Mutant<BlendFamily<bf16>>> blend_mutants();
+std::vector<Mutant<TotalSumsFamily>> total_sums_mutants();
 
 // What a mutated op table stands on; ops that it does not have are the reference's.
 class OpsOfMutant : public ReferenceOps {

@@ -43,6 +43,11 @@ constexpr LogProbsCase kLogProbsCases[] = {
     {.rows = 1, .vocab = 8203},
 };
 
+constexpr ElementwiseCase kElementwiseCases[] = {
+    {.rows = 3, .dim = 7},
+    {.rows = 35, .dim = 24, .gap = 8, .accumulate = true},
+};
+
 // The first error of check(family, shape) over the shapes.
 template <class Family, class Check, class Shapes>
 std::string check_all(const Family& family, const Check& check, const Shapes& shapes) {
@@ -85,6 +90,16 @@ std::string check_distributions(const LogProbsFamily& family) {
   return check_all(family, check_log_probs, kLogProbsCases);
 }
 
+struct CheckElementwise {
+  template <class Family>
+  std::string operator()(const Family& family) const {
+    const auto check = [](const Family& f, const ElementwiseCase& c) {
+      return check_elementwise(f, c);
+    };
+    return check_all(family, check, kElementwiseCases);
+  }
+};
+
 template <class Family, class Check>
 void expect_caught(const std::vector<Mutant<Family>>& mutants, const Check& check) {
   EXPECT_FALSE(mutants.empty());
@@ -108,6 +123,16 @@ TEST(Mutants, OfNewtonSchulzAreAllCaught) {
 }
 TEST(Mutants, OfReduceAreAllCaught) { expect_caught(reduce_mutants(), check_reductions); }
 TEST(Mutants, OfLogProbsAreAllCaught) { expect_caught(log_probs_mutants(), check_distributions); }
+
+TEST(Mutants, OfElementwiseOpsAreAllCaught) {
+  expect_caught(add_scaled_mutants(), CheckElementwise());
+  expect_caught(mix_mutants(), CheckElementwise());
+  expect_caught(leaky_relu2_mutants(), CheckElementwise());
+  expect_caught(swiglu_mutants(), CheckElementwise());
+  expect_caught(gated_mix_mutants(), CheckElementwise());
+  expect_caught(blend_mutants(), CheckElementwise());
+}
+TEST(Mutants, OfTotalSumsAreAllCaught) { expect_caught(total_sums_mutants(), check_total_sums); }
 
 // The first failure of small cases of the ops that a mutated kernel file serves: values of all before
 // schedules, which take longer.
@@ -165,6 +190,7 @@ TEST(Mutants, TheProductPassesTheSameCases) {
                 {&sum_pieces_of_values, &sum_pieces_of_squares, &sum_tree, &clip_coefficient}),
             "");
   EXPECT_EQ(check_distributions({&softcap_log_probs}), "");
+  EXPECT_EQ(check_total_sums({&sum_totals}), "");
 }
 
 }  // namespace
