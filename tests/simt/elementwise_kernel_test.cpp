@@ -52,9 +52,25 @@ void check_product(const char* type) {
 TEST_F(ElementwiseKernel, IsRightInF32) { check_product<float>("f32"); }
 TEST_F(ElementwiseKernel, IsRightInBf16) { check_product<bf16>("bf16"); }
 
-// More rows than the chunks have at least, so that a thread takes several.
-TEST_F(ElementwiseKernel, IsRightForChunksOfManyRows) {
-  EXPECT_EQ(check_elementwise(Product<bf16>().mix, {.rows = 8200, .dim = 2}), "");
+// More rows than the chunks have at least, so that a thread takes several. Whole numbers add up
+// exactly.
+TEST_F(ElementwiseKernel, TakesChunksOfManyRows) {
+  const int64_t rows = 16 * kernels::kMaxRowChunks + 8;
+  std::vector<float> x_values, none(static_cast<size_t>(rows), 0.0f);
+  for (int64_t row = 0; row < rows; ++row) x_values.push_back(static_cast<float>(row % 3));
+  const DeviceArray<float> x(x_values), y(none), a({2.0f}), da({0.0f});
+  const DeviceArray<float> partial(
+      std::vector<float>(static_cast<size_t>(kernels::column_partials(2, rows, 1)), NAN));
+  kernels::mix<float>({y.data(), 1}, {x.data(), 1}, a.data(), {}, nullptr, rows, 1, nullptr);
+  kernels::mix_backward<float>({}, {}, {da.data()}, {}, {y.data(), 1}, {x.data(), 1}, nullptr, {},
+                               nullptr, partial.data(), rows, 1, nullptr);
+  float sum_of_squares = 0.0f;
+  for (float& value : x_values) {
+    sum_of_squares += 2.0f * value * value;
+    value *= 2.0f;
+  }
+  EXPECT_EQ(y.fetch(), x_values);
+  EXPECT_EQ(da.fetch(), std::vector<float>{sum_of_squares});
 }
 
 // Weights of an absent matrix are not read: 0 times infinity would not be 0.
