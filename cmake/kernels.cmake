@@ -24,7 +24,9 @@ function(pg_add_host_kernels target)
   endforeach()
 endfunction()
 
-add_library(pg_kernels_simt STATIC kernels/simt/simt_executor.cpp kernels/simt/simt_scheduler.cpp ${pg_simt_switch})
+set(pg_simt_sources kernels/simt/simt_executor.cpp kernels/simt/simt_scheduler.cpp
+  kernels/simt/simt_races.cpp ${pg_simt_switch})
+add_library(pg_kernels_simt STATIC ${pg_simt_sources})
 pg_add_host_kernels(pg_kernels_simt ${pg_kernel_sources})
 target_link_libraries(pg_kernels_simt PUBLIC pg_options)
 

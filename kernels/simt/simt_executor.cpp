@@ -157,6 +157,8 @@ void Executor::poison_shared() {
 void Executor::run_block() {
   poison_shared();
   barrier_ = {};
+  last_barrier_ = {};
+  block_interval_ = ++interval_;
   warps_.assign((static_cast<size_t>(count_) + kWarpLanes - 1) / kWarpLanes, Warp{});
   for (Warp& warp : warps_) warp.priority = rng_();
   live_ = count_;
@@ -212,6 +214,9 @@ void warp_collective(uint32_t mask, WarpFunction function, void* payload, Site s
 }
 unsigned lane_index() { return executor().lane_index(); }
 void* dynamic_shared() { return executor().dynamic_shared(); }
+size_t dynamic_shared_bytes() { return executor().dynamic_shared_bytes(); }
+bool is_in_kernel() { return executor().is_in_kernel(); }
+Moment current_moment() { return executor().moment(); }
 void fail_thread(const char* what, Site site) {
   executor().fail(fmt::format("{} at {}", what, to_text(site)));
 }

@@ -5,9 +5,9 @@
 // Kept: block barriers and warp collectives with masks, early exit, static and dynamic shared
 // memory (poisoned with NaN before each block), launch limits. A kernel that diverges at a
 // collective does not hang: the launch throws and names the source lines. A race shows as a result
-// that depends on the schedule. Not kept: weak memory ordering, blocks in parallel (no spinning on
-// another block), timing, PTX. Not here yet: an interpreter for nvcc's PTX and a shadow-memory
-// checker that reports a race without a lucky schedule.
+// that depends on the schedule, and simt_races.h finds one without a lucky schedule. Not kept: weak
+// memory ordering, blocks in parallel (no spinning on another block), timing, PTX. Not here yet: an
+// interpreter for nvcc's PTX.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -95,6 +95,21 @@ void warp_collective(uint32_t mask, WarpFunction function, void* payload, Site s
 // This thread's lane in its warp.
 unsigned lane_index();
 void* dynamic_shared();
+size_t dynamic_shared_bytes();
 [[noreturn]] void fail_thread(const char* what, Site site);
+
+// ---- for simt_races.cpp ---------------------------------------------------------------------
+
+// What orders the accesses of the running thread: those of different intervals are ordered for the
+// whole block, those of different steps for its warp.
+struct Moment {
+  unsigned thread = 0;          // in its block
+  uint64_t interval = 0;        // blocks and barriers so far, of all launches; at least 1
+  uint64_t block_interval = 0;  // the block's first
+  uint64_t step = 0;            // __syncwarp() of its warp so far, in the block
+  Site barrier;                 // the block's last; line 0 before the first
+};
+bool is_in_kernel();
+Moment current_moment();
 
 }  // namespace pg::simt

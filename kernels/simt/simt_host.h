@@ -199,11 +199,12 @@ inline int __all_sync(unsigned mask, int predicate, pg::simt::Site site = pg::si
 
 // ---- atomics --------------------------------------------------------------------------------
 // Threads switch at collectives only, so a plain read-modify-write is atomic. Integers only: with
-// floating-point atomics sums would depend on timing.
+// floating-point atomics sums would depend on timing. Not instrumented: to simt_races.h they would be
+// reads and writes like any other.
 
 namespace pg::simt {
 template <class T, class Function>
-T exchange(T* address, const Function& next) {
+__attribute__((no_sanitize("thread"))) T exchange(T* address, const Function& next) {
   static_assert(std::is_integral_v<T>);
   const T old = *address;
   *address = static_cast<T>(next(old));

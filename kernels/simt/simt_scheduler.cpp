@@ -11,6 +11,8 @@
 namespace pg::simt {
 namespace {
 
+char absent_payload;  // its address stands for the payload of __syncwarp()
+
 bool is_same(Site a, Site b) { return a.line == b.line && std::strcmp(a.file, b.file) == 0; }
 
 }  // namespace
@@ -21,6 +23,14 @@ std::string to_text(uint3 v) { return fmt::format("({},{},{})", v.x, v.y, v.z); 
 void Executor::fail(const std::string& what) const {
   throw LaunchError(
       fmt::format("{}; thread {} of block {}", what, to_text(threadIdx), to_text(blockIdx)));
+}
+
+Moment Executor::moment() const {
+  return {.thread = static_cast<unsigned>(current_),
+          .interval = interval_,
+          .block_interval = block_interval_,
+          .step = warps_[static_cast<size_t>(current_) / kWarpLanes].step,
+          .barrier = last_barrier_};
 }
 
 // ---- choosing who runs ------------------------------------------------------------------------
@@ -92,6 +102,8 @@ void Executor::wait(LaneState state) {
 void Executor::release_barrier() {
   barrier_.result = barrier_.votes;
   barrier_.arrived = barrier_.votes = 0;
+  last_barrier_ = barrier_.where;
+  ++interval_;
   for (int i = 0; i < count_; ++i) {
     if (lanes_[static_cast<size_t>(i)].state == LaneState::kAtBarrier) make_ready(i);
   }
@@ -121,6 +133,9 @@ void Executor::complete(Warp& warp, int warp_index, size_t operation) {
   const WarpOperation done = warp.pending[operation];
   warp.pending[operation] = warp.pending.back();
   warp.pending.pop_back();
+  if (done.payloads[static_cast<size_t>(std::countr_zero(done.arrived))] == &absent_payload) {
+    ++warp.step;  // other warp operations order no memory accesses
+  }
   done.function(done.payloads.data());
   for (uint32_t left = done.arrived; left != 0; left &= left - 1) {
     const int index = warp_index * static_cast<int>(kWarpLanes) + std::countr_zero(left);
@@ -129,7 +144,6 @@ void Executor::complete(Warp& warp, int warp_index, size_t operation) {
 }
 
 void Executor::warp_collective(uint32_t mask, WarpFunction function, void* payload, Site site) {
-  static char absent_payload;
   const int warp_index = current_ / static_cast<int>(kWarpLanes);
   const unsigned lane = lane_index();
   Warp& warp = warp_of(current_);

@@ -43,6 +43,7 @@ struct WarpOperation {
 struct Warp {
   uint32_t started = 0, alive = 0, ready = 0;
   uint64_t priority = 0;  // of the greedy schedule
+  uint64_t step = 0;      // __syncwarp() so far
   std::vector<WarpOperation> pending;
 };
 
@@ -85,6 +86,9 @@ class Executor {
   void warp_collective(uint32_t mask, WarpFunction function, void* payload, Site site);
   unsigned lane_index() const { return static_cast<unsigned>(current_) % kWarpLanes; }
   void* dynamic_shared() const { return shared_.get(); }
+  size_t dynamic_shared_bytes() const { return shared_bytes_; }
+  bool is_in_kernel() const { return current_ != kNobody; }
+  Moment moment() const;
   [[noreturn]] void fail(const std::string& what) const;
   void run_lane();
 
@@ -119,6 +123,8 @@ class Executor {
   void* context_ = nullptr;
   int count_ = 0, live_ = 0;
   int current_ = kNobody, cursor_ = 0;
+  uint64_t interval_ = 0, block_interval_ = 0;  // see Moment
+  Site last_barrier_;
   std::mt19937_64 rng_;
   std::exception_ptr error_;
   Lane home_;  // the thread that launched

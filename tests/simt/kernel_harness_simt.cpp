@@ -4,6 +4,7 @@
 #include <new>
 
 #include "kernels/simt/simt_executor.h"
+#include "kernels/simt/simt_races.h"
 #include "tests/simt/kernel_harness.h"
 
 namespace pg::kerneltest {
@@ -49,6 +50,7 @@ std::string for_each_schedule(const std::function<std::string()>& run) {
     } catch (const simt::LaunchError& launch) {
       error = launch.what();
     }
+    if (error.empty()) error = simt::take_race();  // there are none unless kernels are instrumented
     if (!error.empty()) return std::string("schedule ") + s.name + ": " + error;
   }
   return "";

@@ -1,0 +1,19 @@
+// Finds races on shared memory without needing a schedule that shows them, and reads of what no thread
+// of the block has written. Kernels compiled with
+// -fsanitize=thread and linked with simt_race_hooks.cpp instead of that sanitizer's library report each
+// access; two of different threads, one of them a write, must have a barrier between them, or a
+// __syncwarp() within a warp. Shuffles and votes order nothing, as on a GPU. Atomic operations are
+// not looked at, nor is global memory; a __syncwarp() of some lanes counts as one of all.
+#pragma once
+#include <cstddef>
+#include <string>
+
+namespace pg::simt {
+
+// The running thread has read or written `bytes` bytes; memory that is not shared is left alone.
+void note_access(const void* at, size_t bytes, bool is_write);
+
+// The first race since the last call, in words; "" when there was none.
+std::string take_race();
+
+}  // namespace pg::simt
