@@ -13,13 +13,13 @@ if(PG_HAVE_CUDA AND NOT PG_SANITIZE)
   set_tests_properties(kernels_cuda PROPERTIES LABELS fast SKIP_REGULAR_EXPRESSION "\\[  SKIPPED \\]")
 endif()
 
-# The kernel tests once more on instrumented kernels, where an access to shared memory without a barrier is an error
+# The kernel tests and every op once more on instrumented kernels, where an access to shared memory without a barrier is an error
 # whatever the schedule (kernels/simt/simt_races.h).
 if(NOT PG_SANITIZE)
   set(dir ${CMAKE_CURRENT_LIST_DIR})
   list(TRANSFORM pg_simt_sources PREPEND ${CMAKE_SOURCE_DIR}/)
   add_executable(simt_races_test ${pg_simt_sources} ${CMAKE_SOURCE_DIR}/kernels/simt/simt_race_hooks.cpp
-    ${dir}/kernel_harness_simt.cpp ${dir}/races/races_test.cpp
+    ${dir}/kernel_harness_simt.cpp ${dir}/races/races_test.cpp ${dir}/races/op_races_test.cpp
     ${dir}/elementwise_check.cpp ${dir}/elementwise_kernel_test.cpp
     ${dir}/rmsnorm_check.cpp ${dir}/rmsnorm_kernel_test.cpp
     ${dir}/softcap_xent_check.cpp ${dir}/softcap_xent_kernel_test.cpp)
@@ -30,7 +30,8 @@ if(NOT PG_SANITIZE)
     set_source_files_properties(${CMAKE_BINARY_DIR}/simt/${name}.simt.cpp PROPERTIES COMPILE_OPTIONS "${watched}")
   endforeach()
   set_source_files_properties(${dir}/races/races_test.cpp PROPERTIES COMPILE_OPTIONS "${watched}")
-  target_link_libraries(simt_races_test PRIVATE pg_options pg_base GTest::gtest_main)
+  # The ops take the kernels above: what the executable defines, a library is not asked for.
+  target_link_libraries(simt_races_test PRIVATE op_cases GTest::gtest_main)
   set_target_properties(simt_races_test PROPERTIES UNITY_BUILD OFF)
   gtest_discover_tests(simt_races_test WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} TEST_PREFIX Races.
     PROPERTIES LABELS fast TIMEOUT 300 DISCOVERY_TIMEOUT 60)
