@@ -13,16 +13,14 @@ if(PG_HAVE_CUDA AND NOT PG_SANITIZE)
   set_tests_properties(kernels_cuda PROPERTIES LABELS fast SKIP_REGULAR_EXPRESSION "\\[  SKIPPED \\]")
 endif()
 
-# The kernel tests and every op once more on instrumented kernels, where an access to shared memory without a barrier is an error
-# whatever the schedule (kernels/simt/simt_races.h).
+# The kernel tests and every op once more on instrumented kernels, where an access to shared memory without a barrier is
+# an error whatever the schedule (kernels/simt/simt_races.h).
 if(NOT PG_SANITIZE)
   set(dir ${CMAKE_CURRENT_LIST_DIR})
+  file(GLOB checks CONFIGURE_DEPENDS ${dir}/*_check.cpp ${dir}/*_kernel_test.cpp)
   list(TRANSFORM pg_simt_sources PREPEND ${CMAKE_SOURCE_DIR}/)
   add_executable(simt_races_test ${pg_simt_sources} ${CMAKE_SOURCE_DIR}/kernels/simt/simt_race_hooks.cpp
-    ${dir}/kernel_harness_simt.cpp ${dir}/races/races_test.cpp ${dir}/races/op_races_test.cpp
-    ${dir}/elementwise_check.cpp ${dir}/elementwise_kernel_test.cpp
-    ${dir}/rmsnorm_check.cpp ${dir}/rmsnorm_kernel_test.cpp
-    ${dir}/softcap_xent_check.cpp ${dir}/softcap_xent_kernel_test.cpp)
+    ${dir}/kernel_harness_simt.cpp ${dir}/races/races_test.cpp ${dir}/races/op_races_test.cpp ${checks})
   pg_add_host_kernels(simt_races_test ${pg_kernel_sources})
   set(watched ${pg_host_kernel_options} -fsanitize=thread -O1)
   foreach(source ${pg_kernel_sources})
