@@ -236,6 +236,7 @@ T atomicCAS(T* address, std::type_identity_t<T> expected, std::type_identity_t<T
 // ---- arithmetic -----------------------------------------------------------------------------
 // As accurate as libm here; a GPU's approximations differ by some units in the last place.
 
+inline int __popc(unsigned x) { return __builtin_popcount(x); }
 inline float rsqrtf(float x) { return 1.0f / std::sqrt(x); }
 inline float __expf(float x) { return std::exp2(x * 1.4426950408889634f); }  // as ex2.approx
 inline float __logf(float x) { return std::log2(x) * 0.6931471805599453f; }  // as lg2.approx
