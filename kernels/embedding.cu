@@ -13,6 +13,9 @@ namespace pg::kernels {
 namespace {
 
 constexpr int kRunRows = 4;
+// Blocks that an SM is to hold, which leaves registers for eight loads under way.
+template <bool kVector>
+constexpr int kSumBlocks = kVector ? 3 : 2;
 constexpr int64_t kPieceRows = 128;  // the average of 65,536 rows on 512 ids
 
 template <class T, bool kVector>
@@ -60,7 +63,7 @@ __device__ __forceinline__ Piece piece_of_slot(int64_t slot, const SortedIds& so
 }
 
 template <class T, bool kVector>
-__global__ void __launch_bounds__(kBlockThreads)
+__global__ void __launch_bounds__(kBlockThreads, kSumBlocks<kVector>)
     sum_pieces_kernel(float* __restrict__ sums, SortedIds sorted, const T* __restrict__ dy,
                       int64_t rows, int64_t slots, int dim, int column_bits) {
   constexpr int kPack = kPackOf<T>;
@@ -75,7 +78,7 @@ __global__ void __launch_bounds__(kBlockThreads)
 }
 
 template <class Table, class T, bool kVector>
-__global__ void __launch_bounds__(kBlockThreads)
+__global__ void __launch_bounds__(kBlockThreads, kSumBlocks<kVector>)
     sum_ids_kernel(Dest<Table> dtable, SortedIds sorted, const T* __restrict__ dy,
                    const float* __restrict__ piece_sums, int64_t vocab, int dim, int column_bits) {
   constexpr int kPack = kPackOf<T>;

@@ -85,25 +85,34 @@ __device__ __forceinline__ void copy_rows(Dest<T> to, int64_t first, int64_t row
   }
 }
 
-// sum += rows row_at(0), ..., row_at(count - 1) at this thread's pack, in order, with 128 bytes a
-// thread under way.
-template <class T, bool kVector, int kPack, class RowAt>
-__device__ __forceinline__ void add_rows(float (&sum)[kPack], int64_t count, int column, int dim,
-                                         const RowAt& row_at) {
-  constexpr int kAhead = 128 / (kPack * static_cast<int>(sizeof(T)));
-  for (int64_t first = 0; first < count; first += kAhead) {
-    Pack<T, kPack> packs[kAhead];
+// sum += rows row_at(first), ..., row_at(count - 1) at this thread's pack, in order: kRows at a time,
+// then half as many, ..., so that their loads are under way together and none is for nothing.
+template <int kRows, class T, bool kVector, int kPack, class RowAt>
+__device__ __forceinline__ void add_rows_by(float (&sum)[kPack], int64_t first, int64_t count,
+                                            int column, int dim, const RowAt& row_at) {
+  for (; first + kRows <= count; first += kRows) {
+    Pack<T, kPack> packs[kRows];
     PG_UNROLL
-    for (int i = 0; i < kAhead; ++i) {
-      packs[i] = first + i < count ? load_pack<kPack, kVector>(row_at(first + i), column, dim)
-                                   : Pack<T, kPack>{};
+    for (int i = 0; i < kRows; ++i) {
+      packs[i] = load_pack<kPack, kVector>(row_at(first + i), column, dim);
     }
     PG_UNROLL
-    for (int i = 0; i < kAhead; ++i) {
+    for (int i = 0; i < kRows; ++i) {
       PG_UNROLL
       for (int j = 0; j < kPack; ++j) sum[j] += static_cast<float>(packs[i].v[j]);
     }
   }
+  if constexpr (kRows > 1) {
+    add_rows_by<kRows / 2, T, kVector>(sum, first, count, column, dim, row_at);
+  }
+}
+
+// sum += rows row_at(0), ..., row_at(count - 1), 128 bytes a thread at a time.
+template <class T, bool kVector, int kPack, class RowAt>
+__device__ __forceinline__ void add_rows(float (&sum)[kPack], int64_t count, int column, int dim,
+                                         const RowAt& row_at) {
+  constexpr int kRows = 128 / (kPack * static_cast<int>(sizeof(T)));
+  add_rows_by<kRows, T, kVector>(sum, 0, count, column, dim, row_at);
 }
 
 }  // namespace pg::kernels

@@ -22,18 +22,31 @@ __device__ __forceinline__ bool reads_before(const SmearedTokens& shape, const i
   return (shape.first + row) % shape.tokens != 0 && int64_t{ids[row]} != shape.bos;
 }
 
-// What this lane adds to w . x[0:width].
-template <class T>
-__device__ __forceinline__ float add_gate_terms(const T* x_row, const float* w, int64_t width) {
-  float sum = 0.0f;
-  for (int64_t i = threadIdx.x % kWarpThreads; i < width; i += kWarpThreads) {
-    sum += w[i] * static_cast<float>(x_row[i]);
+// w . x_t[0:width] of kRows rows from `row` on, 0 past `end`, equal in every lane. The loads of all
+// rows are under way before the first is used.
+template <int kRows, class T>
+__device__ __forceinline__ void multiply_gates(float (&products)[kRows], const T* x, const float* w,
+                                               int64_t row, int64_t end, int dim, int width) {
+  const int lane = static_cast<int>(threadIdx.x) % kWarpThreads;
+  const float own_w = lane < width ? w[lane] : 0.0f;
+  T values[kRows];
+  PG_UNROLL
+  for (int i = 0; i < kRows; ++i) {
+    values[i] = lane < width && row + i < end ? x[(row + i) * dim + lane] : T(0.0f);
   }
-  return sum;
+  PG_UNROLL
+  for (int i = 0; i < kRows; ++i) products[i] = own_w * static_cast<float>(values[i]);
+  for (int column = lane + kWarpThreads; column < width; column += kWarpThreads) {
+    PG_UNROLL
+    for (int i = 0; i < kRows; ++i) {
+      if (row + i < end) products[i] += w[column] * static_cast<float>(x[(row + i) * dim + column]);
+    }
+  }
+  PG_UNROLL
+  for (int i = 0; i < kRows; ++i) products[i] = warp_sum(products[i]);
 }
 
-// factors[i] = scale g of the rows first + i below `end`, or 0 where none is read before; four rows a
-// warp at a time, so that their loads and sums overlap.
+// factors[i] = scale g of the rows first + i below `end`, or 0 where none is read before.
 template <class T>
 __device__ __forceinline__ void compute_factors(float* factors, const T* x, const int32_t* ids,
                                                 const float* w, float scale, int64_t first,
@@ -42,20 +55,15 @@ __device__ __forceinline__ void compute_factors(float* factors, const T* x, cons
   const int warp = static_cast<int>(threadIdx.x) / kWarpThreads;
   const int lane = static_cast<int>(threadIdx.x) % kWarpThreads;
   for (int64_t row = first + warp * kAhead; row < end; row += kBlockWarps * kAhead) {
+    const bool has_row = lane < kAhead && row + lane < end;  // a lane a row, once they are summed
+    const bool reads = has_row && reads_before(shape, ids, row + lane);
     float products[kAhead];
+    multiply_gates(products, x, w, row, end, static_cast<int>(shape.dim),
+                   static_cast<int>(shape.width));
+    float product = products[0];
     PG_UNROLL
-    for (int i = 0; i < kAhead; ++i) {
-      products[i] =
-          row + i < end ? add_gate_terms(x + (row + i) * shape.dim, w, shape.width) : 0.0f;
-    }
-    PG_UNROLL
-    for (int i = 0; i < kAhead; ++i) {
-      const float product = warp_sum(products[i]);
-      if (lane == i && row + i < end) {
-        factors[row + i - first] =
-            reads_before(shape, ids, row + i) ? scale * sigmoid(product) : 0.0f;
-      }
-    }
+    for (int i = 1; i < kAhead; ++i) product = lane == i ? products[i] : product;
+    if (has_row) factors[row + lane - first] = reads ? scale * sigmoid(product) : 0.0f;
   }
 }
 
@@ -103,14 +111,23 @@ __global__ void __launch_bounds__(kBlockThreads, 2)
   }
 }
 
-// The rows whose packs a lane works on at a time.
+// What a lane works on at a time, of a row and its neighbours; zeros where there is none.
 template <class T, int kPack>
 struct NeighbourPacks {
   Pack<T, kPack> dy, next_dy, x_before;
+
+  __device__ __forceinline__ float multiply() const {
+    float sum = 0.0f;
+    PG_UNROLL
+    for (int i = 0; i < kPack; ++i) {
+      sum += static_cast<float>(dy.v[i]) * static_cast<float>(x_before.v[i]);
+    }
+    return sum;
+  }
 };
 
-// partial [chunks, width + 1]: what dw and dscale are without the factor scale of dw; null where
-// neither is asked for. A block has a chunk of rows, a warp an equal share of its rows.
+// partial [chunks, width + 1]: dw without its factor scale, and dscale; null where neither is asked
+// for. A block has a chunk of rows, a warp an equal share of it.
 template <class T, bool kVector>
 __global__ void __launch_bounds__(kBlockThreads, 2)
     token_smear_backward_kernel(Dest<T> dx, float* __restrict__ partial, const T* __restrict__ dy,
@@ -123,26 +140,29 @@ __global__ void __launch_bounds__(kBlockThreads, 2)
   const int warp = static_cast<int>(threadIdx.x) / kWarpThreads;
   const int lane = static_cast<int>(threadIdx.x) % kWarpThreads;
   const int dim = static_cast<int>(shape.dim), width = static_cast<int>(shape.width);
+  const int64_t rows = shape.rows;
   const float scale = *scale_at;
   const int64_t share = (chunk_rows + kBlockWarps - 1) / kBlockWarps;
   const int64_t chunk_begin = blockIdx.x * chunk_rows;
-  const int64_t chunk_end =
-      chunk_begin + chunk_rows < shape.rows ? chunk_begin + chunk_rows : shape.rows;
+  const int64_t chunk_end = chunk_begin + chunk_rows < rows ? chunk_begin + chunk_rows : rows;
   const int64_t begin = chunk_begin + warp * share;
   const int64_t end = begin + share < chunk_end ? begin + share : chunk_end;
 
   float* const own_sums = sums + warp * (width + 1);
-  for (int i = lane; i < width; i += kWarpThreads) own_sums[i] = 0.0f;  // only this lane's
+  for (int i = lane; i < width; i += kWarpThreads) own_sums[i] = 0.0f;  // this lane's alone
   float scale_sum = 0.0f;
-  // Of a row: its gate, 0 where it reads none before.
-  const auto gate_of = [&](int64_t row) {
-    if (row >= shape.rows || !reads_before(shape, ids, row)) return 0.0f;
-    return sigmoid(warp_sum(add_gate_terms(x + row * dim, w, width)));
+  const auto compute_gate = [&](int64_t row) {
+    float product[1];
+    multiply_gates(product, x, w, row, rows, dim, width);
+    return sigmoid(product[0]);
   };
-  float gate = begin < end ? gate_of(begin) : 0.0f;
+  // Of the row: its place in the sequence, whether it reads the one before, and its gate.
+  int64_t t = begin % shape.tokens;
+  bool reads = begin < end && reads_before(shape, ids, begin);
+  float gate = begin < end ? compute_gate(begin) : 0.0f;
   for (int64_t row = begin; row < end; ++row) {
-    const bool reads = reads_before(shape, ids, row);
-    const bool is_read = row + 1 < shape.rows && reads_before(shape, ids, row + 1);
+    t = t + 1 < shape.tokens ? t + 1 : 0;
+    const bool is_read = row + 1 < rows && t != 0 && int64_t{ids[row + 1]} != shape.bos;
     const auto load = [&](int column) {
       Packs packs{};
       packs.dy = load_pack<kPack, kVector>(dy + row * dim, column, dim);
@@ -150,37 +170,31 @@ __global__ void __launch_bounds__(kBlockThreads, 2)
       if (reads) packs.x_before = load_pack<kPack, kVector>(x + (row - 1) * dim, column, dim);
       return packs;
     };
-    const auto multiply = [](const Packs& packs) {
-      float sum = 0.0f;
-      PG_UNROLL
-      for (int i = 0; i < kPack; ++i) {
-        sum += static_cast<float>(packs.dy.v[i]) * static_cast<float>(packs.x_before.v[i]);
-      }
-      return sum;
-    };
     const int first = lane * kPack;
     Packs kept[kKeptPacks];
     PG_UNROLL
     for (int k = 0; k < kKeptPacks; ++k) kept[k] = load(first + k * kStep);
-    const float next_gate = gate_of(row + 1);
+    const float next_gate = compute_gate(row + 1);
     float product = 0.0f;
     PG_UNROLL
-    for (int k = 0; k < kKeptPacks; ++k) product += multiply(kept[k]);
+    for (int k = 0; k < kKeptPacks; ++k) product += kept[k].multiply();
     for (int column = first + kKept; column < dim; column += kStep) {
-      product += multiply(load(column));
+      product += load(column).multiply();
     }
-    product = reads ? warp_sum(product) : 0.0f;
-    const float slope = gate * (1.0f - gate) * product;
-    scale_sum += gate * product;
-    for (int i = lane; reads && i < width; i += kWarpThreads) {
-      own_sums[i] += slope * static_cast<float>(x[row * dim + i]);
+    product = warp_sum(product);
+    const float slope = reads ? gate * (1.0f - gate) * product : 0.0f;
+    if (reads) {
+      scale_sum += gate * product;
+      for (int i = lane; i < width; i += kWarpThreads) {
+        own_sums[i] += slope * static_cast<float>(x[row * dim + i]);
+      }
     }
     const auto store = [&](const Packs& packs, int column) {
       float out[kPack];
+      unpack(packs.dy, out);
       PG_UNROLL
       for (int j = 0; j < kPack; ++j) {
-        out[j] = static_cast<float>(packs.dy.v[j]) +
-                 scale * next_gate * static_cast<float>(packs.next_dy.v[j]);
+        out[j] += scale * next_gate * static_cast<float>(packs.next_dy.v[j]);
         if (column + j < width) out[j] += scale * slope * w[column + j];
       }
       store_pack<kVector>(dx.data + row * dim, out, column, dim, dx.accumulate);
@@ -191,9 +205,10 @@ __global__ void __launch_bounds__(kBlockThreads, 2)
       for (int column = first + kKept; column < dim; column += kStep) store(load(column), column);
     }
     gate = next_gate;
+    reads = is_read;
   }
-  if (lane == 0) own_sums[width] = scale_sum;
   if (partial == nullptr) return;
+  if (lane == 0) own_sums[width] = scale_sum;
   __syncthreads();
   for (int i = static_cast<int>(threadIdx.x); i <= width; i += kBlockThreads) {
     float sum = 0.0f;
