@@ -1,13 +1,18 @@
-// Checks an implementation of the embedding kernels, the product's or a mutant's, and of the bigram
-// hash, against loops.
+// Checks implementations of the embedding kernels, of the sort beneath them and of the bigram hash,
+// the product's or mutants', against loops.
 #pragma once
 #include <cstdint>
 #include <string>
 
 #include "kernels/bigram_hash.h"
 #include "kernels/embedding.h"
+#include "kernels/sort_ids.h"
 
 namespace pg::kerneltest {
+
+struct SortFamily {
+  decltype(&kernels::sort_ids) sort;
+};
 
 struct EmbeddingFamily {
   decltype(&kernels::embed<float>) embed_f32;
@@ -34,6 +39,7 @@ struct BigramHashCase {
 
 // First failure over all types and schedules: a value off, a guard overwritten, a launch that throws.
 // "" when there is none.
+std::string check_sort(const SortFamily& family, const EmbeddingCase& shape);
 std::string check_embedding(const EmbeddingFamily& family, const EmbeddingCase& shape);
 std::string check_bigram_hash(const BigramHashFamily& family, const BigramHashCase& shape);
 

@@ -34,6 +34,14 @@ TEST_F(EmbeddingKernel, IsRightForTablesOfAnySize) {
   }
 }
 
+TEST_F(EmbeddingKernel, SortsIdsInOrder) {
+  for (const EmbeddingCase& shape :
+       {EmbeddingCase{.rows = 1, .vocab = 1}, EmbeddingCase{.rows = 3000, .vocab = 1024},
+        EmbeddingCase{.rows = 1500, .vocab = 30000}}) {
+    EXPECT_EQ(check_sort({&kernels::sort_ids}, shape), "") << shape.rows << " of " << shape.vocab;
+  }
+}
+
 TEST_F(EmbeddingKernel, IsRightForMisalignedTensors) {
   EXPECT_EQ(check_embedding(kProduct, {.rows = 300, .vocab = 7, .dim = 16, .offset = 1}), "");
 }

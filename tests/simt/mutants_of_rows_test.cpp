@@ -10,8 +10,11 @@ namespace pg::kerneltest {
 namespace {
 
 // Small enough that what a mutant overwrites stays inside the guards or working memory.
+constexpr EmbeddingCase kSortCases[] = {
+    {.rows = 1100, .vocab = 3000},
+};
 constexpr EmbeddingCase kEmbeddingCases[] = {
-    {.rows = 1100, .vocab = 1030, .dim = 1},
+    {.rows = 1100, .vocab = 50, .dim = 1},
     {.rows = 300, .vocab = 7, .dim = 8},
     {.rows = 2, .vocab = 2, .dim = 2056},
 };
@@ -39,6 +42,11 @@ void expect_caught(const std::vector<Mutant<Family>>& mutants,
     testing::Test::RecordProperty(mutant.name, error);  // how, for --gtest_output=xml
   }
   for (const Case& shape : cases) EXPECT_EQ(check(product, shape), "") << "the product";
+}
+
+TEST(MutantsOfRows, SortsAreAllCaught) {
+  expect_caught<SortFamily, EmbeddingCase>(sort_ids_mutants(), &check_sort, kSortCases,
+                                           {&kernels::sort_ids});
 }
 
 TEST(MutantsOfRows, EmbeddingsAreAllCaught) {
