@@ -36,8 +36,9 @@ namespace {
 // Limits of a launch: CUDA C++ Programming Guide 13, table of compute capabilities.
 constexpr unsigned kMaxBlockZ = 64;
 constexpr unsigned kMaxGridX = 2147483647, kMaxGridYZ = 65535;
-// More dynamic shared memory needs an opt-in, which the dialect does not have yet.
-constexpr size_t kMaxSharedBytes = 48 * 1024;
+// What a block of sm_80 may have; sm_90 has 227 KiB, but every kernel is built for both.
+constexpr size_t kMaxSharedBytes = 163 * 1024;
+constexpr size_t kAsyncCopyBytes = 16;
 
 constexpr size_t kSharedAlignment = 128;
 constexpr int kPoison = 0xff;  // bytes of ones: a NaN in every float format
@@ -62,7 +63,7 @@ void check_launch(dim3 grid, dim3 block, size_t shared_bytes) {
   if (uint64_t{grid.x} * grid.y * grid.z == 0 || threads == 0) what = "a size is zero";
   if (threads > kMaxBlockThreads || block.z > kMaxBlockZ) what = "the block is too large";
   if (grid.x > kMaxGridX || std::max(grid.y, grid.z) > kMaxGridYZ) what = "the grid is too large";
-  if (shared_bytes > kMaxSharedBytes) what = "dynamic shared memory passes 49152 bytes";
+  if (shared_bytes > kMaxSharedBytes) what = "dynamic shared memory passes 166912 bytes";
   if (what == nullptr) return;
   throw LaunchError(fmt::format("invalid launch: {}; grid {} block {} shared {}", what,
                                 to_text(uint3{grid.x, grid.y, grid.z}),
@@ -139,6 +140,8 @@ void Executor::start_lane(int index) {
   lanes_[i].context = make_context(stacks_.bottom(i), Stacks::bytes(i), &run_current_lane);
   lanes_[i].thread_idx = position_of(i, blockDim);
   lanes_[i].fake_stack = nullptr;
+  lanes_[i].copies.clear();
+  lanes_[i].copy_groups.clear();
   const uint32_t bit = 1u << (i % kWarpLanes);
   warp_of(index).started |= bit;
   warp_of(index).alive |= bit;
@@ -169,6 +172,44 @@ void Executor::run_block() {
   if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
   if (live_ > 0) throw LaunchError(describe_stuck());
 }
+
+// ---- asynchronous copies ----------------------------------------------------------------------
+
+namespace {
+
+void run_copy(const AsyncCopy& copy) {
+  if (copy.from == nullptr) {
+    std::memset(copy.to, 0, kAsyncCopyBytes);
+  } else {
+    std::memcpy(copy.to, copy.from, kAsyncCopyBytes);
+  }
+}
+
+}  // namespace
+
+void Executor::queue_copy(AsyncCopy copy) {
+  if (options.copy_early) {
+    run_copy(copy);
+  } else {
+    current().copies.push_back(copy);
+  }
+}
+
+void Executor::commit_copies() { current().copy_groups.push_back(current().copies.size()); }
+
+void Executor::wait_for_copies(size_t groups_left) {
+  Lane& lane = current();
+  if (lane.copy_groups.size() <= groups_left) return;
+  const size_t groups = lane.copy_groups.size() - groups_left;
+  const size_t landing = lane.copy_groups[groups - 1];
+  for (size_t i = 0; i < landing; ++i) run_copy(lane.copies[i]);
+  lane.copies.erase(lane.copies.begin(), lane.copies.begin() + static_cast<ptrdiff_t>(landing));
+  lane.copy_groups.erase(lane.copy_groups.begin(),
+                         lane.copy_groups.begin() + static_cast<ptrdiff_t>(groups));
+  for (size_t& end : lane.copy_groups) end -= landing;
+}
+
+// ---- grids ------------------------------------------------------------------------------------
 
 void Executor::run_grid(dim3 grid, dim3 block, size_t shared_bytes, void (*body)(void*),
                         void* context) {
@@ -212,6 +253,9 @@ int block_barrier(bool predicate, Site site) { return executor().block_barrier(p
 void warp_collective(uint32_t mask, WarpFunction function, void* payload, Site site) {
   executor().warp_collective(mask, function, payload, site);
 }
+void queue_copy(void* to, const void* from) { executor().queue_copy({to, from}); }
+void commit_copies() { executor().commit_copies(); }
+void wait_for_copies(size_t groups_left) { executor().wait_for_copies(groups_left); }
 unsigned lane_index() { return executor().lane_index(); }
 void* dynamic_shared() { return executor().dynamic_shared(); }
 size_t dynamic_shared_bytes() { return executor().dynamic_shared_bytes(); }

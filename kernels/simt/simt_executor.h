@@ -40,6 +40,9 @@ struct Options {
   Schedule schedule = Schedule::kForward;
   uint64_t seed = 1;
   bool poison_shared = true;
+  // When an asynchronous copy lands: at the wait for it, as late as is legal, which shows a missing
+  // wait; or at once, which shows one that overwrites what others still read.
+  bool copy_early = false;
   // A thread that exits before a barrier or a warp operation others wait at: legal since Volta,
   // nearly always a bug.
   bool allow_early_exit = false;
@@ -91,6 +94,12 @@ int block_barrier(bool predicate, Site site);
 // lane, null for those absent, which it may write through; then all go on.
 using WarpFunction = void (*)(void* const* payloads);
 void warp_collective(uint32_t mask, WarpFunction function, void* payload, Site site);
+
+// An asynchronous copy of 16 bytes by this thread (zeros where `from` is null), and the groups of
+// them: wait_for_copies returns when all but the `groups_left` newest groups have landed.
+void queue_copy(void* to, const void* from);
+void commit_copies();
+void wait_for_copies(size_t groups_left);
 
 // This thread's lane in its warp.
 unsigned lane_index();

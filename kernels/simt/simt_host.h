@@ -2,6 +2,7 @@
 // Semantics follow the CUDA C++ Programming Guide 13; what it calls undefined fails the launch.
 #pragma once
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -67,6 +68,8 @@ template <class T>
 T round_to(float value) {
   return T(value);
 }
+
+inline float exp2_approx(float x) { return std::exp2(x); }
 
 }  // namespace pg::kernels
 
@@ -237,9 +240,12 @@ T atomicCAS(T* address, std::type_identity_t<T> expected, std::type_identity_t<T
 // As accurate as libm here; a GPU's approximations differ by some units in the last place.
 
 inline int __popc(unsigned x) { return __builtin_popcount(x); }
+using std::max;
+using std::min;
 inline float rsqrtf(float x) { return 1.0f / std::sqrt(x); }
 inline float __expf(float x) { return std::exp2(x * 1.4426950408889634f); }  // as ex2.approx
 inline float __logf(float x) { return std::log2(x) * 0.6931471805599453f; }  // as lg2.approx
+inline float __uint_as_float(unsigned bits) { return std::bit_cast<float>(bits); }
 inline float __fdividef(float x, float y) { return x / y; }
 template <class T>
 T __ldg(const T* address) {

@@ -25,12 +25,19 @@ constexpr size_t kGuardBytes = 4096;
 
 enum class LaneState : uint8_t { kReady, kAtBarrier, kAtWarpOperation, kDone };
 
+struct AsyncCopy {
+  void* to;
+  const void* from;  // null: zeros
+};
+
 struct Lane {
   Context context;
   uint3 thread_idx;
   LaneState state = LaneState::kDone;
-  void* fake_stack = nullptr;  // AddressSanitizer's
-  void* tsan_fiber = nullptr;  // ThreadSanitizer's
+  std::vector<AsyncCopy> copies;    // not landed yet
+  std::vector<size_t> copy_groups;  // of them: copies before the end of each group
+  void* fake_stack = nullptr;       // AddressSanitizer's
+  void* tsan_fiber = nullptr;       // ThreadSanitizer's
 };
 
 struct WarpOperation {
@@ -84,6 +91,9 @@ class Executor {
   void run_grid(dim3 grid, dim3 block, size_t shared_bytes, void (*body)(void*), void* context);
   int block_barrier(bool predicate, Site site);
   void warp_collective(uint32_t mask, WarpFunction function, void* payload, Site site);
+  void queue_copy(AsyncCopy copy);
+  void commit_copies();
+  void wait_for_copies(size_t groups_left);
   unsigned lane_index() const { return static_cast<unsigned>(current_) % kWarpLanes; }
   void* dynamic_shared() const { return shared_.get(); }
   size_t dynamic_shared_bytes() const { return shared_bytes_; }

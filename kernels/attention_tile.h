@@ -1,0 +1,157 @@
+// Tiles of bf16 rows in shared memory and a warp's fragments of them, for attention on tensor
+// cores. A row of kDim elements is followed by 16 unused bytes: the eight rows that a matrix of
+// ldmatrix reads then start in different banks, for every kDim that is an odd or even multiple of
+// 16 up to 128.
+#pragma once
+#include "kernels/dialect.h"
+#include "kernels/pack.h"
+#include "kernels/row_reduce.h"
+
+namespace pg::kernels {
+
+inline constexpr float kLog2E = 1.44269504088896341f;
+inline constexpr int kFragment = 16;  // rows of A, and the inner size, of one product
+inline constexpr int kHalfFragment = kFragment / 2;
+
+template <int kDim>
+inline constexpr int kTileStride = kDim + kPackOf<bf16>;
+template <int kDim>
+constexpr size_t tile_bytes(int rows) {
+  return static_cast<size_t>(rows) * kTileStride<kDim> * sizeof(bf16);
+}
+
+// The rows of one head of one sequence in device memory, each at a multiple of 16 bytes.
+struct HeadRows {
+  const bf16* data;
+  int64_t stride;  // elements from row to row
+  int count;
+};
+
+// Starts to copy rows first .. first + kRows into a tile; zeros stand for rows that do not exist.
+// They are there after cp_async_wait and a barrier.
+template <int kRows, int kDim, int kThreads>
+__device__ __forceinline__ void load_tile(bf16* tile, const HeadRows& rows, int first) {
+  constexpr int kPack = kPackOf<bf16>, kPacks = kDim / kPack, kRowsAtOnce = kThreads / kPacks;
+  static_assert(kThreads % kPacks == 0 && kRows % kRowsAtOnce == 0);
+  const int thread = static_cast<int>(threadIdx.x), column = thread % kPacks * kPack;
+  const int thread_row = thread / kPacks;
+  const bf16* from = rows.data + (first + thread_row) * rows.stride + column;
+  bf16* const to = tile + thread_row * kTileStride<kDim> + column;
+  PG_UNROLL
+  for (int row = 0; row < kRows; row += kRowsAtOnce) {
+    cp_async_16(to + row * kTileStride<kDim>, from, first + thread_row + row < rows.count);
+    from += kRowsAtOnce * rows.stride;
+  }
+}
+
+// What a lane's place among its warp says of fragments.
+struct LanePlace {
+  int row, pair;  // g and 2t of mma_m16n8k16
+
+  // Offsets in a tile of the row that this lane names to ldmatrix, so that the four matrices are:
+  int a_offset;        // the 16 x 16 of A at rows x columns
+  int b_offset;        // of B = tileT: b of two column groups, at 16 tile rows x 16 inner
+  int b_trans_offset;  // of B = tile: b of two column groups, at 16 inner x 16 tile columns
+};
+
+template <int kDim>
+__device__ __forceinline__ LanePlace lane_place() {
+  const int lane = static_cast<int>(threadIdx.x) % kWarpThreads;
+  const int in_matrix = lane % 8, low = lane / 8 % 2 * 8, high = lane / 16 * 8;
+  return {lane / 4, lane % 4 * 2, (low + in_matrix) * kTileStride<kDim> + high,
+          (high + in_matrix) * kTileStride<kDim> + low,
+          (low + in_matrix) * kTileStride<kDim> + high};
+}
+
+// fragment[i][k] = rows 16 i .. of `tile`, columns 16 k ..
+template <int kDim, int kTiles>
+__device__ __forceinline__ void load_a_fragments(uint32_t (&fragments)[kTiles][kDim / kFragment][4],
+                                                 const bf16* tile, const LanePlace& place) {
+  PG_UNROLL
+  for (int i = 0; i < kTiles; ++i) {
+    PG_UNROLL
+    for (int k = 0; k < kDim / kFragment; ++k) {
+      ldmatrix_x4(fragments[i][k],
+                  tile + place.a_offset + i * kFragment * kTileStride<kDim> + k * kFragment);
+    }
+  }
+}
+
+// d[i][j] += a[i] b: both column groups of one ldmatrix, for all row tiles.
+template <int kTiles, int kGroups>
+__device__ __forceinline__ void multiply_pair(float (&d)[kTiles][kGroups][4], int group,
+                                              const uint32_t (&a)[kTiles][4],
+                                              const uint32_t (&b)[4]) {
+  const uint32_t b_low[2] = {b[0], b[1]}, b_high[2] = {b[2], b[3]};
+  PG_UNROLL
+  for (int i = 0; i < kTiles; ++i) {
+    mma_m16n8k16(d[i][group], a[i], b_low);
+    mma_m16n8k16(d[i][group + 1], a[i], b_high);
+  }
+}
+
+// The A fragment of columns 16 k .. of a product's result, rounded to bf16: the layout of D is that
+// of A.
+template <int kGroups>
+__device__ __forceinline__ void as_a_fragment(uint32_t (&a)[4], const float (&d)[kGroups][4],
+                                              int k) {
+  a[0] = pack_bf16(d[2 * k][0], d[2 * k][1]);
+  a[1] = pack_bf16(d[2 * k][2], d[2 * k][3]);
+  a[2] = pack_bf16(d[2 * k + 1][0], d[2 * k + 1][1]);
+  a[3] = pack_bf16(d[2 * k + 1][2], d[2 * k + 1][3]);
+}
+
+// Where the rows of one head go.
+struct HeadDest {
+  Dest<bf16> to;
+  int64_t stride;
+  int count;
+  bool has_pairs;  // every row to 4 bytes
+};
+
+// Row `row` of the head, if it exists, = (or +=) factor times this lane's part of a result's row:
+// half 0 or 1 of the fragment rows.
+template <int kGroups>
+__device__ __forceinline__ void store_row(const HeadDest& dest, int row,
+                                          const float (&d)[kGroups][4], int half, float factor,
+                                          const LanePlace& place) {
+  if (row >= dest.count) return;
+  bf16* to = dest.to.data + row * dest.stride + place.pair;
+  PG_UNROLL
+  for (int j = 0; j < kGroups; ++j) {
+    float low = factor * d[j][2 * half], high = factor * d[j][2 * half + 1];
+    bf16* pair = to + j * kHalfFragment;
+    if (dest.has_pairs) {
+      uint32_t& both = *reinterpret_cast<uint32_t*>(pair);
+      if (dest.to.accumulate) {
+        low += __uint_as_float(both << 16);
+        high += __uint_as_float(both & 0xffff0000u);
+      }
+      both = pack_bf16(low, high);
+    } else {
+      if (dest.to.accumulate) {
+        low += static_cast<float>(pair[0]);
+        high += static_cast<float>(pair[1]);
+      }
+      pair[0] = round_to<bf16>(low);
+      pair[1] = round_to<bf16>(high);
+    }
+  }
+}
+
+// Sum over the four lanes that hold a row of a result.
+__device__ __forceinline__ float quad_sum(float value) {
+  value += __shfl_xor_sync(kWholeWarp, value, 1);
+  return value + __shfl_xor_sync(kWholeWarp, value, 2);
+}
+__device__ __forceinline__ float quad_max(float value) {
+  value = fmaxf(value, __shfl_xor_sync(kWholeWarp, value, 1));
+  return fmaxf(value, __shfl_xor_sync(kWholeWarp, value, 2));
+}
+
+// Whether rows that lie `stride` elements apart all start at a multiple of 4 bytes.
+inline bool has_pair_rows(const bf16* data, int64_t stride) {
+  return reinterpret_cast<uintptr_t>(data) % sizeof(uint32_t) == 0 && stride % 2 == 0;
+}
+
+}  // namespace pg::kernels
