@@ -215,8 +215,8 @@ TEST(Divergence, LaunchesBeyondTheLimitsAreRefused) {
   refused(dim3(0), dim3(32), 0);
   refused(dim3(1), dim3(0), 0);
   refused(dim3(1, 65536), dim3(1), 0);
-  refused(dim3(1), dim3(32), 48 * 1024 + 1);
-  launch(&idle_kernel, dim3(1), dim3(1024), 48 * 1024, nullptr);
+  refused(dim3(1), dim3(32), 163 * 1024 + 1);
+  launch(&idle_kernel, dim3(1), dim3(1024), 163 * 1024, nullptr);
 }
 
 }  // namespace
