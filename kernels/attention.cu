@@ -5,14 +5,14 @@
 // one multiply-add per score.
 #include "kernels/attention.h"
 
+#include <type_traits>
+
 #include "kernels/attention_plain.h"
 #include "kernels/attention_tile.h"
 
 namespace pg::kernels {
 namespace {
 
-constexpr int kKeys = 64;  // of a tile
-constexpr int kKeyGroups = kKeys / kHalfFragment;
 // The maximum that a row subtracts is replaced when the true one has grown past it by this much, as
 // exponents of 2: numerators then stay below 2^8, and the outputs are seldom rescaled. Every row
 // decides for itself, so that its bits depend on its own scores alone.
@@ -35,57 +35,75 @@ struct SoftmaxRows {
   float sum[kTiles][2];      // of this lane's numerators
 };
 
-// Turns scores into numerators, and the outputs so far to the same maximum.
-template <int kTiles, int kGroups>
-__device__ __forceinline__ void take_scores(SoftmaxRows<kTiles>& rows,
-                                            float (&s)[kTiles][kKeyGroups][4],
-                                            float (&o)[kTiles][kGroups][4], float scale_log2) {
+// Brings the outputs so far to the maximum that is right for the new scores too.
+template <int kTiles, int kKeyGroups, int kGroups>
+__device__ __forceinline__ void take_maximum(SoftmaxRows<kTiles>& rows,
+                                             const float (&s)[kTiles][kKeyGroups][4],
+                                             float (&o)[kTiles][kGroups][4], float scale_log2) {
+  float factor[kTiles][2];
+  bool any_grows = false;
   PG_UNROLL
   for (int i = 0; i < kTiles; ++i) {
-    float factor[2];
     PG_UNROLL
     for (int half = 0; half < 2; ++half) {
-      float top = s[i][0][2 * half];
+      float top = fmaxf(s[i][0][2 * half], s[i][0][2 * half + 1]);
       PG_UNROLL
-      for (int j = 0; j < kKeyGroups; ++j) {
+      for (int j = 1; j < kKeyGroups; ++j) {
         top = fmaxf(top, fmaxf(s[i][j][2 * half], s[i][j][2 * half + 1]));
       }
       top = quad_max(top);
       const float old = rows.maximum[i][half];
       const bool grows = (top - old) * scale_log2 > kMaximumSlack;
-      const float maximum = grows ? top : old;
-      factor[half] = grows ? exp2_approx((old - top) * scale_log2) : 1.0f;
-      rows.maximum[i][half] = maximum;
-      const float shift = maximum * scale_log2;
-      float sum = rows.sum[i][half] * factor[half];
-      PG_UNROLL
-      for (int j = 0; j < kKeyGroups; ++j) {
-        PG_UNROLL
-        for (int c = 2 * half; c < 2 * half + 2; ++c) {
-          s[i][j][c] = exp2_approx(s[i][j][c] * scale_log2 - shift);
-          sum += s[i][j][c];
-        }
-      }
-      rows.sum[i][half] = sum;
+      factor[i][half] = grows ? exp2_approx((old - top) * scale_log2) : 1.0f;
+      rows.maximum[i][half] = grows ? top : old;
+      any_grows = any_grows || grows;
     }
-    if (__any_sync(kWholeWarp, factor[0] != 1.0f || factor[1] != 1.0f)) {
+  }
+  if (!__any_sync(kWholeWarp, any_grows)) return;
+  PG_UNROLL
+  for (int i = 0; i < kTiles; ++i) {
+    PG_UNROLL
+    for (int half = 0; half < 2; ++half) rows.sum[i][half] *= factor[i][half];
+    PG_UNROLL
+    for (int j = 0; j < kGroups; ++j) {
       PG_UNROLL
-      for (int j = 0; j < kGroups; ++j) {
-        PG_UNROLL
-        for (int c = 0; c < 4; ++c) o[i][j][c] *= factor[c / 2];
+      for (int c = 0; c < 4; ++c) o[i][j][c] *= factor[i][c / 2];
+    }
+  }
+}
+
+// Scores to numerators, of column groups 2 k and 2 k + 1.
+template <int kTiles, int kKeyGroups>
+__device__ __forceinline__ void take_numerators(SoftmaxRows<kTiles>& rows,
+                                                float (&s)[kTiles][kKeyGroups][4],
+                                                const float (&shift)[kTiles][2], int k,
+                                                float scale_log2) {
+  PG_UNROLL
+  for (int i = 0; i < kTiles; ++i) {
+    PG_UNROLL
+    for (int j = 2 * k; j < 2 * k + 2; ++j) {
+      PG_UNROLL
+      for (int c = 0; c < 4; ++c) {
+        s[i][j][c] = exp2_approx(s[i][j][c] * scale_log2 - shift[i][c / 2]);
+        rows.sum[i][c / 2] += s[i][j][c];
       }
     }
   }
 }
 
-template <int kDim, int kTiles, int kWarps>
-__global__ void __launch_bounds__(kWarps* kWarpThreads) attention_kernel(ForwardArgs args) {
+// kKeepsQueries: their fragments stay in registers, and they come in through the second stage.
+template <int kDim, int kTiles, int kWarps, int kKeys, bool kKeepsQueries>
+__global__ void __launch_bounds__(kWarps* kWarpThreads, kBlocksPerSm<kDim>)
+    attention_kernel(ForwardArgs args) {
   constexpr int kThreads = kWarps * kWarpThreads, kRows = kWarps * kTiles * kFragment;
   constexpr int kStride = kTileStride<kDim>, kTileSize = kKeys * kStride;
-  static_assert(kRows <= 2 * kKeys, "queries pass through the second stage");
+  static_assert(!kKeepsQueries || kRows <= 2 * kKeys);
+  using Queries =
+      std::conditional_t<kKeepsQueries, KeptRows<kDim, kTiles>, SharedRows<kDim, kTiles>>;
   PG_DYN_SHARED(bf16, stages);  // [2][keys, values][kKeys][kStride]
+  bf16* const q_tile = stages + (kKeepsQueries ? 2 : 4) * kTileSize;  // [kRows][kStride]
   const LanePlace place = lane_place<kDim>();
-  const int warp = static_cast<int>(threadIdx.x) / kWarpThreads;
+  const int warp = warp_index();
 
   // The last queries have the most keys: their blocks start first.
   const unsigned tiles = static_cast<unsigned>((args.tokens + kRows - 1) / kRows);
@@ -115,13 +133,13 @@ __global__ void __launch_bounds__(kWarps* kWarpThreads) attention_kernel(Forward
   const int last_position = position + kTiles * kFragment - 1;
   const int key_tiles = (min(args.keys, first + row0 + kRows) + kKeys - 1) / kKeys;
 
-  load_tile<kRows, kDim, kThreads>(stages + 2 * kTileSize, q, row0);
+  load_tile<kRows, kDim, kThreads>(q_tile, q, row0);
   load_stage(0);
   cp_async_wait<0>();
   __syncthreads();
-  uint32_t q_fragments[kTiles][kDim / kFragment][4];
-  load_a_fragments<kDim>(q_fragments, stages + 2 * kTileSize + warp_row * kStride, place);
+  const Queries q_fragments(q_tile + warp_row * kStride, place);
 
+  const float scale_log2 = args.scale * kLog2E;
   float o[kTiles][kDim / kHalfFragment][4] = {};
   SoftmaxRows<kTiles> rows;
   PG_UNROLL
@@ -142,39 +160,21 @@ __global__ void __launch_bounds__(kWarps* kWarpThreads) attention_kernel(Forward
     const bf16* const k_tile = stages + tile % 2 * 2 * kTileSize;
     const bf16* const v_tile = k_tile + kTileSize;
 
-    float s[kTiles][kKeyGroups][4] = {};
-    PG_UNROLL
-    for (int d = 0; d < kDim / kFragment; ++d) {
-      uint32_t a[kTiles][4];
-      PG_UNROLL
-      for (int i = 0; i < kTiles; ++i) {
-        PG_UNROLL
-        for (int r = 0; r < 4; ++r) a[i][r] = q_fragments[i][d][r];
-      }
-      PG_UNROLL
-      for (int j = 0; j < kKeyGroups; j += 2) {
-        uint32_t b[4];
-        ldmatrix_x4(b, k_tile + place.b_offset + j * kHalfFragment * kStride + d * kFragment);
-        multiply_pair(s, j, a, b);
-      }
-    }
+    float s[kTiles][kKeys / kHalfFragment][4] = {};
+    multiply_rows<kDim>(s, q_fragments, k_tile, place);
     if (key0 + kKeys - 1 > position) {  // on the diagonal
-      PG_UNROLL
-      for (int i = 0; i < kTiles; ++i) {
-        PG_UNROLL
-        for (int j = 0; j < kKeyGroups; ++j) {
-          PG_UNROLL
-          for (int c = 0; c < 4; ++c) {
-            const int key = key0 + j * kHalfFragment + place.pair + c % 2;
-            const int query = position + i * kFragment + place.row + c / 2 * kHalfFragment;
-            if (key > query) s[i][j][c] = -INFINITY;
-          }
-        }
-      }
+      mask_scores<false>(s, position + place.row, key0 + place.pair);
     }
-    take_scores(rows, s, o, args.scale * kLog2E);
+    take_maximum(rows, s, o, scale_log2);
+    float shift[kTiles][2];
     PG_UNROLL
-    for (int j = 0; j < kKeys / kFragment; ++j) {
+    for (int i = 0; i < kTiles; ++i) {
+      PG_UNROLL
+      for (int half = 0; half < 2; ++half) shift[i][half] = rows.maximum[i][half] * scale_log2;
+    }
+    PG_UNROLL
+    for (int j = 0; j < kKeys / kFragment; ++j) {  // exponentials and products take turns
+      take_numerators(rows, s, shift, j, scale_log2);
       uint32_t p[kTiles][4];
       PG_UNROLL
       for (int i = 0; i < kTiles; ++i) as_a_fragment(p[i], s[i], j);
@@ -205,13 +205,13 @@ __global__ void __launch_bounds__(kWarps* kWarpThreads) attention_kernel(Forward
   }
 }
 
-template <int kDim, int kTiles, int kWarps>
+template <int kDim, int kTiles, int kWarps, int kKeys, bool kKeepsQueries>
 void launch_attention(const ForwardArgs& args, int64_t batch, Stream stream) {
   constexpr int kRows = kWarps * kTiles * kFragment;
   const int64_t tiles = (args.tokens + kRows - 1) / kRows;
-  launch(&attention_kernel<kDim, kTiles, kWarps>,
+  launch(&attention_kernel<kDim, kTiles, kWarps, kKeys, kKeepsQueries>,
          dim3(static_cast<unsigned>(tiles * args.heads * batch)), dim3(kWarps * kWarpThreads),
-         tile_bytes<kDim>(4 * kKeys), stream, args);
+         tile_bytes<kDim>(4 * kKeys + (kKeepsQueries ? 0 : kRows)), stream, args);
 }
 
 }  // namespace
@@ -236,13 +236,13 @@ void attention(Dest<T> y, Dest<float> lse, const T* q, const T* k, const T* v, i
                                 has_pair_rows(y.data, sizes.heads * sizes.head_dim)};
       switch (sizes.head_dim) {
         case 16:
-          return launch_attention<16, 2, 4>(args, sizes.batch, stream);
+          return launch_attention<16, 2, 4, 64, true>(args, sizes.batch, stream);
         case 32:
-          return launch_attention<32, 2, 4>(args, sizes.batch, stream);
+          return launch_attention<32, 2, 4, 64, true>(args, sizes.batch, stream);
         case 64:
-          return launch_attention<64, 2, 4>(args, sizes.batch, stream);
+          return launch_attention<64, 2, 4, 64, true>(args, sizes.batch, stream);
         default:
-          return launch_attention<128, 1, 8>(args, sizes.batch, stream);
+          return launch_attention<128, 2, 4, 32, false>(args, sizes.batch, stream);
       }
     }
   }

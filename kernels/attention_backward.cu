@@ -58,53 +58,6 @@ __device__ __forceinline__ float2 query_stats(const BackwardArgs& args, int64_t 
   return {args.lse[head_start + query] * kLog2E, args.delta[head_start + query]};
 }
 
-// The A fragments of a warp's rows: kept in registers, or read from their tile when they are used.
-template <int kDim, int kTiles>
-struct KeptRows {
-  uint32_t fragments[kTiles][kDim / kFragment][4];
-
-  __device__ __forceinline__ KeptRows(const bf16* tile, const LanePlace& place) {
-    load_a_fragments<kDim>(fragments, tile, place);
-  }
-  __device__ __forceinline__ void read(uint32_t (&a)[kTiles][4], int k) const {
-    PG_UNROLL
-    for (int i = 0; i < kTiles; ++i) {
-      PG_UNROLL
-      for (int r = 0; r < 4; ++r) a[i][r] = fragments[i][k][r];
-    }
-  }
-};
-template <int kDim, int kTiles>
-struct SharedRows {
-  const bf16* lane_row;
-
-  __device__ __forceinline__ SharedRows(const bf16* tile, const LanePlace& place)
-      : lane_row(tile + place.a_offset) {}
-  __device__ __forceinline__ void read(uint32_t (&a)[kTiles][4], int k) const {
-    PG_UNROLL
-    for (int i = 0; i < kTiles; ++i) {
-      ldmatrix_x4(a[i], lane_row + i * kFragment * kTileStride<kDim> + k * kFragment);
-    }
-  }
-};
-
-// d[i][j] += a[i] bT for the rows of B in a tile of kGroups * 8 rows.
-template <int kDim, class Rows, int kTiles, int kGroups>
-__device__ __forceinline__ void multiply_rows(float (&d)[kTiles][kGroups][4], const Rows& rows,
-                                              const bf16* tile, const LanePlace& place) {
-  PG_UNROLL
-  for (int k = 0; k < kDim / kFragment; ++k) {
-    uint32_t a[kTiles][4];
-    rows.read(a, k);
-    PG_UNROLL
-    for (int j = 0; j < kGroups; j += 2) {
-      uint32_t b[4];
-      ldmatrix_x4(b, tile + place.b_offset + j * kHalfFragment * kTileStride<kDim> + k * kFragment);
-      multiply_pair(d, j, a, b);
-    }
-  }
-}
-
 // sums[i] += weights[i] tile, weights rounded to bf16; the tile has kGroups * 8 rows.
 template <int kDim, int kTiles, int kGroups>
 __device__ __forceinline__ void add_weighted(float (&sums)[kTiles][kDim / kHalfFragment][4],
@@ -141,7 +94,8 @@ __device__ __forceinline__ void store_rows(const HeadDest& dest, int row0, float
 }
 
 template <int kDim, int kTiles, int kWarps, int kQueries>
-__global__ void __launch_bounds__(kWarps* kWarpThreads) attention_dkv_kernel(BackwardArgs args) {
+__global__ void __launch_bounds__(kWarps* kWarpThreads, kBlocksPerSm<kDim>)
+    attention_dkv_kernel(BackwardArgs args) {
   constexpr int kThreads = kWarps * kWarpThreads, kKeys = kWarps * kTiles * kFragment;
   constexpr int kStride = kTileStride<kDim>, kTileSize = kQueries * kStride;
   constexpr int kStep = kFragment;  // queries whose scores are in registers at a time
@@ -151,7 +105,7 @@ __global__ void __launch_bounds__(kWarps* kWarpThreads) attention_dkv_kernel(Bac
   bf16* const stages = v_tile + kKeys * kStride;  // [2][q, dy][kQueries][kStride]
   __shared__ float2 stats[2][kQueries];
   const LanePlace place = lane_place<kDim>();
-  const int warp = static_cast<int>(threadIdx.x) / kWarpThreads;
+  const int warp = warp_index();
   const int thread = static_cast<int>(threadIdx.x);
 
   const unsigned tiles = static_cast<unsigned>((args.tokens + kKeys - 1) / kKeys);
@@ -213,7 +167,9 @@ __global__ void __launch_bounds__(kWarps* kWarpThreads) attention_dkv_kernel(Bac
       float p[kTiles][kStep / kHalfFragment][4] = {}, ds[kTiles][kStep / kHalfFragment][4] = {};
       multiply_rows<kDim>(p, k_fragments, q_tile + part * kStride, place);
       multiply_rows<kDim>(ds, v_fragments, dy_tile + part * kStride, place);
-      const bool is_masked = query0 + part < last_warp_key;
+      if (query0 + part < last_warp_key) {  // on the diagonal
+        mask_scores<true>(p, warp_key + place.row, query0 + part + place.pair);
+      }
       PG_UNROLL
       for (int j = 0; j < kStep / kHalfFragment; ++j) {
         PG_UNROLL
@@ -224,11 +180,9 @@ __global__ void __launch_bounds__(kWarps* kWarpThreads) attention_dkv_kernel(Bac
           for (int i = 0; i < kTiles; ++i) {
             PG_UNROLL
             for (int half = 0; half < 2; ++half) {
-              float& score = p[i][j][2 * half + c];
-              score = exp2_approx(score * scale_log2 - of_query.x);
-              const int key = warp_key + i * kFragment + half * kHalfFragment + place.row;
-              if (is_masked && key > query0 + in_tile) score = 0.0f;
-              ds[i][j][2 * half + c] = score * (ds[i][j][2 * half + c] - of_query.y);
+              const int e = 2 * half + c;
+              p[i][j][e] = exp2_approx(p[i][j][e] * scale_log2 - of_query.x);
+              ds[i][j][e] = p[i][j][e] * (ds[i][j][e] - of_query.y);
             }
           }
         }
@@ -255,7 +209,8 @@ __global__ void __launch_bounds__(kWarps* kWarpThreads) attention_dkv_kernel(Bac
 }
 
 template <int kDim, int kTiles, int kWarps, int kKeys>
-__global__ void __launch_bounds__(kWarps* kWarpThreads) attention_dq_kernel(BackwardArgs args) {
+__global__ void __launch_bounds__(kWarps* kWarpThreads, kBlocksPerSm<kDim>)
+    attention_dq_kernel(BackwardArgs args) {
   constexpr int kThreads = kWarps * kWarpThreads, kRows = kWarps * kTiles * kFragment;
   constexpr int kStride = kTileStride<kDim>, kTileSize = kKeys * kStride;
   constexpr int kStep = kFragment;  // keys whose scores are in registers at a time
@@ -264,7 +219,7 @@ __global__ void __launch_bounds__(kWarps* kWarpThreads) attention_dq_kernel(Back
   bf16* const dy_tile = q_tile + kRows * kStride;  // [kRows][kStride]
   bf16* const stages = dy_tile + kRows * kStride;  // [2][k, v][kKeys][kStride]
   const LanePlace place = lane_place<kDim>();
-  const int warp = static_cast<int>(threadIdx.x) / kWarpThreads;
+  const int warp = warp_index();
 
   // The last queries have the most keys: their blocks start first.
   const unsigned tiles = static_cast<unsigned>((args.tokens + kRows - 1) / kRows);
@@ -323,7 +278,9 @@ __global__ void __launch_bounds__(kWarps* kWarpThreads) attention_dq_kernel(Back
       float s[kTiles][kStep / kHalfFragment][4] = {}, ds[kTiles][kStep / kHalfFragment][4] = {};
       multiply_rows<kDim>(s, q_fragments, k_tile + part * kStride, place);
       multiply_rows<kDim>(ds, dy_fragments, v_tile + part * kStride, place);
-      const bool is_masked = key0 + kStep - 1 > warp_query;
+      if (key0 + kStep - 1 > warp_query) {  // on the diagonal
+        mask_scores<false>(s, warp_query + place.row, key0 + place.pair);
+      }
       PG_UNROLL
       for (int i = 0; i < kTiles; ++i) {
         PG_UNROLL
@@ -331,10 +288,7 @@ __global__ void __launch_bounds__(kWarps* kWarpThreads) attention_dq_kernel(Back
           PG_UNROLL
           for (int c = 0; c < 4; ++c) {
             const float2 of_query = stats[i][c / 2];
-            float p = exp2_approx(s[i][j][c] * scale_log2 - of_query.x);
-            const int key = key0 + j * kHalfFragment + place.pair + c % 2;
-            const int query = warp_query + i * kFragment + c / 2 * kHalfFragment + place.row;
-            if (is_masked && key > query) p = 0.0f;
+            const float p = exp2_approx(s[i][j][c] * scale_log2 - of_query.x);
             ds[i][j][c] = p * (ds[i][j][c] - of_query.y);
           }
         }

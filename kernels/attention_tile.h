@@ -13,6 +13,10 @@ inline constexpr float kLog2E = 1.44269504088896341f;
 inline constexpr int kFragment = 16;  // rows of A, and the inner size, of one product
 inline constexpr int kHalfFragment = kFragment / 2;
 
+// Blocks of four warps that registers should leave room for on an SM.
+template <int kDim>
+inline constexpr int kBlocksPerSm = kDim <= 16 ? 3 : 2;
+
 template <int kDim>
 inline constexpr int kTileStride = kDim + kPackOf<bf16>;
 template <int kDim>
@@ -44,6 +48,12 @@ __device__ __forceinline__ void load_tile(bf16* tile, const HeadRows& rows, int 
   }
 }
 
+// This thread's warp. From lane 0, so that the compiler knows it to be the same in all lanes and
+// what follows from it as branches that a warp takes whole.
+__device__ __forceinline__ int warp_index() {
+  return __shfl_sync(kWholeWarp, static_cast<int>(threadIdx.x) / kWarpThreads, 0);
+}
+
 // What a lane's place among its warp says of fragments.
 struct LanePlace {
   int row, pair;  // g and 2t of mma_m16n8k16
@@ -63,20 +73,6 @@ __device__ __forceinline__ LanePlace lane_place() {
           (low + in_matrix) * kTileStride<kDim> + high};
 }
 
-// fragment[i][k] = rows 16 i .. of `tile`, columns 16 k ..
-template <int kDim, int kTiles>
-__device__ __forceinline__ void load_a_fragments(uint32_t (&fragments)[kTiles][kDim / kFragment][4],
-                                                 const bf16* tile, const LanePlace& place) {
-  PG_UNROLL
-  for (int i = 0; i < kTiles; ++i) {
-    PG_UNROLL
-    for (int k = 0; k < kDim / kFragment; ++k) {
-      ldmatrix_x4(fragments[i][k],
-                  tile + place.a_offset + i * kFragment * kTileStride<kDim> + k * kFragment);
-    }
-  }
-}
-
 // d[i][j] += a[i] b: both column groups of one ldmatrix, for all row tiles.
 template <int kTiles, int kGroups>
 __device__ __forceinline__ void multiply_pair(float (&d)[kTiles][kGroups][4], int group,
@@ -90,6 +86,60 @@ __device__ __forceinline__ void multiply_pair(float (&d)[kTiles][kGroups][4], in
   }
 }
 
+// The A fragments of a warp's rows of a tile: kept in registers, or read again at every use.
+template <int kDim, int kTiles>
+struct KeptRows {
+  uint32_t fragments[kTiles][kDim / kFragment][4];
+
+  __device__ __forceinline__ KeptRows(const bf16* tile, const LanePlace& place) {
+    PG_UNROLL
+    for (int i = 0; i < kTiles; ++i) {
+      PG_UNROLL
+      for (int k = 0; k < kDim / kFragment; ++k) {
+        ldmatrix_x4(fragments[i][k],
+                    tile + place.a_offset + i * kFragment * kTileStride<kDim> + k * kFragment);
+      }
+    }
+  }
+  __device__ __forceinline__ void read(uint32_t (&a)[kTiles][4], int k) const {
+    PG_UNROLL
+    for (int i = 0; i < kTiles; ++i) {
+      PG_UNROLL
+      for (int r = 0; r < 4; ++r) a[i][r] = fragments[i][k][r];
+    }
+  }
+};
+template <int kDim, int kTiles>
+struct SharedRows {
+  const bf16* lane_row;
+
+  __device__ __forceinline__ SharedRows(const bf16* tile, const LanePlace& place)
+      : lane_row(tile + place.a_offset) {}
+  __device__ __forceinline__ void read(uint32_t (&a)[kTiles][4], int k) const {
+    PG_UNROLL
+    for (int i = 0; i < kTiles; ++i) {
+      ldmatrix_x4(a[i], lane_row + i * kFragment * kTileStride<kDim> + k * kFragment);
+    }
+  }
+};
+
+// d[i][j] += a[i] bT for the rows of B in a tile of kGroups * 8 rows.
+template <int kDim, class Rows, int kTiles, int kGroups>
+__device__ __forceinline__ void multiply_rows(float (&d)[kTiles][kGroups][4], const Rows& rows,
+                                              const bf16* tile, const LanePlace& place) {
+  PG_UNROLL
+  for (int k = 0; k < kDim / kFragment; ++k) {
+    uint32_t a[kTiles][4];
+    rows.read(a, k);
+    PG_UNROLL
+    for (int j = 0; j < kGroups; j += 2) {
+      uint32_t b[4];
+      ldmatrix_x4(b, tile + place.b_offset + j * kHalfFragment * kTileStride<kDim> + k * kFragment);
+      multiply_pair(d, j, a, b);
+    }
+  }
+}
+
 // The A fragment of columns 16 k .. of a product's result, rounded to bf16: the layout of D is that
 // of A.
 template <int kGroups>
@@ -99,6 +149,24 @@ __device__ __forceinline__ void as_a_fragment(uint32_t (&a)[4], const float (&d)
   a[1] = pack_bf16(d[2 * k][2], d[2 * k][3]);
   a[2] = pack_bf16(d[2 * k + 1][0], d[2 * k + 1][1]);
   a[3] = pack_bf16(d[2 * k + 1][2], d[2 * k + 1][3]);
+}
+
+// Scores of keys that stand after their query to -infinity. row, column: the positions of this
+// lane's first row and column of the scores; kKeysAreRows: whether keys or queries are the rows.
+template <bool kKeysAreRows, int kTiles, int kGroups>
+__device__ __forceinline__ void mask_scores(float (&s)[kTiles][kGroups][4], int row, int column) {
+  PG_UNROLL
+  for (int i = 0; i < kTiles; ++i) {
+    PG_UNROLL
+    for (int j = 0; j < kGroups; ++j) {
+      PG_UNROLL
+      for (int c = 0; c < 4; ++c) {
+        const int of_row = row + i * kFragment + c / 2 * kHalfFragment;
+        const int of_column = column + j * kHalfFragment + c % 2;
+        if (kKeysAreRows ? of_row > of_column : of_column > of_row) s[i][j][c] = -INFINITY;
+      }
+    }
+  }
 }
 
 // Where the rows of one head go.
@@ -116,25 +184,22 @@ __device__ __forceinline__ void store_row(const HeadDest& dest, int row,
                                           const float (&d)[kGroups][4], int half, float factor,
                                           const LanePlace& place) {
   if (row >= dest.count) return;
-  bf16* to = dest.to.data + row * dest.stride + place.pair;
+  bf16* const to = dest.to.data + row * dest.stride + place.pair;
+  if (dest.has_pairs && !dest.to.accumulate) {
+    PG_UNROLL
+    for (int j = 0; j < kGroups; ++j) {
+      *reinterpret_cast<uint32_t*>(to + j * kHalfFragment) =
+          pack_bf16(factor * d[j][2 * half], factor * d[j][2 * half + 1]);
+    }
+    return;
+  }
   PG_UNROLL
   for (int j = 0; j < kGroups; ++j) {
-    float low = factor * d[j][2 * half], high = factor * d[j][2 * half + 1];
-    bf16* pair = to + j * kHalfFragment;
-    if (dest.has_pairs) {
-      uint32_t& both = *reinterpret_cast<uint32_t*>(pair);
-      if (dest.to.accumulate) {
-        low += __uint_as_float(both << 16);
-        high += __uint_as_float(both & 0xffff0000u);
-      }
-      both = pack_bf16(low, high);
-    } else {
-      if (dest.to.accumulate) {
-        low += static_cast<float>(pair[0]);
-        high += static_cast<float>(pair[1]);
-      }
-      pair[0] = round_to<bf16>(low);
-      pair[1] = round_to<bf16>(high);
+    PG_UNROLL
+    for (int c = 0; c < 2; ++c) {
+      bf16& element = to[j * kHalfFragment + c];
+      const float value = factor * d[j][2 * half + c];
+      element = round_to<bf16>(dest.to.accumulate ? static_cast<float>(element) + value : value);
     }
   }
 }
