@@ -15,6 +15,8 @@ class CudaOps final : public Ops {
 
  private:
   kernels::Stream stream() const { return runtime_.stream(); }
+  void multiply(Out y, const GpuMatrix& a, const GpuMatrix& b, In addend, int64_t rows,
+                int64_t cols, int64_t inner);
 
   GpuRuntime& runtime_;
   DType compute_;
