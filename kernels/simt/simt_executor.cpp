@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "kernels/simt/simt_races.h"
 #include "kernels/simt/simt_state.h"
 
 // Sanitizers must know which stack is current. Weak: null in programs built without them.
@@ -178,6 +179,7 @@ void Executor::run_block() {
 namespace {
 
 void run_copy(const AsyncCopy& copy) {
+  note_access(copy.to, kAsyncCopyBytes, true);
   if (copy.from == nullptr) {
     std::memset(copy.to, 0, kAsyncCopyBytes);
   } else {
@@ -188,6 +190,7 @@ void run_copy(const AsyncCopy& copy) {
 }  // namespace
 
 void Executor::queue_copy(AsyncCopy copy) {
+  note_access(copy.to, kAsyncCopyBytes, true);  // from now on it may land
   if (options.copy_early) {
     run_copy(copy);
   } else {

@@ -33,7 +33,7 @@ void* __tsan_memset(void* to, int value, size_t bytes) {
   pg::simt::note_access(to, bytes, true);
   return std::memset(to, value, bytes);
 }
-void __tsan_init() {}
+void __tsan_init() { pg::simt::watch_accesses(); }  // before main()
 void __tsan_func_entry(void*) {}
 void __tsan_func_exit() {}
 void __tsan_vptr_update(void**, void*) {}

@@ -36,6 +36,7 @@ struct Cell {
 struct Checker {
   std::unordered_map<uintptr_t, Cell> cells;  // by address
   std::string race;
+  bool is_watching = false;
 
   void report(const Moment& now, const std::string& what) {
     if (!race.empty()) return;
@@ -112,9 +113,9 @@ bool is_shared(const char* address) {
 
 void note_access(const void* at, size_t bytes, bool is_write) {
   const char* const address = static_cast<const char*>(at);
-  if (!is_in_kernel() || !is_shared(address)) return;
-  const Moment now = current_moment();
   Checker& c = checker();
+  if (!c.is_watching || !is_in_kernel() || !is_shared(address)) return;
+  const Moment now = current_moment();
   for (size_t i = 0; i < bytes; ++i) {
     Cell& cell = c.cells[reinterpret_cast<uintptr_t>(address + i)];
     if (cell.write_interval == now.interval && cell.writer != now.thread &&
@@ -125,6 +126,9 @@ void note_access(const void* at, size_t bytes, bool is_write) {
     is_write ? c.write(cell, now) : c.read(cell, now);
   }
 }
+
+void watch_accesses() { checker().is_watching = true; }
+bool are_accesses_watched() { return checker().is_watching; }
 
 std::string take_race() { return std::exchange(checker().race, ""); }
 

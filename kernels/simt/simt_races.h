@@ -10,6 +10,10 @@
 
 namespace pg::simt {
 
+// Accesses are looked at from now on.
+void watch_accesses();
+bool are_accesses_watched();
+
 // The running thread has read or written `bytes` bytes; memory that is not shared is left alone.
 void note_access(const void* at, size_t bytes, bool is_write);
 

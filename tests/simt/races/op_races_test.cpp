@@ -13,7 +13,7 @@ namespace optest {
 namespace {
 
 // Larger cases have more blocks, of which nothing new is seen.
-constexpr int64_t kMostElements = 100000;
+constexpr int64_t kMostElements = 10000;
 
 int64_t count_elements(const OpCase& op_case) {
   int64_t count = 0;
