@@ -205,7 +205,7 @@ __global__ void __launch_bounds__(kWarps* kWarpThreads, kBlocksPerSm<kDim>)
   }
 }
 
-template <int kDim, int kTiles, int kWarps, int kKeys, bool kKeepsQueries>
+template <int kDim, int kTiles, int kWarps, int kKeys, bool kKeepsQueries = true>
 void launch_attention(const ForwardArgs& args, int64_t batch, Stream stream) {
   constexpr int kRows = kWarps * kTiles * kFragment;
   const int64_t tiles = (args.tokens + kRows - 1) / kRows;
@@ -236,11 +236,11 @@ void attention(Dest<T> y, Dest<float> lse, const T* q, const T* k, const T* v, i
                                 has_pair_rows(y.data, sizes.heads * sizes.head_dim)};
       switch (sizes.head_dim) {
         case 16:
-          return launch_attention<16, 2, 4, 64, true>(args, sizes.batch, stream);
+          return launch_attention<16, 2, 4, 64>(args, sizes.batch, stream);
         case 32:
-          return launch_attention<32, 2, 4, 64, true>(args, sizes.batch, stream);
+          return launch_attention<32, 2, 4, 64>(args, sizes.batch, stream);
         case 64:
-          return launch_attention<64, 2, 4, 64, true>(args, sizes.batch, stream);
+          return launch_attention<64, 2, 4, 64>(args, sizes.batch, stream);
         default:
           return launch_attention<128, 2, 4, 32, false>(args, sizes.batch, stream);
       }

@@ -50,11 +50,11 @@ struct BackwardArgs {
   bool has_dq_pairs, has_dk_pairs, has_dv_pairs;
 };
 
-// What a score needs of its query: lse in base 2, and delta. A query that does not exist has an
-// infinite lse, so that its probabilities are 0.
+// What a score needs of its query: lse in base 2, and delta. A query that does not exist adds
+// nothing anyway: its q and dy are zeros.
 __device__ __forceinline__ float2 query_stats(const BackwardArgs& args, int64_t head_start,
                                               int query) {
-  if (query >= args.tokens) return {INFINITY, 0.0f};
+  if (query >= args.tokens) return {0.0f, 0.0f};
   return {args.lse[head_start + query] * kLog2E, args.delta[head_start + query]};
 }
 

@@ -11,24 +11,26 @@ using kernels::AttentionSizes;
 
 size_t at(int64_t i) { return static_cast<size_t>(i); }
 
-// Values and the sums of the absolute values of their terms.
+// Values, the sums of the absolute values of their terms, and of what those are differences of.
 struct Sums {
-  std::vector<double> value, size;
-  explicit Sums(int64_t count) : value(at(count), 0.0), size(at(count), 0.0) {}
-  void add(int64_t i, double term) {
+  std::vector<double> value, size, parts;
+  explicit Sums(int64_t count)
+      : value(at(count), 0.0), size(at(count), 0.0), parts(at(count), 0.0) {}
+  void add(int64_t i, double term, double parts_of_term = 0.0) {
     value[at(i)] += term;
     size[at(i)] += std::abs(term);
+    parts[at(i)] += std::max(std::abs(term), std::abs(parts_of_term));
   }
 };
 
 // Terms are rounded to T before they are added up, and the result once more; what else is lost is of
-// f32: a few units of the exponents.
+// f32: some units of the scores, in exponents, and of the parts of a difference.
 template <class T>
 std::vector<double> bounds(const Sums& sums) {
   std::vector<double> bound(sums.value.size());
   for (size_t i = 0; i < bound.size(); ++i) {
-    bound[i] = (kRounding<T> + 200 * kF32Rounding) * sums.size[i] +
-               kRounding<T> * std::abs(sums.value[i]) + 1e-6;
+    bound[i] = kRounding<T> * (sums.size[i] + std::abs(sums.value[i])) +
+               500 * kF32Rounding * sums.parts[i] + 1e-6;
   }
   return bound;
 }
@@ -114,10 +116,12 @@ class Problem {
       for (int64_t j = 0; j <= query.token; ++j) {
         const int64_t kj = k_place(query, j), vj = v_place(query, j);
         const double p = std::exp(s_.scale * dot(q, query.q, k, kj) - lse[at(query.lse)]);
-        const double ds = s_.scale * p * (dot(dy, query.q, v, vj) - delta);
+        const double dp = dot(dy, query.q, v, vj), ds = s_.scale * p * (dp - delta);
+        const double parts = s_.scale * p * (std::abs(dp) + std::abs(delta));
         for (int64_t d = 0; d < s_.head_dim; ++d) {
-          dq_sums.add(query.q + d, ds * as_double(k[at(kj + d)]));
-          dk_sums.add(kj + d, ds * as_double(q[at(query.q + d)]));
+          dq_sums.add(query.q + d, ds * as_double(k[at(kj + d)]), parts * as_double(k[at(kj + d)]));
+          dk_sums.add(kj + d, ds * as_double(q[at(query.q + d)]),
+                      parts * as_double(q[at(query.q + d)]));
           dv_sums.add(vj + d, p * as_double(dy[at(query.q + d)]));
         }
       }
@@ -183,8 +187,9 @@ std::string check_forward(const AttentionFamily<T>& family, const Problem<T>& p)
     std::string error = y.check(same);
     if (!error.empty()) return error;
     const std::vector<float> got = lse.fetch();
-    error =
-        compare("lse", got, {p.lse.begin(), p.lse.end()}, std::vector<double>(got.size(), 1e-5));
+    std::vector<double> bound;
+    for (const float value : p.lse) bound.push_back(1e-5 + 8 * kF32Rounding * std::abs(value));
+    error = compare("lse", got, {p.lse.begin(), p.lse.end()}, bound);
     if (error.empty()) error = same.check("lse", got);
     return error.empty() && !lse.are_guards_intact() ? "guard of lse overwritten" : error;
   });
