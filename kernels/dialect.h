@@ -143,7 +143,14 @@ __device__ __forceinline__ void cp_async_wait() {
 #else
 
 #include "kernels/simt/simt_host.h"
-#include "kernels/simt/simt_tensor_core.h"
+
+namespace pg::kernels {
+
+inline uint32_t pack_bf16(float low, float high) {
+  return uint32_t{bf16(low).bits} | uint32_t{bf16(high).bits} << 16;
+}
+
+}  // namespace pg::kernels
 
 // Blocks run one at a time, so a function-local static is the block's shared memory; constinit
 // keeps the compiler from guarding it. Its own section lets the executor poison it, but would cost

@@ -10,6 +10,7 @@
 #include <type_traits>
 
 #include "kernels/simt/simt_executor.h"
+#include "kernels/simt/simt_tensor_core.h"
 
 struct CUstream_st;  // streams are ignored here: every launch has run when it returns
 
@@ -45,19 +46,14 @@ void launch(void (*kernel)(Params...), dim3 grid, dim3 block, size_t shared_byte
       &call);
 }
 
-inline void check_16_byte_address(const void* address, simt::Site site) {
-  if (reinterpret_cast<uintptr_t>(address) % 16 != 0) {
-    simt::fail_thread("16-byte access to a misaligned address", site);
-  }
-}
 inline uint4 load_16_bytes(const void* from, simt::Site site = simt::Site::here()) {
-  check_16_byte_address(from, site);
+  simt::check_16_byte_address(from, site);
   uint4 value;
   std::memcpy(&value, from, sizeof value);
   return value;
 }
 inline void store_16_bytes(void* to, uint4 value, simt::Site site = simt::Site::here()) {
-  check_16_byte_address(to, site);
+  simt::check_16_byte_address(to, site);
   std::memcpy(to, &value, sizeof value);
 }
 inline void store_16_bytes_to_global(void* to, uint4 value, simt::Site site = simt::Site::here()) {

@@ -11,9 +11,9 @@
 namespace pg::simt {
 namespace {
 
-char absent_payload;  // its address stands for the payload of __syncwarp()
-
-bool is_same(Site a, Site b) { return a.line == b.line && std::strcmp(a.file, b.file) == 0; }
+bool is_same(Site a, Site b) {
+  return a.line == b.line && (a.file == b.file || std::strcmp(a.file, b.file) == 0);
+}
 
 }  // namespace
 

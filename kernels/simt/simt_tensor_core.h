@@ -3,16 +3,21 @@
 // floating point type" and "ldmatrix". Sums are f32 in the order of k; a GPU's order and rounding
 // inside one product differ.
 #pragma once
-#include <array>
+#include <bit>
 #include <cstdint>
 #include <cstring>
 
-#include "kernels/bf16.h"
-#include "kernels/simt/simt_host.h"
+#include "kernels/simt/simt_executor.h"
 
 namespace pg::simt {
 
 inline constexpr unsigned kWholeWarpMask = 0xffffffffu;
+
+inline void check_16_byte_address(const void* address, Site site) {
+  if (reinterpret_cast<uintptr_t>(address) % 16 != 0) {
+    fail_thread("16-byte access to a misaligned address", site);
+  }
+}
 
 struct MmaFragments {
   float* d;
@@ -20,11 +25,9 @@ struct MmaFragments {
   const uint32_t* b;
 };
 
-// Half 0 is the low one, of the smaller index.
+// The bf16 of a pair: half 0 is the low one, of the smaller index.
 inline float bf16_half(uint32_t pair, int half) {
-  bf16 value;
-  value.bits = static_cast<uint16_t>(half == 0 ? pair : pair >> 16);
-  return static_cast<float>(value);
+  return std::bit_cast<float>(half == 0 ? pair << 16 : pair & 0xffff0000u);
 }
 
 // Lane 4 g + t holds: of A, rows g and g + 8, columns 2t, 2t + 1 and 8 more; of B, rows 2t, 2t + 1
@@ -80,7 +83,7 @@ void run_ldmatrix_x4(void* const* payloads) {
 
 template <bool kTransposed>
 void ldmatrix_x4(uint32_t (&fragment)[4], const void* row, Site site) {
-  kernels::check_16_byte_address(row, site);
+  check_16_byte_address(row, site);
   LdmatrixRow mine{row, {}};
   warp_collective(kWholeWarpMask, &run_ldmatrix_x4<kTransposed>, &mine, site);
   std::memcpy(fragment, mine.result, sizeof mine.result);
@@ -103,14 +106,10 @@ inline void ldmatrix_x4_trans(uint32_t (&fragment)[4], const void* row,
                               simt::Site site = simt::Site::here()) {
   simt::ldmatrix_x4<true>(fragment, row, site);
 }
-inline uint32_t pack_bf16(float low, float high) {
-  return uint32_t{bf16(low).bits} | uint32_t{bf16(high).bits} << 16;
-}
-
 inline void cp_async_16(void* shared_to, const void* from, bool is_present,
                         simt::Site site = simt::Site::here()) {
-  check_16_byte_address(shared_to, site);
-  check_16_byte_address(from, site);
+  simt::check_16_byte_address(shared_to, site);
+  simt::check_16_byte_address(from, site);
   simt::queue_copy(shared_to, is_present ? from : nullptr);
 }
 inline void cp_async_commit() { simt::commit_copies(); }
