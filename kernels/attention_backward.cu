@@ -50,13 +50,15 @@ struct BackwardArgs {
   bool has_dq_pairs, has_dk_pairs, has_dv_pairs;
 };
 
-// What a score needs of its query: lse in base 2, and delta. A query that does not exist adds
-// nothing anyway: its q and dy are zeros.
+// What a score needs of its query: lse and delta. A query that does not exist adds nothing anyway:
+// its q and dy are zeros.
 __device__ __forceinline__ float2 query_stats(const BackwardArgs& args, int64_t head_start,
                                               int query) {
   if (query >= args.tokens) return {0.0f, 0.0f};
-  return {args.lse[head_start + query] * kLog2E, args.delta[head_start + query]};
+  return {args.lse[head_start + query], args.delta[head_start + query]};
 }
+// With lse in base 2. Apart from the loads, so that nothing waits for them before it must.
+__device__ __forceinline__ float2 in_base_2(float2 stats) { return {stats.x * kLog2E, stats.y}; }
 
 // sums[i] += weights[i] tile, weights rounded to bf16; the tile has kGroups * 8 rows.
 template <int kDim, int kTiles, int kGroups>
@@ -103,7 +105,7 @@ __global__ void __launch_bounds__(kWarps* kWarpThreads, kBlocksPerSm<kDim>)
   bf16* const k_tile = shared;                    // [kKeys][kStride]
   bf16* const v_tile = k_tile + kKeys * kStride;  // [kKeys][kStride]
   bf16* const stages = v_tile + kKeys * kStride;  // [2][q, dy][kQueries][kStride]
-  __shared__ float2 stats[2][kQueries];
+  float2* const stats = reinterpret_cast<float2*>(stages + 4 * kTileSize);  // [2][kQueries]
   const LanePlace place = lane_place<kDim>();
   const int warp = warp_index();
   const int thread = static_cast<int>(threadIdx.x);
@@ -139,7 +141,7 @@ __global__ void __launch_bounds__(kWarps* kWarpThreads, kBlocksPerSm<kDim>)
   load_tile<kKeys, kDim, kThreads>(k_tile, k, key0);
   load_tile<kKeys, kDim, kThreads>(v_tile, v, key0);
   const float2 first_stats = load_stage(0, kv_head * group, first_query);
-  if (thread < kQueries) stats[0][thread] = first_stats;
+  if (thread < kQueries) stats[thread] = in_base_2(first_stats);
   cp_async_wait<0>();
   __syncthreads();
   const int warp_row = warp * kTiles * kFragment;
@@ -175,7 +177,7 @@ __global__ void __launch_bounds__(kWarps* kWarpThreads, kBlocksPerSm<kDim>)
         PG_UNROLL
         for (int c = 0; c < 2; ++c) {
           const int in_tile = part + j * kHalfFragment + place.pair + c;
-          const float2 of_query = stats[stage][in_tile];
+          const float2 of_query = stats[stage * kQueries + in_tile];
           PG_UNROLL
           for (int i = 0; i < kTiles; ++i) {
             PG_UNROLL
@@ -194,7 +196,7 @@ __global__ void __launch_bounds__(kWarps* kWarpThreads, kBlocksPerSm<kDim>)
     stage = 1 - stage;
     head = next_head;
     query0 = next_query0;
-    if (thread < kQueries) stats[stage][thread] = next_stats;
+    if (thread < kQueries) stats[stage * kQueries + thread] = in_base_2(next_stats);
   }
 
   const HeadDest dk_rows = {
@@ -253,8 +255,9 @@ __global__ void __launch_bounds__(kWarps* kWarpThreads, kBlocksPerSm<kDim>)
   for (int i = 0; i < kTiles; ++i) {
     PG_UNROLL
     for (int half = 0; half < 2; ++half) {
-      stats[i][half] = query_stats(args, (batch * args.heads + head) * args.tokens,
-                                   warp_query + i * kFragment + half * kHalfFragment + place.row);
+      stats[i][half] =
+          in_base_2(query_stats(args, (batch * args.heads + head) * args.tokens,
+                                warp_query + i * kFragment + half * kHalfFragment + place.row));
     }
   }
   cp_async_wait<0>();
@@ -309,7 +312,7 @@ void launch_backward(const BackwardArgs& args, int64_t batch, Stream stream) {
   if (args.dk.data != nullptr || args.dv.data != nullptr) {
     launch(&attention_dkv_kernel<kDim, kTiles, kWarps, kOthers>,
            dim3(static_cast<unsigned>(tiles * args.kv_heads * batch)), dim3(kWarps * kWarpThreads),
-           kBytes, stream, args);
+           kBytes + 2 * kOthers * sizeof(float2), stream, args);
   }
   if (args.dq.data != nullptr) {
     launch(&attention_dq_kernel<kDim, kTiles, kWarps, kOthers>,
