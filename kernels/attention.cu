@@ -188,15 +188,14 @@ __global__ void __launch_bounds__(kWarps* kWarpThreads, kBlocksPerSm<kDim>)
     }
   }
 
-  const HeadDest y = {
-      {args.y.data + q_start, args.y.accumulate}, q_stride, args.tokens, args.has_y_pairs};
+  const HeadDest y = head_dest(args.y, q_start, q_stride, args.tokens, args.has_y_pairs);
   PG_UNROLL
   for (int i = 0; i < kTiles; ++i) {
     PG_UNROLL
     for (int half = 0; half < 2; ++half) {
       const float sum = quad_sum(rows.sum[i][half]);
       const int row = row0 + warp_row + i * kFragment + half * kHalfFragment + place.row;
-      if (args.y.data != nullptr) store_row(y, row, o[i], half, 1.0f / sum, place);
+      store_row(y, row, o[i], half, 1.0f / sum, place);
       if (place.pair == 0 && row < args.tokens) {
         store_value(args.lse, (batch * args.heads + head) * args.tokens + row,
                     rows.maximum[i][half] * args.scale + logf(sum));

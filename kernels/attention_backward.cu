@@ -84,7 +84,6 @@ template <int kDim, int kTiles, int kGroups>
 __device__ __forceinline__ void store_rows(const HeadDest& dest, int row0, float factor,
                                            const float (&sums)[kTiles][kGroups][4],
                                            const LanePlace& place) {
-  if (dest.to.data == nullptr) return;
   PG_UNROLL
   for (int i = 0; i < kTiles; ++i) {
     PG_UNROLL
@@ -199,15 +198,12 @@ __global__ void __launch_bounds__(kWarps* kWarpThreads, kBlocksPerSm<kDim>)
     if (thread < kQueries) stats[stage * kQueries + thread] = in_base_2(next_stats);
   }
 
-  const HeadDest dk_rows = {
-      {args.dk.data + k_start, args.dk.accumulate}, k_stride, args.tokens, args.has_dk_pairs};
+  const HeadDest dk_rows = head_dest(args.dk, k_start, k_stride, args.tokens, args.has_dk_pairs);
   const int64_t dv_start = batch * args.tokens * args.dv_stride + kv_head * kDim;
-  const HeadDest dv_rows = {{args.dv.data + dv_start, args.dv.accumulate},
-                            args.dv_stride,
-                            args.tokens,
-                            args.has_dv_pairs};
-  if (args.dk.data != nullptr) store_rows<kDim>(dk_rows, warp_key, args.scale, dk, place);
-  if (args.dv.data != nullptr) store_rows<kDim>(dv_rows, warp_key, 1.0f, dv, place);
+  const HeadDest dv_rows =
+      head_dest(args.dv, dv_start, args.dv_stride, args.tokens, args.has_dv_pairs);
+  store_rows<kDim>(dk_rows, warp_key, args.scale, dk, place);
+  store_rows<kDim>(dv_rows, warp_key, 1.0f, dv, place);
 }
 
 template <int kDim, int kTiles, int kWarps, int kKeys>
@@ -299,8 +295,7 @@ __global__ void __launch_bounds__(kWarps* kWarpThreads, kBlocksPerSm<kDim>)
       add_weighted<kDim>(dq, ds, k_tile + part * kStride, place);
     }
   }
-  const HeadDest dq_rows = {
-      {args.dq.data + q_start, args.dq.accumulate}, q_stride, args.tokens, args.has_dq_pairs};
+  const HeadDest dq_rows = head_dest(args.dq, q_start, q_stride, args.tokens, args.has_dq_pairs);
   store_rows<kDim>(dq_rows, warp_query, args.scale, dq, place);
 }
 

@@ -22,7 +22,7 @@ struct PlainSizes {
   float scale;
 };
 
-// A head's rows in device memory.
+// A head's rows in device memory; none where there is no tensor.
 template <class T>
 struct Rows {
   T* data;
@@ -33,6 +33,7 @@ struct Rows {
 template <class T>
 __device__ __forceinline__ Rows<T> head_rows(T* data, int64_t stride, int64_t batch, int count,
                                              int head, int dim) {
+  if (data == nullptr) return {nullptr, stride, 0};
   return {data + batch * count * stride + int64_t{head} * dim, stride, count};
 }
 
@@ -73,7 +74,7 @@ __device__ __forceinline__ void add_weighted_rows(float* sums, float factor, con
 template <class T>
 __device__ __forceinline__ void store_sums(Dest<T> to, const Rows<T>& rows, int row,
                                            const float* sums, float factor, int dim) {
-  if (to.data == nullptr || row >= rows.count) return;
+  if (row >= rows.count) return;
   T* const out = rows.data + row * rows.stride;
   for (int d = static_cast<int>(threadIdx.x) % kWarpThreads; d < dim; d += kWarpThreads) {
     const float value = factor * sums[d];

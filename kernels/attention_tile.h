@@ -177,6 +177,13 @@ struct HeadDest {
   bool has_pairs;  // every row to 4 bytes
 };
 
+// Nowhere where `to` is not computed.
+__device__ __forceinline__ HeadDest head_dest(Dest<bf16> to, int64_t start, int64_t stride,
+                                              int count, bool has_pairs) {
+  if (to.data == nullptr) return {to, stride, 0, has_pairs};
+  return {{to.data + start, to.accumulate}, stride, count, has_pairs};
+}
+
 // Row `row` of the head, if it exists, = (or +=) factor times this lane's part of a result's row:
 // half 0 or 1 of the fragment rows.
 template <int kGroups>

@@ -112,16 +112,15 @@ TEST_F(AttentionKernel, BitsOfARowComeFromItsPastAlone) {
 }
 
 TEST_F(AttentionKernel, LeavesOutWhatIsNotAsked) {
-  const AttentionSizes s = sizes(20, 1, 1, 16);
-  const std::vector<bf16> x = normal_values<bf16>(20 * 16, 1.0, 1);
+  const AttentionSizes s = sizes(20, 2, 2, 16);
+  const std::vector<bf16> x = normal_values<bf16>(20 * 32, 1.0, 1);
   const DeviceArray<bf16> in(x), out(x);
-  const DeviceArray<float> lse(std::vector<float>(20, 0.0f));
-  kernels::attention<bf16>({}, {lse.data(), false}, in.data(), in.data(), in.data(), 16, s,
+  const DeviceArray<float> lse(std::vector<float>(40, 0.0f)), delta(std::vector<float>(40, 0.0f));
+  kernels::attention<bf16>({}, {lse.data(), false}, in.data(), in.data(), in.data(), 32, s,
                            nullptr);
-  EXPECT_NE(lse.fetch()[19], 0.0f);
-  const DeviceArray<float> delta(std::vector<float>(20, 0.0f));
-  kernels::attention_backward<bf16>({}, {}, {out.data(), false}, 16, in.data(), in.data(),
-                                    lse.data(), in.data(), in.data(), in.data(), 16, delta.data(),
+  EXPECT_NE(lse.fetch()[39], 0.0f);
+  kernels::attention_backward<bf16>({}, {}, {out.data(), false}, 32, in.data(), in.data(),
+                                    lse.data(), in.data(), in.data(), in.data(), 32, delta.data(),
                                     s, nullptr);
   EXPECT_NE(std::memcmp(out.fetch().data(), x.data(), x.size() * sizeof(bf16)), 0);
 }
