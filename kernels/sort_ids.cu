@@ -14,7 +14,8 @@ namespace {
 constexpr int kDigitBits = 10;
 constexpr int kDigits = 1 << kDigitBits;
 constexpr int kDigitsPerThread = kDigits / kBlockThreads;
-static_assert(kDigitsPerThread == 4);  // a 16-byte load of counts
+constexpr int kCountsPerPack = 4;  // in 16 bytes
+static_assert(kDigitsPerThread == kCountsPerPack);
 constexpr int64_t kLeastChunk = 1024;  // fewer rows would be less work than to start from zero
 constexpr int64_t kMostChunks = 128;   // every block reads the counts of all
 
@@ -185,13 +186,16 @@ __global__ void __launch_bounds__(kBlockThreads)
 }  // namespace
 
 int64_t count_sort_values(int64_t rows, int64_t vocab) {
-  return count_sort_chunks(rows) * kDigits + 4 * rows + vocab + 1;
+  return kCountsPerPack - 1 + count_sort_chunks(rows) * kDigits + 4 * rows + vocab + 1;
 }
 
 SortedIds sort_ids(int32_t* work, const int32_t* ids, int64_t rows, int64_t vocab, Stream stream) {
   const int64_t chunks = count_sort_chunks(rows);
   const int rows_per_chunk = static_cast<int>(rows_per_sort_chunk(rows));
-  int32_t* const counts = work;  // first: it is read 16 bytes at a time
+  // What is read 16 bytes at a time starts at a multiple of them.
+  const auto past =
+      static_cast<int64_t>(reinterpret_cast<uintptr_t>(work) / sizeof(int32_t)) % kCountsPerPack;
+  int32_t* const counts = work + (kCountsPerPack - past) % kCountsPerPack;
   int32_t* const buffers = counts + chunks * kDigits;
   int32_t* const starts = buffers + 4 * rows;
   SortedIds sorted{ids, nullptr, starts};
