@@ -5,17 +5,21 @@
 set(pg_mutant_headers kernels/pack.h kernels/row_reduce.h kernels/softcap.h kernels/matrix_packs.h kernels/row_map.h)
 set(pg_mutant_dir ${CMAKE_BINARY_DIR}/simt)
 
-# pg_mutant_family(family type launcher...): mutants of kernels/family.cu, each a `type` of these launchers.
+# pg_mutant_family(family type launcher... [SOURCES header...]): mutants of kernels/family.cu, each a `type` of these
+# launchers, with copies of these headers too.
 function(pg_mutant_family family type)
+  cmake_parse_arguments(arg "" "" "SOURCES" ${ARGN})
   set_property(GLOBAL APPEND PROPERTY pg_mutant_families ${family})
   set_property(GLOBAL PROPERTY pg_mutants_${family}_type ${type})
-  set_property(GLOBAL PROPERTY pg_mutants_${family}_launchers "${ARGN}")
+  set_property(GLOBAL PROPERTY pg_mutants_${family}_launchers "${arg_UNPARSED_ARGUMENTS}")
+  set_property(GLOBAL PROPERTY pg_mutants_${family}_headers "${pg_mutant_headers};${arg_SOURCES}")
 endfunction()
 
 # pg_mutant(family name find replace): adds namespace pg::kernels::name to mutants_<family>.cpp.
 function(pg_mutant family name find replace)
   set(text "")
-  foreach(source ${pg_mutant_headers} kernels/${family}.cu)
+  get_property(headers GLOBAL PROPERTY pg_mutants_${family}_headers)
+  foreach(source ${headers} kernels/${family}.cu)
     file(READ ${CMAKE_SOURCE_DIR}/${source} piece)
     string(APPEND text "${piece}")
     set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${source})
@@ -24,7 +28,7 @@ function(pg_mutant family name find replace)
   if(mutated STREQUAL text)
     message(FATAL_ERROR "mutant ${name}: \"${find}\" is not in the kernels any more; adapt tests/simt/mutants.cmake")
   endif()
-  foreach(header ${pg_mutant_headers})
+  foreach(header ${headers})
     string(REPLACE "#include \"${header}\"\n" "" mutated "${mutated}")
   endforeach()
   string(REPLACE "#pragma once\n" "" mutated "${mutated}")
@@ -245,6 +249,8 @@ pg_op_mutant(cast weights drops_the_end_of_the_last_block "(count + kBlockElemen
 pg_op_mutant(cast weights overwrites_instead_of_adding "range.size, y.accumulate" "range.size, false")
 pg_op_mutant(cast weights swaps_average_and_sample "fmaf(kept, averages[k].v[i], taken * packs[k].v[i])" "fmaf(taken, averages[k].v[i], kept * packs[k].v[i])")
 pg_op_mutant(cast weights strides_over_packs "(k * kBlockThreads + static_cast<int>(threadIdx.x)) * kPack" "(k * (kBlockThreads + 1) + static_cast<int>(threadIdx.x)) * kPack")
+
+include(${CMAKE_CURRENT_LIST_DIR}/mutants_of_rows.cmake)
 
 get_property(pg_mutant_family_names GLOBAL PROPERTY pg_mutant_families)
 foreach(family ${pg_mutant_family_names})

@@ -6,10 +6,12 @@
 #include "src/device/cuda/gpu_scratch.h"
 #include "src/device/reference/reference_ops.h"
 #include "tests/simt/elementwise_check.h"
+#include "tests/simt/embedding_check.h"
 #include "tests/simt/op_check.h"
 #include "tests/simt/optimizer_check.h"
 #include "tests/simt/reduce_check.h"
 #include "tests/simt/rmsnorm_check.h"
+#include "tests/simt/row_mix_check.h"
 #include "tests/simt/softcap_xent_check.h"
 
 namespace pg::kerneltest {
@@ -28,6 +30,13 @@ std::vector<Mutant<NeuronsFamily>> neurons_mutants();
 std::vector<Mutant<NewtonSchulzFamily>> newton_schulz_mutants();
 std::vector<Mutant<ReduceFamily>> reduce_mutants();
 std::vector<Mutant<LogProbsFamily>> log_probs_mutants();
+std::vector<Mutant<SortFamily>> sort_ids_mutants();
+std::vector<Mutant<EmbeddingFamily>> embedding_mutants();
+std::vector<Mutant<BigramHashFamily>> bigram_hash_mutants();
+std::vector<Mutant<BagsFamily>> bags_mutants();
+std::vector<Mutant<PrependRowsFamily>> prepend_rows_mutants();
+std::vector<Mutant<SmearFamily>> smear_mutants();
+std::vector<Mutant<TokenSmearFamily>> token_smear_mutants();
 std::vector<Mutant<AddScaledFamily<bf16>>> add_scaled_mutants();
 std::vector<Mutant<MixFamily<bf16>>> mix_mutants();
 std::vector<Mutant<LeakyRelu2Family<bf16>>> leaky_relu2_mutants();

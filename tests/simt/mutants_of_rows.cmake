@@ -14,7 +14,7 @@ pg_mutant(sort_ids starts_an_id_behind_its_first_row "sorted[middle] < v" "sorte
 # ---- embedding.cu, row_tiles.h -------------------------------------------------------------------
 pg_mutant_family(embedding EmbeddingFamily
   "embed<float>" "embed<bf16>" "embed_backward<float, float>" "embed_backward<float, bf16>" "embed_backward<bf16, bf16>"
-  SOURCES kernels/row_tiles.h HEADERS kernels/sort_ids.h)
+  SOURCES kernels/row_tiles.h)
 pg_mutant(embedding forgets_the_columns_of_other_blocks "(columns_before + beside) * kPack" "beside * kPack")
 pg_mutant(embedding puts_all_pieces_into_one_kind_of_slot "+ (piece > 0 ? 1 : 0)" "")
 pg_mutant(embedding reads_a_piece_past_its_id "begin + kPieceRows < end ? begin + kPieceRows : end" "begin + kPieceRows")
@@ -44,7 +44,7 @@ pg_mutant(prepend_rows sums_tokens_as_memory "(sequence * length + place.run)" "
 # ---- smear.cu ------------------------------------------------------------------------------------
 pg_mutant_family(smear SmearFamily
   "smear<float>" "smear<bf16>" "smear_backward<float>" "smear_backward<bf16>"
-  SOURCES kernels/row_tiles.h kernels/sigmoid.h HEADERS kernels/column_sums.h)
+  SOURCES kernels/row_tiles.h)
 pg_mutant(smear reads_across_the_start_of_a_sequence "before = t > 0 ? values[i] : Values{}" "before = values[i]")
 pg_mutant(smear counts_tokens_from_its_own_first "(first + begin) % tokens" "begin % tokens")
 pg_mutant(smear gives_gradient_across_the_end_of_a_sequence "t + 1 < tokens ? next_dy[i] : Values{}" "next_dy[i]")
@@ -55,7 +55,7 @@ pg_mutant(smear forgets_the_slope_of_the_gate "sum[j] *= g[j] * (1.0f - g[j])" "
 # ---- token_smear.cu ------------------------------------------------------------------------------
 pg_mutant_family(token_smear TokenSmearFamily
   "token_smear<float>" "token_smear<bf16>" "token_smear_backward<float>" "token_smear_backward<bf16>"
-  SOURCES kernels/row_tiles.h kernels/sigmoid.h HEADERS kernels/column_sums.h)
+  SOURCES kernels/row_tiles.h)
 pg_mutant(token_smear uses_factors_before_they_are_there "  __syncthreads();\n  if (place.column >= dim) return;" "  if (place.column >= dim) return;")
 pg_mutant(token_smear reads_a_row_before_the_beginning_of_text " && int64_t{ids[row]} != shape.bos" "")
 pg_mutant(token_smear gates_by_the_first_channels_alone "column = lane + kWarpThreads; column < width" "column = width; column < width")
