@@ -39,7 +39,6 @@ constexpr unsigned kMaxBlockZ = 64;
 constexpr unsigned kMaxGridX = 2147483647, kMaxGridYZ = 65535;
 // What a block of sm_80 may have; sm_90 has 227 KiB, but every kernel is built for both.
 constexpr size_t kMaxSharedBytes = 163 * 1024;
-constexpr size_t kAsyncCopyBytes = 16;
 
 constexpr size_t kSharedAlignment = 128;
 constexpr int kPoison = 0xff;  // bytes of ones: a NaN in every float format
@@ -176,23 +175,10 @@ void Executor::run_block() {
 
 // ---- asynchronous copies ----------------------------------------------------------------------
 
-namespace {
-
-void run_copy(const AsyncCopy& copy) {
-  note_access(copy.to, kAsyncCopyBytes, true);
-  if (copy.from == nullptr) {
-    std::memset(copy.to, 0, kAsyncCopyBytes);
-  } else {
-    std::memcpy(copy.to, copy.from, kAsyncCopyBytes);
-  }
-}
-
-}  // namespace
-
 void Executor::queue_copy(AsyncCopy copy) {
-  note_access(copy.to, kAsyncCopyBytes, true);  // from now on it may land
+  note_access(copy.to, 16, true);  // from now on it may land
   if (options.copy_early) {
-    run_copy(copy);
+    copy.run(copy.to, copy.from);
   } else {
     current().copies.push_back(copy);
   }
@@ -205,7 +191,7 @@ void Executor::wait_for_copies(size_t groups_left) {
   if (lane.copy_groups.size() <= groups_left) return;
   const size_t groups = lane.copy_groups.size() - groups_left;
   const size_t landing = lane.copy_groups[groups - 1];
-  for (size_t i = 0; i < landing; ++i) run_copy(lane.copies[i]);
+  for (size_t i = 0; i < landing; ++i) lane.copies[i].run(lane.copies[i].to, lane.copies[i].from);
   lane.copies.erase(lane.copies.begin(), lane.copies.begin() + static_cast<ptrdiff_t>(landing));
   lane.copy_groups.erase(lane.copy_groups.begin(),
                          lane.copy_groups.begin() + static_cast<ptrdiff_t>(groups));
@@ -256,7 +242,9 @@ int block_barrier(bool predicate, Site site) { return executor().block_barrier(p
 void warp_collective(uint32_t mask, WarpFunction function, void* payload, Site site) {
   executor().warp_collective(mask, function, payload, site);
 }
-void queue_copy(void* to, const void* from) { executor().queue_copy({to, from}); }
+void queue_copy(CopyFunction run, void* to, const void* from) {
+  executor().queue_copy({run, to, from});
+}
 void commit_copies() { executor().commit_copies(); }
 void wait_for_copies(size_t groups_left) { executor().wait_for_copies(groups_left); }
 unsigned lane_index() { return executor().lane_index(); }

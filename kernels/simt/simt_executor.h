@@ -95,9 +95,10 @@ int block_barrier(bool predicate, Site site);
 using WarpFunction = void (*)(void* const* payloads);
 void warp_collective(uint32_t mask, WarpFunction function, void* payload, Site site);
 
-// An asynchronous copy of 16 bytes by this thread (zeros where `from` is null), and the groups of
-// them: wait_for_copies returns when all but the `groups_left` newest groups have landed.
-void queue_copy(void* to, const void* from);
+// An asynchronous copy by this thread, done by run(to, from), and the groups of them:
+// wait_for_copies returns when all but the `groups_left` newest groups have landed.
+using CopyFunction = void (*)(void* to, const void* from);
+void queue_copy(CopyFunction run, void* to, const void* from);
 void commit_copies();
 void wait_for_copies(size_t groups_left);
 

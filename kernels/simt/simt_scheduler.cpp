@@ -11,6 +11,8 @@
 namespace pg::simt {
 namespace {
 
+char absent_payload;  // its address stands for the payload of __syncwarp()
+
 bool is_same(Site a, Site b) {
   return a.line == b.line && (a.file == b.file || std::strcmp(a.file, b.file) == 0);
 }

@@ -26,8 +26,9 @@ constexpr size_t kGuardBytes = 4096;
 enum class LaneState : uint8_t { kReady, kAtBarrier, kAtWarpOperation, kDone };
 
 struct AsyncCopy {
+  CopyFunction run;
   void* to;
-  const void* from;  // null: zeros
+  const void* from;
 };
 
 struct Lane {

@@ -9,9 +9,12 @@
 namespace pg::kerneltest {
 
 template <class T>
-struct AttentionFamily {
-  decltype(&kernels::attention<T>) forward;
-  decltype(&kernels::attention_backward<T>) backward;
+struct AttentionForward {
+  decltype(&kernels::attention<T>) launch;
+};
+template <class T>
+struct AttentionBackward {
+  decltype(&kernels::attention_backward<T>) launch;
 };
 
 struct AttentionCase {
@@ -21,10 +24,11 @@ struct AttentionCase {
   bool accumulate = false;
 };
 
-// First failure of both passes over all schedules: a value off, a guard or a gap overwritten, a
-// schedule that changes a bit, a launch that throws. "" when there is none. The backward pass is
-// that of all queries: it is left out where sizes.first is not 0.
+// First failure over all schedules: a value off, a guard or a gap overwritten, a schedule that
+// changes a bit, a launch that throws. "" when there is none.
 template <class T>
-std::string check_attention(const AttentionFamily<T>& family, const AttentionCase& shape);
+std::string check_attention(const AttentionForward<T>& family, const AttentionCase& shape);
+template <class T>
+std::string check_attention(const AttentionBackward<T>& family, const AttentionCase& shape);
 
 }  // namespace pg::kerneltest

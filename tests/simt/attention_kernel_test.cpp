@@ -10,10 +10,13 @@ namespace {
 
 using kernels::AttentionSizes;
 
-constexpr AttentionFamily<bf16> kBf16 = {&kernels::attention<bf16>,
-                                         &kernels::attention_backward<bf16>};
-constexpr AttentionFamily<float> kF32 = {&kernels::attention<float>,
-                                         &kernels::attention_backward<float>};
+// Both passes of the product.
+template <class T>
+std::string check(const AttentionCase& shape) {
+  const std::string error = check_attention(AttentionForward<T>{&kernels::attention<T>}, shape);
+  if (!error.empty()) return "forward: " + error;
+  return check_attention(AttentionBackward<T>{&kernels::attention_backward<T>}, shape);
+}
 
 class AttentionKernel : public testing::Test {
  protected:
@@ -35,21 +38,19 @@ TEST_F(AttentionKernel, OnTensorCoresIsRightUnderEverySchedule) {
   // Blocks with a full and with a last query tile, several key tiles, all head sizes.
   for (const AttentionSizes& s :
        {sizes(150, 2, 1, 16), sizes(70, 1, 1, 32), sizes(66, 2, 1, 64), sizes(35, 1, 1, 128)}) {
-    EXPECT_EQ(check_attention(kBf16, {.sizes = s}), "") << s.head_dim;
+    EXPECT_EQ(check<bf16>({.sizes = s}), "") << s.head_dim;
   }
 }
 
 TEST_F(AttentionKernel, WithoutTensorCoresIsRightUnderEverySchedule) {
-  EXPECT_EQ(check_attention(kF32, {.sizes = sizes(37, 2, 1, 9)}), "");
-  EXPECT_EQ(check_attention(kBf16, {.sizes = sizes(33, 1, 1, 24)}), "");
+  EXPECT_EQ(check<float>({.sizes = sizes(37, 2, 1, 9)}), "");
+  EXPECT_EQ(check<bf16>({.sizes = sizes(33, 1, 1, 24)}), "");
 }
 
 TEST_F(AttentionKernel, IsRightForMisalignedOutputsAndViews) {
   for (const size_t offset : {1u, 2u}) {
-    EXPECT_EQ(check_attention(kBf16, {.sizes = sizes(20, 2, 1, 16), .offset = offset, .gap = 8}),
-              "");
-    EXPECT_EQ(check_attention(kF32, {.sizes = sizes(20, 2, 1, 16), .offset = offset, .gap = 3}),
-              "");
+    EXPECT_EQ(check<bf16>({.sizes = sizes(20, 2, 1, 16), .offset = offset, .gap = 8}), "");
+    EXPECT_EQ(check<float>({.sizes = sizes(20, 2, 1, 16), .offset = offset, .gap = 3}), "");
   }
 }
 
@@ -57,8 +58,8 @@ TEST_F(AttentionKernel, AddsWhenAccumulating) {
   for (const size_t offset : {0u, 1u}) {
     const AttentionCase shape = {
         .sizes = sizes(20, 1, 1, 16), .offset = offset, .gap = 8, .accumulate = true};
-    EXPECT_EQ(check_attention(kBf16, shape), "");
-    EXPECT_EQ(check_attention(kF32, shape), "");
+    EXPECT_EQ(check<bf16>(shape), "");
+    EXPECT_EQ(check<float>(shape), "");
   }
 }
 

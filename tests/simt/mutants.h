@@ -5,6 +5,7 @@
 
 #include "src/device/cuda/gpu_scratch.h"
 #include "src/device/reference/reference_ops.h"
+#include "tests/simt/attention_check.h"
 #include "tests/simt/elementwise_check.h"
 #include "tests/simt/embedding_check.h"
 #include "tests/simt/op_check.h"
@@ -44,6 +45,9 @@ std::vector<Mutant<SwigluFamily<bf16>>> swiglu_mutants();
 std::vector<Mutant<GatedMixFamily<bf16>>> gated_mix_mutants();
 std::vector<Mutant<BlendFamily<bf16>>> blend_mutants();
 std::vector<Mutant<TotalSumsFamily>> total_sums_mutants();
+std::vector<Mutant<AttentionForward<bf16>>> attention_mutants();
+std::vector<Mutant<AttentionBackward<bf16>>> attention_backward_mutants();
+std::vector<Mutant<AttentionForward<float>>> attention_plain_mutants();
 
 // What a mutated op table stands on; ops that it does not have are the reference's.
 class OpsOfMutant : public ReferenceOps {
