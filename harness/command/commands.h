@@ -7,6 +7,7 @@ namespace pg {
 
 Command make_run_command(const RunFunction& run);
 Command make_seeds_command(const RunFunction& run);
+Command make_ablate_command(const RunFunction& run);
 Command make_replay_command();  // exit code 1 when artifact or score differ
 Command make_eval_command();
 Command make_compare_command();

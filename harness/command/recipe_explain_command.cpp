@@ -5,13 +5,12 @@
 #include <cstdio>
 #include <map>
 
-#include "harness/bench/shape_device.h"
 #include "harness/command/commands.h"
+#include "harness/command/step_flops.h"
 #include "harness/recipe/recipe.h"
 #include "harness/recipe/recipe_changes.h"
 #include "harness/record/code_features.h"
 #include "quant/method/pack_estimate.h"
-#include "src/base/error.h"
 #include "src/model/model.h"
 #include "src/text/text_format.h"
 #include "src/train/training_params.h"
@@ -67,17 +66,15 @@ void print_params(const ModelConfig& model, const TrainConfig& train) {
 
 void print_step(const Recipe& recipe) {
   const TrainConfig& train = recipe.train;
-  const auto device = make_shape_device("cpu:bf16");
-  Weights weights(*device, list_params(recipe.model), /*with_gradients=*/true);
+  const StepShape shape = shape_of_step(recipe);
   const int64_t rows = train.micro_batch_tokens / train.seq_len;
-  const ModelPlan plan(recipe.model, weights, rows, train.seq_len, PlanMode::kTrain);
-  const double flops = plan.flops() / static_cast<double>(rows * train.seq_len);
+  const double flops = shape.flops_a_token;
   print_figure("tokens a step", format_thousands(train.batch_tokens),
                fmt::format("{} rows of {}", train.batch_tokens / train.seq_len, train.seq_len));
   print_figure("FLOPs a token", format_count(flops), "forward and backward");
   print_figure("FLOPs a step", format_count(flops * static_cast<double>(train.batch_tokens)));
   print_figure("activations",
-               fmt::format("{:.0f} MB", static_cast<double>(plan.arena_bytes()) / 1e6),
+               fmt::format("{:.0f} MB", static_cast<double>(shape.arena_bytes) / 1e6),
                fmt::format("a micro-batch of {} tokens", format_thousands(rows * train.seq_len)));
   if (train.wallclock_s > 0) {
     print_figure("training", fmt::format("{:g} s", train.wallclock_s),
@@ -112,11 +109,6 @@ int explain_recipe(const ExplainWords& words, Clock&) {
                                          : words.recipe;
   const Recipe recipe = load_recipe_and_environment(file, words.sets).recipe;
   check_recipe(recipe);
-  if (recipe.train.micro_batch_tokens % recipe.train.seq_len != 0) {
-    throw Error(
-        fmt::format("train.micro_batch_tokens \"{}\" is no multiple of train.seq_len \"{}\"",
-                    recipe.train.micro_batch_tokens, recipe.train.seq_len));
-  }
   fmt::print("{} on {}, {}\n", recipe.record.name, recipe.track.name, recipe.track.hardware);
   print_params(recipe.model, recipe.train);
   print_step(recipe);

@@ -1,8 +1,11 @@
 // `train_gpt replay`: a record's run again, by its tape instead of the clock, and whether its artifact and its score
-// come out.
+// come out; of a suite of ablations each of its runs.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "eval/score.h"
+#include "harness/ablate/ablation_plan.h"
 #include "harness/command/artifact_file.h"
 #include "harness/command/choose_average.h"
 #include "harness/command/commands.h"
@@ -30,16 +33,22 @@ namespace fs = std::filesystem;
 
 struct ReplayWords {
   fs::path record, data;  // data: empty for where the recipe says
-  std::vector<std::string> sets;
+  std::vector<std::string> sets, only;
   int64_t ranks = 0;
 };
 
 std::vector<Option> list_options(ReplayWords& w) {
   return {
-      {.name = "record", .value = &w.record, .help = "folder of a record", .is_required = true},
+      {.name = "record",
+       .value = &w.record,
+       .help = "folder of a record, or of a suite of ablations",
+       .is_required = true},
       {.name = "--data",
        .value = &w.data,
        .help = "folder with the shards and the tokenizer, under the names that the recipe has"},
+      {.name = "--only",
+       .value = &w.only,
+       .help = "of a suite: the runs of this arm, or of base, alone; repeatable"},
       set_option(w.sets),
       {.name = "--ranks",
        .value = &w.ranks,
@@ -328,7 +337,76 @@ class Replay {
   int64_t compared_steps_ = 0;
 };
 
-int replay(const ReplayWords& words, Clock& clock) { return Replay(words, clock).run(); }
+// A folder of a suite, which may be a stranger's: no link leads out of it.
+bool is_plain_folder(const fs::path& path) {
+  std::error_code ignored;
+  return fs::symlink_status(path, ignored).type() == fs::file_type::directory;
+}
+
+// The finished runs of a suite that are asked for, in its order. Throws Error for one that is not the arm that its
+// folder says.
+std::vector<fs::path> list_suite_runs(const ReplayWords& words) {
+  const fs::path file = find_file(words.record, kSuiteName);
+  const AblationSuite suite = read_suite(read_text_file(file), file.string());
+  const auto read = [](const fs::path& recipe_file) {
+    Recipe recipe;
+    apply_toml(recipe, read_text_file(recipe_file), recipe_file.string());
+    return recipe;
+  };
+  const Recipe base = read(find_file(words.record, "recipe.toml"));
+  std::vector<fs::path> runs;
+  const auto add = [&](const std::string& name, const AblationArm* arm,
+                       const std::vector<int64_t>& seeds) {
+    if (!words.only.empty() && std::ranges::count(words.only, name) == 0) return;
+    for (const int64_t seed : seeds) {
+      const fs::path run = arm_folder(words.record, name, seed);
+      if (!is_plain_folder(words.record / name) || !is_plain_folder(run)) continue;
+      std::error_code ignored;
+      if (!fs::exists(run / "submission.json", ignored)) continue;
+      const std::string problem =
+          find_arm_problem(suite, arm, base, read(find_file(run, "recipe.toml")));
+      if (!problem.empty()) {
+        throw Error(fmt::format("replay: \"{}\" is not arm \"{}\" of the suite: {}", run.string(),
+                                name, problem));
+      }
+      runs.push_back(run);
+    }
+  };
+  for (const std::string& name : words.only) {
+    if (name == kBaseName || suite.find_arm(name) != nullptr) continue;
+    throw Error(fmt::format("replay: --only {}: the suite has no such arm", name));
+  }
+  add(std::string(kBaseName), nullptr, suite.base_seeds);
+  for (const AblationArm& arm : suite.arms) add(arm.name, &arm, suite.seeds);
+  if (runs.empty()) {
+    throw Error(fmt::format("replay: no finished run of the suite in \"{}\" is asked for",
+                            words.record.string()));
+  }
+  return runs;
+}
+
+int replay_suite(const ReplayWords& words, Clock& clock) {
+  const std::vector<fs::path> runs = list_suite_runs(words);
+  size_t replayed = 0;
+  for (const fs::path& run : runs) {
+    fmt::print("{}\n", run.lexically_relative(words.record).string());
+    ReplayWords one = words;
+    one.record = run;
+    if (Replay(one, clock).run() == 0) ++replayed;
+  }
+  fmt::print("{} of {} runs of the suite replayed\n", replayed, runs.size());
+  return replayed == runs.size() ? 0 : 1;
+}
+
+int replay(const ReplayWords& words, Clock& clock) {
+  std::error_code ignored;
+  if (fs::exists(words.record / kSuiteName, ignored)) return replay_suite(words, clock);
+  if (!words.only.empty()) {
+    throw Error(fmt::format("replay: --only is for a suite, and there is no \"{}\"",
+                            (words.record / kSuiteName).string()));
+  }
+  return Replay(words, clock).run();
+}
 
 }  // namespace
 

@@ -6,6 +6,7 @@
 
 #include "harness/command/commands.h"
 #include "harness/command/interrupt.h"
+#include "harness/command/run_series.h"
 #include "harness/record/progress_line.h"
 #include "harness/record/seed_set.h"
 #include "src/base/error.h"
@@ -61,24 +62,18 @@ std::vector<int64_t> read_seeds(const std::string& text) {
   return seeds;
 }
 
-// "12 min"
-std::string minutes(double seconds) {
-  return seconds < 90 ? fmt::format("{:.0f} s", seconds) : fmt::format("{:.0f} min", seconds / 60);
-}
-
 // The words of one seed's `run`.
 RunOptions options_of(const SeedsWords& words, int64_t seed) {
   RunOptions options = words.run;
   options.sets.push_back(fmt::format("train.seed={}", seed));
   options.out = seed_folder(words.run.out, seed);
-  options.is_one_of_several = true;
   return options;
 }
 
 class SeedRuns {
  public:
   SeedRuns(const SeedsWords& words, const RunFunction& run, Clock& clock)
-      : words_(words), run_(run), clock_(clock), seeds_(read_seeds(words.seeds)) {}
+      : words_(words), series_(run, clock), seeds_(read_seeds(words.seeds)) {}
 
   int run() {
     if (detect_launch().ranks > 1) {
@@ -127,24 +122,14 @@ class SeedRuns {
           fmt::format("seeds: {} of {}: seed {} is finished", i + 1, seeds_.size(), seed));
       return;
     }
-    const double mean_s =
-        runs_ > 0 ? spent_s_ / runs_ : recipe.train.wallclock_s + recipe.eval.wallclock_s;
     int64_t left = 0;
     for (size_t k = i; k < seeds_.size(); ++k) left += finished_.contains(seeds_[k]) ? 0 : 1;
-    progress.print(
-        fmt::format("seeds: {} of {}: seed {}; {}{} for all that are left", i + 1, seeds_.size(),
-                    seed, runs_ > 0 ? "about " : "at most about ",
-                    mean_s > 0 ? minutes(mean_s * static_cast<double>(left)) : "no budget"));
-    RunOptions options = options_of(words_, seed);
-    const double begin_s = clock_.now_s();
-    if (!is_first_) options.start_s = begin_s;
-    is_first_ = false;
-    if (run_(options, clock_) != 0) throw Error(fmt::format("seed {} failed; {}", seed, kGoesOn));
-    spent_s_ += clock_.now_s() - begin_s;
-    runs_ += 1;
-    if (is_interrupt_requested() && i + 1 < seeds_.size()) {
-      throw Interrupted(fmt::format("interrupted after seed {}; {}", seed, kGoesOn));
-    }
+    progress.print(fmt::format(
+        "seeds: {} of {}: seed {}; {} for all that are left", i + 1, seeds_.size(), seed,
+        series_.forecast(left, recipe.train.wallclock_s + recipe.eval.wallclock_s)));
+    const std::string what = fmt::format("seed {}", seed);
+    series_.run(options_of(words_, seed), what);
+    if (i + 1 < seeds_.size()) RunSeries::end_if_asked(what);
   }
 
   void print_table() const {
@@ -153,15 +138,10 @@ class SeedRuns {
     fmt::print("{}\nrecord {}\n", set.readme.substr(begin, end - begin), words_.run.out.string());
   }
 
-  static constexpr const char* kGoesOn =
-      "the same command again goes on from there, finished seeds stay as they are";
   const SeedsWords& words_;
-  const RunFunction& run_;
-  Clock& clock_;
+  RunSeries series_;
   std::vector<int64_t> seeds_;
   std::set<int64_t> finished_;
-  bool is_first_ = true;
-  double spent_s_ = 0, runs_ = 0;
 };
 
 }  // namespace

@@ -77,7 +77,7 @@ Holder parse_holder(std::string_view text) {
 
 [[noreturn]] void fail_in_use(const std::string& shown, const Holder& holder,
                               const std::string& more = {}) {
-  throw Error(fmt::format(
+  throw FolderInUse(fmt::format(
       "the output folder is in use: \"{}\", by {}; wait for it to end{}, or choose another with "
       "--out",
       shown, holder.pid > 0 ? holder.describe() : "a run that has just begun", more));

@@ -5,7 +5,14 @@
 #include <string>
 #include <string_view>
 
+#include "src/base/error.h"
+
 namespace pg {
+
+// Another run holds the folder.
+class FolderInUse : public Error {
+  using Error::Error;
+};
 
 // Held from its making to its end. The kernel ends it with the process, however that dies, so a
 // file that a killed run left behind locks nothing.
@@ -37,7 +44,7 @@ bool may_be_alive(std::string_view lock_text);
 // Of this process, now.
 std::string describe_own_lock();
 
-// Creates the folder where there is none and takes <folder>/.run_lock. Throws Error that names the run that holds it; `shown` is the folder as
+// Creates the folder where there is none and takes <folder>/.run_lock. Throws FolderInUse, which names the run that holds it, and Error where it cannot be taken at all; `shown` is the folder as
 // the user wrote it. Where the file system knows no locks, may_be_alive decides.
 std::unique_ptr<FolderLock> lock_folder(const std::filesystem::path& folder,
                                         const std::string& shown);

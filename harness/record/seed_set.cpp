@@ -7,7 +7,7 @@
 
 #include "harness/recipe/recipe_identity.h"
 #include "harness/record/compliance.h"
-#include "harness/record/tape.h"
+#include "harness/record/seed_record.h"
 #include "harness/statistics/seed_statistics.h"
 #include "src/base/bytes.h"
 #include "src/base/error.h"
@@ -20,93 +20,44 @@ namespace {
 namespace fs = std::filesystem;
 using OrderedJson = nlohmann::ordered_json;
 
-constexpr const char* kTakeAnew = "run it again with --fresh, or take another folder";
-
-RunFolder folder_of_seed(const fs::path& set, int64_t seed) {
-  RunFolder folder;
-  folder.path = seed_folder(set, seed);
-  folder.seed = seed;
-  return folder;
-}
-
-// A seed's record as it was written.
-struct SeedRecord {
-  int64_t seed = 0;
+// A seed's record and, as JSON, what its submission.json copies from it.
+struct SeedJson {
+  SeedRecord record;
   OrderedJson submission, result;  // the whole, and its member of seed_results
-  std::string train_data, val_data;
 
   double number(const char* key) const { return result.at(key).get<double>(); }
 };
 
-SeedRecord read_seed(const fs::path& set, int64_t seed) {
-  const RunFolder folder = folder_of_seed(set, seed);
-  SeedRecord record;
-  record.seed = seed;
-  try {
-    record.submission = OrderedJson::parse(read_text_file(folder.submission()));
-    record.result = record.submission.at("seed_results").at(fmt::format("{}", seed));
-    for (const char* key :
-         {"val_loss", "val_bpb", "artifact_bytes", "steps", "step_avg_ms", "train_wallclock_ms",
-          "eval_time_s", "pre_quant_val_bpb", "quantized_val_bpb"}) {
-      record.number(key);
-    }
-  } catch (const OrderedJson::exception&) {
-    throw Error(fmt::format("the record of seed {} is damaged: \"{}\"; {}", seed,
-                            folder.submission().string(), kTakeAnew));
-  }
-  const Result<Tape> tape = read_tape(read_text_file(folder.tape()));
-  if (!tape.ok()) {
-    throw Error(
-        fmt::format("the tape of seed {} is damaged: {}; {}", seed, tape.error(), kTakeAnew));
-  }
-  for (const TapePart& part : tape.value().parts) {
-    const auto text = [&](const char* key) {
-      const auto found = part.identity.find(key);
-      return found == part.identity.end() ? std::string() : found->second;
-    };
-    record.train_data = text("train_sha256");
-    record.val_data = text("val_sha256");
-  }
-  return record;
-}
-
-void require_alike(const SeedRecord& record, const SeedRecord& first) {
-  const auto fail = [&](const char* what) {
-    throw Error(fmt::format("seed {} was run with another {} than seed {}; {}", record.seed, what,
-                            first.seed, kTakeAnew));
-  };
-  for (const auto& [key, what] : {std::pair{"tokenizer_sha256", "tokenizer"},
-                                  {"track", "track"},
-                                  {"val_bpb_is", "way of scoring"},
-                                  {"bytes_cap", "cap"}}) {
-    if (record.submission.value(key, OrderedJson()) != first.submission.value(key, OrderedJson()))
-      fail(what);
-  }
-  if (record.train_data != first.train_data) fail("training text");
-  if (record.val_data != first.val_data) fail("validation text");
-}
-
-std::vector<SeedRecord> read_seeds(const fs::path& set, const std::vector<int64_t>& seeds) {
-  std::vector<SeedRecord> records;
+std::vector<SeedJson> read_seeds(const fs::path& set, const std::vector<int64_t>& seeds) {
+  std::vector<SeedJson> records;
   for (const int64_t seed : seeds) {
-    records.push_back(read_seed(set, seed));
-    require_alike(records.back(), records.front());
+    SeedJson json;
+    json.record = read_seed_record(seed_folder(set, seed), seed, kTakeAnew);
+    json.submission = OrderedJson::parse(json.record.submission_json);
+    json.result = json.submission.at("seed_results").at(fmt::format("{}", seed));
+    records.push_back(std::move(json));
+    const SeedRecord& first = records.front().record;
+    if (const std::string other = find_other_setting(records.back().record, first);
+        !other.empty()) {
+      throw Error(fmt::format("seed {} was run with another {} than seed {}; {}", seed, other,
+                              first.seed, kTakeAnew));
+    }
   }
   return records;
 }
 
-Spread spread(const std::vector<SeedRecord>& records, const char* key) {
+Spread spread(const std::vector<SeedJson>& records, const char* key) {
   std::vector<double> values;
-  for (const SeedRecord& record : records) values.push_back(record.number(key));
+  for (const SeedJson& record : records) values.push_back(record.number(key));
   return spread_of(values);
 }
 
 // True where it is so of every seed; what only the set has is said anew.
-OrderedJson join_compliance(const std::vector<SeedRecord>& records,
+OrderedJson join_compliance(const std::vector<SeedJson>& records,
                             const std::vector<int64_t>& seeds) {
   OrderedJson joined = records.front().submission.value("compliance", OrderedJson::object());
   for (auto& [key, value] : joined.items()) {
-    for (const SeedRecord& record : records) {
+    for (const SeedJson& record : records) {
       const OrderedJson& own = record.submission.at("compliance");
       value = value.is_boolean() && value.get<bool>() && own.value(key, false);
     }
@@ -115,7 +66,7 @@ OrderedJson join_compliance(const std::vector<SeedRecord>& records,
   return joined;
 }
 
-std::string write_submission(const std::vector<SeedRecord>& records,
+std::string write_submission(const std::vector<SeedJson>& records,
                              const std::vector<int64_t>& seeds) {
   const OrderedJson& first = records.front().submission;
   const Spread bits = spread(records, "val_bpb"), loss = spread(records, "val_loss"),
@@ -150,27 +101,27 @@ std::string write_submission(const std::vector<SeedRecord>& records,
     copy(key);
   }
   json["compliance"] = join_compliance(records, seeds);
-  for (const SeedRecord& record : records) {
-    const std::string seed = fmt::format("{}", record.seed);
+  for (const SeedJson& record : records) {
+    const std::string seed = fmt::format("{}", record.record.seed);
     json["seed_results"][seed] = record.result;
-    json["logs"][seed] = RunFolder::log_name(record.seed);
+    json["logs"][seed] = RunFolder::log_name(record.record.seed);
   }
   return json.dump(2) + "\n";
 }
 
-std::string write_table(const std::vector<SeedRecord>& records) {
+std::string write_table(const std::vector<SeedJson>& records) {
   std::string text =
       "| seed | steps | ms/step | before quantisation, bpb | artifact, bpb | score, bpb | loss, "
       "nats | "
       "training, s | scoring, s | artifact, bytes |\n|---|---|---|---|---|---|---|---|---|---|\n";
-  for (const SeedRecord& r : records) {
+  for (const SeedJson& r : records) {
     text += fmt::format(
         "| [{0}](seed_{0}) | {1} | {2:.2f} | {3:.4f} | {4:.4f} | **{5:.6f}** | {6:.6f} | {7:.1f} | "
         "{8:.1f} | {9} |\n",
-        r.seed, format_thousands(r.result.at("steps").get<int64_t>()), r.number("step_avg_ms"),
-        r.number("pre_quant_val_bpb"), r.number("quantized_val_bpb"), r.number("val_bpb"),
-        r.number("val_loss"), r.number("train_wallclock_ms") / 1e3, r.number("eval_time_s"),
-        format_thousands(r.result.at("artifact_bytes").get<int64_t>()));
+        r.record.seed, format_thousands(r.result.at("steps").get<int64_t>()),
+        r.number("step_avg_ms"), r.number("pre_quant_val_bpb"), r.number("quantized_val_bpb"),
+        r.number("val_bpb"), r.number("val_loss"), r.number("train_wallclock_ms") / 1e3,
+        r.number("eval_time_s"), format_thousands(r.result.at("artifact_bytes").get<int64_t>()));
   }
   const Spread bits = spread(records, "val_bpb"), loss = spread(records, "val_loss");
   const auto row = [&](const char* what, double Spread::*of) {
@@ -182,8 +133,7 @@ std::string write_table(const std::vector<SeedRecord>& records) {
   return text;
 }
 
-std::string write_readme(const std::vector<SeedRecord>& records,
-                         const std::vector<int64_t>& seeds) {
+std::string write_readme(const std::vector<SeedJson>& records, const std::vector<int64_t>& seeds) {
   const OrderedJson& first = records.front().submission;
   const auto text_of = [&](const char* key) { return first.value(key, std::string()); };
   const Spread bits = spread(records, "val_bpb"), bytes = spread(records, "artifact_bytes");
@@ -226,7 +176,7 @@ bool is_seed_finished(const fs::path& path, const Recipe& recipe) {
 }
 
 SeedSet describe_seed_set(const fs::path& set, const std::vector<int64_t>& seeds) {
-  const std::vector<SeedRecord> records = read_seeds(set, seeds);
+  const std::vector<SeedJson> records = read_seeds(set, seeds);
   return {write_submission(records, seeds), write_readme(records, seeds)};
 }
 

@@ -11,6 +11,9 @@
 
 namespace pg {
 
+// The end of a message on a record that is not what was asked for.
+inline constexpr const char* kTakeAnew = "run it again with --fresh, or take another folder";
+
 // Where the record of a seed lies in the folder of a set.
 std::filesystem::path seed_folder(const std::filesystem::path& set, int64_t seed);
 

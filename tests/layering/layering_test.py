@@ -81,6 +81,7 @@ ROOMS = {
     "harness/exchange": [*MODEL, *DATA, "src/files", "src/text", "quant/format", "harness/recipe", "kernels/bf16.h"],
     "harness/statistics": ["src/base"],
     "harness/record": [*MODEL, *DATA, "src/files", "src/text", "src/train", "quant/...", "eval/...", "harness/recipe", "harness/statistics"],
+    "harness/ablate": ["src/base", "src/text", "src/train", "harness/recipe", "harness/record", "harness/statistics"],
     "harness/verify": ["src/base", "src/files", "src/text", "eval/audit", "harness/record", "harness/statistics"],
     "harness/bench": [*MODEL, *DATA, "src/data/corpus", "src/files", "src/device/comm", "src/device/forward", "src/device/registry", "src/device/op_table", "src/text", "src/train",
                       "quant/...", "eval/...", "harness/recipe"],
