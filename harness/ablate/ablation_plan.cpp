@@ -9,6 +9,7 @@
 #include "harness/recipe/recipe_changes.h"
 #include "harness/recipe/recipe_identity.h"
 #include "src/base/bytes.h"
+#include "src/base/check.h"
 #include "src/base/error.h"
 #include "src/train/phases.h"
 
@@ -61,12 +62,24 @@ std::vector<std::string> own_sets(int64_t steps) {
 
 std::string set_of_seed(int64_t seed) { return fmt::format("train.seed={}", seed); }
 
+// The clock decides how much of a text is scored exactly where the budget might not be enough for all of it.
+void require_steady_score(const Recipe& recipe) {
+  if (recipe.eval.wallclock_s == 0 || recipe.eval.exact_share == 0) return;
+  throw Error(fmt::format(
+      "eval.wallclock_s \"{}\" with eval.exact_share \"{}\" leaves to the clock how a text is "
+      "scored; "
+      "set eval.wallclock_s=0, so that all of it is exact, or eval.exact_share=0, so that the "
+      "device of training meters it",
+      recipe.eval.wallclock_s, recipe.eval.exact_share));
+}
+
 Recipe load_arm(const RecipeLoader& load, const PlannedArm& arm) {
   std::vector<std::string> sets = arm.sets;
   sets.push_back(set_of_seed(arm.seeds.front()));
   try {
     Recipe recipe = load(sets);
     check_recipe(recipe);
+    require_steady_score(recipe);
     return recipe;
   } catch (const Error& error) {
     throw Error(arm.is_base() ? fmt::format("the base: {}", error.what())
@@ -100,9 +113,19 @@ bool is_same_training(const Recipe& a, const Recipe& b) {
   return list_identity(same_seed, Affects::kTraining) == list_identity(b, Affects::kTraining);
 }
 
-int64_t steps_of_equal_cost(int64_t base_steps, double ratio) {
-  const double steps = std::round(static_cast<double>(base_steps) / ratio);
-  return std::clamp<int64_t>(static_cast<int64_t>(steps), 1, kMostSteps);
+MeasuredSteps settle_steps(int64_t base_steps, std::vector<double> round_ratios) {
+  PG_CHECK(!round_ratios.empty(), "a measured cost has a round");
+  MeasuredSteps measured;
+  measured.round_ratios = round_ratios;
+  std::ranges::sort(round_ratios);
+  const size_t half = round_ratios.size() / 2;
+  measured.ratio = round_ratios.size() % 2 == 1 ? round_ratios[half]
+                                                : (round_ratios[half - 1] + round_ratios[half]) / 2;
+  const bool is_as_base = round_ratios.front() <= 1 && round_ratios.back() >= 1;
+  const double steps = std::round(static_cast<double>(base_steps) / measured.ratio);
+  measured.steps =
+      is_as_base ? base_steps : std::clamp<int64_t>(static_cast<int64_t>(steps), 1, kMostSteps);
+  return measured;
 }
 
 std::vector<PlannedArm> plan_suite(const AblationSuite& suite, const RecipeLoader& load,

@@ -58,7 +58,8 @@ std::string find_arm_problem(const AblationSuite& suite, const AblationArm* arm,
 StepTable read_step_table(const std::filesystem::path& file);  // empty where there is no file
 std::string write_step_table(const AblationSuite& suite, const StepTable& table);
 
-// round(base_steps / ratio), at least 1.
-int64_t steps_of_equal_cost(int64_t base_steps, double ratio);
+// Of the rounds' ratios, one at least: round(base_steps / median), at least 1; base_steps where some rounds lie on either
+// side of 1, because such a cost cannot be told from the base's, and a step more or less would be an effect of its own.
+MeasuredSteps settle_steps(int64_t base_steps, std::vector<double> round_ratios);
 
 }  // namespace pg

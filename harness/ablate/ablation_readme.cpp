@@ -35,7 +35,9 @@ std::string describe_equal(const AblationSuite& suite) {
   return fmt::format(
       "equal cost: {} steps of the base, and of each arm as many as its step time allows, which "
       "was "
-      "measured in turns with the base's ({} times {} steps each) and then fixed in steps.json",
+      "measured in turns with the base's ({} times {} steps each) and then fixed in steps.json; "
+      "one that "
+      "rounds put on either side of the base's counts as the same",
       format_thousands(suite.steps), suite.rehearsal_rounds, suite.rehearsal_steps);
 }
 
@@ -70,14 +72,19 @@ std::string show_pairs(const ArmResult& result) {
   for (size_t i = 0; i < result.delta_seeds.size(); ++i) {
     pairs.push_back(fmt::format("{}: {:+.4f}", result.delta_seeds[i], result.delta->deltas[i]));
   }
-  return fmt::format("{}", fmt::join(pairs, ", "));
+  return fmt::format(
+      "{}{}", fmt::join(pairs, ", "),
+      result.arm->arm->against.empty() ? "" : fmt::format(" against {}", result.reference));
 }
 
 std::string show_verdict(const ArmResult& result) {
-  if (!result.delta->has_error()) return "one seed";
-  if (result.delta->is_same_bits()) return "the same";
-  if (!result.delta->is_visible()) return "not visible";
-  return result.delta->mean < 0 ? "**better**" : "worse";
+  const PairedDelta& delta = *result.delta;
+  const std::string than =
+      result.arm->arm->against.empty() ? "" : fmt::format(" than {}", result.reference);
+  if (delta.is_same_bits()) return "the same";
+  if (!delta.has_error()) return "one seed";
+  if (!delta.is_visible()) return "not visible";
+  return fmt::format("{}{}", delta.mean < 0 ? "**better**" : "worse", than);
 }
 
 std::string write_row(const ArmResult& result) {
@@ -134,7 +141,8 @@ constexpr const char* kHow =
     "## How\n\n"
     "Base and arm share seed, data order and the initial value of every parameter that both have, "
     "so a "
-    "pair differs by the arm's keys alone. Delta: arm - base, bits per byte, less is better. Its "
+    "pair differs by the arm's keys alone. Delta: arm - base (or the arm that it is said to be "
+    "against), bits per byte, less is better. Its "
     "error is "
     "s / sqrt(m) of m >= 2 paired deltas with sample std s; of a single pair it is sqrt(2) times "
     "the sample "

@@ -51,10 +51,10 @@ const SeedRecord* find_seed(const ArmResult& result, int64_t seed) {
   return nullptr;
 }
 
-void take_delta(ArmResult& arm, const ArmResult& base) {
+void take_delta(ArmResult& arm, const ArmResult& reference, const ArmResult& base) {
   std::vector<double> ours, theirs;
   for (const SeedRecord& run : arm.runs) {
-    const SeedRecord* same = find_seed(base, run.seed);
+    const SeedRecord* same = find_seed(reference, run.seed);
     if (same == nullptr) continue;
     ours.push_back(run.bits_per_byte);
     theirs.push_back(same->bits_per_byte);
@@ -97,9 +97,19 @@ PublishedVerdict judge(const PairedDelta& delta, double published) {
              : PublishedVerdict::kContradicts;
 }
 
-void compare_with_base(ArmResult& result, const ArmResult& base, const StepTable& measured) {
+const ArmResult& find_reference(const AblationResults& results, const AblationArm& arm) {
+  for (const ArmResult& result : results.arms) {
+    if (!arm.against.empty() && result.arm->name == arm.against) return result;
+  }
+  return results.base();
+}
+
+void compare_arm(ArmResult& result, const AblationResults& results, const StepTable& measured) {
   const AblationArm& arm = *result.arm->arm;
-  take_delta(result, base);
+  const ArmResult& base = results.base();
+  const ArmResult& reference = find_reference(results, arm);
+  result.reference = reference.arm->is_base() ? "the base" : reference.arm->name;
+  take_delta(result, reference, base);
   const auto found = measured.find(arm.name);
   result.is_ratio_measured = found != measured.end();
   result.step_time_ratio =
@@ -132,6 +142,7 @@ OrderedJson write_delta(const ArmResult& result) {
   const PairedDelta& delta = *result.delta;
   constexpr const char* kSources[] = {"none", "pairs", "base_spread"};
   OrderedJson json;
+  json["against"] = result.reference;
   json["mean_bpb"] = delta.mean;
   json["seeds"] = result.delta_seeds;
   json["per_seed_bpb"] = delta.deltas;
@@ -212,35 +223,35 @@ AblationResults collect_results(const fs::path& folder, const std::vector<Planne
     require_alike(result, *first);
     result.bits_per_byte = spread_of(bits_of(result.runs));
   }
-  const double tokens_a_byte = tokens_per_byte(results.base());
   for (ArmResult& result : results.arms) {
-    result.tokens_per_byte = tokens_a_byte;
-    if (!result.arm->is_base()) compare_with_base(result, results.base(), measured);
+    if (!result.arm->is_base()) compare_arm(result, results, measured);
   }
   return results;
 }
 
 std::string describe_learnt(const ArmResult& result) {
   if (result.runs.empty()) return "It has not been run.";
-  if (!result.delta) return "The base has not been run with its seed.";
+  if (!result.delta) return fmt::format("Of {} there is no run with its seed.", result.reference);
   const PairedDelta& delta = *result.delta;
   std::string text;
   if (delta.is_same_bits()) {
-    text = "It changes nothing: every score is the base's to the last bit.";
+    text = fmt::format("It changes nothing: every score is that of {} to the last bit.",
+                       result.reference);
   } else if (!delta.has_error()) {
     text = fmt::format(
-        "{:+.4f} bits per byte, of one seed beside a base of one seed: whether that is chance "
+        "{:+.4f} bits per byte against {}, one seed beside a base of one seed: whether that is "
+        "chance "
         "cannot be said.",
-        delta.mean);
+        delta.mean, result.reference);
   } else if (!delta.is_visible()) {
     text = fmt::format(
-        "It cannot be told from the base: its {:+.4f} bits per byte are below the smallest visible "
+        "It cannot be told from {}: its {:+.4f} bits per byte are below the smallest visible "
         "effect, {:.4f}.",
-        delta.mean, delta.smallest_visible);
+        result.reference, delta.mean, delta.smallest_visible);
   } else {
-    text = fmt::format("It is {}: {:+.4f} bits per byte, beyond the smallest visible {:.4f}.",
-                       delta.mean < 0 ? "better than the base" : "worse than the base", delta.mean,
-                       delta.smallest_visible);
+    text = fmt::format(
+        "It is {} than {}: {:+.4f} bits per byte, beyond the smallest visible {:.4f}.",
+        delta.mean < 0 ? "better" : "worse", result.reference, delta.mean, delta.smallest_visible);
   }
   return text + describe_published(result);
 }

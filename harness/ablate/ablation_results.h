@@ -23,17 +23,16 @@ struct ArmResult {
   const PlannedArm* arm = nullptr;
   std::vector<SeedRecord> runs;         // that are finished, by seed
   std::optional<Spread> bits_per_byte;  // of them
-  std::optional<PairedDelta>
-      delta;  // bpb, of the seeds that the base has run too; none of the base
-  std::vector<int64_t> delta_seeds;  // of its pairs
-  std::optional<double>
-      step_time_ratio;  // to the base: as measured in turns, else by the runs' own clocks
-  bool is_ratio_measured = false;       // in turns
-  double tokens_per_byte = 0;           // of the text's tokenizer; 0: unknown
+  // What it is compared with, "the base" or an arm, and the delta of the seeds that both have run, bits per
+  // byte; none of the base.
+  std::string reference;
+  std::optional<PairedDelta> delta;
+  std::vector<int64_t> delta_seeds;
+  // To the base's: measured in turns, else by the runs' own clocks.
+  std::optional<double> step_time_ratio;
+  bool is_ratio_measured = false;
   std::optional<double> published_bpb;  // the published delta as bits per byte of this text
   std::optional<PublishedVerdict> verdict;
-
-  bool is_complete() const { return runs.size() == arm->seeds.size(); }
 };
 
 struct AblationResults {

@@ -40,7 +40,7 @@ class Table {
     return table_.contains(key) ? place(table_.get(key)->source()) : place();
   }
   bool has(const char* key) {
-    known_.emplace_back(key);
+    if (std::ranges::count(known_, key) == 0) known_.emplace_back(key);
     return table_.contains(key);
   }
   std::string text(const char* key, bool is_required = false) {
@@ -210,6 +210,7 @@ AblationArm read_arm(Table& table) {
   check_name(table, arm.name);
   arm.sets = read_sets(table);
   arm.note = table.text("note");
+  arm.against = table.text("against");
   arm.published = read_published(table);
   table.require_known();
   return arm;
@@ -227,6 +228,13 @@ void read_arms(const toml::node& node, std::string_view label, AblationSuite& su
     if (suite.find_arm(arm.name) != nullptr) {
       throw Error(fmt::format("{}a second arm \"{}\"; give each a name of its own",
                               table.place_of("name"), arm.name));
+    }
+    // One that stands above it: the table reads from the top, and none can be compared with itself.
+    if (!arm.against.empty() && suite.find_arm(arm.against) == nullptr) {
+      throw Error(
+          fmt::format("{}against: no arm \"{}\" above \"{}\"; name one, or leave it out for "
+                      "the base",
+                      table.place_of("against"), escape_terminal(arm.against), arm.name));
     }
     suite.arms.push_back(std::move(arm));
   }

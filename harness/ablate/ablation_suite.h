@@ -31,6 +31,7 @@ struct AblationArm {
   std::string name;               // of its folder too
   std::vector<std::string> sets;  // "section.key=value", over the base
   std::string note;
+  std::string against;  // the arm that it is compared with; empty: the base
   std::optional<PublishedDelta> published;
 };
 

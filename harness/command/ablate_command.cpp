@@ -140,6 +140,7 @@ class Ablation {
     for (const PlannedArm& arm : plan_) {
       const CodeSizes code = code_sizes(arm.recipe.model, arm.recipe.scoring());
       try {
+        check_batches(arm.recipe.train, std::max<int64_t>(words_.ranks, 1));
         check_forecast(arm.recipe, forecast_pack(arm.recipe.model, arm.recipe.quant, code));
       } catch (const Error& error) {
         throw Error(fmt::format("arm \"{}\": {}", arm.name, error.what()));
@@ -247,12 +248,11 @@ class Ablation {
             fmt::format("ablate: step time of {} ({} of {}), {}", name, i + 1, left.size(), round),
             false);
       };
-      MeasuredSteps measured;
-      measured.round_ratios = measure_step_ratios(
-          plan_.front().recipe, at_base_steps(*left[i]),
-          {.steps = suite_.rehearsal_steps, .rounds = suite_.rehearsal_rounds}, clock_, show);
-      measured.ratio = median_of(measured.round_ratios);
-      measured.steps = steps_of_equal_cost(suite_.steps, measured.ratio);
+      MeasuredSteps measured = settle_steps(
+          suite_.steps,
+          measure_step_ratios(plan_.front().recipe, at_base_steps(*left[i]),
+                              {.steps = suite_.rehearsal_steps, .rounds = suite_.rehearsal_rounds},
+                              clock_, show));
       progress_.print(fmt::format("ablate: a step of {} takes {:.3f} times the base's: {} steps",
                                   name, measured.ratio, measured.steps));
       measured_[name] = std::move(measured);

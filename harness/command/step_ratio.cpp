@@ -102,11 +102,4 @@ std::vector<double> measure_step_ratios(const Recipe& base, const Recipe& arm,
   return ratios;
 }
 
-double median_of(std::vector<double> values) {
-  PG_CHECK(!values.empty(), "no value has no median");
-  std::ranges::sort(values);
-  const size_t half = values.size() / 2;
-  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
-}
-
 }  // namespace pg

@@ -21,6 +21,4 @@ std::vector<double> measure_step_ratios(const Recipe& base, const Recipe& arm,
                                         const RatioOptions& options, Clock& clock,
                                         const std::function<void(const std::string&)>& show);
 
-double median_of(std::vector<double> values);  // of at least one
-
 }  // namespace pg
