@@ -26,7 +26,7 @@ constexpr const char* kStyle =
     ".band{fill:#e9e9e9}"
     ".better{fill:#2f7d4f}.worse{fill:#c8442d}.unseen{fill:#9a9a9a}"
     ".error{stroke:#111;stroke-width:1}"
-    ".published{fill:none;stroke:#2f6db3;stroke-width:1.5}"
+    ".published{fill:#fff;stroke:#2f6db3;stroke-width:1.5}"
     "@media(prefers-color-scheme:dark){text{fill:#ccc}.title{fill:#eee}.paper{fill:#161616}"
     ".grid{stroke:#333}.band{fill:#2b2b2b}.error{stroke:#eee}.zero{stroke:#aaa}}";
 
@@ -77,8 +77,9 @@ std::string draw_grid(const DeltaAxis& axis, double bottom) {
                        bottom + 18, tick + 0.0);
   }
   return svg + fmt::format(
-                   "<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">bits per byte more "
-                   "than the base; less is better</text>\n",
+                   "<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">bits per byte more than "
+                   "what it "
+                   "is compared with; less is better</text>\n",
                    (kLeft + kWidth - kRight) / 2, bottom + 40);
 }
 

@@ -11,11 +11,11 @@
 
 #include "harness/ablate/ablation_plan.h"
 #include "harness/ablate/ablation_results.h"
+#include "harness/command/ablation_tables.h"
 #include "harness/command/commands.h"
 #include "harness/command/interrupt.h"
 #include "harness/command/run_series.h"
 #include "harness/command/run_steps.h"
-#include "harness/command/step_flops.h"
 #include "harness/command/step_ratio.h"
 #include "harness/record/code_features.h"
 #include "harness/record/folder_lock.h"
@@ -25,11 +25,8 @@
 #include "src/base/bytes.h"
 #include "src/base/error.h"
 #include "src/device/comm/launch.h"
-#include "src/device/registry/make_device.h"
 #include "src/files/write_file.h"
-#include "src/model/model.h"
 #include "src/text/nearest_name.h"
-#include "src/text/text_format.h"
 
 namespace pg {
 namespace {
@@ -339,46 +336,20 @@ class Ablation {
     write("README.md", write_ablation_readme(suite_, results));
   }
 
-  void print_results() {
+  void print_results() const {
     const StepTable measured = read_step_table(steps_file());
     const std::vector<PlannedArm> plan = make_plan(measured);
-    const AblationResults results = collect_results(words_.out, plan, measured);
-    for (const ArmResult& result : results.arms) {
-      if (!result.bits_per_byte) continue;
-      const std::string says =
-          result.arm->is_base() ? fmt::format("std {:.6f} of {}", result.bits_per_byte->sample_std,
-                                              result.runs.size())
-                                : describe_learnt(result);
-      fmt::print("{:<28}{:.6f}  {}\n", result.arm->name, result.bits_per_byte->mean, says);
-    }
-    fmt::print("{} of {} runs are finished\nrecord {}\n", results.finished_runs(),
-               results.planned_runs(), words_.out.string());
+    print_ablation_results(collect_results(words_.out, plan, measured));
+    fmt::print("record {}\n", words_.out.string());
   }
 
   void show_plan() {
     plan();
-    const StepFlops flops = {make_device(plan_.front().recipe.track.device)->measure_peak()};
-    fmt::print("{:<28}{:>8}{:>10}{:>8}{:>10}{:>12}{:>12}\n", "arm", "steps", "tokens", "seeds",
-               "params", "bytes", "training");
-    double sum_s = 0;
+    std::vector<const PlannedArm*> asked;
     for (const PlannedArm& arm : plan_) {
-      if (!is_asked(arm)) continue;
-      const Recipe& recipe = arm.recipe;
-      const CodeSizes code = code_sizes(recipe.model, recipe.scoring());
-      const double train_s = flops.estimate_training_s(recipe);
-      sum_s += train_s * static_cast<double>(arm.seeds.size());
-      fmt::print("{:<28}{:>8}{:>10}{:>8}{:>10}{:>12}{:>12}\n", arm.name,
-                 arm.steps > 0 ? fmt::format("{}", arm.steps) : "measured",
-                 arm.steps > 0 ? format_count(static_cast<double>(arm.tokens)) : "",
-                 arm.seeds.size(), format_count(static_cast<double>(count_params(recipe.model))),
-                 format_thousands(forecast_pack(recipe.model, recipe.quant, code).likely_bytes),
-                 format_duration(train_s));
+      if (is_asked(arm)) asked.push_back(&arm);
     }
-    fmt::print(
-        "training {} in all, at {:.0f} % of this machine's product peak; packing and scoring come "
-        "on "
-        "top. Bytes: before the cap is filled\n",
-        format_duration(sum_s), 100 * StepFlops::kShareOfPeak);
+    print_ablation_plan(asked, plan_.front().recipe.track.device);
   }
 
   const AblateWords& words_;

@@ -2,10 +2,8 @@
 // come out; of a suite of ablations each of its runs.
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "eval/score.h"
-#include "harness/ablate/ablation_plan.h"
+#include "harness/ablate/ablation_suite.h"
 #include "harness/command/artifact_file.h"
 #include "harness/command/choose_average.h"
 #include "harness/command/commands.h"
@@ -13,7 +11,9 @@
 #include "harness/command/interrupt.h"
 #include "harness/command/pack_steps.h"
 #include "harness/command/rank_steps.h"
+#include "harness/command/record_file.h"
 #include "harness/command/run_steps.h"
+#include "harness/command/suite_runs.h"
 #include "harness/record/code_features.h"
 #include "harness/record/progress_line.h"
 #include "harness/record/replay_report.h"
@@ -57,27 +57,8 @@ std::vector<Option> list_options(ReplayWords& w) {
   };
 }
 
-// A file of a record, which may be a stranger's: in the folder itself, no link, no pipe, of a size to read.
-fs::path find_file(const fs::path& record, const std::string& name) {
-  constexpr uintmax_t kMostBytes = uintmax_t{1} << 31;
-  if (fs::path(name).filename() != name || name.empty() || name == "." || name == "..") {
-    throw Error(fmt::format("replay: \"{}\" is no name of a file in the record", name));
-  }
-  fs::path file = record / name;
-  std::error_code error;
-  const fs::file_type type = fs::symlink_status(file, error).type();
-  if (type == fs::file_type::not_found) {
-    throw Error(
-        fmt::format("replay: there is no \"{}\"; give the folder of a record", file.string()));
-  }
-  if (type != fs::file_type::regular || fs::file_size(file, error) > kMostBytes || error) {
-    throw Error(fmt::format("replay: \"{}\" is no plain file of at most 2 GiB", file.string()));
-  }
-  return file;
-}
-
 Tape open_tape(const fs::path& record) {
-  const fs::path file = find_file(record, "tape.jsonl");
+  const fs::path file = find_record_file(record, "tape.jsonl");
   Result<Tape> tape = read_tape(read_text_file(file));
   if (!tape.ok()) throw Error(fmt::format("\"{}\": {}", file.string(), tape.error()));
   if (tape.value().format != kTapeFormat) {
@@ -98,7 +79,7 @@ Tape open_tape(const fs::path& record) {
 // is what the record says.
 Recipe read_record_recipe(const ReplayWords& words) {
   Recipe recipe;
-  const fs::path file = find_file(words.record, "recipe.toml");
+  const fs::path file = find_record_file(words.record, "recipe.toml");
   apply_toml(recipe, read_text_file(file), file.string());
   if (!words.data.empty()) {
     for (std::string* path :
@@ -165,7 +146,7 @@ class Replay {
         clock_(clock),
         tape_(open_tape(words.record)),
         recipe_(read_record_recipe(words)),
-        then_(unpack_file(find_file(words.record, tape_.end->artifact))),
+        then_(unpack_file(find_record_file(words.record, tape_.end->artifact))),
         progress_(ProgressLine::for_stream(stderr)) {
     const ProbeResult bound = probe_tape(words.record, then_.artifact_sha256());
     if (bound.verdict != Verdict::kPass) {
@@ -337,56 +318,8 @@ class Replay {
   int64_t compared_steps_ = 0;
 };
 
-// A folder of a suite, which may be a stranger's: no link leads out of it.
-bool is_plain_folder(const fs::path& path) {
-  std::error_code ignored;
-  return fs::symlink_status(path, ignored).type() == fs::file_type::directory;
-}
-
-// The finished runs of a suite that are asked for, in its order. Throws Error for one that is not the arm that its
-// folder says.
-std::vector<fs::path> list_suite_runs(const ReplayWords& words) {
-  const fs::path file = find_file(words.record, kSuiteName);
-  const AblationSuite suite = read_suite(read_text_file(file), file.string());
-  const auto read = [](const fs::path& recipe_file) {
-    Recipe recipe;
-    apply_toml(recipe, read_text_file(recipe_file), recipe_file.string());
-    return recipe;
-  };
-  const Recipe base = read(find_file(words.record, "recipe.toml"));
-  std::vector<fs::path> runs;
-  const auto add = [&](const std::string& name, const AblationArm* arm,
-                       const std::vector<int64_t>& seeds) {
-    if (!words.only.empty() && std::ranges::count(words.only, name) == 0) return;
-    for (const int64_t seed : seeds) {
-      const fs::path run = arm_folder(words.record, name, seed);
-      if (!is_plain_folder(words.record / name) || !is_plain_folder(run)) continue;
-      std::error_code ignored;
-      if (!fs::exists(run / "submission.json", ignored)) continue;
-      const std::string problem =
-          find_arm_problem(suite, arm, base, read(find_file(run, "recipe.toml")));
-      if (!problem.empty()) {
-        throw Error(fmt::format("replay: \"{}\" is not arm \"{}\" of the suite: {}", run.string(),
-                                name, problem));
-      }
-      runs.push_back(run);
-    }
-  };
-  for (const std::string& name : words.only) {
-    if (name == kBaseName || suite.find_arm(name) != nullptr) continue;
-    throw Error(fmt::format("replay: --only {}: the suite has no such arm", name));
-  }
-  add(std::string(kBaseName), nullptr, suite.base_seeds);
-  for (const AblationArm& arm : suite.arms) add(arm.name, &arm, suite.seeds);
-  if (runs.empty()) {
-    throw Error(fmt::format("replay: no finished run of the suite in \"{}\" is asked for",
-                            words.record.string()));
-  }
-  return runs;
-}
-
 int replay_suite(const ReplayWords& words, Clock& clock) {
-  const std::vector<fs::path> runs = list_suite_runs(words);
+  const std::vector<fs::path> runs = list_suite_runs(words.record, words.only);
   size_t replayed = 0;
   for (const fs::path& run : runs) {
     fmt::print("{}\n", run.lexically_relative(words.record).string());
