@@ -293,6 +293,7 @@ class Ablation {
     options.out = folder;
     options.ranks = words_.ranks;
     options.fresh = words_.fresh;
+    options.start_s = clock_.now_s();  // step times may have been measured before
     try {
       series_.run(options, what);
     } catch (const FolderInUse&) {

@@ -16,7 +16,8 @@ constexpr const char* kGoesOn =
 void RunSeries::run(RunOptions options, const std::string& what) {
   options.is_one_of_several = true;
   const double begin_s = clock_.now_s();
-  if (!is_first_) options.start_s = begin_s;  // the first one's is the start of the process
+  // The first one's is the start of the process, where the caller knows no better.
+  if (!is_first_ && !options.start_s) options.start_s = begin_s;
   is_first_ = false;
   if (run_(options, clock_) != 0) throw Error(fmt::format("{} failed; {}", what, kGoesOn));
   spent_s_ += clock_.now_s() - begin_s;
