@@ -6,7 +6,6 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "harness/recipe/recipe_changes.h"
 #include "harness/recipe/recipe_identity.h"
 #include "src/base/bytes.h"
 #include "src/base/check.h"
@@ -159,25 +158,30 @@ std::vector<PlannedArm> plan_suite(const AblationSuite& suite, const RecipeLoade
   return plan;
 }
 
-std::string find_arm_problem(const AblationSuite& suite, const AblationArm* arm, const Recipe& base,
-                             const Recipe& run) {
+std::string find_arm_problem(const AblationSuite& suite, const AblationArm* arm,
+                             const StepTable& measured, const Recipe& base, const Recipe& run) {
+  const std::vector<std::string> sets = arm == nullptr ? std::vector<std::string>() : arm->sets;
   Recipe asked = run;
-  for (const std::string& set : arm == nullptr ? std::vector<std::string>() : arm->sets) {
-    apply_override(asked, set);
+  for (const std::string& set : sets) apply_override(asked, set);
+  asked.train.max_steps = suite.steps;
+  if (arm != nullptr && suite.equal == EqualBy::kTokens) {
+    asked.train.max_steps = steps_of_equal_tokens(asked, count_tokens_read(base));
   }
-  if (suite.equal == EqualBy::kSteps) asked.train.max_steps = suite.steps;
+  if (arm != nullptr && suite.equal == EqualBy::kCost && measured.contains(arm->name)) {
+    asked.train.max_steps = measured.at(arm->name).steps;
+  }
   if (const std::string difference = describe_difference(run, asked); !difference.empty()) {
     return fmt::format("{} as the suite has it", difference);
   }
-  for (const KeyChange& change : list_changes(run, base)) {
-    const std::string key = fmt::format("{}.{}", change.section, change.key);
-    // What follows from seq_len, and what the suite decides.
-    bool is_meant = key == "model.rope_context" || is_key_of_suite(key);
-    for (const std::string& set : arm == nullptr ? std::vector<std::string>() : arm->sets) {
-      is_meant |= set.substr(0, set.find('=')) == key;
-    }
-    if (!is_meant)
-      return fmt::format("{} is {}, which the suite does not ask for", key, change.value);
+  // What is shown, and where files lie, may change from part to part of a suite.
+  constexpr Affects kAll = Affects::kTraining | Affects::kPacking | Affects::kScoring;
+  const auto ours = list_identifying(run, kAll), theirs = list_identifying(base, kAll);
+  for (size_t i = 0; i < ours.size(); ++i) {
+    const auto& [key, value] = ours[i];
+    if (value == theirs[i].second || is_key_of_suite(key)) continue;
+    bool is_meant = key == "model.rope_context";  // follows from train.seq_len
+    for (const std::string& set : sets) is_meant |= set.substr(0, set.find('=')) == key;
+    if (!is_meant) return fmt::format("{} is {}, which the suite does not ask for", key, value);
   }
   return "";
 }

@@ -49,10 +49,10 @@ int64_t count_tokens_read(const Recipe& recipe);
 // Whether two recipes train the same weights from the same seed, whatever is done with these.
 bool is_same_training(const Recipe& a, const Recipe& b);
 
-// Why a recorded run is not that arm (null: the base) of the suite with this base: a key that it has otherwise, or
-// that nobody asked for; empty where it is.
-std::string find_arm_problem(const AblationSuite& suite, const AblationArm* arm, const Recipe& base,
-                             const Recipe& run);
+// Why a recorded run is not that arm (null: the base) of the suite with this base: a key or a step count that it has
+// otherwise, or a key that nobody asked for; empty where it is.
+std::string find_arm_problem(const AblationSuite& suite, const AblationArm* arm,
+                             const StepTable& measured, const Recipe& base, const Recipe& run);
 
 // steps.json of a suite: what was measured once.
 StepTable read_step_table(const std::filesystem::path& file);  // empty where there is no file

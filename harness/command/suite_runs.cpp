@@ -23,6 +23,10 @@ std::vector<fs::path> list_suite_runs(const fs::path& folder,
     return recipe;
   };
   const Recipe base = read(find_record_file(folder, "recipe.toml"));
+  std::error_code ignored;
+  const bool is_measured = fs::exists(fs::symlink_status(folder / "steps.json", ignored));
+  const StepTable measured =
+      is_measured ? read_step_table(find_record_file(folder, "steps.json")) : StepTable();
   std::vector<fs::path> runs;
   const auto add = [&](const std::string& name, const AblationArm* arm,
                        const std::vector<int64_t>& seeds) {
@@ -30,10 +34,9 @@ std::vector<fs::path> list_suite_runs(const fs::path& folder,
     for (const int64_t seed : seeds) {
       const fs::path run = arm_folder(folder, name, seed);
       if (!is_plain_folder(folder / name) || !is_plain_folder(run)) continue;
-      std::error_code ignored;
       if (!fs::exists(run / "submission.json", ignored)) continue;
       const std::string problem =
-          find_arm_problem(suite, arm, base, read(find_record_file(run, "recipe.toml")));
+          find_arm_problem(suite, arm, measured, base, read(find_record_file(run, "recipe.toml")));
       if (!problem.empty()) {
         throw Error(fmt::format("replay: \"{}\" is not arm \"{}\" of the suite: {}", run.string(),
                                 name, problem));

@@ -146,7 +146,7 @@ TEST(AblationPlan, EqualTokensGiveArmsThatReadMoreFewerSteps) {
   const PlannedArm bags =
       tokens("\"train.bag_targets=4\", \"train.bag_inputs=true\", \"train.bag_fraction=0.3\"");
   EXPECT_EQ(bags.steps, 52);
-  EXPECT_EQ(bags.tokens, 100 * 4096);  // 16 * 4 + 36 of the base's steps: the 17th begins at 0.3 of 52
+  EXPECT_EQ(bags.tokens, 100 * 4096);  // 16 * 4 + 36: the 17th begins at 0.3 of 52
   EXPECT_EQ(tokens("\"train.batch_tokens=8192\"").steps, 50);
   const PlannedArm out = tokens("\"train.bag_targets=4\", \"train.bag_fraction=0.3\"");
   EXPECT_EQ(out.steps, 100);  // predicts bags, reads single tokens
@@ -224,17 +224,38 @@ TEST(AblationPlan, ARunOfOtherKeysIsNotTheArm) {
   const AblationSuite suite = read_suite(kSuite, "s.toml");
   const std::vector<PlannedArm> plan = plan_suite(suite, load, {});
   const Recipe& base = plan[0].recipe;
-  EXPECT_EQ(find_arm_problem(suite, &suite.arms[0], base, plan[1].recipe), "");
-  EXPECT_EQ(find_arm_problem(suite, nullptr, base, base), "");
-  EXPECT_NE(find_arm_problem(suite, &suite.arms[0], base, base), "");
+  EXPECT_EQ(find_arm_problem(suite, &suite.arms[0], {}, base, plan[1].recipe), "");
+  EXPECT_EQ(find_arm_problem(suite, nullptr, {}, base, base), "");
+  EXPECT_NE(find_arm_problem(suite, &suite.arms[0], {}, base, base), "");
   Recipe more = plan[1].recipe;
   more.optimizer.matrix_lr = 0.5;
-  EXPECT_EQ(find_arm_problem(suite, &suite.arms[0], base, more),
+  EXPECT_EQ(find_arm_problem(suite, &suite.arms[0], {}, base, more),
             "optimizer.matrix_lr is 0.5, which the suite does not ask for");
   more = plan[1].recipe;
+  more.train.log_every = 77;  // shows
+  more.data.train_shards = "elsewhere";
+  EXPECT_EQ(find_arm_problem(suite, &suite.arms[0], {}, base, more), "");
+  more = plan[1].recipe;
   more.train.max_steps = 200;
-  EXPECT_NE(find_arm_problem(suite, &suite.arms[0], base, more).find("train.max_steps is 200"),
+  EXPECT_NE(find_arm_problem(suite, &suite.arms[0], {}, base, more).find("train.max_steps is 200"),
             std::string::npos);
+}
+
+TEST(AblationPlan, ARunOfOtherStepsIsNotTheArm) {
+  const AblationSuite suite = read_suite(with("equal = \"steps\"", "equal = \"cost\""), "s.toml");
+  const StepTable measured = {{"slope", settle_steps(100, {1.25})}};
+  const std::vector<PlannedArm> plan = plan_suite(suite, load, measured);
+  const auto problem = [&](int64_t steps) {
+    Recipe run = plan[1].recipe;
+    run.train.max_steps = steps;
+    return find_arm_problem(suite, &suite.arms[0], measured, plan[0].recipe, run);
+  };
+  EXPECT_EQ(problem(80), "");
+  EXPECT_EQ(problem(100), "train.max_steps is 100, was 80 as the suite has it");
+  const AblationSuite tokens =
+      read_suite(with("equal = \"steps\"", "equal = \"tokens\""), "s.toml");
+  EXPECT_EQ(find_arm_problem(tokens, &tokens.arms[0], {}, plan[0].recipe, plan[1].recipe),
+            "train.max_steps is 80, was 100 as the suite has it");
 }
 
 class AblationResultsTest : public testing::Test {
