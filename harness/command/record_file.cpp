@@ -3,24 +3,25 @@
 #include <fmt/format.h>
 
 #include "src/base/error.h"
+#include "src/files/inner_file.h"
 
 namespace pg {
 
 namespace fs = std::filesystem;
 
 fs::path find_record_file(const fs::path& record, const std::string& name) {
-  constexpr uintmax_t kMostBytes = uintmax_t{1} << 31;
-  if (fs::path(name).filename() != name || name.empty() || name == "." || name == "..") {
+  if (!is_inner_name(name)) {
     throw Error(fmt::format("replay: \"{}\" is no name of a file in the record", name));
   }
   fs::path file = record / name;
-  std::error_code error;
-  const fs::file_type type = fs::symlink_status(file, error).type();
-  if (type == fs::file_type::not_found) {
+  const InnerFile inner = open_inner_file(record, name);
+  if (inner.state == InnerFileState::kMissing) {
     throw Error(
         fmt::format("replay: there is no \"{}\"; give the folder of a record", file.string()));
   }
-  if (type != fs::file_type::regular || fs::file_size(file, error) > kMostBytes || error) {
+  constexpr uintmax_t kMostBytes = uintmax_t{1} << 31;
+  std::error_code error;
+  if (inner.state != InnerFileState::kOpen || fs::file_size(file, error) > kMostBytes || error) {
     throw Error(fmt::format("replay: \"{}\" is no plain file of at most 2 GiB", file.string()));
   }
   return file;

@@ -16,6 +16,7 @@
 #include "src/base/bytes.h"
 #include "src/base/error.h"
 #include "src/files/file_sha256.h"
+#include "src/files/inner_file.h"
 #include "src/text/json_object.h"
 #include "src/text/text_escape.h"
 
@@ -33,11 +34,6 @@ std::string format_score(double bits_per_byte) { return fmt::format("{:.8f}", bi
 std::string read_text(const fs::path& file, uint64_t max_bytes) {
   const Bytes bytes = read_file(file, max_bytes);
   return {bytes.begin(), bytes.end()};
-}
-
-bool is_plain_file(const fs::path& file) {
-  std::error_code ignored;
-  return fs::is_regular_file(fs::symlink_status(file, ignored));
 }
 
 std::string write_end(const RunFolder& folder, const RunResult& result,
@@ -101,17 +97,12 @@ class FolderCheck {
   }
 
   void check_file(const std::string& name, const std::string& sha256, bool may_be_missing) {
-    if (fs::path(name).filename() != name || name.empty() || name == "." || name == "..") {
-      return add(fmt::format("\"{}\" is no name of a file in the folder", name));
-    }
-    const fs::path file = folder_ / name;
-    std::error_code ignored;
-    const bool is_missing = fs::symlink_status(file, ignored).type() == fs::file_type::not_found;
-    if (is_missing) {
-      if (!may_be_missing) add(fmt::format("\"{}\" is not there", name));
-    } else if (!is_plain_file(file)) {
-      add(fmt::format("\"{}\" is no plain file", name));
-    } else if (hex(sha256_file(file)) != sha256) {
+    const InnerFile inner = is_inner_name(name) ? open_inner_file(folder_, name)
+                                                : InnerFile{.state = InnerFileState::kBadPath};
+    if (inner.state == InnerFileState::kMissing && may_be_missing) return;
+    if (inner.state != InnerFileState::kOpen) {
+      add(fmt::format("\"{}\" {}", name, inner.describe()));
+    } else if (hex(sha256_file(inner.file, folder_ / name)) != sha256) {
       add(fmt::format("\"{}\" is not the file that the run wrote", name));
     }
   }
@@ -239,19 +230,19 @@ void close_tape(const RunFolder& folder, const RunResult& result, std::string_vi
 
 ProbeResult probe_tape(const fs::path& folder, const Sha256& artifact_sha256) {
   ProbeResult probe = make_probe();
-  const fs::path file = folder / "tape.jsonl";
-  std::error_code ignored;
-  if (!fs::exists(fs::symlink_status(file, ignored))) {
+  constexpr const char* kTape = "tape.jsonl";
+  const InnerFile inner = open_inner_file(folder, kTape);
+  if (inner.state == InnerFileState::kMissing) {
     probe.reason = "no tape.jsonl beside the artifact";
     return probe;
   }
   probe.verdict = Verdict::kFail;
-  if (!is_plain_file(file)) {
-    probe.reason = "tape.jsonl is no plain file";
+  if (inner.state != InnerFileState::kOpen) {
+    probe.reason = fmt::format("{} {}", kTape, inner.describe());
     return probe;
   }
   try {
-    const Result<Tape> tape = read_tape(read_text(file, kMostTapeBytes));
+    const Result<Tape> tape = read_tape(read_text(folder / kTape, kMostTapeBytes));
     if (tape) return judge_tape(folder, tape.value(), artifact_sha256);
     probe.reason = fmt::format("tape.jsonl {}", tape.error());
   } catch (const Error& error) {  // a file that cannot be read

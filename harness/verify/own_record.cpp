@@ -9,6 +9,7 @@
 #include "harness/record/tape_end.h"
 #include "src/base/error.h"
 #include "src/files/file_sha256.h"
+#include "src/files/inner_file.h"
 
 namespace pg {
 namespace {
@@ -21,10 +22,6 @@ constexpr const char* kCode = "code.zpaq";
 const FolderEntry* find_plain(const RecordFolder& folder, std::string_view name) {
   const FolderEntry* entry = folder.find(name);
   return entry != nullptr && entry->kind == EntryKind::kFile ? entry : nullptr;
-}
-
-bool is_plain_name(const std::string& name) {
-  return !name.empty() && name.find('/') == std::string::npos && name != "." && name != "..";
 }
 
 void check_tape(const RecordFacts& facts, const std::filesystem::path& path,
@@ -47,7 +44,7 @@ void check_tape(const RecordFacts& facts, const std::filesystem::path& path,
                        : "the run has not ended; start it again with the same command");
   }
   const std::string& artifact = tape.value().end->artifact;
-  if (!is_plain_name(artifact) || find_plain(*facts.folder, artifact) == nullptr) {
+  if (!is_inner_name(artifact) || find_plain(*facts.folder, artifact) == nullptr) {
     return add(
         "tape_broken", Severity::kReject,
         fmt::format("its closing line binds the artifact \"{}\", which is not there", artifact));
@@ -120,7 +117,7 @@ std::string find_bound_artifact(const RecordFolder& folder) {
   const Result<Tape> tape = read_tape(folder.read_text(kTape, kMostTapeBytes).text);
   if (!tape.ok() || !tape.value().end) return {};
   const std::string& name = tape.value().end->artifact;
-  return is_plain_name(name) && find_plain(folder, name) != nullptr ? name : std::string();
+  return is_inner_name(name) && find_plain(folder, name) != nullptr ? name : std::string();
 }
 
 void check_own_record(const RecordFacts& facts, const std::filesystem::path& path,

@@ -12,6 +12,7 @@
 
 #include "src/base/error.h"
 #include "src/base/system_error.h"
+#include "src/files/inner_file.h"
 #include "src/text/text_escape.h"
 
 namespace pg {
@@ -22,19 +23,6 @@ struct CloseFolder {
 };
 
 bool is_by_path(const FolderEntry& a, const FolderEntry& b) { return a.path < b.path; }
-
-// Of a name out of a stranger's list: one that could lie in the folder.
-bool is_inner_path(std::string_view path) {
-  if (path.empty() || path.front() == '/' || path.find('\0') != std::string_view::npos)
-    return false;
-  while (true) {
-    const size_t slash = path.find('/');
-    const std::string_view part = path.substr(0, slash);
-    if (part.empty() || part == "." || part == "..") return false;
-    if (slash == std::string_view::npos) return true;
-    path.remove_prefix(slash + 1);
-  }
-}
 
 }  // namespace
 
@@ -112,23 +100,7 @@ void RecordFolder::add_stand_ins(const std::map<std::string, int64_t>& bytes_of_
 }
 
 FileDescriptor RecordFolder::open_file(std::string_view path) const {
-  if (!is_inner_path(path)) return FileDescriptor();
-  FileDescriptor folder(::fcntl(root_.get(), F_DUPFD_CLOEXEC, 0));
-  for (size_t slash = path.find('/'); slash != std::string_view::npos; slash = path.find('/')) {
-    const std::string part(path.substr(0, slash));
-    folder = FileDescriptor(
-        ::openat(folder.get(), part.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    if (!folder.valid()) return FileDescriptor();
-    path.remove_prefix(slash + 1);
-  }
-  // A pipe or a device must neither be waited for nor be read.
-  FileDescriptor file(::openat(folder.get(), std::string(path).c_str(),
-                               O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
-  struct stat status {};
-  if (!file.valid() || ::fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode)) {
-    return FileDescriptor();
-  }
-  return file;
+  return open_inner_file(root_.get(), path).file;
 }
 
 FolderText RecordFolder::read_text(std::string_view path, size_t most_bytes) const {

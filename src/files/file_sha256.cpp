@@ -10,7 +10,6 @@
 
 #include "src/base/check.h"
 #include "src/base/error.h"
-#include "src/base/file_descriptor.h"
 #include "src/base/system_error.h"
 
 namespace pg {
@@ -23,10 +22,14 @@ namespace {
 }  // namespace
 
 Sha256 sha256_file(const std::filesystem::path& path) {
-  constexpr size_t kReadBytes = size_t{1} << 18;
   // A pipe would otherwise be waited for.
   const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!file.valid()) fail(path, errno);
+  return sha256_file(file, path);
+}
+
+Sha256 sha256_file(const FileDescriptor& file, const std::filesystem::path& path) {
+  constexpr size_t kReadBytes = size_t{1} << 18;
   const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(),
                                                                         &EVP_MD_CTX_free);
   PG_CHECK(context && EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) == 1,
