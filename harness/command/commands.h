@@ -11,6 +11,7 @@ Command make_ablate_command(const RunFunction& run);
 Command make_replay_command();  // exit code 1 when artifact or score differ
 Command make_eval_command();
 Command make_compare_command();
+Command make_leaderboard_command();
 Command make_size_command();  // exit code 1 when a cap that was asked for does not hold
 Command make_export_command();
 Command make_pack_command();

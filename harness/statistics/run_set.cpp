@@ -50,6 +50,7 @@ std::optional<SeedScore> read_score(const Json& json, const std::string& seed) {
   if (const auto ms = number(json, "train_wallclock_ms")) score.train_s = *ms / 1e3;
   if (!score.train_s) score.train_s = number(json, "wallclock_seconds");
   score.eval_s = number(json, "eval_time_s");
+  score.val_bytes = count(json, "val_bytes");
   return score;
 }
 
@@ -113,8 +114,12 @@ Result<RunSet> parse_run_set(std::string_view text) {
   const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) return Failure{"it is no JSON object"};
   RunSet set;
-  if (const auto name = json.find("name"); name != json.end() && name->is_string()) {
-    set.name = name->get<std::string>();
+  for (const auto& [key, text] : {std::pair{"name", &set.name},
+                                  {"track", &set.track},
+                                  {"date", &set.date},
+                                  {"blurb", &set.blurb}}) {
+    const auto found = json.find(key);
+    if (found != json.end() && found->is_string()) *text = found->get<std::string>();
   }
   const auto results = json.find("seed_results");
   if (results != json.end() && results->is_object() && !results->empty()) {

@@ -16,11 +16,13 @@ struct SeedScore {
   double bits_per_byte = 0;
   std::optional<double> loss_nats;  // a token
   std::optional<int64_t> artifact_bytes, steps;
+  std::optional<int64_t> val_bytes;  // of the text that is scored
   std::optional<double> train_s, eval_s;
 };
 
 struct RunSet {
   std::string name;
+  std::string track, date, blurb;  // as submission.json has them; empty where it does not say
   std::vector<SeedScore> seeds;
 
   std::vector<double> bits_per_byte() const;
