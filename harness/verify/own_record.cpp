@@ -113,11 +113,11 @@ void recount_bytes(const RecordFacts& facts, const std::string& artifact,
 
 }  // namespace
 
-std::string find_bound_artifact(const RecordFolder& folder) {
-  const Result<Tape> tape = read_tape(folder.read_text(kTape, kMostTapeBytes).text);
+std::string find_bound_artifact(const RecordFolder& folder, const std::string& prefix) {
+  const Result<Tape> tape = read_tape(folder.read_text(prefix + kTape, kMostTapeBytes).text);
   if (!tape.ok() || !tape.value().end) return {};
   const std::string& name = tape.value().end->artifact;
-  return is_inner_name(name) && find_plain(folder, name) != nullptr ? name : std::string();
+  return is_inner_name(name) && find_plain(folder, prefix + name) != nullptr ? name : std::string();
 }
 
 void check_own_record(const RecordFacts& facts, const std::filesystem::path& path,

@@ -15,7 +15,7 @@ void check_own_record(const RecordFacts& facts, const std::filesystem::path& pat
                       std::vector<Finding>& findings);
 
 // The name of the artifact that the tape's closing line binds; empty where there is none in the folder,
-// or it is no plain file.
-std::string find_bound_artifact(const RecordFolder& folder);
+// or it is no plain file. `prefix`: "seed_7/" of a record inside the folder.
+std::string find_bound_artifact(const RecordFolder& folder, const std::string& prefix = {});
 
 }  // namespace pg

@@ -72,9 +72,14 @@ Track find_track(const RecordFacts& facts) {
   // Ours has the challenge's data, cap and clocks only where its track says so. A name in a stranger's
   // folder is not enough: the tape must be closed and bind an artifact that is there.
   const bool names_ours = track != "10min_16mb" && track != "non_record_16mb";
-  if (facts.is_own_record && names_ours && !find_bound_artifact(*facts.folder).empty()) {
-    return Track::kOwn;
-  }
+  const auto has_artifact = [&](const std::string& seed) {
+    return !find_bound_artifact(*facts.folder, seed + '/').empty();
+  };
+  const bool is_own = facts.is_own_record ? !find_bound_artifact(*facts.folder).empty()
+                                          : !facts.own_seeds.empty() &&
+                                                std::all_of(facts.own_seeds.begin(),
+                                                            facts.own_seeds.end(), has_artifact);
+  if (is_own && names_ours) return Track::kOwn;
   for (const KnownLog* known : facts.known_logs) {
     if (known == nullptr) continue;
     return has_text(known->folder, "non_record") ? Track::kNonRecord : Track::kRecord;
@@ -83,6 +88,32 @@ Track find_track(const RecordFacts& facts) {
     return says_non_record(track) || track.starts_with("non") ? Track::kNonRecord : Track::kRecord;
   }
   return says_non_record(facts.title) ? Track::kNonRecord : Track::kRecord;
+}
+
+// "seed_7" of "seed_7/tape.jsonl", for each such file; none where the folder itself has a tape.
+std::vector<std::string> list_own_seeds(const RecordFolder& folder) {
+  constexpr std::string_view kHead = "seed_", kTail = "/tape.jsonl";
+  std::vector<std::string> seeds;
+  if (!folder.has("submission.json") || folder.has("tape.jsonl")) return seeds;
+  for (const FolderEntry& entry : folder.entries()) {
+    const std::string_view path = entry.path;
+    if (entry.kind != EntryKind::kFile || !path.starts_with(kHead) || !path.ends_with(kTail)) {
+      continue;
+    }
+    const std::string_view seed = path.substr(0, path.size() - kTail.size());
+    const std::string_view digits = seed.substr(kHead.size());
+    if (!digits.empty() && std::all_of(digits.begin(), digits.end(), is_digit_byte)) {
+      seeds.emplace_back(seed);
+    }
+  }
+  return seeds;
+}
+
+bool lies_in_own_seed(const RecordFacts& facts, std::string_view path) {
+  const size_t slash = path.find('/');
+  return slash != std::string_view::npos &&
+         std::find(facts.own_seeds.begin(), facts.own_seeds.end(), path.substr(0, slash)) !=
+             facts.own_seeds.end();
 }
 
 // "train_seed42.log", "seed_0.log", "train_seeds_42_999.log", "final_e7_s1337_ttt.log".
@@ -230,6 +261,7 @@ RecordFacts collect_facts(const RecordFolder& folder, const std::string& path,
     return entry != nullptr && entry->kind == EntryKind::kFile;
   };
   facts.is_own_record = is_here("tape.jsonl");
+  facts.own_seeds = list_own_seeds(folder);
   if (is_here("submission.json")) {
     facts.submission =
         SubmissionFacts(folder.read_text("submission.json", SubmissionFacts::kMostBytes).text);
@@ -243,6 +275,7 @@ RecordFacts collect_facts(const RecordFolder& folder, const std::string& path,
   int64_t bytes_left = kMostLogBytes;
   for (const FolderEntry& entry : folder.entries()) {
     if (entry.kind != EntryKind::kFile || !is_log_name(entry.path)) continue;
+    if (lies_in_own_seed(facts, entry.path)) continue;
     if (facts.log_paths.size() >= kMostLogs) break;
     LogFacts log = read_log(folder, entry.path, bytes_left);
     bytes_left -= log.bytes;

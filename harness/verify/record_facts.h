@@ -53,6 +53,8 @@ struct RecordFacts {
   std::string path;  // of the folder, as given
   Track track = Track::kRecord;
   bool is_own_record = false;  // of this program: it has a tape
+  // Of a set that `train_gpt seeds` made: its seeds' folders, "seed_7". What lies in them is theirs.
+  std::vector<std::string> own_seeds;
   std::vector<std::string> log_paths;
   std::vector<LogFacts> logs;  // of log_paths, in their order; not the empty ones
   std::vector<std::string> empty_logs;

@@ -139,7 +139,11 @@ void check_files(const RecordFacts& facts, std::vector<Finding>& findings) {
     findings.push_back({"readme_missing", Severity::kReject, "", 0, "no README.md"});
   }
   // Our own records carry their counted sources instead.
-  const bool has_own_code = facts.is_own_record && folder.has("code.zpaq");
+  const auto has_code = [&](const std::string& seed) { return folder.has(seed + "/code.zpaq"); };
+  const bool has_own_code = facts.is_own_record ? folder.has("code.zpaq")
+                                                : !facts.own_seeds.empty() &&
+                                                      std::all_of(facts.own_seeds.begin(),
+                                                                  facts.own_seeds.end(), has_code);
   if (!folder.has("train_gpt.py") && !has_own_code) {
     std::string others;
     for (const FolderEntry& entry : folder.entries()) {

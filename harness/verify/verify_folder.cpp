@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "harness/verify/own_record.h"
+#include "harness/verify/own_set.h"
 #include "harness/verify/record_facts.h"
 #include "harness/verify/record_folder.h"
 #include "harness/verify/rules.h"
@@ -19,6 +20,15 @@ std::string full_path(const std::filesystem::path& folder) {
   std::filesystem::path full = std::filesystem::absolute(folder, ignored).lexically_normal();
   if (full.filename().empty()) full = full.parent_path();
   return full.string();
+}
+
+// Findings in an inner folder, as the outer one's: "seed_7/train_seed7.log".
+void add_inner(std::vector<Finding> inner, const std::string& folder,
+               std::vector<Finding>& findings) {
+  for (Finding& finding : inner) {
+    finding.file = finding.file.empty() ? folder : fmt::format("{}/{}", folder, finding.file);
+    findings.push_back(std::move(finding));
+  }
 }
 
 RecordFacts check_folder(const std::filesystem::path& path, const VerifyOptions& options,
@@ -48,6 +58,12 @@ RecordFacts check_folder(const std::filesystem::path& path, const VerifyOptions&
   check_legality(facts, findings);
   check_context(facts, options.known, findings);
   if (facts.is_own_record) check_own_record(facts, path, findings);
+  if (!facts.own_seeds.empty()) check_own_set(facts, path, findings);
+  for (const std::string& seed : facts.own_seeds) {  // a seed's folder has no seeds of its own
+    std::vector<Finding> of_seed;
+    check_folder(path / seed, options, of_seed);
+    add_inner(std::move(of_seed), seed, findings);
+  }
   facts.folder = nullptr;  // it is closed
   return facts;
 }
@@ -63,7 +79,12 @@ std::vector<FolderReport> verify_folders(const std::vector<std::filesystem::path
     FolderReport report{path.string(), {}};
     try {
       facts.push_back(check_folder(path, options, report.findings));
-      if (facts.back().is_own_record && further) further(path, report.findings);
+      if (further && facts.back().is_own_record) further(path, report.findings);
+      for (const std::string& seed : facts.back().own_seeds) {
+        std::vector<Finding> of_seed;
+        if (further) further(path / seed, of_seed);
+        add_inner(std::move(of_seed), seed, report.findings);
+      }
     } catch (const Error& error) {
       if (facts.size() == reports.size()) facts.emplace_back();
       report.findings.push_back({"folder_unreadable", Severity::kReject, "", 0, error.what()});
