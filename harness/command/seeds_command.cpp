@@ -133,9 +133,8 @@ class SeedRuns {
   }
 
   void print_table() const {
-    const SeedSet set = describe_seed_set(words_.run.out, seeds_);
-    const size_t begin = set.readme.find("| seed |"), end = set.readme.find("\n\n", begin);
-    fmt::print("{}\nrecord {}\n", set.readme.substr(begin, end - begin), words_.run.out.string());
+    fmt::print("{}record {}\n", describe_seed_set(words_.run.out, seeds_).table,
+               words_.run.out.string());
   }
 
   const SeedsWords& words_;

@@ -20,6 +20,8 @@ namespace {
 namespace fs = std::filesystem;
 using OrderedJson = nlohmann::ordered_json;
 
+constexpr const char* kTakeAnew = "run it again with --fresh, or take another folder";
+
 // A seed's record and, as JSON, what its submission.json copies from it.
 struct SeedJson {
   SeedRecord record;
@@ -28,18 +30,18 @@ struct SeedJson {
   double number(const char* key) const { return result.at(key).get<double>(); }
 };
 
-std::vector<SeedJson> read_seeds(const fs::path& set, const std::vector<int64_t>& seeds) {
+std::vector<SeedJson> read_seeds(const std::vector<SeedPlace>& places) {
   std::vector<SeedJson> records;
-  for (const int64_t seed : seeds) {
+  for (const SeedPlace& place : places) {
     SeedJson json;
-    json.record = read_seed_record(seed_folder(set, seed), seed, kTakeAnew);
+    json.record = read_seed_record(place.folder, place.seed, kTakeAnew);
     json.submission = OrderedJson::parse(json.record.submission_json);
-    json.result = json.submission.at("seed_results").at(fmt::format("{}", seed));
+    json.result = json.submission.at("seed_results").at(fmt::format("{}", place.seed));
     records.push_back(std::move(json));
     const SeedRecord& first = records.front().record;
     if (const std::string other = find_other_setting(records.back().record, first);
         !other.empty()) {
-      throw Error(fmt::format("seed {} was run with another {} than seed {}; {}", seed, other,
+      throw Error(fmt::format("seed {} was run with another {} than seed {}; {}", place.seed, other,
                               first.seed, kTakeAnew));
     }
   }
@@ -116,8 +118,7 @@ std::string write_table(const std::vector<SeedJson>& records) {
       "training, s | scoring, s | artifact, bytes |\n|---|---|---|---|---|---|---|---|---|---|\n";
   for (const SeedJson& r : records) {
     text += fmt::format(
-        "| [{0}](seed_{0}) | {1} | {2:.2f} | {3:.4f} | {4:.4f} | **{5:.6f}** | {6:.6f} | {7:.1f} | "
-        "{8:.1f} | {9} |\n",
+        "| {} | {} | {:.2f} | {:.4f} | {:.4f} | **{:.6f}** | {:.6f} | {:.1f} | {:.1f} | {} |\n",
         r.record.seed, format_thousands(r.result.at("steps").get<int64_t>()),
         r.number("step_avg_ms"), r.number("pre_quant_val_bpb"), r.number("quantized_val_bpb"),
         r.number("val_bpb"), r.number("val_loss"), r.number("train_wallclock_ms") / 1e3,
@@ -147,7 +148,7 @@ std::string write_readme(const std::vector<SeedJson>& records, const std::vector
                       escape_markdown(text_of("hardware")));
   text += write_table(records);
   text += fmt::format(
-      "\nThe score is {}. Each seed's folder holds its whole record.\n\n## Repeat\n\n"
+      "\nThe score is {}. The folders `seed_<n>` hold each seed's whole record.\n\n## Repeat\n\n"
       "```\ntrain_gpt seeds recipe.toml --seeds {} --out again\n```\n\n"
       "`train_gpt compare` tests this set against another.\n",
       escape_markdown(text_of("val_bpb_from")), fmt::join(seeds, ","));
@@ -175,9 +176,17 @@ bool is_seed_finished(const fs::path& path, const Recipe& recipe) {
                           path.string(), difference, kTakeAnew));
 }
 
+SeedSet describe_seeds(const std::vector<SeedPlace>& places) {
+  const std::vector<SeedJson> records = read_seeds(places);
+  std::vector<int64_t> seeds;
+  for (const SeedPlace& place : places) seeds.push_back(place.seed);
+  return {write_submission(records, seeds), write_table(records), write_readme(records, seeds)};
+}
+
 SeedSet describe_seed_set(const fs::path& set, const std::vector<int64_t>& seeds) {
-  const std::vector<SeedJson> records = read_seeds(set, seeds);
-  return {write_submission(records, seeds), write_readme(records, seeds)};
+  std::vector<SeedPlace> places;
+  for (const int64_t seed : seeds) places.push_back({seed, seed_folder(set, seed)});
+  return describe_seeds(places);
 }
 
 void write_seed_set(const RunFolder& set, const Recipe& recipe, const std::vector<int64_t>& seeds) {

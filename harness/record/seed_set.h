@@ -24,9 +24,18 @@ bool is_seed_finished(const std::filesystem::path& folder, const Recipe& recipe)
 // From the finished records of the seeds, in their order: means, both conventions of the deviation, the
 // largest artifact. Throws Error where one is damaged, has other keys or was made from other data than the first.
 struct SeedSet {
-  std::string submission_json, readme;
+  std::string submission_json;
+  std::string table;  // Markdown: a row a seed, then mean and deviations
+  std::string readme;
 };
 SeedSet describe_seed_set(const std::filesystem::path& set, const std::vector<int64_t>& seeds);
+
+// The same of records wherever they lie.
+struct SeedPlace {
+  int64_t seed = 0;
+  std::filesystem::path folder;
+};
+SeedSet describe_seeds(const std::vector<SeedPlace>& places);
 
 // Writes recipe, logs, README.md and, last, submission.json into the set's own folder.
 void write_seed_set(const RunFolder& set, const Recipe& recipe, const std::vector<int64_t>& seeds);

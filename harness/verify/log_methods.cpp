@@ -51,7 +51,10 @@ void LogParser::parse_methods(std::string_view lower) {
   }
   if (is_result && has_any(lower, {"ngram", "n-gram", "_backoff"}) &&
       !has_any(lower, {"tilt", "[", "chunk:"})) {
-    add("ngram_unnormalised");
+    // The names that this program's score lines have: its mixers normalise, which a log cannot show.
+    const bool is_ours =
+        lower.starts_with("legal_ttt_ngram_mix") || lower.starts_with("legal_ngram_mix");
+    add(is_ours ? "ngram_unproven" : "ngram_unnormalised");
   }
   if (has_any(lower, {"min_nll", "min-nll", "min(nll"})) add("min_over_passes");
   if (has_any(lower, {"paid_prefix", "paid prefix", "prefix_blob"})) add("paid_prefix");

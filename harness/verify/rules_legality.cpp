@@ -59,11 +59,12 @@ class Legality {
       : facts_(facts), findings_(findings) {}
 
   // The first line of a log that shows it.
-  bool find_in_logs(std::string_view code) {
+  bool find_in_logs(std::string_view code, Severity severity = Severity::kReject) {
     for (const LogFacts& log : facts_.logs) {
       for (auto method = log.methods.rbegin(); method != log.methods.rend(); ++method) {
         if (method->code != code || (code == "ttt_before_score" && log.is_score_first)) continue;
-        add(code, Severity::kReject, {log.path, method->at.line, method->at.text}, "high");
+        add(code, severity, {log.path, method->at.line, method->at.text},
+            severity == Severity::kReject ? "high" : "low");
         return true;
       }
     }
@@ -177,6 +178,7 @@ void check_mixtures(const RecordFacts& facts, Legality& legality) {
     legality.find_in_blurb("byte_mix",
                            {"ppm-d", "ppmd", "byte mixture", "byte-level mixture", "ppm"});
   }
+  legality.find_in_logs("ngram_unproven", Severity::kWarn);
   // A legal tilt gains thousandths; a score like these comes from looking at the realised token.
   if (!legality.find_in_logs("ngram_unnormalised") && is_score_implausible(facts) &&
       !legality.find_in_title("ngram_unnormalised",

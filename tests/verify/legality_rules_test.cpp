@@ -55,6 +55,13 @@ TEST_F(LegalityRules, NamesOfRecords) {
   EXPECT_EQ(find("ngram_unnormalised"), "reject");
 }
 
+// This program's mixers normalise; a log under its names shows the mixing and not that.
+TEST_F(LegalityRules, OwnMixersAreUnproven) {
+  append("train_seed42.log", "legal_ttt_ngram_mix_exact val_loss:1.89000000 val_bpb:1.11930000\n");
+  EXPECT_EQ(find("ngram_unproven"), "warn");
+  EXPECT_EQ(find("ngram_unnormalised"), "");
+}
+
 TEST_F(LegalityRules, DescriptionsOfScoresThatNoModelHas) {
   const std::pair<const char*, const char*> blurbs[] = {
       {"ngram_unnormalised", "Adds a 7-gram eval cache (n-gram) to the stack"},
