@@ -16,8 +16,10 @@ Command make_size_command();  // exit code 1 when a cap that was asked for does 
 Command make_export_command();
 Command make_pack_command();
 Command make_generate_command();
-Command make_audit_command();       // exit code 1 when a probe fails
-Command make_verify_command();      // exit code 1 when a folder is one to reject
+Command make_audit_command();   // exit code 1 when a probe fails
+Command make_verify_command();  // exit code 1 when a folder is one to reject
+Command make_report_command();
+Command make_watch_command();       // exit code 1 when the run ended without a record
 Command make_submission_command();  // exit code 1 when verify rejects what was made
 Command make_encode_command();
 Command make_decode_command();

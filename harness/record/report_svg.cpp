@@ -6,16 +6,16 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
+#include <vector>
 
+#include "harness/record/svg_axes.h"
 #include "src/text/text_escape.h"
 
 namespace pg {
 namespace {
 
-constexpr double kWidth = 760, kHeight = 420;
-constexpr double kLeft = 64, kRight = 20, kTop = 44, kBottom = 52;
-constexpr size_t kMaxLinePoints = 600;  // about one a pixel; more only make the file larger
-constexpr double kTopQuantile = 0.98;
+constexpr double kTopQuantile = 0.98, kLeastMargin_nats = 0.01;
 
 constexpr const char* kStyle =
     "text{font-family:sans-serif;font-size:12px;fill:#333}"
@@ -25,48 +25,12 @@ constexpr const char* kStyle =
     ".train{fill:none;stroke:#2f6db3;stroke-width:1.5}"
     ".val{fill:#c8442d}";
 
-struct Axis {
-  double low = 0, high = 1;
-  double from = 0, to = 1;  // pixels
-  double place(double value) const {
-    const double part = std::clamp((value - low) / (high - low), 0.0, 1.0);
-    return from + part * (to - from);
-  }
-};
-
-// Means of equal runs of points, at most kMaxLinePoints of them.
-std::vector<LossPoint> thin_points(const std::vector<LossPoint>& points) {
-  const size_t run = (points.size() + kMaxLinePoints - 1) / kMaxLinePoints;
-  if (run <= 1) return points;
-  std::vector<LossPoint> thin;
-  for (size_t begin = 0; begin < points.size(); begin += run) {
-    const size_t end = std::min(begin + run, points.size());
-    LossPoint mean = points[end - 1];
-    mean.loss_nats = 0;
-    for (size_t i = begin; i < end; ++i) mean.loss_nats += points[i].loss_nats;
-    mean.loss_nats /= static_cast<double>(end - begin);
-    thin.push_back(mean);
-  }
-  return thin;
-}
-
 Axis choose_loss_axis(const LossCurve& curve) {
   std::vector<double> losses;
   for (const auto* points : {&curve.train, &curve.validation}) {
-    for (const LossPoint& point : *points) {
-      if (std::isfinite(point.loss_nats)) losses.push_back(point.loss_nats);
-    }
+    for (const LossPoint& point : *points) losses.push_back(point.loss_nats);
   }
-  Axis axis = {.from = kHeight - kBottom, .to = kTop};
-  if (losses.empty()) return axis;
-  std::sort(losses.begin(), losses.end());
-  const auto top = static_cast<size_t>(kTopQuantile * static_cast<double>(losses.size() - 1));
-  axis.low = losses.front();
-  axis.high = losses[top];
-  const double margin = std::max(0.05 * (axis.high - axis.low), 0.01);
-  axis.low -= margin;
-  axis.high += margin;
-  return axis;
+  return make_y_axis(std::move(losses), kTopQuantile, kLeastMargin_nats);
 }
 
 Axis choose_step_axis(const LossCurve& curve) {
@@ -74,58 +38,16 @@ Axis choose_step_axis(const LossCurve& curve) {
   for (const auto* points : {&curve.train, &curve.validation}) {
     if (!points->empty()) last = std::max(last, static_cast<double>(points->back().step));
   }
-  return {.low = 0, .high = last, .from = kLeft, .to = kWidth - kRight};
-}
-
-std::string format_tick(double value, double spacing) {
-  const int decimals = spacing >= 1 ? 0 : static_cast<int>(std::ceil(-std::log10(spacing) - 1e-9));
-  return fmt::format("{:.{}f}", value + 0.0, decimals);
-}
-
-std::string draw_axes(const Axis& x, const Axis& y) {
-  std::string svg;
-  const std::vector<double> x_ticks = choose_ticks(x.low, x.high, 8);
-  const std::vector<double> y_ticks = choose_ticks(y.low, y.high, 6);
-  const auto spacing = [](const std::vector<double>& t) {
-    return t.size() > 1 ? t[1] - t[0] : 1.0;
-  };
-  for (const double tick : x_ticks) {
-    const double at = x.place(tick);
-    svg += fmt::format(
-        "<line class=\"grid\" x1=\"{0:.1f}\" y1=\"{1:.1f}\" x2=\"{0:.1f}\" y2=\"{2:.1f}\"/>\n", at,
-        y.to, y.from);
-    svg += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{}</text>\n", at,
-                       y.from + 18, format_tick(tick, spacing(x_ticks)));
-  }
-  for (const double tick : y_ticks) {
-    const double at = y.place(tick);
-    svg += fmt::format(
-        "<line class=\"grid\" x1=\"{1:.1f}\" y1=\"{0:.1f}\" x2=\"{2:.1f}\" y2=\"{0:.1f}\"/>\n", at,
-        x.from, x.to);
-    svg += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"end\">{}</text>\n",
-                       x.from - 8, at + 4, format_tick(tick, spacing(y_ticks)));
-  }
-  svg +=
-      fmt::format("<path class=\"axis\" fill=\"none\" d=\"M{0:.1f} {1:.1f}V{2:.1f}H{3:.1f}\"/>\n",
-                  x.from, y.to, y.from, x.to);
-  svg +=
-      fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">optimizer step</text>\n",
-                  (x.from + x.to) / 2, kHeight - 14);
-  const double middle = (y.from + y.to) / 2;
-  svg += fmt::format(
-      "<text x=\"18\" y=\"{0:.1f}\" text-anchor=\"middle\" "
-      "transform=\"rotate(-90 18 {0:.1f})\">loss, nats per token</text>\n",
-      middle);
-  return svg;
+  return make_x_axis(last);
 }
 
 std::string draw_points(const LossCurve& curve, const Axis& x, const Axis& y) {
-  std::string svg, path;
-  for (const LossPoint& point : thin_points(curve.train)) {
-    if (!std::isfinite(point.loss_nats)) continue;
-    path += fmt::format("{}{:.1f} {:.1f}", path.empty() ? "M" : "L",
-                        x.place(static_cast<double>(point.step)), y.place(point.loss_nats));
+  std::string svg;
+  std::vector<ChartPoint> line;
+  for (const LossPoint& point : curve.train) {
+    line.push_back({static_cast<double>(point.step), point.loss_nats});
   }
+  const std::string path = draw_path(line, x, y);
   if (!path.empty()) svg += fmt::format("<path class=\"train\" d=\"{}\"/>\n", path);
   for (const LossPoint& point : curve.validation) {
     if (!std::isfinite(point.loss_nats)) continue;
@@ -149,7 +71,7 @@ std::string shorten_title(std::string_view title) {
 }
 
 std::string draw_legend(bool has_validation) {
-  const double x = kWidth - kRight - 210;
+  const double x = kFigureWidth - kPlotRight - 210;
   std::string svg = fmt::format(
       "<path class=\"train\" d=\"M{:.1f} 26h24\"/>\n"
       "<text x=\"{:.1f}\" y=\"30\">training</text>\n",
@@ -165,20 +87,6 @@ std::string draw_legend(bool has_validation) {
 
 }  // namespace
 
-// Steps of 1, 2 or 5 times a power of ten.
-std::vector<double> choose_ticks(double low, double high, int count) {
-  if (!(high > low)) return {low};
-  const double rough = (high - low) / count;
-  const double power = std::pow(10.0, std::floor(std::log10(rough)));
-  const double part = rough / power;
-  const double step = power * (part < 1.001 ? 1 : part < 2.001 ? 2 : part < 5.001 ? 5 : 10);
-  std::vector<double> ticks;
-  for (double i = std::ceil(low / step - 1e-9); i * step <= high + step * 1e-9; ++i) {
-    ticks.push_back(i * step);
-  }
-  return ticks;
-}
-
 std::string draw_loss_curve(const LossCurve& curve, std::string_view title) {
   const Axis x = choose_step_axis(curve);
   const Axis y = choose_loss_axis(curve);
@@ -188,9 +96,9 @@ std::string draw_loss_curve(const LossCurve& curve, std::string_view title) {
       "role=\"img\">\n<style>{2}</style>\n<rect width=\"{0:.0f}\" height=\"{1:.0f}\" "
       "fill=\"#fff\"/>\n"
       "<text class=\"title\" x=\"{3:.0f}\" y=\"30\">{4}</text>\n",
-      kWidth, kHeight, kStyle, kLeft, escape_xml(shorten_title(title)));
+      kFigureWidth, kFigureHeight, kStyle, kPlotLeft, escape_xml(shorten_title(title)));
   svg += draw_legend(!curve.validation.empty());
-  svg += draw_axes(x, y);
+  svg += draw_axes(x, y, "optimizer step", "loss, nats per token");
   svg += draw_points(curve, x, y);
   return svg + "</svg>\n";
 }

@@ -11,7 +11,4 @@ namespace pg {
 // `title` stands above the plot.
 std::string draw_loss_curve(const LossCurve& curve, std::string_view title);
 
-// Round numbers that cover [low, high] with about `count` steps, for an axis.
-std::vector<double> choose_ticks(double low, double high, int count);
-
 }  // namespace pg

@@ -35,3 +35,7 @@ add_test(NAME Cli.SecondReaderAgreesOnArtifacts
   COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/cli/artifact_peer_test.py
   $<TARGET_FILE:train_gpt> ${CMAKE_SOURCE_DIR})
 set_tests_properties(Cli.SecondReaderAgreesOnArtifacts PROPERTIES LABELS cli TIMEOUT 60)
+# Pages about the committed records and about a hostile one.
+add_test(NAME Cli.ReportNeedsNothingBesideItself
+  COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/cli/report_test.py $<TARGET_FILE:train_gpt> ${CMAKE_SOURCE_DIR})
+set_tests_properties(Cli.ReportNeedsNothingBesideItself PROPERTIES LABELS cli TIMEOUT 120)

@@ -9,6 +9,7 @@
 #include "harness/command/run_steps.h"
 #include "harness/record/machine.h"
 #include "harness/record/report_svg.h"
+#include "harness/record/svg_axes.h"
 #include "harness/record/run_files.h"
 #include "src/base/error.h"
 #include "src/files/write_file.h"
