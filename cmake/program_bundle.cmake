@@ -2,7 +2,7 @@
 # them changes. Included by CMakeLists.txt.
 set(program_bundle_cpp ${CMAKE_BINARY_DIR}/program_bundle.cpp)
 foreach(folder cmake eval harness kernels quant src)
-  foreach(suffix h cuh inc cpp cu cmake txt in)
+  foreach(suffix h cuh inc cpp cu cmake txt in toml)
     list(APPEND program_bundle_patterns ${CMAKE_SOURCE_DIR}/${folder}/*.${suffix})
   endforeach()
 endforeach()

@@ -17,7 +17,7 @@ import tarfile
 FOLDERS = ('cmake', 'eval', 'harness', 'kernels', 'quant', 'src')
 FILES = ('CMakeLists.txt', 'packages.txt', 'train_gpt.cpp', 'scripts/bundle_code.py', 'scripts/bundle_program.py',
          'scripts/counted_text.py', 'scripts/launcher.py')
-SUFFIXES = ('.h', '.cuh', '.inc', '.cpp', '.cu', '.cmake', '.txt', '.in')
+SUFFIXES = ('.h', '.cuh', '.inc', '.cpp', '.cu', '.cmake', '.txt', '.in', '.toml')
 # Text with few repetitions far apart: the context of four bits of the byte before pays, that of positions does not.
 FILTERS = [{'id': lzma.FILTER_LZMA2, 'preset': 9 | lzma.PRESET_EXTREME, 'lc': 4, 'lp': 0, 'pb': 0}]
 LINE = 4096  # characters of base 85 a line; a C++ compiler need not read longer literals than 65,536

@@ -14,6 +14,7 @@ Command make_compare_command();
 Command make_leaderboard_command();
 Command make_size_command();  // exit code 1 when a cap that was asked for does not hold
 Command make_export_command();
+Command make_import_command();
 Command make_pack_command();
 Command make_generate_command();
 Command make_audit_command();   // exit code 1 when a probe fails

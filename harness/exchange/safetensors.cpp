@@ -22,15 +22,16 @@ std::string format_shape(const std::vector<uint64_t>& shape) {
   return fmt::format("[{}]", fmt::join(shape, ", "));
 }
 
-bool has_shape(const SafetensorsEntry& entry, const ParamSpec& spec) {
+}  // namespace
+
+bool has_param_shape(std::span<const uint64_t> shape, const ParamSpec& spec) {
   const auto rows = static_cast<uint64_t>(spec.rows), cols = static_cast<uint64_t>(spec.cols);
-  const bool is_scalar = rows == 1 && cols == 1 && entry.shape.empty();
-  return is_scalar || entry.shape == std::vector{rows, cols} ||
-         (rows == 1 && entry.shape == std::vector{cols});
+  if (shape.size() == 2) return shape[0] == rows && shape[1] == cols;
+  if (shape.size() == 1) return rows == 1 && shape[0] == cols;
+  return shape.empty() && rows == 1 && cols == 1;
 }
 
-// `bytes` holds values of the type, as many as fit.
-std::vector<float> read_values(std::string_view dtype, std::span<const uint8_t> bytes) {
+std::vector<float> read_safetensors_values(std::string_view dtype, std::span<const uint8_t> bytes) {
   std::vector<float> values(bytes.size() / safetensors_value_bytes(dtype));
   if (dtype == "F32") {
     std::memcpy(values.data(), bytes.data(), bytes.size());
@@ -44,8 +45,6 @@ std::vector<float> read_values(std::string_view dtype, std::span<const uint8_t> 
   }
   return values;
 }
-
-}  // namespace
 
 Bytes write_safetensors(const std::vector<HostTensor>& tensors,
                         const SafetensorsMetadata& metadata) {
@@ -98,12 +97,13 @@ Result<std::vector<HostTensor>> parse_safetensors(std::span<const uint8_t> file,
                                  spec.name, spec.rows, spec.cols)};
     }
     const SafetensorsEntry& entry = found->second;
-    if (!has_shape(entry, spec)) {
+    if (!has_param_shape(entry.shape, spec)) {
       return Failure{fmt::format("tensor \"{}\" has the shape {}; the model needs [{}, {}]",
                                  spec.name, format_shape(entry.shape), spec.rows, spec.cols)};
     }
     const uint64_t begin = entry.data_offsets[0], bytes = entry.data_offsets[1] - begin;
-    tensors.push_back({spec, read_values(entry.dtype, header.value().data.subspan(begin, bytes))});
+    tensors.push_back(
+        {spec, read_safetensors_values(entry.dtype, header.value().data.subspan(begin, bytes))});
     entries.erase(found);
   }
   if (entries.empty()) return tensors;

@@ -1,4 +1,4 @@
-// The header of a safetensors file, checked. Internal to safetensors.cpp; apart from it because the
+// The header of a safetensors file, checked. Internal to this folder; apart from safetensors.cpp because the
 // JSON library stays behind this one.
 //
 //   bytes  field
@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "src/base/result.h"
+#include "src/plan/weights.h"
 
 namespace pg {
 
@@ -33,6 +34,11 @@ struct SafetensorsHeader {
 
 // Bytes of one value; 0 for a type that is not read.
 uint64_t safetensors_value_bytes(std::string_view dtype);
+
+// `bytes` holds values of the type, as many as fit.
+std::vector<float> read_safetensors_values(std::string_view dtype, std::span<const uint8_t> bytes);
+// [rows, cols]; a spec of one row is [cols] too, one of a single value a scalar's [].
+bool has_param_shape(std::span<const uint64_t> shape, const ParamSpec& spec);
 
 // Hostile input. Everything that the layout above promises holds for what it gives.
 Result<SafetensorsHeader> parse_safetensors_header(std::span<const uint8_t> file);
