@@ -17,7 +17,7 @@ namespace {
 constexpr double kLossQuantile = 0.98;  // the first steps lie far above the rest
 
 // Colours that differ on white and on black, for people too who tell red and green apart badly (Okabe and Ito).
-constexpr const char* kStyle = R"(
+constexpr const char* kPageStyle = R"(
 :root{color-scheme:light dark;--page:#fff;--text:#1c1c1c;--dim:#666;--rule:#ddd}
 @media (prefers-color-scheme:dark){:root{--page:#161616;--text:#e6e6e6;--dim:#9a9a9a;--rule:#3a3a3a}}
 body{background:var(--page);color:var(--text);font:15px/1.5 sans-serif;max-width:980px;margin:24px auto;padding:0 16px}
@@ -331,7 +331,7 @@ std::string write_html_report(const std::vector<RunStory>& runs) {
       "'unsafe-inline'\">\n"
       "<meta name=\"viewport\" content=\"width=device-width\">\n<title>{0}</title>\n"
       "<style>{1}</style>\n</head>\n<body>\n<h1>{0}</h1>\n",
-      escape_xml(title), kStyle);
+      escape_xml(title), kPageStyle);
   html += part("Scores", write_scores(runs) + write_seeds(runs));
   html += part("Losses", draw_losses(runs));
   html += part("Training", draw_training(runs));

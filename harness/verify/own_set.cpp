@@ -19,7 +19,7 @@ namespace pg {
 namespace {
 
 constexpr const char* kSubmission = "submission.json";
-constexpr size_t kMostTextBytes = size_t{1} << 28;  // of a seed's tape, the longest of what is read
+constexpr size_t kMostSeedBytes = size_t{1} << 28;  // of a seed's tape, the longest of what is read
 
 class SetCheck {
  public:
@@ -55,7 +55,7 @@ class SetCheck {
         if (entry == nullptr || entry->kind != EntryKind::kFile) {
           add(file, "it is not there, and submission.json counts the seed");
           is_whole = false;
-        } else if (entry->bytes > static_cast<int64_t>(kMostTextBytes)) {
+        } else if (entry->bytes > static_cast<int64_t>(kMostSeedBytes)) {
           add(file, "it is longer than any run's");
           is_whole = false;
         }
@@ -87,7 +87,7 @@ class SetCheck {
   }
 
   void check_recipe() {
-    const FolderText text = facts_.folder->read_text("recipe.toml", kMostTextBytes);
+    const FolderText text = facts_.folder->read_text("recipe.toml", kMostSeedBytes);
     try {
       Recipe recipe;
       apply_toml(recipe, text.text, "recipe.toml");
