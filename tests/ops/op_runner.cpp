@@ -207,7 +207,7 @@ Faults check_values(std::span<Device* const> devices, const OpCase& op_case) {
   return faults;
 }
 
-Faults check_repeats(Device& device, const OpCase& op_case) {
+Faults check_repeats(Device& device, const OpCase& op_case, std::span<const int> thread_counts) {
   const Problem problem = make_problem(op_case, device.compute_dtype());
   const int threads_before = thread_count();
   Faults faults;
@@ -219,7 +219,7 @@ Faults check_repeats(Device& device, const OpCase& op_case) {
       faults.push_back(context(device, op_case, mode.name) + "other bits " + what);
     };
     expect_same("when run again");
-    for (const int threads : {1, 2, 3, 4}) {
+    for (const int threads : thread_counts) {
       set_thread_count(threads);
       expect_same("on " + std::to_string(threads) + " threads");
     }

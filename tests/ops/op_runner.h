@@ -20,8 +20,10 @@ Faults check_values(Device& device, const OpCase& op_case);
 // The same of devices that compute in one type; what they are compared with is computed once.
 Faults check_values(std::span<Device* const> devices, const OpCase& op_case);
 
-// Bitwise equal when run again, and on 1, 2, 3 and 4 threads.
-Faults check_repeats(Device& device, const OpCase& op_case);
+// Bitwise equal when run again, and on each of these numbers of threads.
+inline constexpr int kThreadCounts[] = {1, 2, 3, 4};
+Faults check_repeats(Device& device, const OpCase& op_case,
+                     std::span<const int> thread_counts = kThreadCounts);
 
 // 16 hex digits of all outputs, overwritten, added to and one at a time.
 std::string hash_outputs(Device& device, const OpCase& op_case);
