@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "harness/ablate/ablation_results.h"
-#include "harness/record/report_svg.h"
+#include "harness/record/svg_axes.h"
 #include "src/text/text_escape.h"
 
 namespace pg {

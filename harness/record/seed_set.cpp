@@ -20,8 +20,6 @@ namespace {
 namespace fs = std::filesystem;
 using OrderedJson = nlohmann::ordered_json;
 
-constexpr const char* kTakeAnew = "run it again with --fresh, or take another folder";
-
 // A seed's record and, as JSON, what its submission.json copies from it.
 struct SeedJson {
   SeedRecord record;
