@@ -13,14 +13,6 @@ bool has_16_byte_rows(const T* data, int64_t stride) {
          stride * static_cast<int64_t>(sizeof(T)) % 16 == 0;
 }
 
-// The first multiple of 16 bytes at or after `memory`, and the elements that one may have to skip.
-template <class T>
-inline constexpr int64_t kRowSlack = 16 / static_cast<int64_t>(sizeof(T)) - 1;
-template <class T>
-T* align_to_16_bytes(T* memory) {
-  return reinterpret_cast<T*>((reinterpret_cast<uintptr_t>(memory) + 15) / 16 * 16);
-}
-
 // dense[rows, cols] = data, whose rows lie `stride` elements apart.
 template <class T>
 void copy_to_dense(T* dense, const T* data, int64_t stride, int64_t rows, int64_t cols,

@@ -39,8 +39,7 @@ class RowReader {
     const int64_t stride = row_stride(x, cols);
     if constexpr (std::is_same_v<T, bf16>) {
       if (!kernels::has_16_byte_rows(data, stride)) {
-        T* const dense =
-            kernels::align_to_16_bytes(scratch_.of<T>(slot, rows * cols + kernels::kRowSlack<T>));
+        T* const dense = scratch_.of<T>(slot, rows * cols);
         kernels::copy_to_dense(dense, data, stride, rows, cols, stream_);
         return {dense, cols};
       }

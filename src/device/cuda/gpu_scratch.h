@@ -18,7 +18,8 @@ class GpuScratch {
     }
   }
 
-  // At least `count` elements of T, of unspecified content, until the same slot is asked for again.
+  // At least `count` elements of T, of unspecified content, until the same slot is asked for again;
+  // aligned to 256 bytes, whatever the runtime gives.
   template <class T>
   T* of(size_t slot, int64_t count) {
     return static_cast<T*>(grow(slot, static_cast<size_t>(count) * sizeof(T)));
@@ -30,6 +31,8 @@ class GpuScratch {
     size_t bytes = 0;
   };
 
+  static constexpr size_t kAlignment = 256;
+
   void* grow(size_t index, size_t bytes) {
     if (slots_.size() <= index) slots_.resize(index + 1);
     Slot& slot = slots_[index];
@@ -39,9 +42,10 @@ class GpuScratch {
         runtime_.release(slot.memory);
         slot = {};
       }
-      slot = {runtime_.allocate(bytes), bytes};
+      slot = {runtime_.allocate(bytes + kAlignment), bytes};
     }
-    return slot.memory;
+    const auto address = reinterpret_cast<uintptr_t>(slot.memory);
+    return static_cast<std::byte*>(slot.memory) + (kAlignment - address % kAlignment) % kAlignment;
   }
 
   GpuRuntime& runtime_;
