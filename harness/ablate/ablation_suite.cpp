@@ -19,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kMaxNameBytes = 64;
+constexpr size_t kMaxArmNameBytes = 64;
 constexpr int64_t kMaxSteps = 1'000'000'000;
 constexpr int64_t kMaxSeed = int64_t{1} << 53;
 // What the suite says of every run; an arm that set one of them would not be compared with the base.
@@ -143,13 +143,13 @@ void check_name(const Table& table, const std::string& name) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
            c == '-';
   };
-  const bool is_good = !name.empty() && name.size() <= kMaxNameBytes && name.front() != '-' &&
+  const bool is_good = !name.empty() && name.size() <= kMaxArmNameBytes && name.front() != '-' &&
                        std::ranges::all_of(name, is_plain);
   if (is_good && name != kBaseName) return;
   throw Error(fmt::format(
       "{}no name for an arm: \"{}\"; give letters, digits, - and _, at most {} of them, other than "
       "\"{}\": its folder is called so",
-      table.place_of("name"), escape_terminal(name), kMaxNameBytes, kBaseName));
+      table.place_of("name"), escape_terminal(name), kMaxArmNameBytes, kBaseName));
 }
 
 void read_suite_table(Table& table, AblationSuite& suite) {
