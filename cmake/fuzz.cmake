@@ -3,7 +3,7 @@
 if(NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
   message(FATAL_ERROR "PG_FUZZ needs clang: configure with cmake --preset asan")
 endif()
-set(PG_FUZZ_SECONDS 60 CACHE STRING "Seconds that ctest runs each fuzz target")
+set(PG_FUZZ_SECONDS 30 CACHE STRING "Seconds that ctest runs each fuzz target")
 
 file(GLOB fuzz_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/fuzz/*_fuzz.cpp)
 add_custom_target(fuzz_targets)

@@ -1,5 +1,7 @@
 # What pg_test(simt) cannot express: seeded bugs, and the same kernel tests on a GPU.
-include(${CMAKE_CURRENT_LIST_DIR}/mutants.cmake)
+if(NOT PG_SANITIZE)
+  include(${CMAKE_CURRENT_LIST_DIR}/mutants.cmake)
+endif()
 
 # Links every launcher as nvcc compiled it, and runs where there is a GPU; elsewhere its tests say that they skip.
 if(PG_HAVE_CUDA AND NOT PG_SANITIZE)
