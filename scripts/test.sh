@@ -7,8 +7,8 @@ cd "$(dirname "$0")/.."
 cat << 'TEXT'
 What happens now, on two idle cores:
   packages   up to 60 s    install with apt-get what packages.txt lists and this machine lacks
-  build      4 to 6 min    the program and its tests into build/, the first time; seconds after that
-  tests      1 to 2 min    all of them; the slowest build the counted sources alone
+  build      6 to 9 min    the program and its tests into build/, the first time; seconds after that; CUDA kernels too where there is nvcc
+  tests      4 to 6 min    all of them; the slowest build the counted sources alone
 TEXT
 preset=${PG_PRESET:-release}
 start=$SECONDS
