@@ -36,7 +36,8 @@ std::string draw_legend(const std::vector<ChartSeries>& series) {
   const double width = (kFigureWidth - kPlotLeft - kPlotRight) / 2;
   for (size_t i = 0; i < series.size(); ++i) {
     const double x = kPlotLeft + width * static_cast<double>(i % 2);
-    const double y = kFigureHeight + 14 + 18 * static_cast<double>(i / 2);
+    const size_t line = i / 2;
+    const double y = kFigureHeight + 14 + 18 * static_cast<double>(line);
     svg += fmt::format(
         "<path class=\"line s{}\" d=\"M{:.1f} {:.1f}h20\"/>\n<text x=\"{:.1f}\" "
         "y=\"{:.1f}\">{}</text>\n",
@@ -63,7 +64,8 @@ std::string draw_line_chart(const std::vector<ChartSeries>& series, const ChartL
   const Axis x = make_x_axis(last > 0 ? last : 1);
   constexpr double kLeastMargin = 1e-3;
   const Axis y = make_y_axis(std::move(values), top_quantile, kLeastMargin);
-  const double legend = series.size() < 2 ? 0 : 18.0 * static_cast<double>((series.size() + 1) / 2);
+  const size_t legend_lines = series.size() < 2 ? 0 : (series.size() + 1) / 2;
+  const double legend = 18.0 * static_cast<double>(legend_lines);
   std::string svg = open_figure(kFigureHeight + legend, labels.title);
   svg += draw_axes(x, y, labels.x, labels.y);
   for (size_t i = 0; i < series.size(); ++i) {
