@@ -1,5 +1,4 @@
 // Means of bags of rows (token superposition, arXiv:2605.06546); T is float or bf16, sums are f32.
-// Verified on the host (executor, nvcc and ptxas compile); has not run on a GPU yet.
 #pragma once
 #include <cstdint>
 

@@ -1,5 +1,4 @@
-// Buckets of bigrams and trigrams. Verified on the host (executor, nvcc and ptxas compile); has not run
-// on a GPU yet.
+// Buckets of bigrams and trigrams.
 #pragma once
 #include <cstdint>
 

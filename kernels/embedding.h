@@ -1,5 +1,4 @@
-// Rows of a table by id, and the sums of their gradients; T is float or bf16, sums are f32. Verified on
-// the host (executor, nvcc and ptxas compile); has not run on a GPU yet.
+// Rows of a table by id, and the sums of their gradients; T is float or bf16, sums are f32.
 #pragma once
 #include <cstdint>
 

@@ -1,5 +1,4 @@
-// Memory rows in front of every sequence; T is float or bf16, sums are f32. Verified on the host
-// (executor, nvcc and ptxas compile); has not run on a GPU yet.
+// Memory rows in front of every sequence; T is float or bf16, sums are f32.
 #pragma once
 #include <cstdint>
 

@@ -1,6 +1,5 @@
 // RMSNorm without a weight (Zhang, Sennrich 2019), forward and backward; T is float or bf16,
-// statistics are f32. Verified on the host (executor, nvcc and ptxas compile); has not run on a GPU
-// yet.
+// statistics are f32.
 #pragma once
 #include <cstdint>
 

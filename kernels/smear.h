@@ -1,5 +1,5 @@
 // The smear gate: every row mixed with the one before it, by a gate a channel; T is float or bf16,
-// gates are f32. Verified on the host (executor, nvcc and ptxas compile); has not run on a GPU yet.
+// gates are f32.
 #pragma once
 #include <cstdint>
 

@@ -1,7 +1,6 @@
-// Cross-entropy of softcapped logits against n weighted targets per row, forward and backward.
-// c = cap tanh(z / cap); targets int32 [rows, n], weights f32 [n]; a negative target is skipped,
-// its weight too; equal targets add up. Verified on the host (executor, nvcc and ptxas compile);
-// has not run on a GPU yet.
+// Cross-entropy of softcapped logits against n weighted targets per row, forward and backward. c =
+// cap tanh(z / cap); targets int32 [rows, n], weights f32 [n]; a negative target is skipped, its
+// weight too; equal targets add up.
 #pragma once
 #include <cstdint>
 

@@ -1,5 +1,4 @@
-// Rows in the order of their ids: what a deterministic scatter sums by. Verified on the host (executor,
-// nvcc and ptxas compile); has not run on a GPU yet.
+// Rows in the order of their ids: what a deterministic scatter sums by.
 #pragma once
 #include <cstdint>
 

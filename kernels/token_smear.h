@@ -1,5 +1,5 @@
-// Smearing by a gate a token that the token's first channels make; T is float or bf16, gates are f32.
-// Verified on the host (executor, nvcc and ptxas compile); has not run on a GPU yet.
+// Smearing by a gate a token that the token's first channels make; T is float or bf16, gates are
+// f32.
 #pragma once
 #include <cstdint>
 
