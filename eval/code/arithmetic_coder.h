@@ -53,6 +53,9 @@ class ArithmeticDecoder {
   bool is_past_end() const { return position_ > bytes_.size() + kBytesLeftOut; }
   // Whether it stands where it does behind an encoder's last token.
   bool is_at_end() const { return position_ == bytes_.size() + kBytesLeftOut; }
+  // <train_gpt>
+  size_t bytes_read() const { return position_; }
+  // </train_gpt>
 
  private:
   static constexpr size_t kBytesAhead = 7;

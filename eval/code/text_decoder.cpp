@@ -10,13 +10,36 @@
 #include "src/base/exact_math.h"
 
 namespace pg {
+namespace {
+
+// Fewer bits than this no token costs: the others keep a frequency of one.
+double least_bits_per_token(int64_t vocab_size) {
+  const double others = static_cast<double>(vocab_size - 1);
+  return -log2_f64(1.0 - others / static_cast<double>(kFrequencyTotal));
+}
+
+}  // namespace
+
 // The ledger's loop with a file in the place of the true tokens.
 class TextDecoder {
  public:
   TextDecoder(Scorer& scorer, const CodedText& text, const CodingProgressFn& progress)
       : scorer_(&scorer), text_(&text), progress_(&progress), coder_(text.payload) {}
 
-  Result<std::vector<int32_t>> decode() {
+  // <train_gpt>
+  void stop_behind(size_t payload_bytes) { most_bytes_ = payload_bytes; }
+  // </train_gpt>
+  Result<std::vector<int32_t>> decode(int64_t vocab_size) {
+    if (text_->first_token >= vocab_size) {
+      return describe_damage(
+          fmt::format("its first token is {} of {}", text_->first_token, vocab_size));
+    }
+    // A header that promises more than its bytes can hold would keep a decoder busy for years.
+    const double most_bits = 8.0 * static_cast<double>(text_->payload.size() + 8);
+    if (static_cast<double>(text_->tokens - 1) * least_bits_per_token(vocab_size) > most_bits) {
+      return describe_damage(
+          fmt::format("{} bytes cannot hold {} tokens", text_->payload.size(), text_->tokens));
+    }
     std::vector<int32_t> tokens;
     tokens.push_back(text_->first_token);
     check_.add(text_->first_token);
@@ -43,6 +66,12 @@ class TextDecoder {
         }
         scorer_->perceive(target, tokens.back());
         if (*progress_ && target % kProgressTargets == 0) (*progress_)(target + 1, text_->tokens);
+        // <train_gpt>
+        if (coder_.bytes_read() > most_bytes_) {
+          tokens.resize(tokens.size() / kCheckTokens * kCheckTokens);
+          return tokens;
+        }
+        // </train_gpt>
       }
       scorer_->close_chunk(ScoredChunk(chunk, tokens));
     }
@@ -83,31 +112,24 @@ class TextDecoder {
   FrequencyTable table_;
   TokenDistribution distribution_;
   TokenCheck check_;
+  // <train_gpt>
+  size_t most_bytes_ = SIZE_MAX;
+  // </train_gpt>
 };
-
-namespace {
-
-// Fewer bits than this no token costs: the others keep a frequency of one.
-double least_bits_per_token(int64_t vocab_size) {
-  const double others = static_cast<double>(vocab_size - 1);
-  return -log2_f64(1.0 - others / static_cast<double>(kFrequencyTotal));
-}
-
-}  // namespace
 
 Result<std::vector<int32_t>> decode_text(Scorer& scorer, const CodedText& text, int64_t vocab_size,
                                          const CodingProgressFn& progress) {
-  if (text.first_token >= vocab_size) {
-    return describe_damage(
-        fmt::format("its first token is {} of {}", text.first_token, vocab_size));
-  }
-  // A header that promises more than its bytes can hold would keep a decoder busy for years.
-  const double most_bits = 8.0 * static_cast<double>(text.payload.size() + 8);
-  if (static_cast<double>(text.tokens - 1) * least_bits_per_token(vocab_size) > most_bits) {
-    return describe_damage(
-        fmt::format("{} bytes cannot hold {} tokens", text.payload.size(), text.tokens));
-  }
-  return TextDecoder(scorer, text, progress).decode();
+  return TextDecoder(scorer, text, progress).decode(vocab_size);
 }
+// <train_gpt>
+
+Result<std::vector<int32_t>> decode_beginning(Scorer& scorer, const CodedText& text,
+                                              int64_t vocab_size, size_t payload_bytes,
+                                              const CodingProgressFn& progress) {
+  TextDecoder decoder(scorer, text, progress);
+  decoder.stop_behind(payload_bytes);
+  return decoder.decode(vocab_size);
+}
+// </train_gpt>
 
 }  // namespace pg

@@ -27,6 +27,7 @@ struct VerifyWords {
   std::vector<std::filesystem::path> folders;
   std::filesystem::path known_logs;  // empty: none
   bool json = false, needs_code = false, all = false, decode = false;
+  int64_t decode_first = 0;  // bytes; 0: not
 };
 
 std::vector<Option> list_options(VerifyWords& w) {
@@ -45,6 +46,10 @@ std::vector<Option> list_options(VerifyWords& w) {
       {.name = "--decode",
        .value = &w.decode,
        .help = "decode val.pgt of our own records too, which takes as long as the evaluation"},
+      {.name = "--decode-first",
+       .value = &w.decode_first,
+       .help = "decode so many bytes of val.pgt, as far as the file has checks of its tokens",
+       .range = OptionRange{1, INT32_MAX}},
       {.name = "--all",
        .value = &w.all,
        .help = "every finding; otherwise at most four of a code in a folder"},
@@ -52,8 +57,9 @@ std::vector<Option> list_options(VerifyWords& w) {
 }
 
 // The coded text of a record of ours, decoded by its artifact: the ids' hash must be the one that was
-// encoded.
-void decode_record(const std::filesystem::path& path, std::vector<Finding>& findings) {
+// encoded, and of a part its checks.
+void decode_record(const std::filesystem::path& path, size_t most_bytes,
+                   std::vector<Finding>& findings) {
   constexpr const char* kCodedText = "val.pgt";
   const auto add = [&](std::string why) {
     findings.push_back({"decode_failed", Severity::kReject, kCodedText, 0, std::move(why)});
@@ -72,13 +78,20 @@ void decode_record(const std::filesystem::path& path, std::vector<Finding>& find
   const auto device = make_device(kExactDevice);
   const auto scorer = make_scorer(model, read_scoring(model), *device, coded.value().tokens);
   ProgressLine progress = ProgressLine::for_stream(stderr);
-  const Result<std::vector<int32_t>> decoded = decode_text(
-      *scorer, coded.value(), model.config().vocab_size, show_coding_progress(progress, "decode"));
+  const Result<std::vector<int32_t>> decoded =
+      decode_beginning(*scorer, coded.value(), model.config().vocab_size, most_bytes,
+                       show_coding_progress(progress, "decode"));
   progress.finish();
   if (!decoded.ok()) return add(decoded.error());
-  findings.push_back({"decoded", Severity::kNote, kCodedText, 0,
-                      fmt::format("{} tokens; their sha256 is the one that was encoded",
-                                  format_thousands(coded.value().tokens))});
+  const auto tokens = std::ssize(decoded.value());
+  const bool is_whole = tokens == coded.value().tokens;
+  findings.push_back(
+      {"decoded", Severity::kNote, kCodedText, 0,
+       is_whole ? fmt::format("{} tokens; their sha256 is the one that was encoded",
+                              format_thousands(tokens))
+                : fmt::format("the first {} of {} tokens; they pass the file's {} checks of them",
+                              format_thousands(tokens), format_thousands(coded.value().tokens),
+                              tokens / kCheckTokens)});
 }
 
 int verify(const VerifyWords& words, Clock&) {
@@ -86,8 +99,14 @@ int verify(const VerifyWords& words, Clock&) {
   if (!words.known_logs.empty()) options.known = KnownLogs(words.known_logs);
   options.needs_code = words.needs_code;
   if (words.all) options.most_per_code = INT64_MAX;
-  const std::vector<FolderReport> reports = verify_folders(
-      words.folders, options, words.decode ? FolderCheckFn(decode_record) : FolderCheckFn());
+  FolderCheckFn decode;
+  if (words.decode || words.decode_first > 0) {
+    const size_t most = words.decode ? SIZE_MAX : static_cast<size_t>(words.decode_first);
+    decode = [most](const std::filesystem::path& path, std::vector<Finding>& findings) {
+      decode_record(path, most, findings);
+    };
+  }
+  const std::vector<FolderReport> reports = verify_folders(words.folders, options, decode);
   int64_t rejected = 0, warned = 0;
   for (const FolderReport& report : reports) {
     const std::string_view verdict = folder_verdict(report.findings);

@@ -169,6 +169,29 @@ TEST(TextAsFile, ADecodeThatDivergesSaysWhere) {
       << decoded.error();
 }
 
+TEST(TextAsFile, ABeginningIsDecodedAsFarAsItIsChecked) {
+  const std::vector<int32_t> text = make_text(7 * kCheckTokens / 2);
+  const EncodedText encoded = encode_with_toy(text);
+  const auto begin = [&](std::span<const uint8_t> file, int64_t payload_bytes) {
+    ToyScorer scorer(kTestVocab);
+    return decode_beginning(scorer, parse_coded_text(file).value(), kTestVocab,
+                            static_cast<size_t>(payload_bytes));
+  };
+  // The text's parts cost about the same: a sixth of it holds no whole check, two thirds two of them.
+  EXPECT_TRUE(begin(encoded.file, encoded.payload_bytes / 6).value().empty());
+  EXPECT_EQ(begin(encoded.file, 2 * encoded.payload_bytes / 3).value(),
+            std::vector<int32_t>(text.begin(), text.begin() + 2 * kCheckTokens));
+  EXPECT_EQ(begin(encoded.file, encoded.payload_bytes + 100).value(), text);
+  const auto damage = [&](int64_t payload_byte) {
+    Bytes damaged = encoded.file;
+    damaged[damaged.size() - static_cast<size_t>(encoded.payload_bytes - payload_byte)] ^= 0x41;
+    return damaged;
+  };
+  const int64_t half = encoded.payload_bytes / 2;
+  EXPECT_FALSE(begin(damage(half / 2), half).ok());
+  EXPECT_TRUE(begin(damage(half + half / 2), half).ok());
+}
+
 TEST(TextAsFile, ADamagedByteIsAnErrorText) {
   const std::vector<int32_t> text = make_text(60);
   const Bytes file = encode_with_toy(text).file;
