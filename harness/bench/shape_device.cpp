@@ -5,16 +5,16 @@
 #include <map>
 
 #include "src/base/error.h"
-#include "src/device/host_device.h"
+#include "src/device/registry/make_device.h"
 
 namespace pg {
 namespace {
 
-class ShapeDevice final : public HostDevice {
+class MappedDevice final : public ShapeDevice {
  public:
-  explicit ShapeDevice(std::unique_ptr<Device> inner)
-      : HostDevice(std::string(inner->name()), inner->compute_dtype()), inner_(std::move(inner)) {}
-  ~ShapeDevice() override {
+  explicit MappedDevice(std::unique_ptr<Device> inner)
+      : ShapeDevice(std::string(inner->name()), inner->compute_dtype()), inner_(std::move(inner)) {}
+  ~MappedDevice() override {
     for (const auto& [memory, bytes] : sizes_) munmap(memory, bytes);
   }
 
@@ -28,26 +28,30 @@ class ShapeDevice final : public HostDevice {
                   "\" bytes wanted; lower train.micro_batch_tokens or the model's sizes");
     }
     sizes_.emplace(memory, mapped);
+    allocated_bytes_ += static_cast<int64_t>(mapped);
     return memory;
   }
   void release(void* memory) override {
     const auto found = sizes_.find(memory);
     if (found == sizes_.end()) return;
     munmap(memory, found->second);
+    allocated_bytes_ -= static_cast<int64_t>(found->second);
     sizes_.erase(found);
   }
+  int64_t allocated_bytes() const override { return allocated_bytes_; }
   DevicePeak measure_peak() override { return inner_->measure_peak(); }
   double measure_matmul() override { return inner_->measure_matmul(); }
 
  private:
   std::unique_ptr<Device> inner_;
   std::map<void*, size_t> sizes_;
+  int64_t allocated_bytes_ = 0;
 };
 
 }  // namespace
 
-std::unique_ptr<Device> make_shape_device(const std::string& kind) {
-  return std::make_unique<ShapeDevice>(make_device(kind));
+std::unique_ptr<ShapeDevice> make_shape_device(const std::string& kind) {
+  return std::make_unique<MappedDevice>(make_device(kind));
 }
 
 }  // namespace pg

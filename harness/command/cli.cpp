@@ -28,17 +28,22 @@ constexpr int kExitUsage = 2;
 
 // In the order of --help.
 std::vector<Command> list_commands(const RunFunction& run) {
-  return {
-      make_run_command(run),       make_seeds_command(run),        make_ablate_command(run),
-      make_replay_command(),       make_verify_command(),          make_eval_command(),
-      make_size_command(),         make_compare_command(),         make_leaderboard_command(),
-      make_report_command(),       make_watch_command(),           make_submission_command(),
-      make_export_command(),       make_import_command(),          make_pack_command(),
-      make_generate_command(),     make_audit_command(),           make_encode_command(),
-      make_decode_command(),       make_tokenizer_train_command(), make_tokenize_command(),
-      make_corpus_info_command(),  make_recipe_command(),          make_recipe_explain_command(),
-      make_recipe_scale_command(), make_bench_train_command(),     make_bench_pack_command(),
-      make_bench_eval_command(),   make_bench_ops_command(),       make_docs_ops_command()};
+  return {make_run_command(run),       make_seeds_command(run),
+          make_ablate_command(run),    make_replay_command(),
+          make_verify_command(),       make_eval_command(),
+          make_size_command(),         make_compare_command(),
+          make_leaderboard_command(),  make_report_command(),
+          make_watch_command(),        make_submission_command(),
+          make_export_command(),       make_import_command(),
+          make_pack_command(),         make_generate_command(),
+          make_audit_command(),        make_encode_command(),
+          make_decode_command(),       make_tokenizer_train_command(),
+          make_tokenize_command(),     make_corpus_info_command(),
+          make_recipe_command(),       make_recipe_explain_command(),
+          make_recipe_scale_command(), make_plan_command(),
+          make_bench_train_command(),  make_bench_pack_command(),
+          make_bench_eval_command(),   make_bench_ops_command(),
+          make_docs_ops_command()};
 }
 
 // Commands of two words: what their first word stands for.

@@ -30,6 +30,7 @@ Command make_corpus_info_command();
 Command make_recipe_command();
 Command make_recipe_explain_command();
 Command make_recipe_scale_command();
+Command make_plan_command();
 Command make_bench_train_command();
 Command make_bench_pack_command();
 Command make_bench_eval_command();

@@ -189,6 +189,9 @@ class Plan {
   int64_t separate_bytes() const { return separate_bytes_; }  // what kSeparate would take
   int64_t call_count() const { return static_cast<int64_t>(calls_.size()); }
   double flops() const;
+  // <train_gpt>
+  std::vector<OpProfile> count_work() const;  // [ops] of a run, without seconds
+  // </train_gpt>
   // Read and written in a run by the ops that memory bounds; those of blocks alone where wanted.
   double memory_bound_bytes(bool of_blocks) const;
 

@@ -20,11 +20,27 @@ double bag_weight(BagWeights form, int64_t i) {
   return 0.0;
 }
 
+// Of those of count_targets() the tokens that follow, the next one among them.
+int64_t count_following(const TrainConfig& config) {
+  return std::max(config.bag_targets, config.future_targets + 1);
+}
+
 }  // namespace
+
+int64_t count_targets(const TrainConfig& config) {
+  return count_following(config) + (config.prefix_weight > 0 ? 1 : 0);
+}
+
+LossTerms list_loss_terms(const TrainConfig& config, int64_t bag) {
+  return {.future_heads = bag > 1 ? 0 : config.mtp_heads,
+          .future_modules = bag > 1 ? 0 : config.mtp_modules,
+          .future_weight = config.mtp_weight,
+          .z_loss = static_cast<float>(config.z_loss)};
+}
 
 LossTargets::LossTargets(const TrainConfig& config, std::span<const int32_t> prefix_of)
     : config_(config),
-      following_(std::max(config.bag_targets, config.future_targets + 1)),
+      following_(count_following(config)),
       prefix_of_(prefix_of.begin(), prefix_of.end()) {
   PG_CHECK((config.prefix_weight > 0) == !prefix_of.empty(), "a table of prefixes, or none");
 }

@@ -8,16 +8,24 @@
 #include <string_view>
 #include <vector>
 
+#include "src/model/forward.h"
 #include "src/train/train_config.h"
 
 namespace pg {
+
+// Tokens that a position predicts, n.
+int64_t count_targets(const TrainConfig& config);
+
+// Further tokens are those of a position that reads one token: while bags are read, their heads and
+// modules rest.
+LossTerms list_loss_terms(const TrainConfig& config, int64_t bag);
 
 class LossTargets {
  public:
   // prefix_of: [vocab], as list_prefixes() gives it; empty where train.prefix_weight is 0.
   explicit LossTargets(const TrainConfig& config, std::span<const int32_t> prefix_of = {});
 
-  int64_t count() const { return following_ + (prefix_of_.empty() ? 0 : 1); }  // n
+  int64_t count() const { return count_targets(config_); }  // n
   // Sets the weights [n] when `fraction` of training, in [0, 1], is done. They need not add up to 1.
   void weigh(double fraction, std::span<float> weights) const;
   // targets[rows, seq_len, n] of next[rows, seq_len], the ids one further on; -1, which a loss

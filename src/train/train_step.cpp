@@ -8,18 +8,6 @@
 #include "src/train/training_params.h"
 
 namespace pg {
-namespace {
-
-// Further tokens are those of a position that reads one token: while bags are read, their heads and
-// modules rest.
-LossTerms list_terms(const TrainConfig& train, int64_t bag) {
-  return {.future_heads = bag > 1 ? 0 : train.mtp_heads,
-          .future_modules = bag > 1 ? 0 : train.mtp_modules,
-          .future_weight = train.mtp_weight,
-          .z_loss = static_cast<float>(train.z_loss)};
-}
-
-}  // namespace
 
 TrainStep::TrainStep(const TrainSetup& setup, Comm& comm)
     : comm_(comm),
@@ -61,7 +49,7 @@ void TrainStep::build_plans(const TrainSetup& setup) {
     const ForwardOptions options = {
         .targets = loss_targets_.count(),
         .has_row_weights = setup.train.complement_alpha > 0,
-        .terms = list_terms(setup.train, bag),
+        .terms = list_loss_terms(setup.train, bag),
         .bag = bag,
         .lends_arena = plans_.empty() ? nullptr : &plans_.front().plan.plan()};
     plans_.push_back({phase,

@@ -85,6 +85,7 @@ ROOMS = {
     "harness/verify": ["src/base", "src/files", "src/text", "eval/audit", "harness/record", "harness/statistics"],
     "harness/bench": [*MODEL, *DATA, "src/data/corpus", "src/files", "src/device/comm", "src/device/forward", "src/device/registry", "src/device/op_table", "src/text", "src/train",
                       "quant/...", "eval/...", "harness/recipe"],
+    "harness/planner": [*MODEL, "src/device/op_table", "src/train", "eval/...", "harness/bench", "harness/recipe"],
     "harness/command": [*MODEL, *DATA, "src/files", "src/data/corpus", "src/device/comm", "src/device/registry", "src/device/op_table", "src/text",
                         "src/train", "quant/...", "eval/...", "harness/..."],
     "train_gpt.cpp": [*MODEL, *DATA, "src/device/comm", "src/device/registry", "src/text", "src/train", "quant/...", "eval/...", "harness/..."],

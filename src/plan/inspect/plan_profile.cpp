@@ -70,6 +70,17 @@ void Plan::read_ids(Tensor t, std::span<int32_t> out) {
   weights_->device().download(out.data(), tensor.data, out.size_bytes());
 }
 
+std::vector<OpProfile> Plan::count_work() const {
+  std::vector<OpProfile> work(kOps.size());
+  for (const OpCall& call : calls_) {
+    OpProfile& op = work[static_cast<size_t>(call.op)];
+    op.flops += call.flops;
+    op.bytes += call.bytes;
+    ++op.calls;
+  }
+  return work;
+}
+
 double Plan::memory_bound_bytes(bool of_blocks) const {
   double total = 0;
   for (const OpCall& call : calls_) {

@@ -1,0 +1,241 @@
+#include "harness/planner/step_time.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "harness/bench/shape_device.h"
+#include "src/base/error.h"
+#include "src/device/op_table/op_list.h"
+#include "src/model/forward.h"
+#include "src/model/model.h"
+#include "src/train/average.h"
+#include "src/train/ema_nesterov.h"
+#include "src/train/gradient_leaves.h"
+#include "src/train/loss_targets.h"
+#include "src/train/optimizer.h"
+#include "src/train/training_params.h"
+
+namespace pg {
+namespace {
+
+constexpr int64_t kFractions = 1000;  // of the budget, in each of which the phase is one
+constexpr double kBytesOfBf16 = 2;
+
+// What a plan asks for, a token that it reads.
+struct WorkOfAToken {
+  double linear = 0, linear_backward = 0, attention = 0, attention_backward = 0;  // FLOP
+  double bytes = 0;        // of ops that memory bounds
+  double block_bytes = 0;  // those of blocks
+  int64_t block_runs = 0;
+};
+
+WorkOfAToken count_work(const ModelPlan& plan, const ModelConfig& model, int64_t tokens) {
+  WorkOfAToken work;
+  const std::vector<OpProfile> ops = plan.plan().count_work();
+  const auto flops = [&](OpId op) {
+    return ops[static_cast<size_t>(op)].flops / static_cast<double>(tokens);
+  };
+  work.linear = flops(OpId::kLinear);
+  work.linear_backward = flops(OpId::kLinearDx) + flops(OpId::kLinearDw);
+  work.attention = flops(OpId::kAttention);
+  work.attention_backward = flops(OpId::kAttentionBackward);
+  work.bytes = plan.plan().memory_bound_bytes(/*of_blocks=*/false) / static_cast<double>(tokens);
+  work.block_bytes =
+      plan.plan().memory_bound_bytes(/*of_blocks=*/true) / static_cast<double>(tokens);
+  work.block_runs = model.layers + loop_runs(model);
+  return work;
+}
+
+// trained_bytes: what a training step's blocks take, where the rates state passes of such a step; what
+// only goes forward takes its share of them.
+std::vector<WorkPart> list_parts(const WorkOfAToken& work, const ModelConfig& model,
+                                 const KernelRates& rates, double tokens, double trained_bytes) {
+  double bytes = work.bytes;
+  if (rates.passes_of_a_block > 0) {
+    const double stated =
+        rates.passes_of_a_block * kBytesOfBf16 * static_cast<double>(work.block_runs * model.dim);
+    bytes += work.block_bytes * (stated / trained_bytes - 1);
+  }
+  std::vector<WorkPart> parts = {
+      {"products", tokens * work.linear, false, rates.linear_flops_per_s},
+      {"products, backward", tokens * work.linear_backward, false,
+       rates.linear_backward_flops_per_s},
+      {"attention", tokens * work.attention, false, rates.attention_flops_per_s},
+      {"attention, backward", tokens * work.attention_backward, false,
+       rates.attention_backward_flops_per_s},
+      {"passes over memory", tokens * bytes, true, rates.pass_bytes_per_s}};
+  std::erase_if(parts, [](const WorkPart& part) { return part.amount == 0; });
+  return parts;
+}
+
+double sum_seconds(const std::vector<WorkPart>& parts) {
+  double seconds = 0;
+  for (const WorkPart& part : parts) seconds += part.seconds();
+  return seconds;
+}
+
+// Newton-Schulz and AdamW of a rank, and the exchange between ranks.
+std::vector<WorkPart> list_update_parts(const Recipe& recipe, Weights& weights,
+                                        const Hardware& hardware, const KernelRates& rates) {
+  const auto ranks = static_cast<int>(hardware.gpus);
+  double flops = 0;
+  for (int rank = 0; rank < ranks; ++rank) {
+    flops = std::max(flops, Optimizer(weights, recipe.optimizer, rank, ranks).flops_per_step());
+  }
+  const auto params = static_cast<double>(weights.flat_elements());
+  // Gradient, momentum and master are read, the latter two written, in fp32, and the compute copy.
+  const double bytes = params / ranks * (5 * 4 + kBytesOfBf16);
+  std::vector<WorkPart> parts = {{"Newton-Schulz", flops, false, rates.optimizer_flops_per_s},
+                                 {"optimizer's passes", bytes, true, rates.pass_bytes_per_s}};
+  if (ranks > 1) {
+    parts.push_back(
+        {"exchange between GPUs", params * kBytesOfBf16, true, rates.exchange_bytes_per_s});
+  }
+  return parts;
+}
+
+std::string describe_phase(const Phase& phase, const Recipe& recipe) {
+  std::string name;
+  if (recipe.train.loop_from > 0) name = phase.is_looped ? "with loops" : "before loops";
+  if (recipe.train.bag_inputs && recipe.train.bag_targets > 1) {
+    name += fmt::format("{}{}", name.empty() ? "" : ", ", phase.is_bagged ? "bags" : "no bags");
+  }
+  return name;
+}
+
+}  // namespace
+
+double StepTime::seconds() const { return sum_seconds(parts) / (1 - host_share); }
+double ScoringTime::seconds() const { return sum_seconds(parts); }
+
+TrainingTime predict_training(const Recipe& recipe, const Hardware& hardware,
+                              const KernelRates& rates) {
+  const TrainConfig& train = recipe.train;
+  const int64_t micro_batches = train.batch_tokens / train.micro_batch_tokens;
+  if (micro_batches % hardware.gpus != 0) {
+    throw Error(fmt::format(
+        "plan: {} GPUs do not divide the \"{}\" micro-batches of a step; train.batch_tokens / "
+        "train.micro_batch_tokens must be a multiple",
+        hardware.gpus, micro_batches));
+  }
+  const auto device = make_shape_device("cpu:bf16");
+  Weights weights(*device, list_training_params(recipe.model, train), /*with_gradients=*/true);
+  const std::vector<WorkPart> update = list_update_parts(recipe, weights, hardware, rates);
+  const int64_t plain_rows = train.micro_batch_tokens / train.seq_len;
+
+  const auto time_step = [&](const Phases& phases, const Phase& phase) {
+    const ModelConfig model = model_in_phase(recipe.model, phase);
+    const int64_t rows = phases.rows(phase, plain_rows), bag = phases.bag(phase);
+    const ForwardOptions options = {.targets = count_targets(train),
+                                    .has_row_weights = train.complement_alpha > 0,
+                                    .terms = list_loss_terms(train, bag),
+                                    .bag = bag};
+    const ModelPlan plan(model, weights, rows, train.seq_len, PlanMode::kTrain, options);
+    const double tokens = static_cast<double>(rows * train.seq_len * micro_batches) /
+                          static_cast<double>(hardware.gpus);
+    const WorkOfAToken work = count_work(plan, model, rows * train.seq_len);
+    StepTime step = {describe_phase(phase, recipe),
+                     list_parts(work, model, rates, tokens, work.block_bytes), rates.host_share};
+    step.parts.insert(step.parts.end(), update.begin(), update.end());
+    return step;
+  };
+
+  // The budget in small parts, each at the step time of its phase.
+  TrainingTime result;
+  Phases phases(recipe.model, train);
+  std::vector<std::pair<Phase, size_t>> timed;
+  double steps = 0;
+  const double budget_s = train.wallclock_s > 0 ? train.wallclock_s - train.reserve_s : 0;
+  for (int64_t i = 0; i < kFractions; ++i) {
+    const double fraction = static_cast<double>(i) / kFractions;
+    phases.advance(std::llround(steps), fraction, fraction * budget_s);
+    auto found = std::find_if(timed.begin(), timed.end(),
+                              [&](const auto& t) { return t.first == phases.now(); });
+    if (found == timed.end()) {
+      result.steps.push_back(time_step(phases, phases.now()));
+      timed.emplace_back(phases.now(), result.steps.size() - 1);
+      found = timed.end() - 1;
+    }
+    const double step_s = result.steps[found->second].seconds();
+    const double part = budget_s > 0 ? budget_s / kFractions / step_s
+                                     : static_cast<double>(train.max_steps) / kFractions;
+    const double left = std::max(0.0, static_cast<double>(train.max_steps) - steps);
+    steps += std::min(part, left);
+    result.training_s += std::min(part, left) * step_s;
+  }
+  result.step_count = std::llround(std::floor(steps));
+  result.tokens = result.step_count * train.batch_tokens;
+  return result;
+}
+
+ScoringTime predict_scoring(const Recipe& recipe, const Hardware& hardware,
+                            const KernelRates& rates, int64_t tokens) {
+  const EvalConfig& eval = recipe.eval;
+  const TttConfig& ttt = recipe.ttt;
+  const auto device = make_shape_device("cpu:bf16");
+  Weights weights(*device, list_params(recipe.model), /*with_gradients=*/true);
+  const int64_t rows = std::max<int64_t>(1, eval.batch_tokens / eval.context);
+  const ModelPlan plan(recipe.model, weights, rows, eval.context, PlanMode::kLogProbs,
+                       std::min(eval.stride, eval.context));
+  ScoringTime time;
+  time.tokens = tokens;
+  time.is_whole = recipe.mix.kind == MixKind::kNone &&
+                  (ttt.kind == TttKind::kNone || ttt.kind == TttKind::kSgd);
+  time.windows = (tokens + eval.stride - 1) / eval.stride;
+  const double read =
+      static_cast<double>(time.windows * eval.context) / static_cast<double>(hardware.gpus);
+  const ModelPlan learning(recipe.model, weights, rows, eval.context, PlanMode::kTrain);
+  const WorkOfAToken trained = count_work(learning, recipe.model, rows * eval.context);
+  time.parts = list_parts(count_work(plan, recipe.model, rows * eval.context), recipe.model, rates,
+                          read, trained.block_bytes);
+  if (ttt.kind == TttKind::kSgd) {
+    std::vector<WorkPart> parts =
+        list_parts(trained, recipe.model, rates,
+                   static_cast<double>(tokens * ttt.epochs) / static_cast<double>(hardware.gpus),
+                   trained.block_bytes);
+    for (WorkPart& part : parts) {
+      part.what = "test-time training: " + part.what;
+      time.parts.push_back(std::move(part));
+    }
+  }
+  return time;
+}
+
+TrainingMemory predict_memory(const Recipe& recipe, int64_t ranks) {
+  const TrainConfig& train = recipe.train;
+  const auto device = make_shape_device("cpu:bf16");
+  TrainingMemory memory;
+  int64_t before = 0;
+  const auto grown = [&] {
+    const int64_t now = device->allocated_bytes();
+    return now - std::exchange(before, now);
+  };
+  Weights weights(*device, list_training_params(recipe.model, train), /*with_gradients=*/true);
+  memory.weights_bytes = grown();
+  for (int64_t rank = 0; rank < ranks; ++rank) {
+    const Optimizer optimizer(weights, recipe.optimizer, static_cast<int>(rank),
+                              static_cast<int>(ranks));
+    memory.optimizer_bytes =
+        std::max(memory.optimizer_bytes, device->allocated_bytes() - memory.weights_bytes);
+  }
+  before = memory.weights_bytes;
+  const Averager averager(weights, train);
+  const EmaNesterov ema_nesterov(weights, recipe.optimizer);
+  memory.average_bytes = grown();
+  const GradientLeaves leaves(weights, std::max<int64_t>(1, train.gradient_leaves / ranks));
+  memory.leaf_bytes = grown();
+  const Phases phases(recipe.model, train);
+  const int64_t rows = train.micro_batch_tokens / train.seq_len;
+  const ModelPlan plan(recipe.model, weights, phases.rows({}, rows), train.seq_len,
+                       PlanMode::kTrain,
+                       {.targets = count_targets(train),
+                        .has_row_weights = train.complement_alpha > 0,
+                        .terms = list_loss_terms(train, 1)});
+  memory.activation_bytes = grown();
+  return memory;
+}
+
+}  // namespace pg
