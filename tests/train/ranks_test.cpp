@@ -43,6 +43,14 @@ TEST_F(Ranks, AnyNumberOfRanksAndThreadsGivesTheSameWeights) {
   }
 }
 
+// The GPU's kernels, launched by ranks that share nothing but what they exchange.
+TEST_F(Ranks, AnyNumberOfRanksOfTheKernelsGivesTheSameWeights) {
+  device_name_ = "simt";
+  setup_.train.max_steps = 2;
+  const TrainResult one = train_on(1);
+  for (const int ranks : {2, 4}) expect_same(one.exported, train_on(ranks).exported);
+}
+
 // Rank 0's decisions go from host to host: no rank waits for its device but for the step before.
 TEST_F(Ranks, NoRankWaitsForItsDeviceWithinAStep) {
   constexpr int kRanks = 4;
