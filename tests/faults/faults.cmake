@@ -23,3 +23,10 @@ endif()
 add_test(NAME Faults.AnyNumberOfRanksEndsWithTheSameBytes
   COMMAND ${Python3_EXECUTABLE} ${faults}/rank_runs.py $<TARGET_FILE:train_gpt>)
 set_tests_properties(Faults.AnyNumberOfRanksEndsWithTheSameBytes PROPERTIES LABELS "cli;slow" TIMEOUT 300)
+
+# A checked build takes minutes for it, and compares no more than the other.
+if(NOT PG_SANITIZE)
+  add_test(NAME Faults.TenRunsComeOutAgainByTheirTapes
+    COMMAND ${Python3_EXECUTABLE} ${faults}/replay_runs.py $<TARGET_FILE:train_gpt>)
+  set_tests_properties(Faults.TenRunsComeOutAgainByTheirTapes PROPERTIES LABELS "cli;slow" TIMEOUT 300)
+endif()
