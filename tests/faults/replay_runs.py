@@ -16,7 +16,7 @@ BY_THE_CLOCK = ["train.max_steps=100000", "train.wallclock_s=3", "train.warmdown
 RECIPES = {
     "plain": [],
     "by the clock, with bags and loops": [*BY_THE_CLOCK, *LOOPS, *BAGS],
-    "MTP heads, late QAT": ["train.mtp_heads=2", "train.late_qat_lr=0.5"],
+    "MTP heads, late QAT": ["train.mtp_heads=2", "train.late_qat_lr=0.5", "quant.scales=sdclip", "quant.fill_cap=false"],
     "MTP modules, z-loss": ["train.mtp_modules=1", "train.z_loss=1e-4"],
     "LoRA while scoring, mixed with n-grams": ["ttt.kind=lora", "ttt.lora_chunk_tokens=16", "mix.kind=logit"],
     "SGD while scoring, tilted": ["ttt.kind=sgd", "ttt.chunk_tokens=256", "ttt.batch_tokens=256", "mix.kind=tilt"],
