@@ -1,10 +1,10 @@
 // `train_gpt plan`: what a recipe would take on a machine that is not here.
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "harness/command/commands.h"
+#include "harness/command/recipe_path.h"
 #include "harness/planner/step_time.h"
+#include "harness/planner/training_memory.h"
 #include "harness/recipe/recipe.h"
 #include "src/base/error.h"
 #include "src/text/text_format.h"
@@ -93,11 +93,8 @@ void print_memory(const TrainingMemory& memory, const Hardware& hardware) {
 }
 
 int plan_recipe(const PlanWords& words, Clock&) {
-  std::error_code ignored;
-  const std::filesystem::path file = std::filesystem::is_directory(words.recipe, ignored)
-                                         ? words.recipe / "recipe.toml"
-                                         : words.recipe;
-  const Recipe recipe = load_recipe_and_environment(file, words.sets).recipe;
+  const Recipe recipe =
+      load_recipe_and_environment(find_recipe_file(words.recipe), words.sets).recipe;
   check_recipe(recipe);
   const Hardware& hardware = find_hardware(words.hardware);
   const KernelRates& rates = find_kernel_rates(words.kernels);

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "harness/command/commands.h"
+#include "harness/command/recipe_path.h"
 #include "harness/command/step_flops.h"
 #include "harness/recipe/recipe.h"
 #include "harness/recipe/recipe_changes.h"
@@ -103,11 +104,8 @@ void print_artifact(const Recipe& recipe) {
 }
 
 int explain_recipe(const ExplainWords& words, Clock&) {
-  std::error_code ignored;
-  const std::filesystem::path file = std::filesystem::is_directory(words.recipe, ignored)
-                                         ? words.recipe / "recipe.toml"
-                                         : words.recipe;
-  const Recipe recipe = load_recipe_and_environment(file, words.sets).recipe;
+  const Recipe recipe =
+      load_recipe_and_environment(find_recipe_file(words.recipe), words.sets).recipe;
   check_recipe(recipe);
   fmt::print("{} on {}, {}\n", recipe.record.name, recipe.track.name, recipe.track.hardware);
   print_params(recipe.model, recipe.train);

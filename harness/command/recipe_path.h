@@ -10,6 +10,12 @@
 
 namespace pg {
 
+// The recipe that a user named: a file, or a folder that has one.
+inline std::filesystem::path find_recipe_file(const std::filesystem::path& named) {
+  std::error_code ignored;
+  return std::filesystem::is_directory(named, ignored) ? named / "recipe.toml" : named;
+}
+
 // open(path). An Error about a relative path that is no file (a pattern is none) also says what it
 // is relative to.
 template <class Open>

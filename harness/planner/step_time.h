@@ -33,7 +33,7 @@ struct TrainingTime {
   int64_t step_count = 0, tokens = 0;
 };
 // By recipe.train.wallclock_s, or train.max_steps where that is sooner or there is no cap. Throws Error
-// where the GPUs do not divide the micro-batches.
+// as check_batches() does.
 TrainingTime predict_training(const Recipe& recipe, const Hardware& hardware,
                               const KernelRates& rates);
 
@@ -47,18 +47,5 @@ struct ScoringTime {
 // What the host adds, n-grams and coding, and adapters are not in it.
 ScoringTime predict_scoring(const Recipe& recipe, const Hardware& hardware,
                             const KernelRates& rates, int64_t tokens);
-
-struct TrainingMemory {
-  int64_t weights_bytes = 0;    // masters, compute copies and gradients
-  int64_t optimizer_bytes = 0;  // its state and room, on the rank with the most
-  int64_t average_bytes = 0;
-  int64_t leaf_bytes = 0;        // of the gradient: sums that wait for others
-  int64_t activation_bytes = 0;  // of a micro-batch
-  int64_t total() const {
-    return weights_bytes + optimizer_bytes + average_bytes + leaf_bytes + activation_bytes;
-  }
-};
-// What a rank allocates before its first step, counted by making it on a device without memory.
-TrainingMemory predict_memory(const Recipe& recipe, int64_t ranks);
 
 }  // namespace pg

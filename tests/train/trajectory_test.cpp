@@ -95,6 +95,15 @@ TEST(Trajectory, TwelveStepsOfTheCpuAreTheReferences) {
   }
 }
 
+// The root mean square of two runs' differences.
+double loss_deviation(const Trajectory& a, const Trajectory& b) {
+  double squares = 0;
+  for (size_t i = 0; i < a.losses_nats.size(); ++i) {
+    squares += std::pow(a.losses_nats[i] - b.losses_nats[i], 2);
+  }
+  return std::sqrt(squares / static_cast<double>(a.losses_nats.size()));
+}
+
 // What can stand together of the keys of a model.
 ModelConfig make_rich_config() {
   ModelConfig config = make_small_config();
@@ -125,9 +134,9 @@ OptimizerConfig make_rich_optimizer() {
 }
 
 // In f32 the reference in f32 storage shows how much a rounding grows, as above. In bf16 the exact
-// reference does: from weights that are rounded to bf16 once it strays so far as one rounding of each
-// number makes it. A device rounds as often as a step has calls; independent errors add up as the root
-// of their number.
+// reference does, from weights that are rounded once: independent roundings of as many tensors as there
+// are parameters. A device makes as many more as a step has calls, and those in every step anew; their
+// variances add up. The root mean square over the steps counts, and a model that never steps must miss it.
 TEST(Trajectory, TwentyStepsOfEveryDeviceAreTheReferences) {
   const ModelConfig config = make_rich_config();
   const OptimizerConfig optimizer = make_rich_optimizer();
@@ -142,18 +151,22 @@ TEST(Trajectory, TwentyStepsOfEveryDeviceAreTheReferences) {
     EXPECT_LE(loss_distance(take_steps(name, config, kManySteps, 0.1, optimizer), exact), f32_bound)
         << name;
   }
-  const double rounded_once = loss_distance(
-      take_steps("reference:f64", config, kManySteps, 0.1, optimizer, /*rounds_start=*/true),
-      exact);
+  const Trajectory rounded_once =
+      take_steps("reference:f64", config, kManySteps, 0.1, optimizer, /*rounds_start=*/true);
   const auto device = make_device("cpu:bf16");
   Weights weights(*device, list_params(config), /*with_gradients=*/true);
   const ModelPlan plan(config, weights, kBatch, kTokens, PlanMode::kTrain);
+  const auto roundings = static_cast<double>(plan.plan().call_count() + weights.count());
   const double bf16_bound =
-      rounded_once * std::sqrt(static_cast<double>(plan.plan().call_count() + weights.count()));
+      loss_deviation(rounded_once, exact) *
+      std::sqrt(static_cast<double>(kManySteps) * roundings / static_cast<double>(weights.count()));
+  OptimizerConfig at_rest = optimizer;
+  at_rest.matrix_lr = at_rest.embed_lr = at_rest.scalar_lr = at_rest.head_lr = 0;
+  const Trajectory untrained = take_steps("reference:f64", config, kManySteps, 0.1, at_rest);
+  EXPECT_LT(bf16_bound, loss_deviation(untrained, exact)) << "too loose to mean anything";
   for (const char* name : {"cpu:bf16", "simt"}) {
-    EXPECT_LE(loss_distance(take_steps(name, config, kManySteps, 0.1, optimizer), exact),
-              bf16_bound)
-        << name;
+    const Trajectory got = take_steps(name, config, kManySteps, 0.1, optimizer);
+    EXPECT_LE(loss_deviation(got, exact), bf16_bound) << name;
   }
 }
 
