@@ -26,6 +26,7 @@ struct ForwardArgs {
   int tokens, keys, heads, kv_heads;
   float scale;
   bool has_y_pairs;
+  const int32_t* starts;
 };
 
 // Online softmax of a warp's rows: rows g and g + 8 of each of its kTiles row tiles.
@@ -132,9 +133,14 @@ __global__ void __launch_bounds__(kWarps* kWarpThreads, kBlocksPerSm<kDim>)
   const int position = first + row0 + warp_row;
   const int last_position = position + kTiles * kFragment - 1;
   const int key_tiles = (min(args.keys, first + row0 + kRows) + kKeys - 1) / kKeys;
+  // Of packed rows: even, as the second stage has the queries at first.
+  const FirstKeys first_key = first_keys(args.starts, batch, args.tokens);
+  const int first_tile = first_key.of(row0) / (2 * kKeys) * 2;
+  const int warp_start = first_key.of(row0 + warp_row);
+  const int last_start = first_key.of(row0 + warp_row + kTiles * kFragment - 1);
 
   load_tile<kRows, kDim, kThreads>(q_tile, q, row0);
-  load_stage(0);
+  load_stage(first_tile);
   cp_async_wait<0>();
   __syncthreads();
   const Queries q_fragments(q_tile + warp_row * kStride, place);
@@ -146,17 +152,17 @@ __global__ void __launch_bounds__(kWarps* kWarpThreads, kBlocksPerSm<kDim>)
   for (int i = 0; i < kTiles; ++i) {
     PG_UNROLL
     for (int half = 0; half < 2; ++half) {
-      rows.maximum[i][half] = -INFINITY;
+      rows.maximum[i][half] = args.starts == nullptr ? -INFINITY : kNoScore;
       rows.sum[i][half] = 0.0f;
     }
   }
 
-  for (int tile = 0; tile < key_tiles; ++tile) {
+  for (int tile = first_tile; tile < key_tiles; ++tile) {
     cp_async_wait<0>();
     __syncthreads();  // this stage is there, and the other is read
     if (tile + 1 < key_tiles) load_stage(tile + 1);
     const int key0 = tile * kKeys;
-    if (key0 > last_position) continue;
+    if (key0 > last_position || key0 + kKeys <= warp_start) continue;
     const bf16* const k_tile = stages + tile % 2 * 2 * kTileSize;
     const bf16* const v_tile = k_tile + kTileSize;
 
@@ -164,6 +170,9 @@ __global__ void __launch_bounds__(kWarps* kWarpThreads, kBlocksPerSm<kDim>)
     multiply_rows<kDim>(s, q_fragments, k_tile, place);
     if (key0 + kKeys - 1 > position) {  // on the diagonal
       mask_scores<false>(s, position + place.row, key0 + place.pair);
+    }
+    if (key0 < last_start) {  // of other sequences too
+      mask_first_keys<false>(s, first_key, row0 + warp_row + place.row, key0 + place.pair);
     }
     take_maximum(rows, s, o, scale_log2);
     float shift[kTiles][2];
@@ -232,7 +241,8 @@ void attention(Dest<T> y, Dest<float> lse, const T* q, const T* k, const T* v, i
                                 static_cast<int>(sizes.heads),
                                 static_cast<int>(sizes.kv_heads),
                                 sizes.scale,
-                                has_pair_rows(y.data, sizes.heads * sizes.head_dim)};
+                                has_pair_rows(y.data, sizes.heads * sizes.head_dim),
+                                sizes.starts};
       switch (sizes.head_dim) {
         case 16:
           return launch_attention<16, 2, 4, 64>(args, sizes.batch, stream);

@@ -11,11 +11,13 @@
 namespace pg::kernels {
 
 // Query head h reads key head h / (heads / kv_heads). Queries stand at positions first, first + 1,
-// ... of their first + tokens keys.
+// ... of their first + tokens keys. With `starts`, of packed sequences, first is 0 and query t of a
+// sequence of the batch sees keys from starts[t] on, which never falls from query to query.
 struct AttentionSizes {
   int64_t batch = 0, tokens = 0, heads = 0, kv_heads = 0, head_dim = 0;
   int64_t first = 0;
-  float scale = 1.0f;  // of the scores
+  float scale = 1.0f;               // of the scores
+  const int32_t* starts = nullptr;  // [B*T] of device memory, or null: 0
   int64_t keys() const { return first + tokens; }
 };
 

@@ -48,6 +48,7 @@ struct BackwardArgs {
   int tokens, heads, kv_heads;
   float scale;
   bool has_dq_pairs, has_dk_pairs, has_dv_pairs;
+  const int32_t* starts;
 };
 
 // What a score needs of its query: lse and delta. A query that does not exist adds nothing anyway:
@@ -150,11 +151,13 @@ __global__ void __launch_bounds__(kWarps* kWarpThreads, kBlocksPerSm<kDim>)
   float dk[kTiles][kDim / kHalfFragment][4] = {}, dv[kTiles][kDim / kHalfFragment][4] = {};
   const float scale_log2 = args.scale * kLog2E;
   const int warp_key = key0 + warp_row, last_warp_key = warp_key + kTiles * kFragment - 1;
+  const FirstKeys first_key = first_keys(args.starts, batch, args.tokens);
   int stage = 0, head = kv_head * group, query0 = first_query;
   while (true) {
     cp_async_wait<0>();
     __syncthreads();  // this stage is there, and the other is read
-    const bool ends_head = query0 + kQueries >= args.tokens;
+    const bool ends_head =
+        query0 + kQueries >= args.tokens || first_key.of(query0 + kQueries) >= key0 + kKeys;
     const int next_head = ends_head ? head + 1 : head;
     const int next_query0 = ends_head ? first_query : query0 + kQueries;
     const bool has_next = next_head <= last_head;
@@ -164,12 +167,16 @@ __global__ void __launch_bounds__(kWarps* kWarpThreads, kBlocksPerSm<kDim>)
     const bf16* const dy_tile = q_tile + kTileSize;
     PG_UNROLL
     for (int part = 0; part < kQueries; part += kStep) {
-      if (query0 + part + kStep - 1 < warp_key) continue;  // all before this warp's keys
+      if (query0 + part + kStep - 1 < warp_key) continue;         // all before this warp's keys
+      if (first_key.of(query0 + part) > last_warp_key) continue;  // all of later sequences
       float p[kTiles][kStep / kHalfFragment][4] = {}, ds[kTiles][kStep / kHalfFragment][4] = {};
       multiply_rows<kDim>(p, k_fragments, q_tile + part * kStride, place);
       multiply_rows<kDim>(ds, v_fragments, dy_tile + part * kStride, place);
       if (query0 + part < last_warp_key) {  // on the diagonal
         mask_scores<true>(p, warp_key + place.row, query0 + part + place.pair);
+      }
+      if (first_key.of(query0 + part + kStep - 1) > warp_key) {  // of other sequences too
+        mask_first_keys<true>(p, first_key, warp_key + place.row, query0 + part + place.pair);
       }
       PG_UNROLL
       for (int j = 0; j < kStep / kHalfFragment; ++j) {
@@ -242,10 +249,13 @@ __global__ void __launch_bounds__(kWarps* kWarpThreads, kBlocksPerSm<kDim>)
   };
 
   load_tile<kRows, kDim, kThreads>(q_tile, q, row0);
+  const FirstKeys first_key = first_keys(args.starts, batch, args.tokens);
+  const int first_tile = first_key.of(row0) / kKeys;
   load_tile<kRows, kDim, kThreads>(dy_tile, dy, row0);
-  load_stage(0);
+  load_stage(first_tile);
   const int warp_row = warp * kTiles * kFragment;
   const int warp_query = row0 + warp_row, last_warp_query = warp_query + kTiles * kFragment - 1;
+  const int warp_start = first_key.of(warp_query), last_start = first_key.of(last_warp_query);
   float2 stats[kTiles][2];
   PG_UNROLL
   for (int i = 0; i < kTiles; ++i) {
@@ -264,7 +274,7 @@ __global__ void __launch_bounds__(kWarps* kWarpThreads, kBlocksPerSm<kDim>)
   float dq[kTiles][kDim / kHalfFragment][4] = {};
   const float scale_log2 = args.scale * kLog2E;
   const int key_tiles = (min(args.tokens, row0 + kRows) + kKeys - 1) / kKeys;
-  for (int tile = 0; tile < key_tiles; ++tile) {
+  for (int tile = first_tile; tile < key_tiles; ++tile) {
     cp_async_wait<0>();
     __syncthreads();  // this stage is there, and the other is read
     if (tile + 1 < key_tiles) load_stage(tile + 1);
@@ -273,12 +283,15 @@ __global__ void __launch_bounds__(kWarps* kWarpThreads, kBlocksPerSm<kDim>)
     PG_UNROLL
     for (int part = 0; part < kKeys; part += kStep) {
       const int key0 = tile * kKeys + part;
-      if (key0 > last_warp_query) continue;
+      if (key0 > last_warp_query || key0 + kStep <= warp_start) continue;
       float s[kTiles][kStep / kHalfFragment][4] = {}, ds[kTiles][kStep / kHalfFragment][4] = {};
       multiply_rows<kDim>(s, q_fragments, k_tile + part * kStride, place);
       multiply_rows<kDim>(ds, dy_fragments, v_tile + part * kStride, place);
       if (key0 + kStep - 1 > warp_query) {  // on the diagonal
         mask_scores<false>(s, warp_query + place.row, key0 + place.pair);
+      }
+      if (key0 < last_start) {  // of other sequences too
+        mask_first_keys<false>(s, first_key, warp_query + place.row, key0 + place.pair);
       }
       PG_UNROLL
       for (int i = 0; i < kTiles; ++i) {
@@ -358,7 +371,8 @@ void attention_backward(Dest<T> dq, Dest<T> dk, Dest<T> dv, int64_t dv_stride, c
                                  .scale = sizes.scale,
                                  .has_dq_pairs = has_pair_rows(dq.data, q_cols),
                                  .has_dk_pairs = has_pair_rows(dk.data, k_cols),
-                                 .has_dv_pairs = has_pair_rows(dv.data, dv_stride)};
+                                 .has_dv_pairs = has_pair_rows(dv.data, dv_stride),
+                                 .starts = sizes.starts};
       switch (sizes.head_dim) {
         case 16:
           return launch_backward<16, 2, 4, 64>(args, sizes.batch, stream);

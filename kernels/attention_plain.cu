@@ -20,7 +20,16 @@ struct PlainSizes {
   int tokens, keys, first, heads, kv_heads, group, dim;
   int stride;  // of rows that lanes read side by side: odd, so that they are in different banks
   float scale;
+  const int32_t* starts;
+
+  // First key of a query of a sequence of the batch; of one that does not exist as of the last.
+  __device__ __forceinline__ int first_key(int64_t batch, int query) const {
+    return starts == nullptr ? 0 : starts[batch * tokens + min(query, tokens - 1)];
+  }
 };
+
+// The maximum that a packed row begins with: finite, because a tile may hold none of its keys.
+constexpr float kNoScore = -1e30f;
 
 // A head's rows in device memory; none where there is no tensor.
 template <class T>
@@ -112,11 +121,12 @@ __global__ void __launch_bounds__(kThreads, 4)
   float top[kRowsPerWarp], sum[kRowsPerWarp];  // of scores in base 2, of numerators
   PG_UNROLL
   for (int r = 0; r < kRowsPerWarp; ++r) {
-    top[r] = -INFINITY;
+    top[r] = sizes.starts == nullptr ? -INFINITY : kNoScore;
     sum[r] = 0.0f;
   }
   const int keys = min(sizes.keys, sizes.first + row0 + kRows);
-  for (int key0 = 0; key0 < keys; key0 += kOthers) {
+  const int first_key = sizes.first_key(batch, row0) / kOthers * kOthers;
+  for (int key0 = first_key; key0 < keys; key0 += kOthers) {
     __syncthreads();
     load_rows<kOthers>(k_tile, stride, k_rows, key0, dim);
     load_rows<kOthers>(v_tile, stride, v_rows, key0, dim);
@@ -126,6 +136,7 @@ __global__ void __launch_bounds__(kThreads, 4)
       const int row = warp * kRowsPerWarp + r;
       float score = dot(q_tile + row * dim, k_tile + lane * stride, dim) * sizes.scale * kLog2E;
       if (key0 + lane > sizes.first + row0 + row) score = -INFINITY;
+      if (key0 + lane < sizes.first_key(batch, row0 + row)) score = -INFINITY;
       const float new_top = fmaxf(top[r], warp_max(score));
       const float factor = exp2_approx(top[r] - new_top), p = exp2_approx(score - new_top);
       top[r] = new_top;
@@ -196,7 +207,8 @@ __global__ void __launch_bounds__(kThreads, 4)
                    dim);
   fill_zero(dq_tile, kRows * dim);
   const int keys = min(sizes.tokens, row0 + kRows);
-  for (int key0 = 0; key0 < keys; key0 += kOthers) {
+  const int first_key = sizes.first_key(batch, row0) / kOthers * kOthers;
+  for (int key0 = first_key; key0 < keys; key0 += kOthers) {
     __syncthreads();
     load_rows<kOthers>(k_tile, stride, k_rows, key0, dim);
     load_rows<kOthers>(v_tile, stride, v_rows, key0, dim);
@@ -205,7 +217,8 @@ __global__ void __launch_bounds__(kThreads, 4)
     for (int r = 0; r < kRowsPerWarp; ++r) {
       const int row = warp * kRowsPerWarp + r, query = row0 + row;
       float ds = 0.0f;
-      if (query < sizes.tokens && key0 + lane <= query) {
+      if (query < sizes.tokens && key0 + lane <= query &&
+          key0 + lane >= sizes.first_key(batch, query)) {
         ds = score_gradient(dot(q_tile + row * dim, k_tile + lane * stride, dim),
                             dot(dy_tile + row * dim, v_tile + lane * stride, dim),
                             in.lse[stats + query], in.delta[stats + query], sizes.scale)
@@ -257,7 +270,9 @@ __global__ void __launch_bounds__(kThreads, 4)
     const auto q_rows = head_rows(in.q, q_stride, batch, sizes.tokens, head, dim);
     const auto dy_rows = head_rows(in.dy, q_stride, batch, sizes.tokens, head, dim);
     const int64_t stats = (batch * sizes.heads + head) * sizes.tokens;
-    for (int query0 = row0 / kOthers * kOthers; query0 < sizes.tokens; query0 += kOthers) {
+    for (int query0 = row0 / kOthers * kOthers;
+         query0 < sizes.tokens && sizes.first_key(batch, query0) < row0 + kRows;
+         query0 += kOthers) {
       __syncthreads();
       load_rows<kOthers>(q_tile, stride, q_rows, query0, dim);
       load_rows<kOthers>(dy_tile, stride, dy_rows, query0, dim);
@@ -266,7 +281,8 @@ __global__ void __launch_bounds__(kThreads, 4)
       for (int r = 0; r < kRowsPerWarp; ++r) {
         const int row = warp * kRowsPerWarp + r, query = query0 + lane;
         ScoreGradient gradient = {0.0f, 0.0f};
-        if (query < sizes.tokens && row0 + row <= query) {
+        if (query < sizes.tokens && row0 + row <= query &&
+            row0 + row >= sizes.first_key(batch, query)) {
           gradient = score_gradient(dot(k_tile + row * dim, q_tile + lane * stride, dim),
                                     dot(v_tile + row * dim, dy_tile + lane * stride, dim),
                                     in.lse[stats + query], in.delta[stats + query], sizes.scale);
@@ -300,7 +316,8 @@ PlainSizes plain_sizes(const AttentionSizes& sizes) {
           static_cast<int>(sizes.heads / sizes.kv_heads),
           dim,
           dim | 1,
-          sizes.scale};
+          sizes.scale,
+          sizes.starts};
 }
 
 dim3 plain_grid(int64_t tokens, int64_t heads, int64_t batch) {

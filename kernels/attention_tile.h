@@ -169,6 +169,44 @@ __device__ __forceinline__ void mask_scores(float (&s)[kTiles][kGroups][4], int 
   }
 }
 
+// What packed queries see begins: of each query of a sequence of the batch its first key. Null: 0.
+struct FirstKeys {
+  const int32_t* starts;
+  int tokens;
+
+  // Those of queries that do not exist are as of the last.
+  __device__ __forceinline__ int of(int query) const {
+    return starts == nullptr ? 0 : starts[min(query, tokens - 1)];
+  }
+};
+__device__ __forceinline__ FirstKeys first_keys(const int32_t* starts, int64_t batch, int tokens) {
+  return {starts == nullptr ? nullptr : starts + batch * tokens, tokens};
+}
+
+// The maximum that a packed row begins with: finite, because a tile may hold none of its keys, and
+// far below any score.
+inline constexpr float kNoScore = -1e30f;
+
+// Scores of keys before their query's first to -infinity. As mask_scores.
+template <bool kKeysAreRows, int kTiles, int kGroups>
+__device__ __forceinline__ void mask_first_keys(float (&s)[kTiles][kGroups][4],
+                                                const FirstKeys& keys, int row, int column) {
+  PG_UNROLL
+  for (int i = 0; i < kTiles; ++i) {
+    PG_UNROLL
+    for (int j = 0; j < kGroups; ++j) {
+      PG_UNROLL
+      for (int c = 0; c < 4; ++c) {
+        const int of_row = row + i * kFragment + c / 2 * kHalfFragment;
+        const int of_column = column + j * kHalfFragment + c % 2;
+        const bool is_before =
+            kKeysAreRows ? of_row < keys.of(of_column) : of_column < keys.of(of_row);
+        if (is_before) s[i][j][c] = -INFINITY;
+      }
+    }
+  }
+}
+
 // Where the rows of one head go.
 struct HeadDest {
   Dest<bf16> to;

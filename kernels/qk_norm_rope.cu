@@ -48,6 +48,11 @@ __device__ __forceinline__ void rotate(float (&values)[kPack], const Pack<T, kPa
   }
 }
 
+__device__ __forceinline__ int64_t position_of(const RopeHeads& heads, int64_t row) {
+  const int64_t position = heads.first + row % heads.tokens;
+  return heads.starts == nullptr || row >= heads.rows ? position : position - heads.starts[row];
+}
+
 template <class T, bool kVector>
 __global__ void __launch_bounds__(kBlockThreads)
     qk_norm_rope_kernel(Dest<T> y, Dest<float> rstd, const T* __restrict__ x, int64_t x_stride,
@@ -59,7 +64,7 @@ __global__ void __launch_bounds__(kBlockThreads)
   const bool is_head = row < heads.rows && place.head < heads.heads;
   const int size = is_head ? heads.size : 0;
   const T* const x_head = x + row * x_stride + place.head * heads.size;
-  const int64_t position = heads.first + row % heads.tokens;
+  const int64_t position = position_of(heads, row);
 
   const Pack<T, kPack> own = load_pack<kPack, kVector>(x_head, place.first, size);
   float values[kPack];
@@ -112,7 +117,7 @@ __global__ void __launch_bounds__(kBlockThreads)
     const Pack<T, kPack> dy_own = load_pack<kPack, kVector>(dy_head, place.first, size);
     const float r = is_head && heads.is_normed ? rstd[row * heads.heads + place.head] : 1.0f;
     float values[kPack];
-    rotate<kVector>(values, dy_own, dy_head, table + row % heads.tokens * heads.rope_dims,
+    rotate<kVector>(values, dy_own, dy_head, table + position_of(heads, row) * heads.rope_dims,
                     place.first, size, heads.rope_dims, -1.0f);
     float sum = 0.0f;
     PG_UNROLL

@@ -10,17 +10,19 @@ namespace pg::kernels {
 
 inline constexpr int64_t kMaxHeadBytes = 512;  // 16 in each thread of a warp
 
-// Of [rows, heads*size]; row i stands at position first + i % tokens. R = rope_dims is even.
+// Of [rows, heads*size]; row i stands at position first + i % tokens, of packed sequences starts[i]
+// less. R = rope_dims is even.
 struct RopeHeads {
   int64_t rows, tokens, first;
   int heads, size, rope_dims;
-  bool is_normed;  // false: r is 1
+  bool is_normed;         // false: r is 1
+  const int32_t* starts;  // [rows] of device memory, or null
 };
 
 // Per head: r = 1/sqrt(mean(x^2) + eps), y = gain r rope(x), with h = R/2
 //   rope(x)_i = x_i c + x_{i+h} s, rope(x)_{i+h} = x_{i+h} c - x_i s, (c, s) = table[position, i, 0..1].
-// rstd[rows, heads] = r; gain [heads], null counts as ones; table [first + tokens, R/2, 2]. x's rows
-// lie x_stride elements apart. size: at most kMaxHeadBytes.
+// rstd[rows, heads] = r; gain [heads], null counts as ones; table [positions, R/2, 2]. x's rows lie
+// x_stride elements apart. size: at most kMaxHeadBytes.
 template <class T>
 void qk_norm_rope(Dest<T> y, Dest<float> rstd, const T* x, int64_t x_stride, const float* gain,
                   const float* table, float eps, const RopeHeads& heads, Stream stream);

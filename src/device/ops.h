@@ -41,6 +41,15 @@ struct Softcap {
   // </train_gpt>
 };
 
+// <train_gpt>
+// Of a batch row that holds several sequences, one behind the other: each row attends within its own
+// alone, and its position counts from there. Nothing where `starts` is absent.
+struct PackedRows {
+  In starts = {};       // int32 [B*T]: where in its batch row, [0, T), a row's sequence begins
+  int64_t longest = 0;  // no sequence has more rows
+};
+// </train_gpt>
+
 // [N, heads*S] of B*T rows; RoPE turns the first rope_dims of each head. The T tokens stand at
 // positions first, first + 1, ...
 struct HeadShape {
@@ -49,6 +58,9 @@ struct HeadShape {
   // <parts>
   bool is_normed = true;  // false: n = x, and rstd is 1
   // </parts>
+  // <train_gpt>
+  PackedRows packed = {};  // with `first` 0
+  // </train_gpt>
   int64_t rows() const { return batch * tokens; }
 };
 
@@ -58,6 +70,9 @@ struct AttentionShape {
   int64_t batch = 0, tokens = 0, heads = 0, kv_heads = 0, head_dim = 0;
   float scale = 1.0f;  // on the scores; 1/sqrt(S)
   int64_t first = 0;
+  // <train_gpt>
+  PackedRows packed = {};  // with `first` 0
+  // </train_gpt>
   int64_t rows() const { return batch * tokens; }
   int64_t keys() const { return first + tokens; }  // of a row of the batch
 };
@@ -213,14 +228,16 @@ class Ops {
   // Per head: n = x r (RMSNorm over S, eps), RoPE on the first R dims, times gain[head] (f32; empty
   // counts as 1). Half-split RoPE with h = R/2:
   //   out_i = n_i c + n_{i+h} s, out_{i+h} = n_{i+h} c - n_i s, (c, s) = table[t, i, 0..1].
-  // table f32 [first + T, R/2, 2]; x view, y [N, heads*S]; rstd f32 [N, heads].
+  // table f32 [first + T, R/2, 2], of packed rows [longest, R/2, 2]; x view, y [N, heads*S]; rstd f32
+  // [N, heads].
   virtual void qk_norm_rope(Out y, Out rstd, In x, In gain, In table, float eps,
                             const HeadShape& shape) = 0;
   // dgain f32 [heads]; dx, x view.
   virtual void qk_norm_rope_backward(Out dx, Out dgain, In dy, In x, In rstd, In gain, In table,
                                      const HeadShape& shape) = 0;
   // y[N, H*S] = softmax_causal(scale q kT) v; lse f32 [B, H, T] = log sum exp of the scaled scores.
-  // q [N, H*S], k, v [B*(first + T), K*S], v view. Never builds a T x T tensor.
+  // q [N, H*S], k, v [B*(first + T), K*S], v view. Packed rows see the keys of their own sequence
+  // alone. Never builds a T x T tensor.
   virtual void attention(Out y, Out lse, In q, In k, In v, const AttentionShape& shape) = 0;
   // FlashAttention-2's backward (Dao 2023): recomputes the scores from lse. dv, v view. All queries:
   // `first` is 0.

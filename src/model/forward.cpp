@@ -14,6 +14,9 @@
 // </train_gpt>
 #include <vector>
 
+// <train_gpt>
+#include "src/base/check.h"
+// </train_gpt>
 #include "src/base/exact_math.h"
 #include "src/model/model.h"
 
@@ -74,6 +77,12 @@ class Forward {
     // <parts>
     row_ += c.memory_tokens;
     // </parts>
+    // <train_gpt>
+    if (options.longest_sequence > 0) {
+      begin_packed_rows(options.longest_sequence);
+      return;
+    }
+    // </train_gpt>
     if (c.rope_dims > 0) rope_ = p.constant("rope", row_, c.rope_dims, make_rope_table(c, row_));
   }
 
@@ -85,6 +94,7 @@ class Forward {
     ForwardTensors f;
     f.ids = p.input_ids("ids", batch_ * seq_len_, 1);
     // <train_gpt>
+    f.starts = starts_;
     if (options_.bag > 1) f.ids = p.input_ids("bags", batch_ * seq_len_, options_.bag);
     // </train_gpt>
     if (options_.with_loss) {
@@ -166,6 +176,14 @@ class Forward {
 
  private:
   // <train_gpt>
+  void begin_packed_rows(int64_t longest) {
+    PG_CHECK(row_ == seq_len_, "packed rows are of tokens alone");
+    starts_ = p.input_ids("starts", batch_ * seq_len_, 1);
+    packed_ = {p.place_of(starts_), longest};
+    if (c.rope_dims == 0) return;
+    rope_ = p.constant("rope", longest, c.rope_dims, make_rope_table(c, longest));
+  }
+
   // Module k of DeepSeek-V3 (arXiv:2412.19437, 2.2): the normed state of the one before, or of the
   // trunk, and the normed embedding of the token that it predicted, mapped to one state and put through
   // a block with the form of the last one and parameters of its own. Gives that one's norm.
@@ -365,6 +383,9 @@ class Forward {
     v = add_first_value(v, l);
     q_heads.is_normed = k_heads.is_normed = c.qk_norm;
     // </parts>
+    // <train_gpt>
+    q_heads.packed = k_heads.packed = shape.packed = packed_;
+    // </train_gpt>
     const Tensor q = p.qk_norm_rope(q_raw, q_gain(l), rope_, q_heads);
     const Tensor k = p.qk_norm_rope(k_raw, {}, rope_, k_heads);
     Tensor y = p.attention(q, k, v, shape);  // [N, H*S]
@@ -417,6 +438,10 @@ class Forward {
   ForwardOptions options_;
   int64_t batch_, seq_len_, row_;  // row_: positions of a row, its memory too
   Tensor rope_, value_embedding_, last_rows_;
+  // <train_gpt>
+  Tensor starts_;  // absent: a row is one sequence
+  PackedRows packed_;
+  // </train_gpt>
 };
 
 }  // namespace

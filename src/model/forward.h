@@ -36,6 +36,10 @@ struct ForwardOptions {
   // s, tokens of a bag (token superposition, arXiv:2605.06546): a position reads the mean of what s
   // tokens give; ids are then [batch*seq_len, s].
   int64_t bag = 1;
+  // > 0: a row holds several sequences, none of them longer, which attend within themselves alone and
+  // whose positions begin anew: ModelPlan::load_starts. What reads neighbours or their ids, smear gates
+  // and bigrams, reads across, as the records do; token_smear stops at bos_id.
+  int64_t longest_sequence = 0;
   const Plan* lends_arena = nullptr;  // Plan::borrow_arena_of
   // </train_gpt>
 };
@@ -53,6 +57,7 @@ struct ForwardTensors {
   // <train_gpt>
   // Of each further token, [batch*seq_len, 1] int32, inputs: what a module reads, and the targets.
   std::vector<Tensor> future_ids, future_targets;
+  Tensor starts;  // [batch*seq_len, 1] int32, input: PackedRows; absent unless asked for
   std::vector<Tensor> future_losses;  // f32, weighted: what they add to the mean of `loss`
   // </train_gpt>
 };

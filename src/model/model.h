@@ -114,6 +114,8 @@ class ModelPlan {
   // -log p(target) in nats of every position, [batch, seq_len]. Waits for the device.
   void read_token_losses(std::span<float> losses);
   // <train_gpt>
+  // Where in its row the sequence of each position begins, [batch, seq_len], of a plan of packed rows.
+  void load_starts(std::span<const int32_t> starts);
   // What the k-th further token adds to the loss of every position, [batch, seq_len]. Waits.
   void read_further_losses(int64_t k, std::span<float> losses);
   // </train_gpt>

@@ -13,7 +13,13 @@ inline double product_flops(int64_t rows, int64_t in, int64_t out) {
 
 // Two products over the causal half of T x T per head.
 inline double attention_flops(const AttentionShape& s) {
-  const double pairs = 0.5 * static_cast<double>(s.tokens) * static_cast<double>(s.tokens + 1);
+  double pairs = 0.5 * static_cast<double>(s.tokens) * static_cast<double>(s.tokens + 1);
+  // <train_gpt>
+  // Packed rows: as if all sequences were the longest, for what they are is known at run time alone.
+  if (s.packed.starts) {
+    pairs = 0.5 * static_cast<double>(s.tokens) * static_cast<double>(s.packed.longest + 1);
+  }
+  // </train_gpt>
   return 4.0 * static_cast<double>(s.batch * s.heads * s.head_dim) * pairs;
 }
 

@@ -84,6 +84,8 @@ class Plan {
   // <train_gpt>
   // From here on a weight of block l is that of block l + shift: a block of the same form once more.
   void shift_layers(int64_t shift) { layer_shift_ = shift; }
+  // Where an input or constant lies for good: an operand that a shape holds.
+  In place_of(Tensor leaf) const { return in(leaf); }
   // One more loss, of as many rows: its gradient is added to that of finish()'s.
   void add_loss(Tensor loss) { more_losses_.push_back(loss); }
   // </train_gpt>

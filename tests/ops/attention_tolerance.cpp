@@ -45,11 +45,14 @@ struct QueryRow {
   int64_t b, h, t;  // t: its position
   size_t q;         // of q_t, y_t in [N, H*S]
   size_t lse;       // in [B, H, T]
+  int64_t begin;    // the first key that it sees
 };
 
 class Geometry {
  public:
-  explicit Geometry(const AttentionShape& shape) : s(shape) {}
+  Geometry(const Problem& p, const AttentionShape& shape) : s(shape) {
+    if (p.has("starts")) starts_ = &p.in("starts");
+  }
   size_t kv(const QueryRow& row, int64_t j) const {
     const int64_t kv_head = row.h / (s.heads / s.kv_heads);
     return index(((row.b * s.keys() + j) * s.kv_heads + kv_head) * s.head_dim);
@@ -60,12 +63,18 @@ class Geometry {
       for (int64_t t = 0; t < s.tokens; ++t) {
         for (int64_t h = 0; h < s.heads; ++h) {
           body(QueryRow{b, h, s.first + t, index(((b * s.tokens + t) * s.heads + h) * s.head_dim),
-                        index((b * s.heads + h) * s.tokens + t)});
+                        index((b * s.heads + h) * s.tokens + t), first_key(b, t)});
         }
       }
     }
   }
   const AttentionShape& s;
+
+ private:
+  int64_t first_key(int64_t b, int64_t t) const {
+    return starts_ == nullptr ? 0 : static_cast<int64_t>((*starts_)[index(b * s.tokens + t)]);
+  }
+  const Values* starts_ = nullptr;  // of packed rows
 };
 
 struct Dot {
@@ -87,7 +96,7 @@ struct Scores {
 };
 Scores scores_of(const Problem& p, const Geometry& g, const QueryRow& row) {
   Scores scores;
-  for (int64_t j = 0; j <= row.t; ++j) {
+  for (int64_t j = row.begin; j <= row.t; ++j) {
     const Dot d = dot(p.in("q"), row.q, p.in("k"), g.kv(row, j), g.s.head_dim);
     scores.s.push_back(g.s.scale * d.value);
     scores.max_score = std::max(scores.max_score, std::abs(scores.s.back()));
@@ -106,14 +115,14 @@ double probability_units(const Scores& scores, const AttentionShape& s) {
 }  // namespace
 
 AttentionErrors attention_errors(const Problem& p, const AttentionShape& shape) {
-  const Geometry g(shape);
+  const Geometry g(p, shape);
   TermNorms y_terms(p.in("q").size());
   AttentionErrors errors{Values(y_terms.sum.size()), Values(index(shape.rows() * shape.heads))};
   g.for_each_row([&](const QueryRow& row) {
     const Scores scores = scores_of(p, g, row);
     const double lse = p.want("lse")[row.lse];
-    for (int64_t j = 0; j <= row.t; ++j) {
-      const double probability = std::exp(scores.s[index(j)] - lse);
+    for (int64_t j = row.begin; j <= row.t; ++j) {
+      const double probability = std::exp(scores.s[index(j - row.begin)] - lse);
       for (size_t d = 0; d < index(shape.head_dim); ++d) {
         y_terms.add(row.q + d, probability * p.in("v")[g.kv(row, j) + d]);
       }
@@ -133,7 +142,7 @@ AttentionErrors attention_errors(const Problem& p, const AttentionShape& shape) 
 }
 
 AttentionBackwardErrors attention_backward_errors(const Problem& p, const AttentionShape& shape) {
-  const Geometry g(shape);
+  const Geometry g(p, shape);
   const size_t q_count = p.in("q").size(), kv_count = p.in("k").size();
   TermNorms dq_terms(q_count), dk_terms(kv_count), dv_terms(kv_count);
   AttentionBackwardErrors errors{Values(q_count), Values(kv_count), Values(kv_count)};
@@ -144,9 +153,9 @@ AttentionBackwardErrors attention_backward_errors(const Problem& p, const Attent
     const double lse = p.in("lse")[row.lse];
     const double p_units = probability_units(scores, shape) + std::abs(lse);
     const Dot dy_y = dot(p.in("dy"), row.q, p.in("y"), row.q, shape.head_dim);
-    for (int64_t j = 0; j <= row.t; ++j) {
+    for (int64_t j = row.begin; j <= row.t; ++j) {
       const size_t ik = g.kv(row, j);
-      const double probability = std::exp(scores.s[index(j)] - lse);
+      const double probability = std::exp(scores.s[index(j - row.begin)] - lse);
       const Dot dp = dot(p.in("dy"), row.q, p.in("v"), ik, shape.head_dim);
       const double ds = probability * (dp.value - dy_y.value);
       // ds = p (dp - dy.y): the error of p, of both dot products, and two roundings

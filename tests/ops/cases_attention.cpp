@@ -73,6 +73,48 @@ OpCase attention_backward_case(const AttentionShape& s, double q_scale) {
           }};
 }
 
+// The cases above over packed rows.
+AttentionShape shape_of_packed(AttentionShape s, In starts) {
+  s.packed = {starts, s.tokens};
+  return s;
+}
+
+OpCase packed_attention_case(const AttentionShape& s, const Values& starts) {
+  OpCase packed = attention_case(s, 1.0);
+  packed.shape += " packed";
+  packed.operands.insert(packed.operands.begin(), packed_operand(starts));
+  packed.call = [=](Ops& ops, const Args& a) {
+    ops.attention(a.out("y"), a.out("lse"), a.in("q"), a.in("k"), a.in("v"),
+                  shape_of_packed(s, a.in("starts")));
+  };
+  packed.gradient.call = [=](Ops& ops, const Args& a) {
+    ops.attention_backward(a.out("dq"), a.out("dk"), a.out("dv"), a.in("dy"), a.in("y"),
+                           a.in("lse"), a.in("q"), a.in("k"), a.in("v"),
+                           shape_of_packed(s, a.in("starts")));
+  };
+  return packed;
+}
+
+OpCase packed_attention_backward_case(const AttentionShape& s, const Values& starts) {
+  OpCase packed = attention_backward_case(s, 1.0);
+  packed.shape += " packed";
+  packed.operands.insert(packed.operands.begin(), packed_operand(starts));
+  for (Operand& operand : packed.operands) {
+    const bool wants_lse = operand.name == "lse";
+    if (operand.name != "y" && !wants_lse) continue;
+    operand.fill = derived([=](const Problem& p) {
+      const std::vector<int32_t> ids = ids_of(starts);
+      return attention_result(p, shape_of_packed(s, {ids.data(), DType::kI32}), wants_lse);
+    });
+  }
+  packed.call = [=](Ops& ops, const Args& a) {
+    ops.attention_backward(a.out("dq"), a.out("dk"), a.out("dv"), a.in("dy"), a.in("y"),
+                           a.in("lse"), a.in("q"), a.in("k"), a.in("v"),
+                           shape_of_packed(s, a.in("starts")));
+  };
+  return packed;
+}
+
 // For each query head its x (or dy), its kv head's v and |v|.
 template <class Body>
 void for_each_head(const Problem& p, const AttentionShape& s, const Body& body) {
@@ -195,6 +237,25 @@ std::vector<OpCase> attention_cases() {
       cases.push_back(later);
       cases.push_back(with_views(later, {{"v", s.kv_heads * s.head_dim}}));
     }
+  }
+  // Sequences of one row, of more than a tile, of more than a block of keys; a batch whose rows begin
+  // theirs elsewhere; heads of part of a panel; views.
+  const std::pair<AttentionShape, std::initializer_list<int64_t>> packed[] = {
+      {shape_of(1, 1, 1, 1, 16), {}},
+      {shape_of(2, 9, 2, 1, 16), {1, 4}},
+      {shape_of(1, 70, 4, 2, 64), {1, 2, 35, 64, 69}},
+      {shape_of(3, 40, 2, 2, 32), {16, 17}},
+      {shape_of(1, 300, 2, 1, 16), {7, 130, 131, 260}},
+      {shape_of(1, 560, 1, 1, 16), {20}},
+      {shape_of(2, 45, 3, 1, 24), {30}}};
+  for (const auto& [s, begins] : packed) {
+    const Values starts = packed_starts(s.batch, s.tokens, begins);
+    cases.push_back(packed_attention_case(s, starts));
+    cases.push_back(packed_attention_backward_case(s, starts));
+    const int64_t cols = s.kv_heads * s.head_dim;
+    cases.push_back(with_views(packed_attention_case(s, starts), {{"v", cols}}));
+    cases.push_back(
+        with_views(packed_attention_backward_case(s, starts), {{"v", cols}, {"dv", cols}}));
   }
   AttentionShape other_scale = shape_of(1, 33, 2, 2, 32);
   other_scale.scale = 0.3f;

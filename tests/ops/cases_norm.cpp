@@ -271,7 +271,9 @@ Values rotated_sizes(const Values& x, const Problem& p, const HeadShape& s) {
   Values sizes(x.size());
   const int64_t half = s.rope_dims / 2;
   for (int64_t i = 0; i < s.rows() * s.heads * s.head_dim; ++i) {
-    const int64_t d = i % s.head_dim, t = s.first + i / (s.head_dim * s.heads) % s.tokens;
+    const int64_t d = i % s.head_dim, row = i / (s.head_dim * s.heads);
+    int64_t t = s.first + row % s.tokens;
+    if (p.has("starts")) t -= static_cast<int64_t>(p.in("starts")[index(row)]);
     sizes[index(i)] = std::abs(x[index(i)]);
     if (d >= s.rope_dims) continue;
     const int64_t pair = d < half ? i + half : i - half;
@@ -374,6 +376,36 @@ OpCase qk_norm_rope_backward_case(const HeadShape& s) {
           }};
 }
 
+// Of packed rows: positions begin anew with each sequence, whose longest has so many rows.
+OpCase packed_qk_case(OpCase op_case, HeadShape s, const Values& starts, int64_t longest) {
+  op_case.shape += " packed";
+  op_case.operands.insert(op_case.operands.begin(), packed_operand(starts));
+  for (Operand& operand : op_case.operands) {
+    if (operand.name != "table") continue;
+    operand.count = longest * s.rope_dims;
+    operand.fill = fixed(rope_table(longest, s.rope_dims));
+  }
+  const auto packed = [=](const Args& a) {
+    HeadShape shape = s;
+    shape.packed = {a.in("starts"), longest};
+    return shape;
+  };
+  const auto backward = [=](Ops& ops, const Args& a) {
+    ops.qk_norm_rope_backward(a.out("dx"), a.out("dgain"), a.in("dy"), a.in("x"), a.in("rstd"),
+                              a.in("gain"), a.in("table"), packed(a));
+  };
+  if (op_case.op == OpId::kQkNormRopeBackward) {
+    op_case.call = backward;
+    return op_case;
+  }
+  op_case.call = [=](Ops& ops, const Args& a) {
+    ops.qk_norm_rope(a.out("y"), a.out("rstd"), a.in("x"), a.in("gain"), a.in("table"), kEps,
+                     packed(a));
+  };
+  op_case.gradient.call = backward;
+  return op_case;
+}
+
 }  // namespace
 
 std::vector<OpCase> norm_cases() {
@@ -409,6 +441,12 @@ std::vector<OpCase> norm_cases() {
     cases.push_back(qk_norm_rope_backward_case(s));
     cases.push_back(without(qk_norm_rope_case(s), {"gain"}));
     cases.push_back(without(qk_norm_rope_backward_case(s), {"gain", "dgain"}));
+  }
+  for (const HeadShape& s : {HeadShape{2, 9, 3, 16, 8}, HeadShape{1, 67, 5, 64, 16}}) {
+    const Values starts = packed_starts(s.batch, s.tokens, {1, 5});
+    const int64_t longest = s.tokens - 5;
+    cases.push_back(packed_qk_case(qk_norm_rope_case(s), s, starts, longest));
+    cases.push_back(packed_qk_case(qk_norm_rope_backward_case(s), s, starts, longest));
   }
   // Positions behind the first.
   for (const HeadShape& s : {HeadShape{1, 1, 3, 64, 16, 37}, HeadShape{2, 5, 2, 16, 16, 3}}) {

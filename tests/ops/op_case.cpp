@@ -177,6 +177,28 @@ Fill normal_with_zero_rows(int64_t row) {
   };
 }
 
+Values packed_starts(int64_t batch, int64_t tokens, std::initializer_list<int64_t> begins) {
+  Values starts(static_cast<size_t>(batch * tokens), 0.0);
+  for (int64_t i = 0; i < batch * tokens; ++i) {
+    for (const int64_t begin : begins) {
+      const int64_t of_row = begin + i / tokens;
+      if (i % tokens >= of_row) starts[static_cast<size_t>(i)] = static_cast<double>(of_row);
+    }
+  }
+  return starts;
+}
+
+Operand packed_operand(Values starts) {
+  Operand operand;
+  operand.name = "starts";
+  operand.kind = Kind::kI32;
+  operand.count = std::ssize(starts);
+  operand.fill = fixed(std::move(starts));
+  return operand;
+}
+
+std::vector<int32_t> ids_of(const Values& values) { return {values.begin(), values.end()}; }
+
 Fill fixed(Values values) {
   return [values = std::move(values)](const Problem&, int64_t, uint64_t) { return values; };
 }

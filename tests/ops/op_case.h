@@ -107,6 +107,13 @@ struct OpCase {
 
 std::string describe(std::initializer_list<std::pair<const char*, int64_t>> sizes);
 std::string describe_first(int64_t first);  // of a case that is not of all rows; "" for 0
+// Where the sequences of packed rows begin: of each of `batch` rows of T tokens at 0 and, in the b-th,
+// b further on than at each of `begins`. [batch * T]
+Values packed_starts(int64_t batch, int64_t tokens, std::initializer_list<int64_t> begins);
+// Packed rows, "starts" [batch * T] being an operand.
+Operand packed_operand(Values starts);
+// The same as tensors, for calls of the reference.
+std::vector<int32_t> ids_of(const Values& values);
 // x behind its first so many elements.
 In without_front(In x, int64_t elements);
 

@@ -85,6 +85,10 @@ class Problem {
     const int64_t head = query.head / (s_.heads / s_.kv_heads);
     return (query.batch * s_.keys() + j) * v_stride() + head * s_.head_dim;
   }
+  int64_t first_key(const Query& query) const {
+    if (shape_.starts.empty()) return 0;
+    return shape_.starts[at(query.batch * s_.tokens + query.token)];
+  }
   double dot(const std::vector<T>& a, int64_t ia, const std::vector<T>& b, int64_t ib) const {
     double sum = 0.0;
     for (int64_t d = 0; d < s_.head_dim; ++d)
@@ -96,14 +100,16 @@ class Problem {
     for_each_query([&](const Query& query) {
       std::vector<double> scores;
       double total = 0.0;
-      for (int64_t j = 0; j <= s_.first + query.token; ++j) {
+      const int64_t begin = first_key(query);
+      for (int64_t j = begin; j <= s_.first + query.token; ++j) {
         scores.push_back(s_.scale * dot(q, query.q, k, k_place(query, j)));
         total += std::exp(scores.back());
       }
       lse.push_back(static_cast<float>(std::log(total)));
       for (size_t j = 0; j < scores.size(); ++j) {
         for (int64_t d = 0; d < s_.head_dim; ++d) {
-          const double value = as_double(v[at(v_place(query, static_cast<int64_t>(j)) + d)]);
+          const int64_t key = begin + static_cast<int64_t>(j);
+          const double value = as_double(v[at(v_place(query, key) + d)]);
           y_sums.add(query.q + d, std::exp(scores[j]) / total * value);
         }
       }
@@ -113,7 +119,7 @@ class Problem {
   void compute_backward() {
     for_each_query([&](const Query& query) {
       const double delta = dot(dy, query.q, y, query.q);
-      for (int64_t j = 0; j <= query.token; ++j) {
+      for (int64_t j = first_key(query); j <= query.token; ++j) {
         const int64_t kj = k_place(query, j), vj = v_place(query, j);
         const double p = std::exp(s_.scale * dot(q, query.q, k, kj) - lse[at(query.lse)]);
         const double dp = dot(dy, query.q, v, vj), ds = s_.scale * p * (dp - delta);
@@ -173,9 +179,25 @@ class Output {
   DeviceArray<T> array_;
 };
 
+// The sizes of a case with its starts on the device.
+class SizesOnDevice {
+ public:
+  explicit SizesOnDevice(const AttentionCase& shape)
+      : starts_(std::vector<int32_t>(shape.starts.begin(), shape.starts.end())),
+        sizes_(shape.sizes) {
+    if (!shape.starts.empty()) sizes_.starts = starts_.data();
+  }
+  const AttentionSizes& sizes() const { return sizes_; }
+
+ private:
+  DeviceArray<int32_t> starts_;
+  AttentionSizes sizes_;
+};
+
 template <class T>
 std::string check_forward(const AttentionForward<T>& family, const Problem<T>& p) {
-  const AttentionSizes& s = p.shape().sizes;
+  const SizesOnDevice on_device(p.shape());
+  const AttentionSizes& s = on_device.sizes();
   const DeviceArray<T> q(p.q), k(p.k), v(p.v);
   const int64_t cols = s.heads * s.head_dim;
   SameBytes same;
@@ -198,7 +220,8 @@ std::string check_forward(const AttentionForward<T>& family, const Problem<T>& p
 template <class T>
 std::string check_backward(const AttentionBackward<T>& family, const Problem<T>& p) {
   const AttentionCase& shape = p.shape();
-  const AttentionSizes& s = shape.sizes;
+  const SizesOnDevice on_device(shape);
+  const AttentionSizes& s = on_device.sizes();
   const DeviceArray<T> q(p.q), k(p.k), v(p.v), dy(p.dy), y(p.y);
   const DeviceArray<float> lse(p.lse), delta(std::vector<float>(p.lse.size(), NAN));
   const int64_t q_cols = s.heads * s.head_dim, k_cols = s.kv_heads * s.head_dim;

@@ -2,6 +2,7 @@
 // double.
 #pragma once
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "kernels/attention.h"
@@ -22,6 +23,7 @@ struct AttentionCase {
   size_t offset = 0;  // elements by which the outputs miss 16-byte alignment
   int64_t gap = 0;    // elements between the rows of v and of dv
   bool accumulate = false;
+  std::span<const int32_t> starts = {};  // [B*T], of packed sequences
 };
 
 // First failure over all schedules: a value off, a guard or a gap overwritten, a schedule that

@@ -2,6 +2,10 @@
 // a row's bits may depend on.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <span>
+#include <vector>
+
 #include "tests/simt/attention_check.h"
 #include "tests/simt/kernel_harness.h"
 
@@ -45,6 +49,24 @@ TEST_F(AttentionKernel, OnTensorCoresIsRightUnderEverySchedule) {
 TEST_F(AttentionKernel, WithoutTensorCoresIsRightUnderEverySchedule) {
   EXPECT_EQ(check<float>({.sizes = sizes(37, 2, 1, 9)}), "");
   EXPECT_EQ(check<bf16>({.sizes = sizes(33, 1, 1, 24)}), "");
+}
+
+// [tokens], of sequences that begin at 0 and at `begins`.
+std::vector<int32_t> starts_at(int64_t tokens, const std::vector<int32_t>& begins) {
+  std::vector<int32_t> starts(static_cast<size_t>(tokens), 0);
+  for (const int32_t begin : begins) {
+    std::fill(starts.begin() + begin, starts.end(), begin);
+  }
+  return starts;
+}
+
+TEST_F(AttentionKernel, IsRightForPackedSequencesUnderEverySchedule) {
+  // Within and at the edges of fragments, warps, tiles and blocks; of one row; a first tile that is odd.
+  const std::vector<int32_t> starts = starts_at(290, {1, 16, 17, 63, 100, 128, 192, 193, 280});
+  for (const int64_t dim : {16, 64, 128}) {
+    EXPECT_EQ(check<bf16>({.sizes = sizes(290, 2, 1, dim), .starts = starts}), "") << dim;
+  }
+  EXPECT_EQ(check<float>({.sizes = sizes(90, 2, 1, 9), .starts = std::span(starts).first(90)}), "");
 }
 
 TEST_F(AttentionKernel, IsRightForMisalignedOutputsAndViews) {

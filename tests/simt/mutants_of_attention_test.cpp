@@ -1,6 +1,7 @@
 // Seeded bugs in attention: each must be caught by the checks that the product's kernels pass.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <span>
 
 #include "tests/simt/mutants.h"
@@ -8,14 +9,28 @@
 namespace pg::kerneltest {
 namespace {
 
+// Sequences that begin at 0, 3, 67, 68 and 140 of the rows.
+constexpr auto kStarts = [] {
+  std::array<int32_t, 150> starts = {};
+  for (int t = 0; t < 150; ++t) {
+    for (const int32_t begin : {3, 67, 68, 140}) {
+      if (t >= begin) starts[static_cast<size_t>(t)] = begin;
+    }
+  }
+  return starts;
+}();
+
 // Groups of heads and views; two blocks of queries over several key tiles; scores whose maximum
-// grows.
+// grows; packed sequences.
 constexpr AttentionCase kCases[] = {
     {.sizes = {1, 100, 4, 2, 16, 0, 0.5f}, .gap = 8, .accumulate = true},
     {.sizes = {1, 150, 2, 1, 16, 0, 0.7f}},
     {.sizes = {1, 150, 1, 1, 16, 0, 4.0f}},
+    {.sizes = {1, 150, 2, 1, 16, 0, 0.7f}, .starts = kStarts},
 };
-constexpr AttentionCase kPlainCases[] = {{.sizes = {1, 67, 1, 1, 8, 0, 1.0f}}};
+constexpr AttentionCase kPlainCases[] = {
+    {.sizes = {1, 67, 1, 1, 8, 0, 1.0f}},
+    {.sizes = {1, 67, 1, 1, 8, 0, 1.0f}, .starts = std::span(kStarts).first(67)}};
 
 template <class Family>
 void expect_caught(const std::vector<Mutant<Family>>& mutants, std::span<const AttentionCase> cases,

@@ -151,7 +151,11 @@ class AttentionOfChunk {
       const float sum = sums[0];
       write_scaled<T, E>(kernel_, y_, tiling_.query_offset(chunk.batch, token, head),
                          mix_ + row * tiling_.cols, 1.0f / sum, shape.head_dim);
-      write_scalar(lse_, (chunk.batch * shape.heads + head) * shape.tokens + token,
+      int64_t at = (chunk.batch * shape.heads + head) * shape.tokens + token;
+      // <train_gpt>
+      at += head * tiling_.rows_beside;
+      // </train_gpt>
+      write_scalar(lse_, at,
                    max_[row] * std::numbers::ln2_v<float> + static_cast<float>(log_f64(sum)));
     });
   }
@@ -172,10 +176,31 @@ class AttentionOfChunk {
   int64_t* ends_;      // [rows]
 };
 
+// <train_gpt>
+void attend_in_sequences(const TileKernel& kernel, CpuScratch& scratch, Out y, Out lse, In q, In k,
+                         In v, const AttentionShape& shape) {
+  PG_CHECK(shape.first == 0, "packed rows are all of the queries");
+  const std::vector<PackedSequence> sequences = list_sequences(shape, kRows);
+  if (sequences.empty()) return;
+  const int64_t q_cols = shape.heads * shape.head_dim, kv_cols = shape.kv_heads * shape.head_dim;
+  with_tile_types(q.dtype, kernel, [&]<class T, class E>() {
+    parallel_chunks(sequences.back().chunks_end, [&](int64_t chunk) {
+      const PackedSequence& s = sequence_of_chunk(sequences, chunk);
+      AttentionOfChunk<T, E>(kernel, scratch, s.tiling, s.rows_of(y, q_cols), s.lse_of(lse))
+          .run(s.rows_of(q, q_cols), s.rows_of(k, kv_cols), s.rows_of(v, kv_cols),
+               AttentionChunk(s.tiling, chunk - s.first_chunk));
+    });
+  });
+}
+// </train_gpt>
+
 }  // namespace
 
 void attention_by_tiles(const TileKernel& kernel, CpuScratch& scratch, Out y, Out lse, In q, In k,
                         In v, const AttentionShape& shape) {
+  // <train_gpt>
+  if (shape.packed.starts) return attend_in_sequences(kernel, scratch, y, lse, q, k, v, shape);
+  // </train_gpt>
   const AttentionTiling tiling(shape, kRows);
   with_tile_types(q.dtype, kernel, [&]<class T, class E>() {
     parallel_chunks(tiling.chunks(), [&](int64_t chunk) {

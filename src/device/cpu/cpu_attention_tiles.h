@@ -9,6 +9,9 @@
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
+// <train_gpt>
+#include <vector>
+// </train_gpt>
 
 #include "src/base/check.h"
 #include "src/device/cpu/cpu_attention_chunks.h"
@@ -52,6 +55,9 @@ struct AttentionTiling {
   int64_t query_block;  // tokens of a block, even
   int64_t blocks;       // query blocks
   int64_t parts;  // chunks per kv head; part p has the query blocks p, p + parts, ...: balanced
+  // <train_gpt>
+  int64_t rows_beside = 0;  // of other sequences, in the batch row of a packed one
+  // </train_gpt>
 };
 
 // One query block: tokens [begin, end), an even number. Row r is head r % group of token
@@ -197,5 +203,72 @@ void write_scaled(const TileKernel& kernel, Out to, int64_t begin, const float* 
 // Elements E of a unit of 32 bits.
 template <class E>
 inline constexpr int64_t kUnitElements = 4 / static_cast<int64_t>(sizeof(E));
+
+// <train_gpt>
+// x behind its first so many elements.
+template <class Operand>
+Operand skip_elements(Operand x, int64_t elements) {
+  if (!x) return x;
+  using Byte = std::conditional_t<std::is_same_v<Operand, In>, const uint8_t, uint8_t>;
+  x.data = static_cast<Byte*>(x.data) + elements * static_cast<int64_t>(dtype_bytes(x.dtype));
+  return x;
+}
+
+// A sequence of packed rows: attention over it is that over a batch of it alone, with the same bits.
+struct PackedSequence {
+  // x [B*T, cols], view, from its first row on.
+  template <class Operand>
+  Operand rows_of(Operand x, int64_t cols) const {
+    return skip_elements(x, (batch_row * row_tokens + begin) * row_stride(x, cols));
+  }
+  // lse [B, H, T] from its first on.
+  template <class Operand>
+  Operand lse_of(Operand lse) const {
+    return skip_elements(lse, batch_row * tiling.shape.heads * row_tokens + begin);
+  }
+  int64_t batch_row, begin, row_tokens;  // its first row, of those of its batch row
+  AttentionTiling tiling;
+  int64_t first_chunk = 0, chunks_end = 0;
+};
+
+// The sequences in their order, `rows` of a query block. Their chunks count on from one to the next.
+inline std::vector<PackedSequence> list_sequences(const AttentionShape& shape, int64_t rows) {
+  const auto* const starts = shape.packed.starts.as<int32_t>();
+  std::vector<PackedSequence> sequences;
+  for (int64_t row = 0, end = 0; row < shape.rows(); row = end) {
+    const int64_t batch_row = row / shape.tokens, begin = row % shape.tokens;
+    PG_CHECK(starts[row] == begin, "a sequence begins at its first row");
+    for (end = row + 1; end < shape.rows() && end % shape.tokens != 0;) {
+      if (starts[end] != begin) break;
+      ++end;
+    }
+    AttentionShape alone = shape;
+    alone.packed = {};
+    alone.batch = 1;
+    alone.tokens = end - row;
+    sequences.push_back({batch_row, begin, shape.tokens, AttentionTiling(alone, rows)});
+  }
+  // As many parts as all of them need to be chunks enough.
+  const int64_t heads =
+      std::max<int64_t>(static_cast<int64_t>(sequences.size()) * shape.kv_heads, 1);
+  const int64_t parts = (AttentionTiling::kWantedChunks + heads - 1) / heads;
+  int64_t chunks = 0;
+  for (PackedSequence& s : sequences) {
+    s.tiling.parts = std::min(parts, s.tiling.blocks);
+    s.tiling.rows_beside = shape.tokens - s.tiling.shape.tokens;
+    s.first_chunk = chunks;
+    chunks += s.tiling.chunks();
+    s.chunks_end = chunks;
+  }
+  return sequences;
+}
+
+// Of the chunk with that number.
+inline const PackedSequence& sequence_of_chunk(const std::vector<PackedSequence>& sequences,
+                                               int64_t chunk) {
+  return *std::upper_bound(sequences.begin(), sequences.end(), chunk,
+                           [](int64_t at, const PackedSequence& s) { return at < s.chunks_end; });
+}
+// </train_gpt>
 
 }  // namespace pg::cpu

@@ -77,7 +77,10 @@ void CpuOps::qk_norm_rope(Out y, Out rstd, In x, In gain, In table, float eps,
       float* const r = values + dim;
       const Rotation rotation{r + heads, r + heads + half, half};
       for (int64_t row = begin; row < end; ++row) {
-        const int64_t position = shape.first + row % shape.tokens;
+        int64_t position = shape.first + row % shape.tokens;
+        // <train_gpt>
+        if (shape.packed.starts) position -= shape.packed.starts.as<int32_t>()[row];
+        // </train_gpt>
         load_rotation(rotation, cos_sin + position * 2 * half, 1.0f);
         load_row(values, x_data + row * x_stride, dim);
         with_head_size(shape.head_dim, [&](auto size) {

@@ -41,6 +41,10 @@ void CpuOps::attention(Out y, Out lse, In q, In k, In v, const AttentionShape& s
   PG_CHECK(shape.scale > 0.0f, "the largest score must stay the largest when it is scaled");
   if (tiles_ != nullptr) {
     attention_by_tiles(*tiles_, *scratch_, y, lse, q, k, v, shape);
+    // <train_gpt>
+  } else if (shape.packed.starts) {  // short sequences would leave most of a product's tile empty
+    attention_by_tiles(tile_kernel(TileIsa::kAvx512Bf16), *scratch_, y, lse, q, k, v, shape);
+    // </train_gpt>
   } else if (shape.first > 0) {  // as many products as keys would be mostly padding
     attention_by_tiles(tile_kernel(TileIsa::kAvx512Bf16), *scratch_, y, lse, q, k, v, shape);
   } else {

@@ -15,7 +15,7 @@ kernels::AttentionSizes sizes_of(const AttentionShape& shape) {
   PG_CHECK(shape.heads % shape.kv_heads == 0, "query heads are a multiple of kv heads");
   PG_CHECK(shape.head_dim <= kernels::kMaxPlainHeadDim, "a head is too large for shared memory");
   return {shape.batch,    shape.tokens, shape.heads, shape.kv_heads,
-          shape.head_dim, shape.first,  shape.scale};
+          shape.head_dim, shape.first,  shape.scale, optional_as<int32_t>(shape.packed.starts)};
 }
 
 int64_t q_cols(const AttentionShape& shape) { return shape.heads * shape.head_dim; }

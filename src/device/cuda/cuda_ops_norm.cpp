@@ -22,7 +22,8 @@ kernels::RopeHeads rope_heads(const HeadShape& shape, int64_t first) {
           .heads = static_cast<int>(shape.heads),
           .size = static_cast<int>(shape.head_dim),
           .rope_dims = static_cast<int>(shape.rope_dims),
-          .is_normed = shape.is_normed};
+          .is_normed = shape.is_normed,
+          .starts = optional_as<int32_t>(shape.packed.starts)};
 }
 
 kernels::XsaHeads xsa_heads(const AttentionShape& shape, In v) {

@@ -44,6 +44,15 @@ void rotate(double* head, const double* cos_sin, int64_t rope_dims, double direc
   }
 }
 
+int64_t start_of(const PackedRows& packed, int64_t row) {
+  return packed.starts ? packed.starts.as<int32_t>()[row] : 0;
+}
+
+// Positions that a table of angles has.
+int64_t table_rows(const HeadShape& shape) {
+  return shape.packed.starts ? shape.packed.longest : shape.first + shape.tokens;
+}
+
 // Where the vectors of one (batch row, token, head) lie in [N, H*S] and [N, K*S].
 struct HeadIndex {
   explicit HeadIndex(const AttentionShape& shape) : s(shape) {}
@@ -55,6 +64,7 @@ struct HeadIndex {
     return ((b * s.keys() + t) * s.kv_heads + kv_head) * s.head_dim;
   }
   int64_t lse(int64_t b, int64_t t, int64_t h) const { return (b * s.heads + h) * s.tokens + t; }
+  int64_t first_key(int64_t b, int64_t t) const { return start_of(s.packed, b * s.tokens + t); }
   const AttentionShape& s;
 };
 
@@ -77,10 +87,11 @@ void ReferenceOps::qk_norm_rope(Out y, Out rstd, In x, In gain, In table, float 
   const int64_t size = shape.head_dim;
   Values y_values = read_rows(x, shape.rows(), shape.heads * size);
   const Values gains = read_or_ones(gain, shape.heads);
-  const Values cos_sin = read(table, (shape.first + shape.tokens) * shape.rope_dims);
+  const Values cos_sin = read(table, table_rows(shape) * shape.rope_dims);
   Values rstd_values = zeros(shape.rows() * shape.heads);
   for (int64_t i = 0; i < shape.rows() * shape.heads; ++i) {
-    const int64_t h = i % shape.heads, t = shape.first + i / shape.heads % shape.tokens;
+    const int64_t h = i % shape.heads, row = i / shape.heads;
+    const int64_t t = shape.first + row % shape.tokens - start_of(shape.packed, row);
     double* head = &y_values[static_cast<size_t>(i * size)];
     const double mean = dot(head, head, size) / static_cast<double>(size);
     const double r = shape.is_normed ? 1.0 / std::sqrt(mean + eps) : 1.0;
@@ -100,11 +111,12 @@ void ReferenceOps::qk_norm_rope_backward(Out dx, Out dgain, In dy, In x, In rstd
   const Values x_values = read_rows(x, shape.rows(), shape.heads * size);
   const Values rstd_values = read(rstd, shape.rows() * shape.heads);
   const Values gains = read_or_ones(gain, shape.heads);
-  const Values cos_sin = read(table, shape.tokens * shape.rope_dims);
+  const Values cos_sin = read(table, table_rows(shape) * shape.rope_dims);
   Values dx_values = read(dy, shape.rows() * shape.heads * size), dgain_values = zeros(shape.heads);
   for (int64_t i = 0; i < shape.rows() * shape.heads; ++i) {
     const size_t h = static_cast<size_t>(i % shape.heads);
-    const int64_t t = i / shape.heads % shape.tokens;
+    const int64_t row = i / shape.heads;
+    const int64_t t = row % shape.tokens - start_of(shape.packed, row);
     const double r = shape.is_normed ? rstd_values[static_cast<size_t>(i)] : 1.0;
     const double* x_head = &x_values[static_cast<size_t>(i * size)];
     double* d_head = &dx_values[static_cast<size_t>(i * size)];
@@ -121,7 +133,7 @@ void ReferenceOps::qk_norm_rope_backward(Out dx, Out dgain, In dy, In x, In rstd
 }
 
 void ReferenceOps::attention(Out y, Out lse, In q, In k, In v, const AttentionShape& shape) {
-  // s_j = scale q_t . k_j for j <= t; lse = log sum_j exp(s_j); y_t = sum_j exp(s_j - lse) v_j
+  // s_j = scale q_t . k_j for j <= t, of packed rows from the sequence's first; lse = log sum_j exp(s_j); y_t = sum_j exp(s_j - lse) v_j
   const int64_t size = shape.head_dim, q_count = shape.rows() * shape.heads * size;
   const int64_t kv_rows = shape.batch * shape.keys(), kv_count = kv_rows * shape.kv_heads * size;
   const Values q_values = read(q, q_count), k_values = read(k, kv_count),
@@ -131,19 +143,19 @@ void ReferenceOps::attention(Out y, Out lse, In q, In k, In v, const AttentionSh
   const HeadIndex at(shape);
   for_each_query(shape, [&](int64_t b, int64_t h, int64_t t) {
     double largest = -HUGE_VAL, total = 0.0;
-    const int64_t last = shape.first + t;
-    for (int64_t j = 0; j <= last; ++j) {
+    const int64_t begin = at.first_key(b, t), last = shape.first + t;
+    for (int64_t j = begin; j <= last; ++j) {
       scores[static_cast<size_t>(j)] =
           shape.scale * dot(&q_values[static_cast<size_t>(at.q(b, t, h))],
                             &k_values[static_cast<size_t>(at.kv(b, j, h))], size);
       largest = std::max(largest, scores[static_cast<size_t>(j)]);
     }
-    for (int64_t j = 0; j <= last; ++j) {
+    for (int64_t j = begin; j <= last; ++j) {
       total += std::exp(scores[static_cast<size_t>(j)] - largest);
     }
     const double log_sum_exp = largest + std::log(total);
     lse_values[static_cast<size_t>(at.lse(b, t, h))] = log_sum_exp;
-    for (int64_t j = 0; j <= last; ++j) {
+    for (int64_t j = begin; j <= last; ++j) {
       add_scaled_row(&y_values[static_cast<size_t>(at.q(b, t, h))],
                      std::exp(scores[static_cast<size_t>(j)] - log_sum_exp),
                      &v_values[static_cast<size_t>(at.kv(b, j, h))], size);
@@ -170,7 +182,7 @@ void ReferenceOps::attention_backward(Out dq, Out dk, Out dv, In dy, In y, In ls
     const size_t iq = static_cast<size_t>(at.q(b, t, h));
     const double log_sum_exp = lse_values[static_cast<size_t>(at.lse(b, t, h))];
     const double dy_dot_y = dot(&dy_values[iq], &y_values[iq], size);
-    for (int64_t j = 0; j <= t; ++j) {
+    for (int64_t j = at.first_key(b, t); j <= t; ++j) {
       const size_t ik = static_cast<size_t>(at.kv(b, j, h));
       const double score = shape.scale * dot(&q_values[iq], &k_values[ik], size);
       const double p = std::exp(score - log_sum_exp);

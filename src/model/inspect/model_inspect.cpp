@@ -20,6 +20,10 @@ void ModelPlan::read_token_losses(std::span<float> losses) {
   plan_->read(handles_->forward.loss, 0, losses);
 }
 
+void ModelPlan::load_starts(std::span<const int32_t> starts) {
+  plan_->write_ids(handles_->forward.starts, starts);
+}
+
 std::string ModelPlan::find_non_finite() { return plan_->find_non_finite(); }
 
 double ModelPlan::flops() const { return plan_->flops(); }

@@ -117,9 +117,11 @@ class Backward {
     // A padded row: dy = 0 and D = 0 make every gradient 0 as long as p is finite.
     std::fill_n(lse_, block.rows, 0.0f);
     for_each_row(tiling_, chunk, block, [&](int64_t row, int64_t token, int64_t head) {
-      lse_[row] =
-          tensors_.lse.as<float>()[(chunk.batch * shape.heads + head) * shape.tokens + token] *
-          std::numbers::log2e_v<float>;
+      int64_t at = (chunk.batch * shape.heads + head) * shape.tokens + token;
+      // <train_gpt>
+      at += head * tiling_.rows_beside;
+      // </train_gpt>
+      lse_[row] = tensors_.lse.as<float>()[at] * std::numbers::log2e_v<float>;
     });
   }
 
@@ -280,13 +282,71 @@ void write_kv_head(const TileKernel& kernel, Out to, const AttentionTiling& tili
   }
 }
 
+// <train_gpt>
+void differentiate_in_sequences(const TileKernel& kernel, CpuScratch& scratch, const Tensors& all,
+                                const AttentionShape& shape) {
+  const std::vector<PackedSequence> sequences = list_sequences(shape, kBackwardRows);
+  if (sequences.empty()) return;
+  const int64_t q_cols = shape.heads * shape.head_dim, kv_cols = shape.kv_heads * shape.head_dim;
+  const auto tensors_of = [&](const PackedSequence& s) -> Tensors {
+    return {s.rows_of(all.dq, q_cols), s.rows_of(all.dk, kv_cols), s.rows_of(all.dv, kv_cols),
+            s.rows_of(all.dy, q_cols), s.rows_of(all.y, q_cols),   s.lse_of(all.lse),
+            s.rows_of(all.q, q_cols),  s.rows_of(all.k, kv_cols),  s.rows_of(all.v, kv_cols)};
+  };
+  // Floats of a chunk's shares: of dk, and behind them of dv.
+  const auto share_of = [](const AttentionTiling& tiling) { return tiling.padded * tiling.cols; };
+  // Of a sequence whose heads are chunks of several: where the shares of its first one lie.
+  std::vector<int64_t> shares_begin;
+  int64_t shared_floats = 0;
+  for (const PackedSequence& s : sequences) {
+    shares_begin.push_back(shared_floats);
+    if (s.tiling.parts > 1) shared_floats += 2 * share_of(s.tiling) * s.tiling.chunks();
+  }
+  auto* const shared = static_cast<float*>(
+      scratch.shared(kBackwardSums, static_cast<size_t>(shared_floats) * sizeof(float)));
+  const auto shares_of = [&](const PackedSequence& s, int64_t chunk) {
+    return shared + shares_begin[static_cast<size_t>(&s - sequences.data())] +
+           2 * share_of(s.tiling) * chunk;
+  };
+  with_tile_types(all.q.dtype, kernel, [&]<class T, class E>() {
+    const auto write_head = [&](const PackedSequence& s, int64_t kv_head, float* shares) {
+      const Tensors to = tensors_of(s);
+      write_kv_head<T, E>(kernel, to.dk, s.tiling, 0, kv_head, shares, shape.scale);
+      write_kv_head<T, E>(kernel, to.dv, s.tiling, 0, kv_head, shares + share_of(s.tiling), 1.0f);
+    };
+    parallel_chunks(sequences.back().chunks_end, [&](int64_t index) {
+      const PackedSequence& s = sequence_of_chunk(sequences, index);
+      const AttentionChunk chunk(s.tiling, index - s.first_chunk);
+      const int64_t share = share_of(s.tiling);
+      const bool whole = s.tiling.parts == 1;
+      float* const shares =
+          whole
+              ? static_cast<float*>(scratch.of_thread(
+                    thread_index(), kBackwardSums, static_cast<size_t>(2 * share) * sizeof(float)))
+              : shares_of(s, index - s.first_chunk);
+      const Tensors tensors = tensors_of(s);
+      Backward<T, E>(kernel, scratch, s.tiling, tensors, shares, shares + share).run(chunk);
+      if (whole) write_head(s, chunk.kv_head, shares);
+    });
+    parallel_chunks(std::ssize(sequences) * shape.kv_heads, [&](int64_t index) {
+      const PackedSequence& s = sequences[static_cast<size_t>(index / shape.kv_heads)];
+      const int64_t kv_head = index % shape.kv_heads;
+      if (s.tiling.parts > 1) write_head(s, kv_head, shares_of(s, kv_head * s.tiling.parts));
+    });
+  });
+}
+// </train_gpt>
+
 }  // namespace
 
 void attention_backward_by_tiles(const TileKernel& kernel, CpuScratch& scratch, Out dq, Out dk,
                                  Out dv, In dy, In y, In lse, In q, In k, In v,
                                  const AttentionShape& shape) {
-  const AttentionTiling tiling(shape, kBackwardRows);
   const Tensors tensors = {dq, dk, dv, dy, y, lse, q, k, v};
+  // <train_gpt>
+  if (shape.packed.starts) return differentiate_in_sequences(kernel, scratch, tensors, shape);
+  // </train_gpt>
+  const AttentionTiling tiling(shape, kBackwardRows);
   const int64_t share = tiling.padded * tiling.cols;  // of dk, and of dv
   with_tile_types(q.dtype, kernel, [&]<class T, class E>() {
     run_backward_chunks(
@@ -306,6 +366,11 @@ void CpuOps::attention_backward(Out dq, Out dk, Out dv, In dy, In y, In lse, In 
   PG_CHECK(shape.first == 0, "a gradient is that of all queries");
   if (tiles_ != nullptr) {
     attention_backward_by_tiles(*tiles_, *scratch_, dq, dk, dv, dy, y, lse, q, k, v, shape);
+    // <train_gpt>
+  } else if (shape.packed.starts) {
+    attention_backward_by_tiles(tile_kernel(TileIsa::kAvx512Bf16), *scratch_, dq, dk, dv, dy, y,
+                                lse, q, k, v, shape);
+    // </train_gpt>
   } else {
     attention_backward_by_products(*matmul_, *scratch_, dq, dk, dv, dy, y, lse, q, k, v, shape);
   }

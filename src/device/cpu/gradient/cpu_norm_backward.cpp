@@ -120,7 +120,11 @@ void CpuOps::qk_norm_rope_backward(Out dx, Out dgain, In dy, In x, In rstd, In g
       const Rotation back{xs + dim, xs + dim + half, half};
       float* const total = sums.start_chunk(begin / grain);
       for (int64_t row = begin; row < end; ++row) {
-        load_rotation(back, cos_sin + row % shape.tokens * 2 * half, -1.0f);
+        int64_t position = row % shape.tokens;
+        // <train_gpt>
+        if (shape.packed.starts) position -= shape.packed.starts.as<int32_t>()[row];
+        // </train_gpt>
+        load_rotation(back, cos_sin + position * 2 * half, -1.0f);
         load_row(values, dy_data + row * dim, dim);
         load_row(xs, x_data + row * x_stride, dim);
         with_head_size(shape.head_dim, [&](auto size) {
