@@ -34,6 +34,8 @@ TECHNIQUES = {
     "gated skips": (["model.skip_gates=true"], ["skips.0.gate", "skips.1.gate"], []),
     "depth recurrence from half of the budget on": (["model.loop_first=1", "model.loop_last=2", "model.loop_passes=2", "train.loop_from=0.5"],
                                                     [], ["loop"]),
+    "packed documents": (["data.loader=packed"], [], ["packed:"]),
+    "sequences that grow": (["train.seq_len_growth=64@0.3,128@0.6,256@1"], [], ["seq_len:"]),
     "SwiGLU": (["model.mlp=swiglu"], ["mlp.gate"], []),
     "RMSNorm gains": (["model.norm_gains=true"], ["attn_norm.gain", "mlp_norm.gain", "final_norm.gain"], []),
     "untied head": (["model.tied_head=false"], ["lm_head"], []),

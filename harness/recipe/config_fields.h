@@ -38,7 +38,9 @@ void visit_data_fields(Config& c, Visit&& visit) {
       .help = "validation shards: a file or a glob"});
   scoring("tokenizer", c.tokenizer, {.env = "TOKENIZER_PATH", .is_path = true,
       .help = "SentencePiece .model file that made the shards"});
-  training("loader", c.loader, {.help = "order of the training windows"});
+  training("loader", c.loader, {.help = "order of the training windows; packed: micro-batches of text "
+      "in stream order, in which each document, at most seq_len tokens of it, attends within itself "
+      "alone (parameter-golf PR #1610)"});
   shown("force", c.force, {.help = "go on although shards are not "
       "their manifest's, bytes a token are not exact, or validation text is training text"});
 }
@@ -155,6 +157,9 @@ void visit_train_fields(Config& c, Visit&& visit) {
       "in bag_targets times fewer positions (arXiv:2407.12665); false: as many positions"});
   training("bag_reset", c.bag_reset, {.help = "where that part ends the optimizer's state and the "
       "schedule of the learning rate begin anew (worse than going on, by AOMTS)"});
+  training("seq_len_growth", c.seq_len_growth, {.env = "TRAIN_SEQ_SCHEDULE",
+      .help = "sequences that grow, as \"1024@0.1,2048@0.7,3072@1\": each length up to that part of "
+      "training (parameter-golf PR #2014); the last is seq_len@1; empty: seq_len throughout"});
 }
 
 template <class Config, class Visit>

@@ -87,7 +87,7 @@ void check_recipe(const Recipe& recipe) {
                     "\"sdclip\", \"row_max\" or a gptq_lite form, or train.late_qat_lr = 0",
                     train.late_qat_lr));
   }
-  check_phases(recipe.model, train);
+  check_phases(recipe.model, train, recipe.data.loader);
   if (const char* problem = find_gradient_bits_problem(recipe.quant)) {
     throw Error(fmt::format("recipe: {}", problem));
   }

@@ -112,6 +112,7 @@ constexpr auto kFrozen = std::to_array<FrozenValue>({
     {"train.bag_reset", "false"},
     {"train.held_out_tokens", "65536"},
     {"quant.gradient_bits", "false"},
+    {"train.seq_len_growth", "\"\""},
 });
 // clang-format on
 

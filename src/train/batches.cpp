@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <bit>
 #include <numeric>
+#include <utility>
 
 #include "src/base/check.h"
 #include "src/base/error.h"
@@ -57,6 +58,14 @@ Batches Batches::with_windows(int64_t seq_len, int64_t ahead) const {
   return {*stream_, tokens_, loader_, seed_, seq_len, ahead};
 }
 
+Batches Batches::with_spans(int64_t tokens, int64_t of_step) const {
+  PackedSpans spans(*stream_, tokens_, tokens, of_step);
+  Batches packed(*stream_, tokens_, loader_, seed_, tokens, /*ahead=*/1);
+  packed.windows_ = spans.per_epoch();
+  packed.spans_ = std::move(spans);
+  return packed;
+}
+
 Batches::Batches(const TokenStream& stream, int64_t tokens, Loader loader, uint64_t seed,
                  int64_t seq_len, int64_t ahead)
     : stream_(&stream),
@@ -82,6 +91,7 @@ Batches::Batches(const TokenStream& stream, int64_t tokens, Loader loader, uint6
 
 int64_t Batches::window_start(int64_t index) const {
   PG_CHECK(index >= 0, "windows count from 0");
+  if (spans_) return spans_->start(index);
   const auto windows = static_cast<uint64_t>(windows_);
   const uint64_t place = static_cast<uint64_t>(index) % windows;
   if (loader_ == Loader::kSequential) return static_cast<int64_t>(place) * seq_len_;

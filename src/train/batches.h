@@ -3,11 +3,13 @@
 // resumed run goes on by index alone.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "src/data/data_config.h"
 #include "src/data/token_file.h"
+#include "src/train/packed_spans.h"
 
 namespace pg {
 
@@ -19,11 +21,14 @@ class Batches {
           int64_t held_out = 0);
   // The same order of windows of another length, each followed by `ahead` >= 1 tokens.
   Batches with_windows(int64_t seq_len, int64_t ahead) const;
+  // Of the same text: windows that are the spans of packed training, `of_step` of them a step.
+  Batches with_spans(int64_t tokens, int64_t of_step) const;
 
   // First token of window `index` >= 0.
   int64_t window_start(int64_t index) const;
   int64_t windows_per_epoch() const { return windows_; }
   int64_t seq_len() const { return seq_len_; }
+  Loader loader() const { return loader_; }
   int64_t held_out() const;  // tokens that no window reads
   std::vector<int32_t> read_held_out() const;
 
@@ -44,6 +49,7 @@ class Batches {
   uint64_t seed_;
   int64_t seq_len_, ahead_;
   int64_t windows_;
+  std::optional<PackedSpans> spans_;
 };
 
 }  // namespace pg

@@ -24,7 +24,8 @@ static_assert(std::endian::native == std::endian::little,
 constexpr uint32_t kMagic = 0x4b434750;  // "PGCK"
 // 2: the plain arrays, in the order of memory (weight_layout.h). 3: techniques' arrays behind them; only
 // written where there are some. 4: the head ends with the steps of phases; only where there are some.
-constexpr uint32_t kPlainVersion = 2, kVersion = 3, kPhasesVersion = 4;
+// 5: and with the stage of growing sequences; only where they grow.
+constexpr uint32_t kPlainVersion = 2, kVersion = 3, kPhasesVersion = 4, kStagesVersion = 5;
 
 constexpr size_t kHashBytes = sizeof(Sha256);
 
@@ -41,12 +42,13 @@ std::vector<float> read_floats(ByteReader& in) {
 }
 
 uint32_t version_of(const CheckpointSizes& sizes) {
+  if (sizes.has_length_stages) return kStagesVersion;
   if (sizes.has_phases) return kPhasesVersion;
   const bool is_plain =
       std::all_of(sizes.begin() + kPlainArrays, sizes.end(), [](size_t size) { return size == 0; });
   return is_plain ? kPlainVersion : kVersion;
 }
-bool is_known(uint32_t version) { return version >= kPlainVersion && version <= kPhasesVersion; }
+bool is_known(uint32_t version) { return version >= kPlainVersion && version <= kStagesVersion; }
 size_t count_arrays(uint32_t version) {
   return version == kPlainVersion ? kPlainArrays : kCheckpointArrays;
 }
@@ -64,10 +66,11 @@ void write_head(ByteWriter& out, const CheckpointHead& head, uint32_t version) {
   for (size_t i = 0; i < kStepTimes; ++i) {
     out.f64(i < head.step_times_s.size() ? head.step_times_s[i] : 0.0);
   }
-  if (version != kPhasesVersion) return;
+  if (version < kPhasesVersion) return;
   out.u64(static_cast<uint64_t>(head.phases.bags_ended));
   out.u64(static_cast<uint64_t>(head.phases.loops_began));
   out.f64(head.phases.bags_ended_s);
+  if (version >= kStagesVersion) out.u64(static_cast<uint64_t>(head.phases.length_stage));
 }
 
 size_t head_bytes(uint32_t version) {
@@ -89,7 +92,8 @@ CheckpointSizes checkpoint_sizes(const std::vector<ParamSpec>& specs, const Trai
       {flat, flat, flat - matrices, train.average != Average::kNone ? flat : 0,
        optimizer.normuon != NorMuon::kOff ? neurons : 0, optimizer.ema_nesterov_beta > 0 ? flat : 0,
        static_cast<size_t>(Averager::count_kept(train)) * flat},
-      has_phases(train)};
+      has_phases(train),
+      !train.seq_len_growth.empty()};
 }
 
 int64_t checkpoint_bytes(const CheckpointSizes& sizes) {
@@ -158,10 +162,11 @@ std::optional<Checkpoint> read_checkpoint(const std::filesystem::path& file, uin
     const double seconds = in.f64();
     if (i < step_times) head.step_times_s.push_back(seconds);
   }
-  if (version == kPhasesVersion) {
+  if (version >= kPhasesVersion) {
     head.phases.bags_ended = static_cast<int64_t>(in.u64());
     head.phases.loops_began = static_cast<int64_t>(in.u64());
     head.phases.bags_ended_s = in.f64();
+    if (version >= kStagesVersion) head.phases.length_stage = static_cast<int64_t>(in.u64());
   }
   for (size_t i = 0; i < count_arrays(version); ++i) c.arrays[i] = read_floats(in);
   if (!in.ok() || in.remaining() != 0) throw Error(where + " is damaged" + remedy);

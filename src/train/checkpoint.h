@@ -18,7 +18,8 @@ namespace pg {
 // Steps that were done when a phase of training changed; -1: it has not yet. See phases.h.
 struct PhaseSteps {
   int64_t bags_ended = -1, loops_began = -1;
-  double bags_ended_s = 0;  // seconds of training then
+  double bags_ended_s = 0;   // seconds of training then
+  int64_t length_stage = 0;  // of train.seq_len_growth
 };
 
 struct CheckpointHead {
@@ -55,7 +56,7 @@ struct Checkpoint {
 
 // Elements of each array.
 struct CheckpointSizes : std::array<size_t, kCheckpointArrays> {
-  bool has_phases = false;
+  bool has_phases = false, has_length_stages = false;
 };
 CheckpointSizes checkpoint_sizes(const std::vector<ParamSpec>& specs, const TrainConfig& train,
                                  const OptimizerConfig& optimizer);

@@ -9,11 +9,12 @@
 #include <vector>
 
 #include "src/base/error.h"
+#include "src/train/packed_spans.h"
 
 namespace pg {
 
 Phases::Phases(const ModelConfig& model, const TrainConfig& train)
-    : model_(model), loops_from_(train.loop_from) {
+    : model_(model), loops_from_(train.loop_from), stages_(list_length_stages(train)) {
   constexpr double kNever = -std::numeric_limits<double>::infinity();
   bag_ = train.bag_targets;
   const bool has_bags = train.bag_inputs && bag_ > 1;
@@ -37,6 +38,13 @@ std::string Phases::advance(int64_t steps_done, double fraction, double elapsed_
     if (!lines.empty()) lines += '\n';
     lines += describe_loop(steps_done, fraction);
   }
+  int64_t& at = steps_.length_stage;
+  const int64_t stage_before = at;
+  while (at + 1 < std::ssize(stages_) && fraction >= stage(now()).until) ++at;
+  if (at != stage_before) {
+    if (!lines.empty()) lines += '\n';
+    lines += fmt::format("seq_len:{} step:{} frac:{:.3f}", seq_len(now()), steps_done, fraction);
+  }
   return lines;
 }
 
@@ -51,7 +59,25 @@ std::string Phases::describe_loop(int64_t steps_done, double fraction) const {
                      fraction, fmt::join(encoder, ", "), fmt::join(decoder, ", "));
 }
 
+std::vector<Phase> Phases::list() const {
+  std::vector<Phase> phases;
+  for (const auto& [bags, loops] :
+       {std::pair{false, true}, {true, true}, {false, false}, {true, false}}) {
+    for (int64_t i = std::ssize(stages_); i-- > 0;) {
+      const Phase phase = {bags, loops, i};
+      if (can_occur(phase)) phases.push_back(phase);
+    }
+  }
+  return phases;
+}
+
 bool Phases::can_occur(const Phase& phase) const {
+  // Of stages, whether the loop's part and its own have any in common.
+  const double stage_from =
+      phase.length_stage > 0 ? stages_[static_cast<size_t>(phase.length_stage - 1)].until : 0.0;
+  const bool is_last = phase.length_stage + 1 == std::ssize(stages_);
+  if (phase.is_looped && !is_last && loops_from_ >= stage(phase).until) return false;
+  if (!phase.is_looped && loops_from_ <= stage_from) return false;
   const bool bags_come_first = bags_until_ > 0;
   if (phase.is_bagged && phase.is_looped) return bags_come_first && loops_from_ < bags_until_;
   if (phase.is_bagged) return bags_come_first && loops_from_ > 0;
@@ -67,7 +93,15 @@ double Phases::slowdown_to_come(const Phase& phase) const {
         static_cast<double>(model_.layers + loop_runs(model_)) / static_cast<double>(model_.layers);
   }
   if (phase.is_bagged && is_iso_data_) slowdown *= static_cast<double>(bag_);
-  return slowdown;
+  return slowdown * work_of_a_token(stages_.back()) / work_of_a_token(stage(phase));
+}
+
+// Multiply-adds of a token, of all parameters and of attention to half a sequence; those of attention
+// count twice, because its products are the slower ones.
+double Phases::work_of_a_token(const LengthStage& stage) const {
+  const double pairs = static_cast<double>((model_.layers + loop_runs(model_)) * model_.dim) *
+                       static_cast<double>(stage.seq_len);
+  return static_cast<double>(count_params(model_)) + 2 * pairs;
 }
 
 double Phases::fraction_of_bags(double fraction) const {
@@ -76,19 +110,20 @@ double Phases::fraction_of_bags(double fraction) const {
 }
 
 int64_t Phases::rows(const Phase& phase, int64_t plain_rows) const {
-  return phase.is_bagged && is_iso_data_ ? plain_rows / bag_ : plain_rows;
+  const int64_t rows = plain_rows * stages_.back().seq_len / seq_len(phase);
+  return phase.is_bagged && is_iso_data_ ? rows / bag_ : rows;
 }
 
 int64_t Phases::windows_used(int64_t steps_done, int64_t plain_rows) const {
   const int64_t bagged =
       steps_.bags_ended < 0 ? steps_done : std::min(steps_done, steps_.bags_ended);
-  const Phase bags = {.is_bagged = true};
+  const Phase bags = {.is_bagged = true, .length_stage = std::ssize(stages_) - 1};
   return bagged * rows(bags, plain_rows) * bag_ + (steps_done - bagged) * plain_rows;
 }
 
 int64_t Phases::first_row(int64_t steps_done, int64_t plain_rows) const {
   if (now().is_bagged) return steps_done * rows(now(), plain_rows);
-  return windows_used(steps_done, plain_rows);
+  return windows_used(steps_done, plain_rows) * stages_.back().seq_len / seq_len(now());
 }
 
 ModelConfig model_in_phase(const ModelConfig& model, const Phase& phase) {
@@ -115,7 +150,45 @@ StepSchedule schedule_in_phase(const Phases& phases, const TrainConfig& train,
   return schedule;
 }
 
-void check_phases(const ModelConfig& model, const TrainConfig& train) {
+namespace {
+
+void check_lengths(const TrainConfig& train, Loader loader) {
+  const std::vector<LengthStage> stages = list_length_stages(train);
+  if (stages.size() == 1) return;
+  const int64_t ahead =
+      std::max({train.bag_targets - 1, train.future_targets, train.mtp_heads, train.mtp_modules});
+  if (ahead >= stages.front().seq_len) {
+    throw Error(fmt::format(
+        "train.seq_len_growth begins with sequences of \"{}\", and a position predicts {} tokens; "
+        "begin with longer ones, or lower train.bag_targets, future_targets, mtp_heads or "
+        "mtp_modules",
+        stages.front().seq_len, ahead + 1));
+  }
+  const std::pair<const char*, bool> one_length[] = {
+      {"train.bag_inputs", train.bag_inputs && train.bag_targets > 1},
+      {"train.complement_alpha", train.complement_alpha > 0 && loader != Loader::kPacked}};
+  for (const auto& [key, is_on] : one_length) {
+    if (!is_on) continue;
+    throw Error(
+        fmt::format("{} is of windows of one length, which train.seq_len_growth changes; switch "
+                    "one of the two off",
+                    key));
+  }
+  for (const LengthStage& stage : stages) {
+    if (loader == Loader::kPacked || train.micro_batch_tokens % stage.seq_len == 0) continue;
+    throw Error(
+        fmt::format("train.seq_len_growth has sequences of \"{}\", which do not divide "
+                    "train.micro_batch_tokens \"{}\"; give a multiple of every length, or "
+                    "data.loader = \"packed\"",
+                    stage.seq_len, train.micro_batch_tokens));
+  }
+}
+
+}  // namespace
+
+void check_phases(const ModelConfig& model, const TrainConfig& train, Loader loader) {
+  check_lengths(train, loader);
+  if (loader == Loader::kPacked) check_packing(model, train);
   if (train.loop_from > 0 && model.loop_passes == 1) {
     throw Error(
         fmt::format("train.loop_from is \"{}\", but with a model.loop_passes of 1 no block runs "

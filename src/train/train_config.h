@@ -1,6 +1,7 @@
 // Recipe keys of training: budget, batches, schedules, optimizers, averaging.
 #pragma once
 #include <cstdint>
+#include <string>
 
 #include "src/base/field.h"
 
@@ -83,6 +84,7 @@ struct TrainConfig {
   bool bag_inputs = false;
   bool bag_iso_data = false;
   bool bag_reset = false;
+  std::string seq_len_growth = {};
 };
 
 // Tokens at the end of the training text that no step reads.
@@ -92,7 +94,7 @@ inline int64_t held_out_tokens(const TrainConfig& c) {
 
 // Whether what a step runs changes within a training: phases.h.
 inline bool has_phases(const TrainConfig& c) {
-  return c.loop_from > 0 || (c.bag_inputs && c.bag_targets > 1);
+  return c.loop_from > 0 || (c.bag_inputs && c.bag_targets > 1) || !c.seq_len_growth.empty();
 }
 
 enum class NewtonSchulz : uint8_t { kStock, kPolarExpress, kQuintic, kTurbo };

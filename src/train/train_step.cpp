@@ -13,6 +13,7 @@ TrainStep::TrainStep(const TrainSetup& setup, Comm& comm)
     : comm_(comm),
       device_(*setup.device),
       batches_(*setup.batches),
+      is_packed_(batches_.loader() == Loader::kPacked),
       rows_(setup.train.micro_batch_tokens / setup.train.seq_len),
       micro_batches_(setup.train.batch_tokens / setup.train.micro_batch_tokens),
       leaves_(setup.train.gradient_leaves),
@@ -32,30 +33,38 @@ TrainStep::TrainStep(const TrainSetup& setup, Comm& comm)
       state_sizes_(checkpoint_sizes(weights_.specs(), setup.train, setup.optimizer)) {
   PG_CHECK(setup.prefix_of.empty() || std::ssize(setup.prefix_of) == setup.model.vocab_size,
            "a prefix, or none, of each token");
-  if (setup.train.complement_alpha > 0) {
-    complement_.emplace(batches_, setup.model.vocab_size, setup.train.complement_alpha,
-                        micro_batches_ * rows_);
-  }
   next_weights_.resize(static_cast<size_t>(loss_targets_.count()));
   build_plans(setup);
+  if (setup.train.complement_alpha > 0) {
+    complement_.emplace(*phase_batches_, setup.model.vocab_size, setup.train.complement_alpha,
+                        micro_batches_ * (is_packed_ ? 1 : rows_));
+  }
+}
+
+// Of packed rows: a micro-batch each.
+Batches TrainStep::order_windows(const Phase& phase) const {
+  if (is_packed_) return batches_.with_spans(rows_ * batches_.seq_len(), micro_batches_);
+  const int64_t bag = phases_.bag(phase);
+  return batches_.with_windows(bag * phases_.seq_len(phase), bag);
 }
 
 // The last phase's first: the others' tensors fit into its arena, or have one of their own.
 void TrainStep::build_plans(const TrainSetup& setup) {
-  for (const Phase phase : {Phase{false, true}, {true, true}, {false, false}, {true, false}}) {
-    if (!phases_.can_occur(phase)) continue;
-    const int64_t bag = phases_.bag(phase), seq_len = setup.train.seq_len;
-    if (bag > 1 && !bag_batches_) bag_batches_ = batches_.with_windows(bag * seq_len, bag);
+  for (const Phase& phase : phases_.list()) {
+    const int64_t bag = phases_.bag(phase), seq_len = phases_.seq_len(phase);
+    const int64_t rows = is_packed_ ? 1 : phases_.rows(phase, rows_);
     const ForwardOptions options = {
         .targets = loss_targets_.count(),
         .has_row_weights = setup.train.complement_alpha > 0,
         .terms = list_loss_terms(setup.train, bag),
         .bag = bag,
+        .longest_sequence = is_packed_ ? seq_len : 0,
         .lends_arena = plans_.empty() ? nullptr : &plans_.front().plan.plan()};
-    plans_.push_back({phase,
-                      ModelPlan(model_in_phase(setup.model, phase), weights_,
-                                phases_.rows(phase, rows_), seq_len, PlanMode::kTrain, options),
-                      std::vector<float>(next_weights_.size(), 1.0f)});  // as a plan begins
+    plans_.push_back(
+        {phase, order_windows(phase),
+         ModelPlan(model_in_phase(setup.model, phase), weights_, rows,
+                   is_packed_ ? rows_ * batches_.seq_len() : seq_len, PlanMode::kTrain, options),
+         std::vector<float>(next_weights_.size(), 1.0f)});  // as a plan begins
     plans_.back().plan.set_loss_scale(1.0f / static_cast<float>(micro_batches_));
   }
   take_plan();
@@ -64,6 +73,7 @@ void TrainStep::build_plans(const TrainSetup& setup) {
 void TrainStep::take_plan() {
   for (PhasePlan& of_phase : plans_) {
     if (of_phase.phase != phases_.now()) continue;
+    phase_batches_ = &of_phase.batches;
     plan_ = &of_phase.plan;
     target_weights_ = &of_phase.target_weights;
   }
@@ -74,23 +84,26 @@ void TrainStep::start_at(int64_t steps_done) {
   take_plan();
   // A rank's micro-batches of a step stand together, in the order of its leaves.
   const int64_t own = micro_batches_ / comm_.ranks(), first = comm_.rank() * own;
-  const int64_t rows = phases_.rows(phases_.now(), rows_);
-  const int64_t begin = phases_.first_row(steps_done, micro_batches_ * rows_);
-  const int64_t bag = phases_.bag(phases_.now());
+  const Phase phase = phases_.now();
+  const int64_t rows = plan_->batch();
+  const int64_t begin = is_packed_ ? steps_done * micro_batches_
+                                   : phases_.first_row(steps_done, micro_batches_ * rows_);
   prefetch_.reset();
   prefetch_.emplace(
-      bag > 1 ? *bag_batches_ : batches_, loss_targets_, rows,
+      *phase_batches_, loss_targets_, rows,
       [=, this](int64_t k) { return begin + (k / own * micro_batches_ + first + k % own) * rows; },
-      bag, complement_ ? &*complement_ : nullptr, micro_batches_ * rows);
+      phases_.bag(phase), complement_ ? &*complement_ : nullptr, micro_batches_ * rows,
+      is_packed_ ? phases_.seq_len(phase) : 0);
 }
 
 std::string TrainStep::enter_phase(double fraction, double elapsed_s) {
   const Phase before = phases_.now();
   std::string lines = phases_.advance(steps_done_, fraction, elapsed_s);
   if (phases_.now() == before) return lines;
-  if (phases_.now().is_bagged != before.is_bagged) {
+  const Phase now = phases_.now();
+  if (now.is_bagged != before.is_bagged || now.length_stage != before.length_stage) {
     start_at(steps_done_);  // what was read ahead is of the other windows
-    if (phases_.forgotten_steps() > 0) optimizer_.forget();
+    if (now.is_bagged != before.is_bagged && phases_.forgotten_steps() > 0) optimizer_.forget();
   } else {
     take_plan();
   }
@@ -100,9 +113,10 @@ std::string TrainStep::enter_phase(double fraction, double elapsed_s) {
 TrainStep::Launched TrainStep::launch(const StepSchedule& schedule) {
   weigh_targets(schedule.fraction);
   ema_nesterov_.look_ahead(schedule);
+  Launched launched;
   try {
     late_qat_.begin(schedule);
-    compute_gradients();
+    launched.has_cut_documents = compute_gradients();
     late_qat_.end();
   } catch (...) {
     late_qat_.end();  // the last step is kept as it was
@@ -113,7 +127,6 @@ TrainStep::Launched TrainStep::launch(const StepSchedule& schedule) {
   update(schedule);
   ema_nesterov_.follow();
   ++steps_done_;
-  Launched launched;
   launched.is_rounded = late_qat_.is_on();
   launched.has_swa_begun = averager_.update(steps_done_, schedule);
   start_reading_numbers();
@@ -129,7 +142,8 @@ void TrainStep::weigh_targets(double fraction) {
   plan_->set_target_weights(*target_weights_);
 }
 
-void TrainStep::compute_gradients() {
+bool TrainStep::compute_gradients() {
+  bool has_cut_documents = false;
   const int64_t micro_batches_of_leaf = micro_batches_ / leaves_;
   const int64_t first_leaf = comm_.rank() * own_leaves_.leaves();
   for (int64_t leaf = 0; leaf < own_leaves_.leaves(); ++leaf) {
@@ -137,6 +151,8 @@ void TrainStep::compute_gradients() {
       const MicroBatch& batch = prefetch_->next();
       plan_->load(batch.ids, batch.targets);
       if (complement_) plan_->load_row_weights(batch.weights);
+      if (is_packed_) plan_->load_starts(batch.starts);
+      has_cut_documents |= batch.has_cut_documents;
       plan_->run(/*accumulate=*/m > 0);
     }
     weights_.finish_gradients();
@@ -144,6 +160,7 @@ void TrainStep::compute_gradients() {
                  sizeof(double));
     own_leaves_.add(leaf);
   }
+  return has_cut_documents;
 }
 
 void TrainStep::update(const StepSchedule& schedule) {

@@ -38,9 +38,10 @@ class TrainStep {
   // What the next step is to run; the lines to log of what changes by that. Allocates where it does.
   std::string enter_phase(double fraction, double elapsed_s = 0);
   struct Launched {
-    uint64_t event = 0;          // done when the step is
-    bool has_swa_begun = false;  // its first snapshot was taken
-    bool is_rounded = false;     // its gradients are those of rounded weights
+    uint64_t event = 0;              // done when the step is
+    bool has_swa_begun = false;      // its first snapshot was taken
+    bool is_rounded = false;         // its gradients are those of rounded weights
+    bool has_cut_documents = false;  // longer than packed sequences may be, in this rank's text
   };
   Launched launch(const StepSchedule& schedule);
   // True while the parameters are being changed, and after a failure in it: they are of no use then.
@@ -68,25 +69,28 @@ class TrainStep {
  private:
   void build_plans(const TrainSetup& setup);
   void take_plan();
+  Batches order_windows(const Phase& phase) const;
   void weigh_targets(double fraction);
-  void compute_gradients();
+  bool compute_gradients();  // has_cut_documents
   void update(const StepSchedule& schedule);
   void start_reading_numbers();
 
   Comm& comm_;
   Device& device_;
   const Batches& batches_;
-  std::optional<Batches> bag_batches_;  // windows of bags
+  const bool is_packed_;
   int64_t rows_, micro_batches_, leaves_;
   Weights weights_;
   LossTargets loss_targets_;
   Phases phases_;
   struct PhasePlan {
     Phase phase;
+    Batches batches;  // its windows
     ModelPlan plan;
     std::vector<float> target_weights;  // [n], that it has
   };
   std::deque<PhasePlan> plans_;  // of the phases that can occur; the last one's first
+  const Batches* phase_batches_ = nullptr;
   ModelPlan* plan_ = nullptr;
   std::vector<float>* target_weights_ = nullptr;
   Optimizer optimizer_;

@@ -221,6 +221,10 @@ class Trainer {
       observer_.on_note(
           fmt::format("late_qat:enabled step:{} scale:{:.4f}", steps_, schedule.lr_multiplier));
     }
+    if (launched.has_cut_documents && !std::exchange(has_told_of_cuts_, true)) {
+      observer_.on_note(fmt::format("packed:documents longer than train.seq_len {} are cut step:{}",
+                                    s_.train.seq_len, steps_));
+    }
     if (launched.has_swa_begun) observer_.on_note(fmt::format("swa:start step:{}", steps_));
     collect(/*all=*/false);
     if (s_.train.val_every > 0 && steps_ % s_.train.val_every == 0 && s_.validate) validate();
@@ -424,6 +428,7 @@ class Trainer {
   StopPredictor predictor_;
   std::vector<InFlight> in_flight_;  // the oldest first
   bool has_qat_begun_ = false;       // said of this part of the run
+  bool has_told_of_cuts_ = false;    // likewise
   int64_t steps_ = 0;                // launched
   bool is_lost_ = false;             // a number was not finite
   double end_of_last_step_s_ = 0, last_loss_ = 0;
@@ -446,7 +451,7 @@ TrainResult train(const TrainSetup& setup) {
   PG_CHECK(setup.batches->held_out() == held_out_tokens(setup.train), "text that it holds out");
   check_batches(setup.train, comm.ranks());
   check_training(setup.model, setup.train, setup.optimizer);
-  check_phases(setup.model, setup.train);
+  check_phases(setup.model, setup.train, setup.batches->loader());
   std::optional<Trainer> trainer;
   TrainResult result;
   fail_on_throw(comm, [&] {  // told while the buffers are there that others may be reading

@@ -113,6 +113,7 @@ const std::map<std::string, Change>& changes() {
       {"train.bag_inputs", {"true", {"train.bag_targets=4"}}},
       {"train.bag_reset", {"true", {"train.bag_targets=4", "train.bag_inputs=true"}}},
       {"train.bag_iso_data", {"true", {"train.bag_targets=4", "train.bag_inputs=true"}}},
+      {"train.seq_len_growth", {"\"8@0.3,16@0.5,32@1\""}},
       {"train.warmdown_shape", {"\"cosine\""}},
       {"train.lr_warmup_steps", {"3"}},
       {"train.ema_start_fraction", {"0.4"}},

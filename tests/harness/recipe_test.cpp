@@ -154,7 +154,7 @@ TEST(Recipe, OutOfRangeNamesRangeAndUnit) {
 TEST(Recipe, BadChoiceNamesTheChoices) {
   EXPECT_EQ(error_of_toml("[data]\nloader = \"random\"\n"),
             "recipe.toml:2: data.loader is out of range: \"random\"; give one of "
-            "sequential|coprime|shuffled");
+            "sequential|coprime|shuffled|packed");
 }
 
 // The order of an enum's names is the order of its values.
@@ -171,8 +171,8 @@ TEST(Recipe, EveryChoiceIsReadAsTheValueOfItsName) {
       EXPECT_NE(write_recipe(recipe).find(fmt::format("= \"{}\"\n", name)), std::string::npos);
     }
   };
-  read("data.loader", {"sequential", "coprime", "shuffled"}, recipe.data.loader,
-       Loader::kSequential, Loader::kCoprime, Loader::kShuffled);
+  read("data.loader", {"sequential", "coprime", "shuffled", "packed"}, recipe.data.loader,
+       Loader::kSequential, Loader::kCoprime, Loader::kShuffled, Loader::kPacked);
   read("train.warmdown_form", {"steps", "fraction"}, recipe.train.warmdown_form,
        WarmdownForm::kSteps, WarmdownForm::kFraction);
   read("train.warmdown_shape", {"linear", "cosine", "sqrt"}, recipe.train.warmdown_shape,
@@ -303,6 +303,14 @@ TEST(Recipe, KeysThatDoNotFitEachOtherAreRefused) {
   EXPECT_THROW(check_recipe(recipe), Error);
   recipe = {};
   recipe.model.dim = 500;
+  EXPECT_THROW(check_recipe(recipe), Error);
+  recipe = {};
+  recipe.data.loader = Loader::kPacked;
+  EXPECT_NO_THROW(check_recipe(recipe));
+  recipe.model.memory_tokens = 2;
+  EXPECT_THROW(check_recipe(recipe), Error);
+  recipe = {};
+  recipe.train.seq_len_growth = "1024@0.1,2048@0.7";
   EXPECT_THROW(check_recipe(recipe), Error);
 }
 

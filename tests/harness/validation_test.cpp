@@ -108,6 +108,8 @@ TEST_F(Validation, IsOfTheNextTokenAloneInEveryPhase) {
       {"z-loss", [](Recipe& r) { r.train.z_loss = 0.1; }},
       {"complementary weights", [](Recipe& r) { r.train.complement_alpha = 0.5; }},
       {"memory tokens", [](Recipe& r) { r.model.memory_tokens = 3; }},
+      {"packed documents", [](Recipe& r) { r.data.loader = Loader::kPacked; }},
+      {"sequences that grow", [](Recipe& r) { r.train.seq_len_growth = "4@0.5,16@1"; }},
   };
   const Recipe plain = recipe_;
   train();

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "src/base/error.h"
+#include "src/data/tokenizer.h"
 #include "src/train/loss_targets.h"
 #include "src/train/optimizer.h"
 #include "src/train/schedule.h"
@@ -105,10 +106,38 @@ TEST(Phases, RowsGoOnWhereTheTextOfBagsEnds) {
   EXPECT_EQ(iso.first_row(7, 8), 56);
 }
 
+TEST(Phases, StagesOfLengthsHavePlansWhereTheyMeetTheLoop) {
+  TrainConfig train;
+  train.seq_len = 32;
+  train.seq_len_growth = "8@0.3,16@0.6,32@1";
+  const auto list = [&](double loop_from) {
+    train.loop_from = loop_from;
+    std::string text;
+    for (const Phase& phase : Phases(make_looped(), train).list()) {
+      text += phase.is_looped ? 'L' : '-';
+      text += static_cast<char>('0' + phase.length_stage);
+    }
+    return text;
+  };
+  EXPECT_EQ(list(0), "L2L1L0");
+  EXPECT_EQ(list(0.2), "L2L1L0-0");
+  EXPECT_EQ(list(0.3), "L2L1-0");
+  EXPECT_EQ(list(0.5), "L2L1-1-0");
+  EXPECT_EQ(list(0.7), "L2-2-1-0");
+  train.loop_from = 0;
+  Phases phases(make_looped(), train);
+  EXPECT_EQ(phases.rows(phases.now(), 8), 32);
+  EXPECT_EQ(phases.first_row(3, 8), 96);
+  EXPECT_GT(phases.slowdown_to_come(phases.now()), 1.0);
+  EXPECT_EQ(phases.advance(3, 0.7), "seq_len:32 step:3 frac:0.700");
+  EXPECT_EQ(phases.first_row(3, 8), 24);
+  EXPECT_EQ(phases.slowdown_to_come(phases.now()), 1.0);
+}
+
 TEST(Phases, KeysThatContradictEachOtherAreRefused) {
   const auto problem = [](const ModelConfig& model, const TrainConfig& train) -> std::string {
     try {
-      check_phases(model, train);
+      check_phases(model, train, Loader::kShuffled);
     } catch (const Error& error) {
       return error.what();
     }
@@ -251,6 +280,36 @@ TEST_F(PhaseRuns, BeforeItsLoopTheModelIsThePlainOne) {
   EXPECT_EQ(looped.exported.size(), plain.exported.size() + 2);
 }
 
+// Each stage has the losses of its rows, and as much text a step.
+TEST_F(PhaseRuns, SequencesGrowAndSaySo) {
+  setup_.train.seq_len_growth = "8@0.3,16@0.6,32@1";
+  train_on(1);
+  EXPECT_TRUE(recorder_.has_note("seq_len:16 step:2 frac:0.333"));
+  EXPECT_TRUE(recorder_.has_note("seq_len:32 step:4 frac:0.667"));
+  for (size_t i = 0; i < recorder_.steps.size(); ++i) {
+    EXPECT_EQ(recorder_.steps[i].next_window, 32 * static_cast<int64_t>(i + 1));
+  }
+  const double first = recorder_.steps.front().loss_nats;
+  recorder_.steps.clear();
+  setup_.train.seq_len_growth.clear();
+  setup_.train.seq_len = 8;
+  setup_.train.max_steps = 1;
+  batches_.emplace(*stream_, Loader::kShuffled, 1, 8);
+  train_on(1);
+  EXPECT_EQ(recorder_.steps.front().loss_nats, first);
+}
+
+TEST_F(PhaseRuns, LongDocumentsArePackedInPartsAndThatIsSaidOnce) {
+  batches_.emplace(*stream_, Loader::kPacked, 1, 32);
+  train_on(1);
+  EXPECT_EQ(std::ranges::count_if(recorder_.notes,
+                                  [](const std::string& note) {
+                                    return note.starts_with(
+                                        "packed:documents longer than train.seq_len 32 are cut");
+                                  }),
+            1);
+}
+
 // The tape's cursor.
 TEST_F(PhaseRuns, ReportHowMuchTextIsUsedUp) {
   setup_.train.bag_inputs = true;
@@ -303,6 +362,7 @@ TEST_F(PhaseRuns, ABagResetBeginsAnew) {
 struct Course {
   const char* name;
   std::function<void(TrainSetup&)> set;
+  Loader loader = Loader::kShuffled;
 };
 void PrintTo(const Course& course, std::ostream* out) { *out << course.name; }
 
@@ -315,6 +375,8 @@ void set_loop(TrainSetup& setup) {
   setup.model = make_looped();
   setup.train.loop_from = 0.5;
 }
+void set_growth(TrainSetup& setup) { setup.train.seq_len_growth = "8@0.3,16@0.6,32@1"; }
+
 const Course kCourses[] = {{"loop", set_loop},
                            {"bags", set_bags},
                            {"bags_of_as_much_text",
@@ -338,17 +400,45 @@ const Course kCourses[] = {{"loop", set_loop},
                               set_bags(s);
                               s.train.loop_from = 0.8;
                             }},
-                           {"loop_within_bags", [](TrainSetup& s) {
+                           {"loop_within_bags",
+                            [](TrainSetup& s) {
                               set_loop(s);
                               set_bags(s);
                               s.train.loop_from = 0.3;
-                            }}};
+                            }},
+                           {"growth", set_growth},
+                           {"growth_and_loop",
+                            [](TrainSetup& s) {
+                              set_loop(s);
+                              set_growth(s);
+                            }},
+                           {"packed", [](TrainSetup&) {}, Loader::kPacked},
+                           {"packed_growth_and_loop",
+                            [](TrainSetup& s) {
+                              set_loop(s);
+                              set_growth(s);
+                            },
+                            Loader::kPacked}};
 
-class Courses : public PhaseRuns, public testing::WithParamInterface<Course> {};
+class Courses : public PhaseRuns, public testing::WithParamInterface<Course> {
+ protected:
+  // On text of the shards of that name.
+  void set_course(const std::string& shards) {
+    GetParam().set(setup_);
+    stream_.emplace(TokenStream::open((folder_ / (shards + "_*.bin")).string(), 61));
+    batches_.emplace(*stream_, GetParam().loader, 1, 32);
+  }
+};
 
-TEST_P(Courses, AreTheSameForAnyRanks) {
-  GetParam().set(setup_);
+TEST_P(Courses, ChangeWhatComesOutAndAreTheSameForAnyRanks) {
+  const TrainResult plain = train_on(1);
+  set_course("mixed");
   const TrainResult one = train_on(1);
+  bool is_changed = false;
+  for (size_t i = 0; i < plain.exported.size(); ++i) {
+    is_changed |= plain.exported[i].values != one.exported[i].values;
+  }
+  EXPECT_TRUE(is_changed);
   for (const int ranks : {2, 4}) {
     others_.clear();
     expect_same(one.exported, train_on(ranks).exported);
@@ -357,10 +447,15 @@ TEST_P(Courses, AreTheSameForAnyRanks) {
 }
 
 TEST_P(Courses, GoOnFromACheckpointOnOtherRanks) {
-  GetParam().set(setup_);
+  set_course("mixed");
   const TrainResult whole = train_on(1);
-  const std::vector<std::string> notes = std::exchange(recorder_.notes, {});
+  std::vector<std::string> notes = std::exchange(recorder_.notes, {});
   EXPECT_FALSE(notes.empty());
+  // Those of each part of a run.
+  const auto is_of_part = [](const std::string& note) {
+    return note.starts_with("resume:") || note.starts_with("packed:");
+  };
+  std::erase_if(notes, is_of_part);
   struct Halves {
     int before, after;  // ranks
     int64_t steps;
@@ -368,16 +463,21 @@ TEST_P(Courses, GoOnFromACheckpointOnOtherRanks) {
   for (const auto& [before, after, steps] : {Halves{2, 1, 2}, {1, 1, 3}, {1, 4, 4}, {1, 2, 5}}) {
     recorder_.notes.clear();
     expect_goes_on(whole, before, after, steps);
-    std::erase_if(recorder_.notes,
-                  [](const std::string& note) { return note.starts_with("resume:"); });
+    std::erase_if(recorder_.notes, is_of_part);
     EXPECT_EQ(recorder_.notes, notes) << "a change is told once";
   }
 }
 
 TEST_P(Courses, Learn) {
-  GetParam().set(setup_);
-  stream_.emplace(TokenStream::open((folder_ / "train_*.bin").string(), 61));
-  batches_.emplace(*stream_, Loader::kShuffled, 1, 32);
+  // The repeated text, each time a document of its own where they are told apart.
+  std::vector<uint16_t> ids(20000);
+  const auto period = make_ids(16, 61, 77);
+  for (size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<uint16_t>(period[i % 16]);
+  if (GetParam().loader == Loader::kPacked) {
+    for (size_t i = 0; i < ids.size(); i += 64) ids[i] = kBosId;
+  }
+  write_shard(folder_ / "repeated_000000.bin", ids);
+  set_course("repeated");
   setup_.train.max_steps = 60;
   setup_.train.warmdown_steps = 30;
   EXPECT_LT(train_on(1).last_loss_nats, 0.75 * std::log(16.0));
