@@ -20,8 +20,9 @@ inline int storage_bits(const ParamSpec& spec, const QuantConfig& quant) {
     return kHalfBits;
   }
   // <parts>
-  // As published; a few rows that all positions read.
+  // As published; a few rows that all positions read, a few weights that scale whole heads.
   if (spec.group == ParamGroup::kMemory) return kHalfBits;
+  if (spec.place.role == ParamRole::kHeadGate) return kHalfBits;
   if (spec.group == ParamGroup::kHead) return static_cast<int>(quant.embed_bits);
   // </parts>
   if (spec.group == ParamGroup::kEmbedding) return static_cast<int>(quant.embed_bits);

@@ -30,6 +30,8 @@ enum class OpId : uint8_t {
   kGatedMixBackward,
   kBlend,
   kBlendBackward,
+  kGateHeads,
+  kGateHeadsBackward,
   kPrependRows,
   kPrependRowsBackward,
   // </parts>

@@ -82,6 +82,11 @@ struct AttentionShape {
 struct TokenSmearShape {
   int64_t rows = 0, tokens = 0, dim = 0, width = 0, bos = -1, first = 0;
 };
+// See Ops::gate_heads.
+struct HeadGateShape {
+  int64_t rows = 0, dim = 0, heads = 0, head_dim = 0, width = 0;
+  float scale = 1, factor = 1;
+};
 // See Ops::prepend_rows. Each of `batch` sequences has M = memory rows and then T = tokens rows; the
 // call is of `rows` of them all from row `first` on.
 struct PrependShape {
@@ -189,6 +194,13 @@ class Ops {
   // dx = g dy, dz = (1-g) w dy; over rows dw = (1-g) sum dy z, dgate = g (1-g) sum dy (x - w z).
   virtual void gated_mix_backward(Out dx, Out dz, Out dw, Out dgate, In dy, In x, In z, In w,
                                   In gate, int64_t rows, int64_t dim) = 0;
+  // Of each row r and head h: g = factor sigmoid(scale w_h . n_r[0:width] + b_h), y_h = g x_h. x, y
+  // [rows, heads*S], n [rows, dim], w f32 [heads, width], b f32 [heads], an empty b counts as 0.
+  virtual void gate_heads(Out y, In x, In n, In w, In b, const HeadGateShape& shape) = 0;
+  // With s = g / factor and u = factor s (1-s) dy_h . x_h: dx = g dy, db = sum u, dw = scale sum u
+  // n[0:width], dn[0:width] = scale sum over heads of u w_h, its other channels 0; dw, db f32.
+  virtual void gate_heads_backward(Out dx, Out dn, Out dw, Out db, In dy, In x, In n, In w, In b,
+                                   const HeadGateShape& shape) = 0;
   // y[rows, dim] = a x + s z with s = b, or sigmoid(b); a, b f32 [1], an empty a counts as 1. x, z
   // view.
   virtual void blend(Out y, In x, In a, In z, In b, bool sigmoid, int64_t rows, int64_t dim) = 0;

@@ -390,10 +390,22 @@ class Forward {
     const Tensor k = p.qk_norm_rope(k_raw, {}, rope_, k_heads);
     Tensor y = p.attention(q, k, v, shape);  // [N, H*S]
     if (uses_xsa(c, l)) y = p.xsa(y, v, shape);
+    // <parts>
+    if (c.attention_gate != AttentionGate::kNone) y = gate_heads(y, n, l);
+    // </parts>
     return y;
   }
 
   // <parts>
+  // What attention gives [N, H*S], each head by a gate that the block's normed input makes.
+  Tensor gate_heads(Tensor y, Tensor n, int64_t l) {
+    using enum AttentionGate;
+    const Tensor bias = c.attention_gate == kGated ? weight(kHeadGateBias, l) : Tensor{};
+    const double scale = c.attention_gate == kSparse ? c.attention_gate_scale : 1.0;
+    return p.gate_heads(y, n, weight(kHeadGate, l), bias, static_cast<float>(scale),
+                        c.attention_gate == kOutput ? 2.0f : 1.0f);
+  }
+
   // Memory tokens (parameter-golf PR #351, #375): each row of tokens begins with M rows that are
   // learned, normed as tokens are, and attended to. What reads neighbours or ids stays within the
   // tokens, whose first is still the start of a row; the last block gives the memory up, which

@@ -55,6 +55,9 @@ constexpr auto kFrozenModel = std::to_array<FrozenValue>({
     {"model.value_projection", "\"adam\""},
     {"model.yarn_factor", "1.0"},
     {"model.memory_tokens", "0"},
+    {"model.attention_gate", "\"none\""},
+    {"model.attention_gate_width", "12"},
+    {"model.attention_gate_scale", "0.5"},
     // </parts>
 });
 // clang-format on

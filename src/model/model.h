@@ -49,6 +49,15 @@ constexpr int64_t skip_count(const ModelConfig& c) {
 std::vector<int64_t> read_layers(std::string_view text);
 bool names_layer(const ModelConfig& config, int64_t layer);  // value_embed_at does
 // </parts>
+// <parts>
+// Channels of a block's normed input that its attention gates read; 0: there are none.
+constexpr int64_t attention_gate_width(const ModelConfig& c) {
+  using enum AttentionGate;
+  if (c.attention_gate == kNone) return 0;
+  const bool reads_few = c.attention_gate == kOutput || c.attention_gate == kSparse;
+  return reads_few ? c.attention_gate_width : c.dim;
+}
+// </parts>
 inline bool has_value_embedding(const ModelConfig& c) {
   // <parts>
   if (!c.value_embed_at.empty()) return c.value_embed_dim > 0;

@@ -19,6 +19,11 @@ enum class ValueResidual : uint8_t { kNone, kMean, kSigmoid, kScalar, kFirstInpu
 template <>
 inline constexpr auto kChoiceNames<ValueResidual> = name_choices("none", "mean", "sigmoid",
                                                                  "scalar", "first_input");
+// Which gates on what attention's heads give there are: formulas.md 2.4.
+enum class AttentionGate : uint8_t { kNone, kGated, kOutput, kGatedNormal, kSparse };
+template <>
+inline constexpr auto kChoiceNames<AttentionGate> = name_choices("none", "gated", "output",
+                                                                 "gated_normal", "sparse");
 // How a logit z becomes the one that is scored: c tanh(z/c), z itself, or A sigmoid((z + B)/C).
 enum class SoftcapForm : uint8_t { kSymmetric, kNone, kAsymmetric };
 template <>
@@ -79,6 +84,9 @@ struct ModelConfig {
   ProjectionGroup value_projection = ProjectionGroup::kAdam;
   double yarn_factor = 1.0;
   int64_t memory_tokens = 0;
+  AttentionGate attention_gate = AttentionGate::kNone;
+  int64_t attention_gate_width = 12;
+  double attention_gate_scale = 0.5;
   // </parts>
 
   int64_t head_dim() const { return dim / heads; }
@@ -140,6 +148,15 @@ void visit_part_fields(Config& c, Visit&& visit) {
   training("memory_tokens", c.memory_tokens, {.min = 0, .max = 4096, .env = "NUM_MEMORY_TOKENS",
       .help = "learned rows in front of each row of tokens, which all its positions attend to and "
       "which predict nothing; without weight decay, stored in fp16"});
+  training("attention_gate", c.attention_gate, {
+      .help = "gate of each head on what attention gives, from the block's normed input n: gated, "
+      "sigmoid(W n + b), 0.98 at first; output, 2 sigmoid(W n') (PR #1667), 1; gated_normal, "
+      "sigmoid(W n) (PR #1736), about 0.5; sparse, sigmoid(s W n') (record 2026-04-27), 0.5; n' are "
+      "the first attention_gate_width channels, s is attention_gate_scale"});
+  training("attention_gate_width", c.attention_gate_width, {.min = 1, .max = 16384,
+      .help = "channels that gates of the forms output and sparse read"});
+  training("attention_gate_scale", c.attention_gate_scale, {.min = 0.01, .max = 100,
+      .env = "SPARSE_ATTN_GATE_SCALE", .help = "of the form sparse, on a gate's argument"});
 }
 // </parts>
 template <class Config, class Visit>

@@ -17,6 +17,8 @@ namespace {
 
 // <parts>
 constexpr double kMemoryStd = 0.02;  // of PR #375; its norm makes rows of 1 of it
+constexpr double kGateStd = 0.01;    // of PR #1736
+constexpr double kGateBias = 4.0;    // of record 2026-03-23, where the gate was off
 // </parts>
 
 class ParamList {
@@ -50,6 +52,12 @@ class ParamList {
     prefix_ = std::move(prefix);
   }
   // <parts>
+  // A matrix that an op of its own reads in f32.
+  void gate(ParamRole role, const char* name, int64_t rows, int64_t cols, ParamInit init,
+            double value) {
+    add(role, name, rows, cols, ParamGroup::kScalar, init, value);
+    specs_.back().has_compute_copy = false;
+  }
   // The one of a role becomes a matrix of Muon.
   void to_muon(ParamRole role, double gain) {
     for (ParamSpec& spec : specs_) {
@@ -75,6 +83,15 @@ class ParamList {
 };
 
 // <parts>
+void add_attention_gate(ParamList& list, const ModelConfig& c) {
+  const bool is_normal = c.attention_gate == AttentionGate::kGatedNormal;
+  list.gate(ParamRole::kHeadGate, "attn.gate", c.heads, attention_gate_width(c),
+            is_normal ? ParamInit::kNormal : ParamInit::kConstant, is_normal ? kGateStd : 0.0);
+  if (c.attention_gate == AttentionGate::kGated) {
+    list.vector(ParamRole::kHeadGateBias, "attn.gate_bias", c.heads, kGateBias);
+  }
+}
+
 // Of the keys of visit_part_fields: as check_model_config.
 std::string check_parts(const ModelConfig& c) {
   if (c.token_smear && c.smear_gate) {
@@ -88,6 +105,10 @@ std::string check_parts(const ModelConfig& c) {
   if (c.token_smear && c.bos_id >= c.vocab_size) {
     return fmt::format("model.bos_id \"{}\" is not below model.vocab_size \"{}\"; -1 is for none",
                        c.bos_id, c.vocab_size);
+  }
+  if (attention_gate_width(c) > c.dim) {
+    return fmt::format("model.attention_gate_width \"{}\" is over model.dim \"{}\"; lower it",
+                       c.attention_gate_width, c.dim);
   }
   if (c.skip_gates && skip_count(c) == 0) {
     return "model.skip_gates needs skips; set unet_skips = true with 2 layers or more";
@@ -188,6 +209,7 @@ std::vector<ParamSpec> list_params(const ModelConfig& c) {
       if (is_mean) list.vector(kOwnValueScale, "attn.v_scale", 1, 0.5);
       list.vector(kFirstValueScale, "attn.v_first_scale", 1, is_mean ? 0.5 : 0.0);
     }
+    if (c.attention_gate != AttentionGate::kNone) add_attention_gate(list, c);
     if (c.norm_gains) {
       list.vector(kAttentionNormGain, "attn_norm.gain", c.dim, 1.0);
       list.vector(kMlpNormGain, "mlp_norm.gain", c.dim, 1.0);

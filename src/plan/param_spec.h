@@ -49,6 +49,8 @@ enum class ParamRole : uint8_t {
   kOwnValueScale,
   kFirstValueScale,
   kSkipGate,  // of a block that takes a skip
+  kHeadGate,
+  kHeadGateBias,
   // </parts>
   kDown,
   kMlpScale,

@@ -125,6 +125,8 @@ class Plan {
   Tensor token_smear(Tensor x, Tensor ids, Tensor w, Tensor scale, int64_t tokens, int64_t bos);
   Tensor gated_mix(Tensor x, Tensor z, Tensor w, Tensor gate);
   Tensor blend(Tensor x, Tensor a, Tensor z, Tensor b, bool sigmoid);
+  // x [rows, heads*S] by the gates that n's first channels make: w [heads, width], b [1, heads] or absent.
+  Tensor gate_heads(Tensor x, Tensor n, Tensor w, Tensor b, float scale, float factor);
   // Before each of `batch` sequences of x the rows of m, or so many of zeros.
   Tensor prepend_rows(Tensor m, Tensor x, int64_t batch);
   Tensor prepend_zeros(Tensor x, int64_t batch, int64_t memory);
@@ -303,6 +305,8 @@ class Plan {
                         const TokenSmearShape& shape);
   void gated_mix_rule(Tensor y, Tensor x, Tensor z, Tensor w, Tensor gate);
   void blend_rule(Tensor y, Tensor x, Tensor a, Tensor z, Tensor b, bool sigmoid);
+  void gate_heads_rule(Tensor y, Tensor x, Tensor n, Tensor w, Tensor b,
+                       const HeadGateShape& shape);
   Tensor record_prepend_rows(Tensor m, Tensor x, const PrependShape& shape);
   void prepend_rows_rule(Tensor y, Tensor m, Tensor x, const PrependShape& shape);
   // </parts>

@@ -75,6 +75,30 @@ Tensor Plan::blend(Tensor x, Tensor a, Tensor z, Tensor b, bool sigmoid) {
   return y;
 }
 
+Tensor Plan::gate_heads(Tensor x, Tensor n, Tensor w, Tensor b, float scale, float factor) {
+  const int64_t cols = info(x).cols;
+  const HeadGateShape shape = {.rows = info(x).rows,
+                               .dim = info(n).cols,
+                               .heads = info(w).rows,
+                               .head_dim = cols / info(w).rows,
+                               .width = info(w).cols,
+                               .scale = scale,
+                               .factor = factor};
+  PG_CHECK(info(n).rows == shape.rows && shape.heads * shape.head_dim == cols &&
+               shape.width <= shape.dim && (!b || info(b).elements() == shape.heads),
+           "gate_heads: wrong shape");
+  const Tensor y = make_activation("gate_heads", shape.rows, cols);
+  record(OpId::kGateHeads, 0, {x, n, w, b}, {write_to(y)},
+         [=, this](Ops& ops, const RunArgs& args) {
+           HeadGateShape called = shape;
+           called.rows = args.rows;
+           ops.gate_heads(out(write_to(y), args), rows_in(x, args), rows_in(n, args), in(w), in(b),
+                          called);
+         });
+  gate_heads_rule(y, x, n, w, b, shape);
+  return y;
+}
+
 Tensor Plan::prepend_rows(Tensor m, Tensor x, int64_t batch) {
   PG_CHECK(info(m).cols == info(x).cols, "prepend_rows: m and x differ in width");
   return record_prepend_rows(m, x, {batch, info(m).rows, info(x).rows / batch, info(x).cols});

@@ -2,6 +2,7 @@
 // and what is refused.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <functional>
 #include <string>
 #include <vector>
@@ -48,6 +49,7 @@ TEST(Model, TransparentPartsStartAsTheModelWithoutThem) {
       [](ModelConfig& c) { c.value_residual = ValueResidual::kScalar; },
       [](ModelConfig& c) { c.value_residual = ValueResidual::kFirstInput; },
       [](ModelConfig& c) { c.value_embed_at = "2,3"; },
+      [](ModelConfig& c) { c.attention_gate = AttentionGate::kOutput; },
   };
   for (const auto& switch_on : kParts) {
     ModelConfig config = plain;
@@ -71,6 +73,43 @@ TEST(Model, FormsOfTheValueResidualDifferByTheFirstValueEmbedding) {
   using enum ValueResidual;
   EXPECT_EQ(loss_of(kScalar, "1"), loss_of(kFirstInput, "1"));
   EXPECT_NE(loss_of(kScalar, "0"), loss_of(kFirstInput, "0"));
+}
+
+// The published first values: gates of 0.982, 1, about a half and a half, made from as many channels as
+// published, all of them by AdamW with the scalars.
+TEST(Model, AttentionGatesBeginAsPublished) {
+  const auto device = make_device("reference");
+  const auto gates_of = [&](AttentionGate form) {
+    ModelConfig config = make_small_config();
+    config.attention_gate = form;
+    Weights weights(*device, list_params(config), false);
+    weights.initialise(1);
+    std::vector<HostTensor> own;
+    for (HostTensor& tensor : weights.download()) {
+      const bool is_gate = tensor.spec.name.find("attn.gate") != std::string::npos;
+      if (!is_gate) continue;
+      EXPECT_EQ(tensor.spec.group, ParamGroup::kScalar);
+      if (tensor.spec.place.layer == 0) own.push_back(std::move(tensor));
+    }
+    return own;
+  };
+  using enum AttentionGate;
+  const int64_t heads = make_small_config().heads, dim = make_small_config().dim;
+  EXPECT_TRUE(gates_of(kNone).empty());
+  for (const AttentionGate form : {kGated, kOutput, kGatedNormal, kSparse}) {
+    SCOPED_TRACE(choice_name(form));
+    const std::vector<HostTensor> gates = gates_of(form);
+    ASSERT_EQ(gates.size(), form == kGated ? 2u : 1u);
+    EXPECT_EQ(gates[0].spec.rows, heads);
+    EXPECT_EQ(gates[0].spec.cols, form == kOutput || form == kSparse ? 12 : dim);
+    double squares = 0;
+    for (const float value : gates[0].values) squares += std::pow(static_cast<double>(value), 2);
+    const double deviation = std::sqrt(squares / static_cast<double>(gates[0].values.size()));
+    EXPECT_NEAR(deviation, form == kGatedNormal ? 0.01 : 0.0, form == kGatedNormal ? 0.003 : 0.0);
+    if (form == kGated) {
+      EXPECT_EQ(gates[1].values, std::vector<float>(static_cast<size_t>(heads), 4.0f));
+    }
+  }
 }
 
 TEST(Model, AdaptersOfUpAdaptItsGateToo) {
@@ -117,6 +156,10 @@ TEST(Model, ImpossiblePartsAreNamed) {
   };
   with_smear("token_smear_width", [](ModelConfig& c) { c.token_smear_width = c.dim + 1; });
   with_smear("bos_id", [](ModelConfig& c) { c.bos_id = c.vocab_size; });
+  expect_named("attention_gate_width", [](ModelConfig& c) {
+    c.attention_gate = AttentionGate::kSparse;
+    c.attention_gate_width = c.dim + 1;
+  });
   expect_named("skip_gates", [](ModelConfig& c) {
     c.skip_gates = true;
     c.unet_skips = false;

@@ -158,6 +158,7 @@ std::string title(const OpCase& op_case);
 std::vector<OpCase> linear_cases();
 std::vector<OpCase> elementwise_cases();
 std::vector<OpCase> gate_cases();
+std::vector<OpCase> head_gate_cases();
 std::vector<OpCase> norm_cases();
 std::vector<OpCase> attention_cases();
 std::vector<OpCase> loss_cases();

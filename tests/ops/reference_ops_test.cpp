@@ -95,6 +95,13 @@ TEST(ReferenceOps, GatesAreTheirFormulas) {
   EXPECT_NEAR(y[0], 2 * 3 + std::log(3.0) * 5, 1e-14);
   ReferenceOps().blend(out_of(y), in_of(x), {}, in_of(z), in_of(gate), true, 1, 1);
   EXPECT_NEAR(y[0], 3 + 0.75 * 5, 1e-15);
+  // Two heads of one channel that read the first of n's two: 2 sigmoid(0.5 w n + b).
+  const Values heads = {3, 7}, n = {2, 9}, w = {std::log(3.0), 0}, b = {0, -std::log(3.0)};
+  Values gated(2);
+  ReferenceOps().gate_heads(out_of(gated), in_of(heads), in_of(n), in_of(w), in_of(b),
+                            {1, 2, 2, 1, 1, 0.5f, 2});
+  EXPECT_NEAR(gated[0], 2 * 0.75 * 3, 1e-15);
+  EXPECT_NEAR(gated[1], 2 * 0.25 * 7, 1e-15);
 }
 
 TEST(ReferenceOps, RmsnormDividesByTheRootMeanSquare) {

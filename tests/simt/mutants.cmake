@@ -187,7 +187,7 @@ pg_mutant(total_sums totals_past_the_last "at < count ?" "at <= count ?")
 # ---- ops: kernels checked by the cases of their ops ----------------------------------------------
 # pg_op_mutant(kernel table name find replace): the product's op table cuda_ops_<table>.cpp on kernels/<kernel>.cu with a
 # piece of it, or of what it includes, replaced. Everything lies in namespaces of the mutant's name.
-set(pg_op_mutant_headers kernels/pack.h kernels/row_reduce.h kernels/head_rows.h kernels/warp_columns.h)
+set(pg_op_mutant_headers kernels/pack.h kernels/row_reduce.h kernels/head_rows.h kernels/warp_columns.h kernels/sigmoid.h)
 function(pg_op_mutant kernel table name find replace)
   pg_mutate(mutated ${name} "${find}" "${replace}" ${pg_op_mutant_headers} kernels/${kernel}.cu)
   string(REPLACE "namespace pg::kernels {" "namespace pg::kernels::${name} {\nusing namespace pg::kernels;" mutated "${mutated}")
@@ -240,6 +240,12 @@ pg_op_mutant(mix_rmsnorm norm reads_places_of_the_round_before "(warp % half + h
 pg_op_mutant(mix_rmsnorm norm drops_the_barrier_between_warps "    __syncthreads();\n    if (warp < half)" "    if (warp < half)")
 pg_op_mutant(mix_rmsnorm norm leaves_out_the_first_gradient "fmaf(scale * r, normed, static_cast<float>(dy_packs[k].v[j]))" "scale * r * normed")
 pg_op_mutant(mix_rmsnorm norm writes_both_sums_to_one "k < kPacks ? 0 : int64_t{gridDim.x}" "int64_t{0}")
+# ---- gate_heads.cu -------------------------------------------------------------------------------
+pg_op_mutant(gate_heads norm gates_every_head_by_the_first "w + int64_t{h} * s.width, s.width" "w, s.width")
+pg_op_mutant(gate_heads norm reads_gates_that_others_still_write "  __syncwarp();\n  const int64_t at" "  const int64_t at")
+pg_op_mutant(gate_heads norm stays_in_the_head_of_a_pack "        place = 0;\n        ++head;\n" "")
+pg_op_mutant(gate_heads norm leaves_channels_that_no_gate_reads "dn.accumulate ? shape.width : dim" "shape.width")
+pg_op_mutant(gate_heads norm sums_gates_of_all_chunks_behind "begin + chunk_rows < shape.rows ? begin + chunk_rows : shape.rows" "shape.rows")
 # ---- scale_rows.cu, cast.cu ----------------------------------------------------------------------
 pg_op_mutant(scale_rows weights runs_matrices_together "matrix * shape.stride + in_matrix" "row")
 pg_op_mutant(scale_rows weights takes_scales_for_dense "matrix * shape.s_stride + in_matrix" "row")

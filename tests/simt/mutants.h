@@ -74,6 +74,7 @@ std::unique_ptr<Ops> make_ops_of_mutant(GpuRuntime& runtime, DType /*compute*/) 
 std::vector<OpMutant> qk_norm_rope_mutants();
 std::vector<OpMutant> xsa_mutants();
 std::vector<OpMutant> mix_rmsnorm_mutants();
+std::vector<OpMutant> gate_heads_mutants();
 std::vector<OpMutant> scale_rows_mutants();
 std::vector<OpMutant> cast_mutants();
 

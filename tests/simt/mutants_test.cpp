@@ -160,6 +160,7 @@ TEST(Mutants, OfOpsAreAllCaught) {
       {qk_norm_rope_mutants(), {OpId::kQkNormRope, OpId::kQkNormRopeBackward}},
       {xsa_mutants(), {OpId::kXsa, OpId::kXsaBackward}},
       {mix_rmsnorm_mutants(), {OpId::kMixRmsnorm, OpId::kMixRmsnormBackward}},
+      {gate_heads_mutants(), {OpId::kGateHeads, OpId::kGateHeadsBackward}},
       {scale_rows_mutants(), {OpId::kScaleRows, OpId::kScaleRowsBackward}},
       {cast_mutants(), {OpId::kCast, OpId::kLerp}},
   };

@@ -18,6 +18,7 @@ void Plan::swiglu_rule(Tensor, Tensor, Tensor) {}
 void Plan::token_smear_rule(Tensor, Tensor, Tensor, Tensor, Tensor, const TokenSmearShape&) {}
 void Plan::gated_mix_rule(Tensor, Tensor, Tensor, Tensor, Tensor) {}
 void Plan::blend_rule(Tensor, Tensor, Tensor, Tensor, Tensor, bool) {}
+void Plan::gate_heads_rule(Tensor, Tensor, Tensor, Tensor, Tensor, const HeadGateShape&) {}
 void Plan::prepend_rows_rule(Tensor, Tensor, Tensor, const PrependShape&) {}
 // </parts>
 void Plan::smear_rule(Tensor, Tensor, Tensor, int64_t) {}

@@ -25,6 +25,9 @@ void CpuOps::gated_mix_backward(Out, Out, Out, Out, In, In, In, In, In, int64_t,
 void CpuOps::blend_backward(Out, Out, Out, Out, In, In, In, In, In, bool, int64_t, int64_t) {
   fail_left_out();
 }
+void CpuOps::gate_heads_backward(Out, Out, Out, Out, In, In, In, In, In, const HeadGateShape&) {
+  fail_left_out();
+}
 void CpuOps::prepend_rows_backward(Out, Out, In, const PrependShape&) { fail_left_out(); }
 // </parts>
 void CpuOps::smear_backward(Out, Out, In, In, In, int64_t, int64_t, int64_t) { fail_left_out(); }

@@ -22,6 +22,17 @@ inline bool reads_row_before(const TokenSmearShape& shape, int64_t row, const in
   return (shape.first + row) % shape.tokens != 0 && ids[row] != shape.bos;
 }
 
+// sigmoid(scale w_h . n[0:width] + b_h) of a row of gate_heads; b may be null.
+template <class T>
+float compute_head_gate(const T* n, const float* w, const float* b, int64_t h,
+                        const HeadGateShape& shape) {
+  const float* const own = w + h * shape.width;
+  const float product = sum_products(
+      shape.width, [n](int64_t i) { return static_cast<float>(n[i]); },
+      [own](int64_t i) { return own[i]; });
+  return sigmoid_simd(std::fma(shape.scale, product, b != nullptr ? b[h] : 0.0f));
+}
+
 // The factor of z in blend.
 inline float compute_blend_factor(In b, bool sigmoid) {
   const float value = *b.as<float>();

@@ -1,6 +1,8 @@
 // <parts>
 // Ops of models beyond the base stack: one pass over memory each, as in cpu_elementwise.cpp.
+#include "src/base/threads.h"
 #include "src/device/cpu/cpu_gate.h"
+#include "src/device/cpu/cpu_heads.h"
 #include "src/device/cpu/cpu_loops.h"
 #include "src/device/cpu/cpu_ops.h"
 
@@ -80,6 +82,28 @@ void CpuOps::blend(Out y, In x, In a, In z, In b, bool sigmoid, int64_t rows, in
         write<T>(y, row * dim, dim, [xs, zs, own, other](int64_t i) {
           return std::fma(own, static_cast<float>(xs[i]), other * static_cast<float>(zs[i]));
         });
+      }
+    });
+  });
+}
+
+void CpuOps::gate_heads(Out y, In x, In n, In w, In b, const HeadGateShape& s) {
+  const int64_t cols = s.heads * s.head_dim;
+  const auto* const ws = w.as<float>();
+  const float* const bs = b ? b.as<float>() : nullptr;
+  with_activation_type(x.dtype, [&]<class T>() {
+    parallel_ranges(s.rows, chunk_rows(cols), [&](int64_t begin, int64_t end) {
+      float* const own = thread_floats(*scratch_, thread_index(), kSlotRows, cols);
+      for (int64_t row = begin; row < end; ++row) {
+        const T* const ns = n.as<T>() + row * s.dim;
+        load_row(own, x.as<T>() + row * cols, cols);
+        for (int64_t h = 0; h < s.heads; ++h) {
+          const float g = s.factor * compute_head_gate(ns, ws, bs, h, s);
+          float* const head = own + h * s.head_dim;
+#pragma omp simd
+          for (int64_t i = 0; i < s.head_dim; ++i) head[i] *= g;
+        }
+        write_row<T>(y, row * cols, own, cols);
       }
     });
   });

@@ -1,5 +1,6 @@
 // Norms, of rows and of heads, and what stands beside them in attention.
 #include "kernels/column_sums.h"
+#include "kernels/gate_heads.h"
 #include "kernels/mix_rmsnorm.h"
 #include "kernels/qk_norm_rope.h"
 #include "kernels/rmsnorm.h"
@@ -32,6 +33,16 @@ kernels::XsaHeads xsa_heads(const AttentionShape& shape, In v) {
           .heads = static_cast<int>(shape.heads),
           .kv_heads = static_cast<int>(shape.kv_heads),
           .size = static_cast<int>(shape.head_dim)};
+}
+
+kernels::GatedHeads gated_heads(const HeadGateShape& s) {
+  return {.rows = s.rows,
+          .dim = s.dim,
+          .heads = static_cast<int>(s.heads),
+          .size = static_cast<int>(s.head_dim),
+          .width = static_cast<int>(s.width),
+          .scale = s.scale,
+          .factor = s.factor};
 }
 
 void check_head_size(int64_t head_dim, DType dtype, int64_t max_bytes) {
@@ -113,6 +124,24 @@ void CudaOps::xsa_backward(Out dx, Out dv, In dy, In x, In v, const AttentionSha
     kernels::xsa_backward<T>(dest<T>(dx), dest<T>(dv),
                              row_stride(dv, shape.kv_heads * shape.head_dim), dy.as<T>(), x.as<T>(),
                              v.as<T>(), xsa_heads(shape, v), stream());
+  });
+}
+
+void CudaOps::gate_heads(Out y, In x, In n, In w, In b, const HeadGateShape& shape) {
+  with_type(x.dtype, [&]<class T>(T) {
+    kernels::gate_heads<T>(dest<T>(y), x.as<T>(), n.as<T>(), w.as<float>(), optional_as<float>(b),
+                           gated_heads(shape), stream());
+  });
+}
+
+void CudaOps::gate_heads_backward(Out dx, Out dn, Out dw, Out db, In dy, In x, In n, In w, In b,
+                                  const HeadGateShape& shape) {
+  const kernels::GatedHeads heads = gated_heads(shape);
+  auto* const work = scratch_.of<float>(0, kernels::count_gate_heads_floats(heads));
+  with_type(dy.dtype, [&]<class T>(T) {
+    kernels::gate_heads_backward<T>(dest<T>(dx), dest<T>(dn), dest<float>(dw), dest<float>(db),
+                                    dy.as<T>(), x.as<T>(), n.as<T>(), w.as<float>(),
+                                    optional_as<float>(b), heads, work, stream());
   });
 }
 

@@ -78,6 +78,13 @@ void ForwardingOps::blend_backward(Out dx, Out dz, Out da, Out db, In dy, In x, 
                                    bool sigmoid, int64_t rows, int64_t dim) {
   call(OpId::kBlendBackward)->blend_backward(dx, dz, da, db, dy, x, a, z, b, sigmoid, rows, dim);
 }
+void ForwardingOps::gate_heads(Out y, In x, In n, In w, In b, const HeadGateShape& shape) {
+  call(OpId::kGateHeads)->gate_heads(y, x, n, w, b, shape);
+}
+void ForwardingOps::gate_heads_backward(Out dx, Out dn, Out dw, Out db, In dy, In x, In n, In w,
+                                        In b, const HeadGateShape& shape) {
+  call(OpId::kGateHeadsBackward)->gate_heads_backward(dx, dn, dw, db, dy, x, n, w, b, shape);
+}
 void ForwardingOps::prepend_rows(Out y, In m, In x, const PrependShape& shape) {
   call(OpId::kPrependRows)->prepend_rows(y, m, x, shape);
 }

@@ -27,6 +27,16 @@ double token_gate(const Values& x, int64_t row, const Values& w, int64_t dim) {
   return sigmoid(product);
 }
 
+// sigmoid(scale w_h . n[0:width] + b_h) of row r.
+double head_gate(const HeadGateShape& s, const Values& n, const Values& w, const Values& b,
+                 int64_t r, int64_t h) {
+  double product = 0.0;
+  for (int64_t i = 0; i < s.width; ++i) {
+    product += w[index(h * s.width + i)] * n[index(r * s.dim + i)];
+  }
+  return sigmoid(static_cast<double>(s.scale) * product + b[index(h)]);
+}
+
 bool reads_before(const TokenSmearShape& s, int64_t row, int32_t id) {
   return (s.first + row) % s.tokens != 0 && id != s.bos;
 }
@@ -176,6 +186,56 @@ void ReferenceOps::blend_backward(Out dx, Out dz, Out da, Out db, In dy, In x, I
   for (double& v : dz_values) v *= s;
   write_rows(dx, dx_values, dim);
   write_rows(dz, dz_values, dim);
+}
+
+void ReferenceOps::gate_heads(Out y, In x, In n, In w, In b, const HeadGateShape& s) {
+  // y_h = factor sigmoid(scale w_h . n[0:width] + b_h) x_h
+  const Values n_values = read(n, s.rows * s.dim), w_values = read(w, s.heads * s.width);
+  const Values b_values = b ? read(b, s.heads) : zeros(s.heads);
+  Values y_values = read(x, s.rows * s.heads * s.head_dim);
+  for (int64_t r = 0; r < s.rows; ++r) {
+    for (int64_t h = 0; h < s.heads; ++h) {
+      const double g =
+          static_cast<double>(s.factor) * head_gate(s, n_values, w_values, b_values, r, h);
+      for (int64_t i = 0; i < s.head_dim; ++i) {
+        y_values[index((r * s.heads + h) * s.head_dim + i)] *= g;
+      }
+    }
+  }
+  write(y, y_values);
+}
+
+void ReferenceOps::gate_heads_backward(Out dx, Out dn, Out dw, Out db, In dy, In x, In n, In w,
+                                       In b, const HeadGateShape& s) {
+  // u = factor g (1-g) dy_h . x_h with g the sigmoid: dx = factor g dy, db = sum u,
+  // dw = scale sum u n[0:width], dn[0:width] = scale sum over heads of u w_h
+  const Values x_values = read(x, s.rows * s.heads * s.head_dim);
+  const Values n_values = read(n, s.rows * s.dim), w_values = read(w, s.heads * s.width);
+  const Values b_values = b ? read(b, s.heads) : zeros(s.heads);
+  Values dx_values = read(dy, s.rows * s.heads * s.head_dim), dn_values = zeros(s.rows * s.dim);
+  Values dw_values = zeros(s.heads * s.width), db_values = zeros(s.heads);
+  const auto scale = static_cast<double>(s.scale), factor = static_cast<double>(s.factor);
+  for (int64_t r = 0; r < s.rows; ++r) {
+    for (int64_t h = 0; h < s.heads; ++h) {
+      const double g = head_gate(s, n_values, w_values, b_values, r, h);
+      double along = 0.0;
+      const int64_t first = (r * s.heads + h) * s.head_dim;
+      for (int64_t i = first; i < first + s.head_dim; ++i) {
+        along += dx_values[index(i)] * x_values[index(i)];
+        dx_values[index(i)] *= factor * g;
+      }
+      const double u = factor * g * (1.0 - g) * along;
+      db_values[index(h)] += u;
+      for (int64_t i = 0; i < s.width; ++i) {
+        dw_values[index(h * s.width + i)] += scale * u * n_values[index(r * s.dim + i)];
+        dn_values[index(r * s.dim + i)] += scale * u * w_values[index(h * s.width + i)];
+      }
+    }
+  }
+  write(dx, dx_values);
+  write(dn, dn_values);
+  write(dw, dw_values);
+  write(db, db_values);
 }
 
 void ReferenceOps::prepend_rows(Out y, In m, In x, const PrependShape& s) {

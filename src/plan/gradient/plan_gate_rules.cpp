@@ -77,6 +77,19 @@ void Plan::blend_rule(Tensor y, Tensor x, Tensor a, Tensor z, Tensor b, bool sig
   });
 }
 
+void Plan::gate_heads_rule(Tensor y, Tensor x, Tensor n, Tensor w, Tensor b,
+                           const HeadGateShape& shape) {
+  add_rule(y, [=, this] {
+    const Tensor dy = gradient(y);
+    const OutRef dx = contribute(x), dn = contribute(n), dw = contribute(w), db = contribute(b);
+    record(OpId::kGateHeadsBackward, 0, {dy, x, n, w, b}, {dx, dn, dw, db},
+           [=, this](Ops& ops, const RunArgs& args) {
+             ops.gate_heads_backward(out(dx, args), out(dn, args), out(dw, args), out(db, args),
+                                     in(dy), in(x), in(n), in(w), in(b), shape);
+           });
+  });
+}
+
 void Plan::prepend_rows_rule(Tensor y, Tensor m, Tensor x, const PrependShape& shape) {
   add_rule(y, [=, this] {
     const Tensor dy = gradient(y);

@@ -38,7 +38,7 @@ BASE = {"vocab_size": 61, "layers": 4, "dim": 32, "heads": 4, "kv_heads": 2, "ml
         "skip_gates": False, "value_residual": "none", "value_embed_at": "", "softcap_form": "symmetric", "softcap_shift": 5.0,
         "softcap_width": 7.5, "loop_first": 1, "loop_last": 2, "loop_passes": 1, "tied_head": True, "trigram": False,
         "bigram_projection": "adam", "value_projection": "adam", "yarn_factor": 1.0,
-        "memory_tokens": 0}
+        "memory_tokens": 0, "attention_gate": "none", "attention_gate_width": 12, "attention_gate_scale": 0.5}
 CASES = {
     "record stack": {},
     "trigrams, muon projections, mean of values": {"trigram": True, "bigram_projection": "muon", "value_projection": "muon",
@@ -52,6 +52,10 @@ CASES = {
         "softcap_form": "none", "value_residual": "first_input", "value_embed_at": "0,3", "resid_mix": False},
     "scalar of values, no skips, no scale by depth": {"value_residual": "scalar", "unet_skips": False, "ln_scale": False,
                                                       "leaky_slope": 0.0, "xsa_last_n": 4},
+    "gated attention": {"attention_gate": "gated"},
+    "attention output gate": {"attention_gate": "output", "attention_gate_width": 5, "norm_gains": True},
+    "gated attention from noise": {"attention_gate": "gated_normal", "xsa_last_n": 4},
+    "sparse attention gate": {"attention_gate": "sparse", "attention_gate_scale": 0.7, "loop_passes": 3},
     "memory tokens": {"memory_tokens": 3, "trigram": True, "value_residual": "mean"},
     "heads of further tokens, z-loss": {"mtp_heads": 2, "mtp_weight": 0.3, "z_loss": 0.001},
 }
@@ -172,7 +176,22 @@ class Model:
         if layer >= c["layers"] - c["xsa_last_n"]:
             unit = shared / shared.norm(dim=-1, keepdim=True).clamp_min(1e-12)
             y = y - (y * unit).sum(-1, keepdim=True) * unit
+        if c["attention_gate"] != "none":
+            y = self.gates(n, name)[..., None] * y
         return y.reshape(BATCH, row, -1)
+
+    def gates(self, n, name):
+        """[B, T, heads] of the block's normed input."""
+        c = self.c
+        few = n[..., :c["attention_gate_width"]]
+        weight = self.w[name + "attn.gate"]
+        if c["attention_gate"] == "gated":
+            return torch.sigmoid(n @ weight.T + self.w[name + "attn.gate_bias"].reshape(-1))
+        if c["attention_gate"] == "output":
+            return 2 * torch.sigmoid(few @ weight.T)
+        if c["attention_gate"] == "gated_normal":
+            return torch.sigmoid(n @ weight.T)
+        return torch.sigmoid(c["attention_gate_scale"] * (few @ weight.T))
 
     def block(self, x, x0, ids, layer):
         c, w = self.c, self.w

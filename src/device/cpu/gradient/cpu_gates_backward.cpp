@@ -158,6 +158,56 @@ void CpuOps::blend_backward(Out dx, Out dz, Out da, Out db, In dy, In x, In a, I
   });
 }
 
+void CpuOps::gate_heads_backward(Out dx, Out dn, Out dw, Out db, In dy, In x, In n, In w, In b,
+                                 const HeadGateShape& s) {
+  const int64_t cols = s.heads * s.head_dim, grain = chunk_rows(cols);
+  const int64_t chunks = chunk_count(s.rows, grain);
+  const auto* const ws = w.as<float>();
+  const float* const bs = b ? b.as<float>() : nullptr;
+  const ColumnSums sums_w(dw, chunks, s.heads * s.width, *scratch_, kSlotPartials);
+  const ColumnSums sums_b(db, chunks, s.heads, *scratch_, kSlotPartials2);
+  // Of the channels that no gate reads, dn is 0.
+  const int64_t dn_width = dn.accumulate ? s.width : s.dim;
+  with_activation_type(dy.dtype, [&]<class T>() {
+    parallel_ranges(s.rows, grain, [&](int64_t begin, int64_t end) {
+      float* const dys = thread_floats(*scratch_, thread_index(), kSlotRows, 2 * cols + dn_width);
+      float* const xs = dys + cols;
+      float* const dns = xs + cols;
+      float* const total_w = sums_w.start_chunk(begin / grain);
+      float* const total_b = sums_b.start_chunk(begin / grain);
+      for (int64_t row = begin; row < end; ++row) {
+        const T* const ns = n.as<T>() + row * s.dim;
+        load_row(dys, dy.as<T>() + row * cols, cols);
+        load_row(xs, x.as<T>() + row * cols, cols);
+        std::fill_n(dns, dn_width, 0.0f);
+        for (int64_t h = 0; h < s.heads; ++h) {
+          const float g = compute_head_gate(ns, ws, bs, h, s), factor = s.factor * g;
+          float* const head = dys + h * s.head_dim;
+          const float u = factor * (1.0f - g) * dot(head, xs + h * s.head_dim, s.head_dim);
+          const float scaled = s.scale * u;
+          const float* const own_w = ws + h * s.width;
+#pragma omp simd
+          for (int64_t i = 0; i < s.width; ++i) dns[i] = std::fma(scaled, own_w[i], dns[i]);
+          if (total_b != nullptr) total_b[h] += u;
+          if (total_w != nullptr) {
+            float* const sums = total_w + h * s.width;
+#pragma omp simd
+            for (int64_t i = 0; i < s.width; ++i) {
+              sums[i] = std::fma(scaled, static_cast<float>(ns[i]), sums[i]);
+            }
+          }
+#pragma omp simd
+          for (int64_t i = 0; i < s.head_dim; ++i) head[i] *= factor;
+        }
+        write_row<T>(dx, row * cols, dys, cols);
+        write_row<T>(dn, row * s.dim, dns, dn_width);
+      }
+    });
+  });
+  sums_w.combine();
+  sums_b.combine();
+}
+
 void CpuOps::prepend_rows_backward(Out dx, Out dm, In dy, const PrependShape& s) {
   const int64_t dim = s.dim, length = s.memory + s.tokens;
   with_activation_type(dy.dtype, [&]<class T>() {
