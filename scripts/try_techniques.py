@@ -36,6 +36,7 @@ TECHNIQUES = {
     "attention output gate": (["model.attention_gate=output"], ["attn.gate"], []),
     "gated attention, from noise": (["model.attention_gate=gated_normal"], ["attn.gate"], []),
     "sparse attention gate": (["model.attention_gate=sparse"], ["attn.gate"], []),
+    "parallel residuals, GPT-J": (["model.parallel_residual=gptj", "model.parallel_from=2"], [], []),
     "depth recurrence from half of the budget on": (["model.loop_first=1", "model.loop_last=2", "model.loop_passes=2", "train.loop_from=0.5"],
                                                     [], ["loop"]),
     "packed documents": (["data.loader=packed"], [], ["packed:"]),

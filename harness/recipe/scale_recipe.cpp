@@ -39,6 +39,7 @@ constexpr auto kFactors = std::to_array<Factor>({
     {"model.value_embed_dim", kWidth, 8, Round::kNearest, "as the width"},
     {"model.loop_first", kDepth, 0, Round::kNearest, "the same part of the depth"},
     {"model.loop_last", kDepth, 0, Round::kNearest, "the same part of the depth"},
+    {"model.parallel_from", kDepth, 0, Round::kNearest, "the same part of the depth"},
     {"model.bigram_dim", kWidth, 8, Round::kNearest, "as the width"},
     {"model.bigram_buckets", 2.0 / 3, 2, Round::kNearest, "a table is a larger part of a small model"},
     {"model.rope_ntk_length", kContext, 1, Round::kNearest, "the same part of the context"},
@@ -90,6 +91,9 @@ void fit_width(const ModelConfig& before, ModelConfig& model) {
   if (before.loop_passes == 1) {  // what is off stays as it was
     model.loop_first = before.loop_first;
     model.loop_last = before.loop_last;
+  }
+  if (before.parallel_residual == ParallelResidual::kNone) {
+    model.parallel_from = before.parallel_from;
   }
   // As many as were named, at the end.
   if (!before.value_embed_at.empty()) {

@@ -324,6 +324,7 @@ class Forward {
       n = p.rmsnorm(x, norm_scale);
     }
     // <parts>
+    const Tensor normed = n;
     n = with_gain(n, kAttentionNormGain, l);
     // </parts>
     Tensor y = attention(n, l);  // [N, H*S]
@@ -332,6 +333,12 @@ class Forward {
       x = p.embed(last_rows_, x);
       y = p.embed(last_rows_, y);
     }
+    // <parts>
+    if (is_parallel(c, l)) {  // both read one norm
+      const Tensor hidden = mlp(last_rows_ ? p.embed(last_rows_, normed) : normed, l);
+      return linear_add(linear_add(x, y, kOut, l), hidden, kDown, l);
+    }
+    // </parts>
     x = linear_add(x, y, kOut, l);
     return linear_add(x, mlp(p.rmsnorm(x, norm_scale), l), kDown, l);
   }

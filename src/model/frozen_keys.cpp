@@ -58,6 +58,8 @@ constexpr auto kFrozenModel = std::to_array<FrozenValue>({
     {"model.attention_gate", "\"none\""},
     {"model.attention_gate_width", "12"},
     {"model.attention_gate_scale", "0.5"},
+    {"model.parallel_residual", "\"none\""},
+    {"model.parallel_from", "7"},
     // </parts>
 });
 // clang-format on

@@ -50,6 +50,9 @@ std::vector<int64_t> read_layers(std::string_view text);
 bool names_layer(const ModelConfig& config, int64_t layer);  // value_embed_at does
 // </parts>
 // <parts>
+constexpr bool is_parallel(const ModelConfig& c, int64_t layer) {
+  return c.parallel_residual != ParallelResidual::kNone && layer >= c.parallel_from;
+}
 // Channels of a block's normed input that its attention gates read; 0: there are none.
 constexpr int64_t attention_gate_width(const ModelConfig& c) {
   using enum AttentionGate;

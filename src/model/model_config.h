@@ -24,6 +24,10 @@ enum class AttentionGate : uint8_t { kNone, kGated, kOutput, kGatedNormal, kSpar
 template <>
 inline constexpr auto kChoiceNames<AttentionGate> = name_choices("none", "gated", "output",
                                                                  "gated_normal", "sparse");
+// How attention and MLP of the later blocks join the stream: formulas.md 2.6.
+enum class ParallelResidual : uint8_t { kNone, kGptj };
+template <>
+inline constexpr auto kChoiceNames<ParallelResidual> = name_choices("none", "gptj");
 // How a logit z becomes the one that is scored: c tanh(z/c), z itself, or A sigmoid((z + B)/C).
 enum class SoftcapForm : uint8_t { kSymmetric, kNone, kAsymmetric };
 template <>
@@ -87,6 +91,8 @@ struct ModelConfig {
   AttentionGate attention_gate = AttentionGate::kNone;
   int64_t attention_gate_width = 12;
   double attention_gate_scale = 0.5;
+  ParallelResidual parallel_residual = ParallelResidual::kNone;
+  int64_t parallel_from = 7;
   // </parts>
 
   int64_t head_dim() const { return dim / heads; }
@@ -157,6 +163,11 @@ void visit_part_fields(Config& c, Visit&& visit) {
       .help = "channels that gates of the forms output and sparse read"});
   training("attention_gate_scale", c.attention_gate_scale, {.min = 0.01, .max = 100,
       .env = "SPARSE_ATTN_GATE_SCALE", .help = "of the form sparse, on a gate's argument"});
+  training("parallel_residual", c.parallel_residual, {
+      .help = "blocks from parallel_from on: gptj, attention and MLP read one norm and are added "
+      "together (record 2026-04-09)"});
+  training("parallel_from", c.parallel_from, {.min = 0, .max = 127, .env = "PARALLEL_START_LAYER",
+      .help = "first block, from 0, of those that parallel_residual is for"});
 }
 // </parts>
 template <class Config, class Visit>

@@ -110,6 +110,12 @@ std::string check_parts(const ModelConfig& c) {
     return fmt::format("model.attention_gate_width \"{}\" is over model.dim \"{}\"; lower it",
                        c.attention_gate_width, c.dim);
   }
+  if (c.parallel_residual != ParallelResidual::kNone && c.parallel_from >= c.layers) {
+    return fmt::format(
+        "model.parallel_from \"{}\" is no block of the {} of model.layers, so that none would be "
+        "parallel; give less, or parallel_residual = \"none\"",
+        c.parallel_from, c.layers);
+  }
   if (c.skip_gates && skip_count(c) == 0) {
     return "model.skip_gates needs skips; set unet_skips = true with 2 layers or more";
   }

@@ -66,6 +66,8 @@ const std::map<std::string, Change>& changes() {
       {"model.token_smear_width", {"4", {"model.smear_gate=false", "model.token_smear=true"}}},
       {"model.bos_id", {"5", {"model.smear_gate=false", "model.token_smear=true"}}},
       {"model.skip_gates", {"true"}},
+      {"model.parallel_residual", {"\"gptj\"", {"model.parallel_from=2"}}},
+      {"model.parallel_from", {"2", {"model.parallel_residual=\"gptj\"", "model.parallel_from=3"}}},
       {"model.attention_gate", {"\"output\""}},
       {"model.attention_gate_width", {"4", {"model.attention_gate=\"output\""}}},
       {"model.attention_gate_scale", {"2.0", {"model.attention_gate=\"sparse\""}}},

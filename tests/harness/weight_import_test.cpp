@@ -178,12 +178,13 @@ PublicWeights make_banked() {
 
 // Parameters as the records' logs count them.
 TEST(WeightImport, MapsAreTheRecordsModels) {
-  EXPECT_EQ(list_weight_maps(),
-            (std::vector<std::string>{"2026-03-17", "2026-03-22", "2026-03-23", "2026-04-05"}));
+  EXPECT_EQ(list_weight_maps(), (std::vector<std::string>{"2026-03-17", "2026-03-22", "2026-03-23",
+                                                          "2026-04-05", "2026-04-09"}));
   EXPECT_EQ(count_params(model_of("2026-03-17")), 17'059'912);
   EXPECT_EQ(count_params(model_of("2026-03-22")), 26'993'756);
   EXPECT_EQ(count_params(model_of("2026-03-23")), 26'928'220);
   EXPECT_EQ(count_params(model_of("2026-04-05")), 35'943'512);
+  EXPECT_EQ(count_params(model_of("2026-04-09")), 35'944'536);
 }
 
 TEST(WeightImport, BanksBecomeTheBlocksMatrices) {
@@ -194,10 +195,13 @@ TEST(WeightImport, BanksBecomeTheBlocksMatrices) {
 }
 
 TEST(WeightImport, MatricesOfEachBlockAndSkipsOfALoop) {
-  for (const char* map : {"2026-03-17", "2026-03-22", "2026-04-05"}) {
+  for (const char* map : {"2026-03-17", "2026-03-22", "2026-04-05", "2026-04-09"}) {
     std::vector<std::string> sets = kSmall;
     if (std::string(map) == "2026-04-05") {
       sets.insert(sets.end(), {"model.loop_first=2", "model.loop_last=3"});
+    }
+    if (std::string(map) == "2026-04-09") {
+      sets.insert(sets.end(), {"model.loop_first=1", "model.loop_last=2", "model.parallel_from=3"});
     }
     PublicWeights weights(model_of(map, sets));
     weights.add_embeddings();

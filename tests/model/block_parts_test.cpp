@@ -156,6 +156,10 @@ TEST(Model, ImpossiblePartsAreNamed) {
   };
   with_smear("token_smear_width", [](ModelConfig& c) { c.token_smear_width = c.dim + 1; });
   with_smear("bos_id", [](ModelConfig& c) { c.bos_id = c.vocab_size; });
+  expect_named("parallel_from", [](ModelConfig& c) {
+    c.parallel_residual = ParallelResidual::kGptj;
+    c.parallel_from = c.layers;
+  });
   expect_named("attention_gate_width", [](ModelConfig& c) {
     c.attention_gate = AttentionGate::kSparse;
     c.attention_gate_width = c.dim + 1;

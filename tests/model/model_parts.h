@@ -62,6 +62,19 @@ inline std::span<const ModelPart> model_parts() {
       {"sparse_attention_gate",
        [](ModelConfig& c) { c.attention_gate = AttentionGate::kSparse; },
        {"attn.gate"}},
+      {"parallel_residual",
+       [](ModelConfig& c) {
+         c.parallel_residual = ParallelResidual::kGptj;
+         c.parallel_from = 1;
+         c.norm_gains = true;
+       }},
+      {"parallel_residual_of_the_last_block_in_a_loop",
+       [](ModelConfig& c) {
+         c.parallel_residual = ParallelResidual::kGptj;
+         c.parallel_from = 3;
+         c.loop_first = c.loop_last = c.layers - 1;
+         c.loop_passes = 2;
+       }},
       {"untied_head", [](ModelConfig& c) { c.tied_head = false; }, {"lm_head"}},
       {"trigram", [](ModelConfig& c) { c.trigram = true; }},
       {"muon_projections",

@@ -38,7 +38,8 @@ BASE = {"vocab_size": 61, "layers": 4, "dim": 32, "heads": 4, "kv_heads": 2, "ml
         "skip_gates": False, "value_residual": "none", "value_embed_at": "", "softcap_form": "symmetric", "softcap_shift": 5.0,
         "softcap_width": 7.5, "loop_first": 1, "loop_last": 2, "loop_passes": 1, "tied_head": True, "trigram": False,
         "bigram_projection": "adam", "value_projection": "adam", "yarn_factor": 1.0,
-        "memory_tokens": 0, "attention_gate": "none", "attention_gate_width": 12, "attention_gate_scale": 0.5}
+        "memory_tokens": 0, "attention_gate": "none", "attention_gate_width": 12, "attention_gate_scale": 0.5,
+        "parallel_residual": "none", "parallel_from": 7}
 CASES = {
     "record stack": {},
     "trigrams, muon projections, mean of values": {"trigram": True, "bigram_projection": "muon", "value_projection": "muon",
@@ -56,6 +57,7 @@ CASES = {
     "attention output gate": {"attention_gate": "output", "attention_gate_width": 5, "norm_gains": True},
     "gated attention from noise": {"attention_gate": "gated_normal", "xsa_last_n": 4},
     "sparse attention gate": {"attention_gate": "sparse", "attention_gate_scale": 0.7, "loop_passes": 3},
+    "parallel residuals": {"parallel_residual": "gptj", "parallel_from": 2, "norm_gains": True, "loop_passes": 2},
     "memory tokens": {"memory_tokens": 3, "trigram": True, "value_residual": "mean"},
     "heads of further tokens, z-loss": {"mtp_heads": 2, "mtp_weight": 0.3, "z_loss": 0.001},
 }
@@ -201,15 +203,22 @@ class Model:
             x = w[name + "resid_mix.x"] * x + w[name + "resid_mix.x0"] * x0
         gain = lambda which: w[name + which + ".gain"] if c["norm_gains"] else 1.0
         scale = lambda which: w[name + which] if c["block_scales"] else 1.0
-        y = self.attention(depth * rms(x) * gain("attn_norm"), ids, layer) @ w[name + "attn.out"].T
-        x = x + scale("attn_scale") * y
-        n = depth * rms(x) * gain("mlp_norm")
+        attended = scale("attn_scale") * (self.attention(depth * rms(x) * gain("attn_norm"), ids, layer) @ w[name + "attn.out"].T)
+        before = x
+        x = x + attended
+        is_parallel = c["parallel_residual"] == "gptj" and layer >= c["parallel_from"]
+        n = depth * rms(before if is_parallel else x) * gain("mlp_norm")
+        return x + scale("mlp_scale") * self.mlp(n, name)
+
+    def mlp(self, n, name):
+        """[B, T, D], before its scales."""
+        c, w = self.c, self.w
         up = n @ w[name + "mlp.up"].T
         if c["mlp"] == "swiglu":
             hidden = torch.nn.functional.silu(n @ w[name + "mlp.gate"].T) * up
         else:
             hidden = torch.where(up > 0, up, c["leaky_slope"] * up).square()
-        return x + scale("mlp_scale") * (hidden @ w[name + "mlp.down"].T)
+        return hidden @ w[name + "mlp.down"].T
 
     def caps(self, z):
         c = self.c
