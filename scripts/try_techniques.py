@@ -37,6 +37,8 @@ TECHNIQUES = {
     "gated attention, from noise": (["model.attention_gate=gated_normal"], ["attn.gate"], []),
     "sparse attention gate": (["model.attention_gate=sparse"], ["attn.gate"], []),
     "parallel residuals, GPT-J": (["model.parallel_residual=gptj", "model.parallel_from=2"], [], []),
+    "two lanes": (["model.parallel_residual=lanes", "model.parallel_from=3"], ["lanes."], []),
+    "two lanes, one branch behind the other": (["model.parallel_residual=lanes_in_turn", "model.parallel_from=3"], ["lanes."], []),
     "depth recurrence from half of the budget on": (["model.loop_first=1", "model.loop_last=2", "model.loop_passes=2", "train.loop_from=0.5"],
                                                     [], ["loop"]),
     "packed documents": (["data.loader=packed"], [], ["packed:"]),

@@ -22,7 +22,7 @@ using enum ForeignVariable::Harmless;
 constexpr auto kVariables = std::to_array<ForeignVariable>({
     {"LATE_QAT", kOff, "late quantisation-aware training is train.late_qat_lr"},
     {"NUM_LOOPS", kOff, "blocks run model.loop_passes times in all, which is NUM_LOOPS + 1"},
-    {"PARALLEL_FINAL_LANE", kOff, "this build has no parallel lanes"},
+    {"PARALLEL_FINAL_LANE", kOff, "the last norm reads the mean of the lanes of model.parallel_residual"},
     {"SPARSE_ATTN_GATE_ENABLED", kOff, "gates of attention's heads are model.attention_gate"},
     {"GATED_ATTN_ENABLED", kOff, "gates of attention's heads are model.attention_gate"},
     {"ATTN_OUT_GATE_ENABLED", kOff, "gates of attention's heads are model.attention_gate"},

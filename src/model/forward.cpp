@@ -121,6 +121,14 @@ class Forward {
       // </parts>
       const int64_t decoder = run - runs / 2;
       if (is_partial && run == runs - 1) last_rows_ = list_last_rows();
+      // <parts>
+      if (runs_in_lanes(c, l)) {  // skips or not, in the decoder
+        if (!lane_) lane_ = x;
+        if (c.parallel_residual == ParallelResidual::kLanesInTurn && !skips.empty()) {
+          lane_ = add_skip(lane_, skips.back(), encoder_blocks(c) + decoder);
+        }
+      }
+      // </parts>
       if (decoder >= 0 && !skips.empty()) {
         x = add_skip(x, skips.back(), encoder_blocks(c) + decoder);
         skips.pop_back();
@@ -129,6 +137,13 @@ class Forward {
       if (c.unet_skips && decoder < 0) skips.push_back(x);
     }
     p.set_in_block(false);
+    // <parts>
+    if (lane_) {
+      const float half = 0.5f;
+      const Tensor share = p.constant("half", 1, 1, {&half, 1});
+      x = p.blend(x, share, lane_, share, /*sigmoid=*/false);
+    }
+    // </parts>
 
     Tensor h = p.rmsnorm(x, 1.0f);  // [N, D]
     ParamRole head = kTokenEmbedding;
@@ -314,6 +329,9 @@ class Forward {
   Tensor block(Tensor x, Tensor x0, int64_t l) {
     const float norm_scale =
         c.ln_scale ? static_cast<float>(1.0 / std::sqrt(static_cast<double>(l + 1))) : 1.0f;
+    // <parts>
+    const Tensor lane = x;
+    // </parts>
     Tensor n;
     if (c.resid_mix) {
       const MixNormTensors mixed =
@@ -328,6 +346,9 @@ class Forward {
     n = with_gain(n, kAttentionNormGain, l);
     // </parts>
     Tensor y = attention(n, l);  // [N, H*S]
+    // <parts>
+    if (runs_in_lanes(c, l)) return join_lanes(lane, y, x0, l, norm_scale);
+    // </parts>
     if (last_rows_) {
       // embed() gathers rows of any table; from here on N is batch * last_positions.
       x = p.embed(last_rows_, x);
@@ -335,7 +356,7 @@ class Forward {
     }
     // <parts>
     if (is_parallel(c, l)) {  // both read one norm
-      const Tensor hidden = mlp(last_rows_ ? p.embed(last_rows_, normed) : normed, l);
+      const Tensor hidden = mlp(shorten(normed), l);
       return linear_add(linear_add(x, y, kOut, l), hidden, kDown, l);
     }
     // </parts>
@@ -358,6 +379,34 @@ class Forward {
     return p.leaky_relu2(linear(n, kUp, l), static_cast<float>(c.leaky_slope));
   }
   // <parts>
+  // Of all rows those that the last block may be left with.
+  Tensor shorten(Tensor x) { return last_rows_ ? p.embed(last_rows_, x) : x; }
+
+  // Two lanes (records 2026-03-31 and 04-13; formulas.md 2.6). x is the one that attention has read, of
+  // which y [N, H*S] came; the MLP reads lane_. Both branches add to both lanes. Gives the first one.
+  Tensor join_lanes(Tensor x, Tensor y, Tensor x0, int64_t l, float norm_scale) {
+    const bool in_turn = c.parallel_residual == ParallelResidual::kLanesInTurn;
+    const auto add = [&](Tensor lane, ParamRole keep, Tensor branch, ParamRole scale) {
+      const Tensor kept = keep == kNone ? Tensor{} : weight(keep, l);
+      return p.blend(lane, kept, branch, weight(scale, l), /*sigmoid=*/false);
+    };
+    const Tensor attended = linear(shorten(y), kOut, l), other = shorten(lane_);
+    const Tensor first = add(shorten(x), kLaneKeep0, attended, kAttentionToLane0);
+    const Tensor second =
+        add(other, in_turn ? kLaneKeep0 : kLaneKeep1, attended, kAttentionToLane1);
+    Tensor n;
+    if (in_turn && c.resid_mix) {
+      n = p.mix_rmsnorm(second, weight(kMixX, l), shorten(x0), weight(kMixX0, l), norm_scale).n;
+    } else {
+      n = p.rmsnorm(in_turn ? second : other, norm_scale);
+    }
+    const Tensor hidden = linear(mlp(n, l), kDown, l);
+    const ParamRole keep = in_turn ? kLaneKeep1 : kNone;
+    lane_ = add(second, keep, hidden, kMlpToLane1);
+    return add(first, keep, hidden, kMlpToLane0);
+  }
+  Tensor lane_;  // the second one, once there are two
+
   Tensor with_gain(Tensor n, ParamRole role, int64_t layer = -1) {
     return c.norm_gains ? p.scale_columns(n, weight(role, layer)) : n;
   }

@@ -53,6 +53,9 @@ bool names_layer(const ModelConfig& config, int64_t layer);  // value_embed_at d
 constexpr bool is_parallel(const ModelConfig& c, int64_t layer) {
   return c.parallel_residual != ParallelResidual::kNone && layer >= c.parallel_from;
 }
+constexpr bool runs_in_lanes(const ModelConfig& c, int64_t layer) {
+  return is_parallel(c, layer) && c.parallel_residual != ParallelResidual::kGptj;
+}
 // Channels of a block's normed input that its attention gates read; 0: there are none.
 constexpr int64_t attention_gate_width(const ModelConfig& c) {
   using enum AttentionGate;

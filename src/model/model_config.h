@@ -25,9 +25,10 @@ template <>
 inline constexpr auto kChoiceNames<AttentionGate> = name_choices("none", "gated", "output",
                                                                  "gated_normal", "sparse");
 // How attention and MLP of the later blocks join the stream: formulas.md 2.6.
-enum class ParallelResidual : uint8_t { kNone, kGptj };
+enum class ParallelResidual : uint8_t { kNone, kGptj, kLanes, kLanesInTurn };
 template <>
-inline constexpr auto kChoiceNames<ParallelResidual> = name_choices("none", "gptj");
+inline constexpr auto kChoiceNames<ParallelResidual> = name_choices("none", "gptj", "lanes",
+                                                                    "lanes_in_turn");
 // How a logit z becomes the one that is scored: c tanh(z/c), z itself, or A sigmoid((z + B)/C).
 enum class SoftcapForm : uint8_t { kSymmetric, kNone, kAsymmetric };
 template <>
@@ -165,7 +166,8 @@ void visit_part_fields(Config& c, Visit&& visit) {
       .env = "SPARSE_ATTN_GATE_SCALE", .help = "of the form sparse, on a gate's argument"});
   training("parallel_residual", c.parallel_residual, {
       .help = "blocks from parallel_from on: gptj, attention and MLP read one norm and are added "
-      "together (record 2026-04-09)"});
+      "together (record 2026-04-09); lanes, each reads a stream of its own and adds to both (2026-04-13); "
+      "lanes_in_turn, likewise, the MLP behind attention (2026-03-31)"});
   training("parallel_from", c.parallel_from, {.min = 0, .max = 127, .env = "PARALLEL_START_LAYER",
       .help = "first block, from 0, of those that parallel_residual is for"});
 }

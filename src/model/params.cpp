@@ -18,6 +18,7 @@ namespace {
 // <parts>
 constexpr double kMemoryStd = 0.02;  // of PR #375; its norm makes rows of 1 of it
 constexpr double kGateStd = 0.01;    // of PR #1736
+constexpr double kLaneKeep = 1.1;    // of record 2026-04-13; squared, once a branch, of 2026-03-31
 constexpr double kGateBias = 4.0;    // of record 2026-03-23, where the gate was off
 // </parts>
 
@@ -92,6 +93,41 @@ void add_attention_gate(ParamList& list, const ModelConfig& c) {
   }
 }
 
+void add_lane_scales(ParamList& list, const ModelConfig& c) {
+  using enum ParamRole;
+  const bool in_turn = c.parallel_residual == ParallelResidual::kLanesInTurn;
+  const double keep = in_turn ? std::sqrt(kLaneKeep) : kLaneKeep;
+  list.vector(kLaneKeep0, "lanes.keep.0", 1, keep);
+  list.vector(kLaneKeep1, "lanes.keep.1", 1, keep);
+  list.vector(kAttentionToLane0, "lanes.attn.0", 1, 1.0);
+  list.vector(kAttentionToLane1, "lanes.attn.1", 1, 1.0);
+  list.vector(kMlpToLane0, "lanes.mlp.0", 1, 1.0);
+  list.vector(kMlpToLane1, "lanes.mlp.1", 1, 1.0);
+}
+
+// Of a model with lanes.
+std::string check_lanes(const ModelConfig& c) {
+  const bool loops = c.loop_passes > 1;
+  if (loops && c.loop_first < c.parallel_from && c.loop_last >= c.parallel_from) {
+    return fmt::format(
+        "model.loop_first \"{}\" to model.loop_last \"{}\" would leave the lanes that begin at "
+        "model.parallel_from \"{}\" and come back to them; let the loop end before that block, or "
+        "begin with it",
+        c.loop_first, c.loop_last, c.parallel_from);
+  }
+  // Skips are of one stream; also while the blocks do not loop yet.
+  const bool loops_in_lanes = loops && c.loop_first >= c.parallel_from;
+  const int64_t least = (loops_in_lanes ? c.layers + loop_runs(c) : c.layers) / 2;
+  if (c.unet_skips && c.parallel_from < least) {
+    return fmt::format(
+        "model.parallel_from \"{}\" begins the lanes in the encoder of the U-Net, whose skips are "
+        "of "
+        "one stream; give {} or more, or unet_skips = false",
+        c.parallel_from, least);
+  }
+  return "";
+}
+
 // Of the keys of visit_part_fields: as check_model_config.
 std::string check_parts(const ModelConfig& c) {
   if (c.token_smear && c.smear_gate) {
@@ -115,6 +151,9 @@ std::string check_parts(const ModelConfig& c) {
         "model.parallel_from \"{}\" is no block of the {} of model.layers, so that none would be "
         "parallel; give less, or parallel_residual = \"none\"",
         c.parallel_from, c.layers);
+  }
+  if (runs_in_lanes(c, c.layers - 1)) {
+    if (std::string problem = check_lanes(c); !problem.empty()) return problem;
   }
   if (c.skip_gates && skip_count(c) == 0) {
     return "model.skip_gates needs skips; set unet_skips = true with 2 layers or more";
@@ -216,6 +255,7 @@ std::vector<ParamSpec> list_params(const ModelConfig& c) {
       list.vector(kFirstValueScale, "attn.v_first_scale", 1, is_mean ? 0.5 : 0.0);
     }
     if (c.attention_gate != AttentionGate::kNone) add_attention_gate(list, c);
+    if (runs_in_lanes(c, l)) add_lane_scales(list, c);
     if (c.norm_gains) {
       list.vector(kAttentionNormGain, "attn_norm.gain", c.dim, 1.0);
       list.vector(kMlpNormGain, "mlp_norm.gain", c.dim, 1.0);

@@ -51,6 +51,12 @@ enum class ParamRole : uint8_t {
   kSkipGate,  // of a block that takes a skip
   kHeadGate,
   kHeadGateBias,
+  kLaneKeep0,  // of a block with lanes; at last digit the lane, or which branch is behind it
+  kLaneKeep1,
+  kAttentionToLane0,
+  kAttentionToLane1,
+  kMlpToLane0,
+  kMlpToLane1,
   // </parts>
   kDown,
   kMlpScale,

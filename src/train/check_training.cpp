@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "src/base/error.h"
+#include "src/model/model.h"
 
 namespace pg {
 namespace {
@@ -43,6 +44,12 @@ void check_further_tokens(const ModelConfig& model, const TrainConfig& train) {
         "train.mtp_modules \"{}\" read a state of each token, and model.memory_tokens \"{}\" have "
         "none behind the last block; take train.mtp_heads, or set memory_tokens = 0",
         train.mtp_modules, model.memory_tokens));
+  }
+  if (train.mtp_modules > 0 && runs_in_lanes(model, model.layers - 1)) {
+    throw Error(fmt::format(
+        "train.mtp_modules \"{}\" are blocks of one stream, and those of model.parallel_residual "
+        "\"{}\" have two; take train.mtp_heads, or parallel_residual = \"gptj\"",
+        train.mtp_modules, choice_name(model.parallel_residual)));
   }
   if (train.mtp_heads > 0 && train.mtp_modules > 0) {
     throw Error(

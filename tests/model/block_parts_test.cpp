@@ -5,6 +5,7 @@
 #include <cmath>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "src/device/registry/make_device.h"
@@ -112,6 +113,60 @@ TEST(Model, AttentionGatesBeginAsPublished) {
   }
 }
 
+// formulas.md 2.6: with the scales of one stream both lanes are that stream, and the mean is it.
+TEST(Model, LanesThatAreAlikeAreOneStream) {
+  const auto device = make_device("reference:f64");
+  ModelConfig plain = make_small_config();
+  plain.unet_skips = false;  // lanes take them alike only in turn
+  plain.resid_mix = false;   // what a block mixes does not stay in its lanes
+  const auto loss_of = [&](ParallelResidual form, float keep) {
+    ModelConfig config = plain;
+    config.parallel_residual = form;
+    config.parallel_from = 2;
+    Weights weights(*device, list_params(config), false);
+    weights.initialise(1);
+    Weights known(*device, list_params(plain), false);
+    known.initialise(1);
+    perturb(known, 0.2, 11);
+    std::vector<HostTensor> values = weights.download();
+    for (HostTensor& tensor : values) {
+      for (const HostTensor& other : known.download()) {
+        if (other.spec.name == tensor.spec.name) tensor.values = other.values;
+      }
+      if (tensor.spec.name.find("lanes.keep.") != std::string::npos) tensor.values = {keep};
+    }
+    weights.upload(values);
+    return mean_loss(config, weights);
+  };
+  using enum ParallelResidual;
+  // The fp64 reference rounds lanes in another order; weights are f32 in both.
+  EXPECT_NEAR(loss_of(kLanesInTurn, 1.0f), loss_of(kNone, 1.0f), 1e-12);
+  EXPECT_NEAR(loss_of(kLanes, 1.0f), loss_of(kGptj, 1.0f), 1e-12);
+  EXPECT_GT(std::abs(loss_of(kLanesInTurn, 1.1f) - loss_of(kNone, 1.0f)), 1e-4);
+  EXPECT_GT(std::abs(loss_of(kLanes, 1.1f) - loss_of(kGptj, 1.0f)), 1e-4);
+}
+
+TEST(Model, LanesBeginAsPublished) {
+  const auto device = make_device("reference");
+  for (const auto& [form, keep] : {std::pair{ParallelResidual::kLanes, 1.1f},
+                                   std::pair{ParallelResidual::kLanesInTurn, std::sqrt(1.1f)}}) {
+    ModelConfig config = make_small_config();
+    config.parallel_residual = form;
+    config.parallel_from = 3;
+    Weights weights(*device, list_params(config), false);
+    weights.initialise(1);
+    int scales = 0;
+    for (const HostTensor& tensor : weights.download()) {
+      const std::string& name = tensor.spec.name;
+      if (name.find("lanes.") == std::string::npos) continue;
+      ++scales;
+      EXPECT_TRUE(name.starts_with("blocks.3.")) << name;
+      EXPECT_FLOAT_EQ(tensor.values[0], name.find("keep") != std::string::npos ? keep : 1.0f);
+    }
+    EXPECT_EQ(scales, 6);
+  }
+}
+
 TEST(Model, AdaptersOfUpAdaptItsGateToo) {
   const auto device = make_device("cpu:exact");
   ModelConfig config = make_small_config();
@@ -160,6 +215,26 @@ TEST(Model, ImpossiblePartsAreNamed) {
     c.parallel_residual = ParallelResidual::kGptj;
     c.parallel_from = c.layers;
   });
+  const auto with_lanes = [&](const char* key, const std::function<void(ModelConfig&)>& change) {
+    for (const auto form : {ParallelResidual::kLanes, ParallelResidual::kLanesInTurn}) {
+      expect_named(key, [&](ModelConfig& c) {
+        c.parallel_residual = form;
+        c.parallel_from = 2;
+        change(c);
+      });
+    }
+  };
+  with_lanes("give 2 or more, or unet_skips", [](ModelConfig& c) { c.parallel_from = 1; });
+  with_lanes("let the loop end before that block", [](ModelConfig& c) {
+    c.loop_first = 1;
+    c.loop_last = 2;
+    c.loop_passes = 2;
+  });
+  with_lanes("give 4 or more",
+             [](ModelConfig& c) {  // 8 runs, of which the fifth begins the decoder
+               c.loop_first = c.loop_last = 3;
+               c.loop_passes = 5;
+             });
   expect_named("attention_gate_width", [](ModelConfig& c) {
     c.attention_gate = AttentionGate::kSparse;
     c.attention_gate_width = c.dim + 1;

@@ -75,6 +75,38 @@ inline std::span<const ModelPart> model_parts() {
          c.loop_first = c.loop_last = c.layers - 1;
          c.loop_passes = 2;
        }},
+      {"lanes",
+       [](ModelConfig& c) {
+         c.parallel_residual = ParallelResidual::kLanes;
+         c.parallel_from = 2;
+       },
+       {"lanes.keep.0", "lanes.keep.1", "lanes.attn.0", "lanes.attn.1", "lanes.mlp.0",
+        "lanes.mlp.1"}},
+      {"lanes_behind_a_loop",
+       [](ModelConfig& c) {
+         c.parallel_residual = ParallelResidual::kLanes;
+         c.parallel_from = 3;
+         c.skip_gates = c.norm_gains = true;
+         c.loop_first = c.loop_last = 1;
+         c.loop_passes = 3;
+         c.attention_gate = AttentionGate::kSparse;
+       },
+       {"lanes.keep.0", "lanes.keep.1", "lanes.attn.0", "lanes.attn.1", "lanes.mlp.0",
+        "lanes.mlp.1"}},
+      {"lanes_in_turn",
+       [](ModelConfig& c) {
+         c.parallel_residual = ParallelResidual::kLanesInTurn;
+         c.parallel_from = 2;
+         c.memory_tokens = 2;
+       },
+       {"lanes.keep.0", "lanes.keep.1", "lanes.attn.0", "lanes.attn.1", "lanes.mlp.0",
+        "lanes.mlp.1"}},
+      {"lanes_in_turn_without_mixes",
+       [](ModelConfig& c) {
+         c.parallel_residual = ParallelResidual::kLanesInTurn;
+         c.parallel_from = 3;
+         c.resid_mix = c.unet_skips = false;
+       }},
       {"untied_head", [](ModelConfig& c) { c.tied_head = false; }, {"lm_head"}},
       {"trigram", [](ModelConfig& c) { c.trigram = true; }},
       {"muon_projections",

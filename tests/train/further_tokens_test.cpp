@@ -214,6 +214,11 @@ TEST_F(TrainerTest, FurtherTokensThatDoNotFitAreRefused) {
   setup_.model.memory_tokens = 2;
   EXPECT_NE(message(0, 1, 0.1).find("model.memory_tokens \"2\""), std::string::npos);
   EXPECT_EQ(message(1, 0, 0.1), "");
+  setup_.model.memory_tokens = 0;
+  setup_.model.parallel_residual = ParallelResidual::kLanes;
+  setup_.model.parallel_from = setup_.model.layers - 1;
+  EXPECT_NE(message(0, 1, 0.1).find("model.parallel_residual \"lanes\""), std::string::npos);
+  EXPECT_EQ(message(1, 0, 0.1), "");
 }
 
 }  // namespace

@@ -58,6 +58,11 @@ CASES = {
     "gated attention from noise": {"attention_gate": "gated_normal", "xsa_last_n": 4},
     "sparse attention gate": {"attention_gate": "sparse", "attention_gate_scale": 0.7, "loop_passes": 3},
     "parallel residuals": {"parallel_residual": "gptj", "parallel_from": 2, "norm_gains": True, "loop_passes": 2},
+    "lanes behind a loop, with skips, gates and token smear": {
+        "parallel_residual": "lanes", "parallel_from": 3, "skip_gates": True, "loop_first": 1, "loop_last": 1, "loop_passes": 3,
+        "attention_gate": "sparse", "smear_gate": False, "token_smear": True},
+    "lanes": {"parallel_residual": "lanes", "parallel_from": 2, "norm_gains": True},
+    "lanes in turn": {"parallel_residual": "lanes_in_turn", "parallel_from": 2, "skip_gates": True},
     "memory tokens": {"memory_tokens": 3, "trigram": True, "value_residual": "mean"},
     "heads of further tokens, z-loss": {"mtp_heads": 2, "mtp_weight": 0.3, "z_loss": 0.001},
 }
@@ -210,6 +215,26 @@ class Model:
         n = depth * rms(before if is_parallel else x) * gain("mlp_norm")
         return x + scale("mlp_scale") * self.mlp(n, name)
 
+    def block_in_lanes(self, first, second, x0, ids, layer):
+        """The lanes behind the block: attention reads the first, the MLP the second."""
+        c, w = self.c, self.w
+        name = f"blocks.{layer}."
+        depth = 1 / math.sqrt(layer + 1) if c["ln_scale"] else 1.0
+        gain = lambda which: w[name + which + ".gain"] if c["norm_gains"] else 1.0
+        scale = lambda which: w[name + which] if c["block_scales"] else 1.0
+        lanes = {which: [w[name + f"lanes.{which}.{lane}"] for lane in (0, 1)] for which in ("keep", "attn", "mlp")}
+        mixed = lambda x: w[name + "resid_mix.x"] * x + w[name + "resid_mix.x0"] * x0 if c["resid_mix"] else x
+        attended = self.attention(depth * rms(mixed(first)) * gain("attn_norm"), ids, layer) @ w[name + "attn.out"].T
+        attended = scale("attn_scale") * attended
+        ran = lambda x: scale("mlp_scale") * self.mlp(depth * rms(x) * gain("mlp_norm"), name)
+        if c["parallel_residual"] == "lanes":
+            hidden = ran(second)
+            return tuple(keep * lane + a * attended + m * hidden
+                         for lane, keep, a, m in zip((first, second), lanes["keep"], lanes["attn"], lanes["mlp"]))
+        first, second = (lanes["keep"][0] * lane + a * attended for lane, a in zip((first, second), lanes["attn"]))
+        hidden = ran(mixed(second))
+        return tuple(lanes["keep"][1] * lane + m * hidden for lane, m in zip((first, second), lanes["mlp"]))
+
     def mlp(self, n, name):
         """[B, T, D], before its scales."""
         c, w = self.c, self.w
@@ -238,18 +263,27 @@ class Model:
         order += list(range(c["loop_first"], c["loop_last"] + 1)) * (c["loop_passes"] - 1)
         order += range(c["loop_last"] + 1, c["layers"])
         skips = []
+        second = None
         for run, layer in enumerate(order):
             decoder = run - len(order) // 2
+            has_lanes = c["parallel_residual"].startswith("lanes") and layer >= c["parallel_from"]
+            if has_lanes and second is None:
+                second = x
             if decoder >= 0 and skips:
                 skip = w[f"skips.{decoder}"] * skips.pop()
-                if c["skip_gates"]:
-                    gate = torch.sigmoid(w[f"skips.{decoder}.gate"])
-                    x = gate * x + (1 - gate) * skip
-                else:
-                    x = x + skip
-            x = self.block(x, x0, ids, layer)
+                gate = torch.sigmoid(w[f"skips.{decoder}.gate"]) if c["skip_gates"] else None
+                join = lambda lane: gate * lane + (1 - gate) * skip if c["skip_gates"] else lane + skip
+                x = join(x)
+                if has_lanes and c["parallel_residual"] == "lanes_in_turn":
+                    second = join(second)
+            if has_lanes:
+                x, second = self.block_in_lanes(x, second, x0, ids, layer)
+            else:
+                x = self.block(x, x0, ids, layer)
             if c["unet_skips"] and decoder < 0:
                 skips.append(x)
+        if second is not None:
+            x = (x + second) / 2
         x = x[:, c["memory_tokens"]:]
         h = rms(x) * (w["final_norm.gain"] if c["norm_gains"] else 1.0)
         logits = self.caps(h @ w["tok_emb" if c["tied_head"] else "lm_head"].T)
@@ -304,7 +338,7 @@ class Optimizer:
 def is_matrix(config):
     def of(name):
         part = name.rpartition(".")[2]
-        return (".attn." in name and part in ("q", "k", "v", "out")) or (".mlp." in name) or name.startswith("mtp_heads") or \
+        return (".attn." in name and part in ("q", "k", "v", "out")) or (".mlp." in name and ".lanes." not in name) or name.startswith("mtp_heads") or \
             (name == "bigram.proj" and config["bigram_projection"] == "muon") or \
             (name == "value_embed.proj" and config["value_projection"] == "muon")
     return of
