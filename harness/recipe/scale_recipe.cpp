@@ -1,6 +1,7 @@
 #include "harness/recipe/scale_recipe.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -8,9 +9,11 @@
 #include <cmath>
 #include <string_view>
 #include <type_traits>
+#include <vector>
 
 #include "harness/recipe/config_fields.h"
 #include "src/base/error.h"
+#include "src/model/model.h"
 
 namespace pg {
 namespace {
@@ -80,6 +83,16 @@ void scale_member(const std::string& key, Member& member) {
   }
 }
 
+// Of "2,4", numbers below `before`, the same parts of `after`: rising ones below `end`.
+std::string scale_numbers(const std::string& text, int64_t before, int64_t after, int64_t end) {
+  std::vector<int64_t> numbers;
+  for (const int64_t number : read_layers(text)) {
+    const int64_t scaled = number * after / before;
+    if (scaled < end && (numbers.empty() || scaled > numbers.back())) numbers.push_back(scaled);
+  }
+  return fmt::format("{}", fmt::join(numbers, ","));
+}
+
 // What follows from other keys, of the same model before.
 void fit_width(const ModelConfig& before, ModelConfig& model) {
   model.dim = model.heads * before.head_dim();
@@ -95,6 +108,15 @@ void fit_width(const ModelConfig& before, ModelConfig& model) {
   if (before.parallel_residual == ParallelResidual::kNone) {
     model.parallel_from = before.parallel_from;
   }
+  const int64_t runs_before = before.layers + loop_runs(before);
+  const int64_t runs = model.layers + loop_runs(model);
+  model.mudd_at = scale_numbers(before.mudd_at, runs_before, runs, runs);
+  model.mudd_local_at = scale_numbers(before.mudd_local_at, runs_before, runs, runs);
+  model.mudd_value_at = scale_numbers(before.mudd_value_at, runs_before, runs, runs - 1);
+  // Three heads, as of eight, make no pairs.
+  const bool has_pairs = model.heads % 2 == 0 && model.kv_heads % 2 == 0;
+  model.paired_heads_at = scale_numbers(has_pairs ? before.paired_heads_at : "", before.layers,
+                                        model.layers, model.layers);
   // As many as were named, at the end.
   if (!before.value_embed_at.empty()) {
     const auto commas = std::ranges::count(before.value_embed_at, ',');

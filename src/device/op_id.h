@@ -32,6 +32,8 @@ enum class OpId : uint8_t {
   kBlendBackward,
   kGateHeads,
   kGateHeadsBackward,
+  kMixLayers,
+  kMixLayersBackward,
   kPrependRows,
   kPrependRowsBackward,
   // </parts>

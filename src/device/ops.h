@@ -87,6 +87,11 @@ struct HeadGateShape {
   int64_t rows = 0, dim = 0, heads = 0, head_dim = 0, width = 0;
   float scale = 1, factor = 1;
 };
+// See Ops::mix_layers.
+struct LayerMixShape {
+  int64_t rows = 0, dim = 0, hidden = 0;
+};
+inline constexpr size_t kMaxMixedLayers = 32;
 // See Ops::prepend_rows. Each of `batch` sequences has M = memory rows and then T = tokens rows; the
 // call is of `rows` of them all from row `first` on.
 struct PrependShape {
@@ -201,6 +206,16 @@ class Ops {
   // n[0:width], dn[0:width] = scale sum over heads of u w_h, its other channels 0; dw, db f32.
   virtual void gate_heads_backward(Out dx, Out dn, Out dw, Out db, In dy, In x, In n, In w, In b,
                                    const HeadGateShape& shape) = 0;
+  // With c_j = a_j + sum over k of w_jk gelu(h_rk), of each row r, for the n tensors of xs: y = x_{n-1}
+  // + sum over j of c_j x_j; gelu(h) = h sigmoid(2 sqrt(2/pi) (h + 0.044715 h^3)) (Hendrycks, Gimpel
+  // 2016). y, x_j [rows, dim], h [rows, hidden], w f32 [n, hidden], a f32 [n], n <= kMaxMixedLayers.
+  virtual void mix_layers(Out y, std::span<const In> xs, In h, In w, In a,
+                          const LayerMixShape& shape) = 0;
+  // With u_j = dy . x_j of each row: dx_j = c_j dy, and dy more for the last, da_j = sum u_j, dw_jk =
+  // sum u_j gelu(h_k), dh_k = gelu'(h_k) sum over j of u_j w_jk; da, dw f32.
+  virtual void mix_layers_backward(std::span<const Out> dxs, Out dh, Out dw, Out da, In dy,
+                                   std::span<const In> xs, In h, In w, In a,
+                                   const LayerMixShape& shape) = 0;
   // y[rows, dim] = a x + s z with s = b, or sigmoid(b); a, b f32 [1], an empty a counts as 1. x, z
   // view.
   virtual void blend(Out y, In x, In a, In z, In b, bool sigmoid, int64_t rows, int64_t dim) = 0;

@@ -67,6 +67,19 @@ std::vector<float> make_rope_table(const ModelConfig& c, int64_t tokens) {
   return table;
 }
 
+// <parts>
+// Of positions 0, 2, 4, ...
+std::vector<float> make_even_rope_table(const ModelConfig& c, int64_t tokens) {
+  const std::vector<float> all = make_rope_table(c, 2 * tokens);
+  std::vector<float> table;
+  for (int64_t t = 0; t < tokens; ++t) {
+    const auto row = all.begin() + 2 * t * c.rope_dims;
+    table.insert(table.end(), row, row + c.rope_dims);
+  }
+  return table;
+}
+// </parts>
+
 using enum ParamRole;
 
 class Forward {
@@ -84,6 +97,12 @@ class Forward {
     }
     // </train_gpt>
     if (c.rope_dims > 0) rope_ = p.constant("rope", row_, c.rope_dims, make_rope_table(c, row_));
+    // <parts>
+    plain_rope_ = rope_;
+    if (c.rope_dims > 0 && !c.paired_heads_at.empty()) {
+      paired_rope_ = p.constant("paired_rope", row_, c.rope_dims, make_even_rope_table(c, row_));
+    }
+    // </parts>
   }
 
   ForwardTensors record() {
@@ -113,6 +132,7 @@ class Forward {
     int64_t runs = c.layers;
     // <parts>
     runs += loop_runs(c);
+    outputs_.push_back(x);
     // </parts>
     for (int64_t run = 0; run < runs; ++run) {
       int64_t l = run;
@@ -134,6 +154,9 @@ class Forward {
         skips.pop_back();
       }
       x = block(x, x0, l);
+      // <parts>
+      if (!c.mudd_at.empty()) x = mix_outputs(x, run);
+      // </parts>
       if (c.unet_skips && decoder < 0) skips.push_back(x);
     }
     p.set_in_block(false);
@@ -344,6 +367,10 @@ class Forward {
     // <parts>
     const Tensor normed = n;
     n = with_gain(n, kAttentionNormGain, l);
+    value_input_ = n;
+    if (value_stream_) {
+      value_input_ = with_gain(p.rmsnorm(value_stream_, norm_scale), kAttentionNormGain, l);
+    }
     // </parts>
     Tensor y = attention(n, l);  // [N, H*S]
     // <parts>
@@ -424,11 +451,22 @@ class Forward {
     if (c.yarn_factor > 1) shape.scale *= static_cast<float>(attention_sharpness(c));
     // </parts>
     const int64_t q_dim = c.dim, kv_dim = c.kv_heads * c.head_dim();
-    const ParamPlace places[] = {{kQ, l}, {kK, l}, {kV, l}};
+    std::vector<ParamPlace> places = {{kQ, l}, {kK, l}, {kV, l}};
+    // <parts>
+    const bool are_paired = lists(c.paired_heads_at, l), is_apart = takes_values_apart(c, l);
+    if (is_apart) places.pop_back();
+    rope_ = are_paired ? paired_rope_ : plain_rope_;
+    // </parts>
     const Tensor qkv = p.linear(n, p.joined_weight(places));  // [N, (H + 2K) S]
     const Tensor q_raw = adapt(p.columns(qkv, 0, q_dim), n, kQ, l);
     const Tensor k_raw = adapt(p.columns(qkv, q_dim, kv_dim), n, kK, l);
-    Tensor v = adapt(p.columns(qkv, q_dim + kv_dim, kv_dim), n, kV, l);  // [N, K*S]
+    // clang-format off
+    Tensor v =
+        // <parts>
+        is_apart ? linear(value_input_, kV, l) :
+        // </parts>
+        adapt(p.columns(qkv, q_dim + kv_dim, kv_dim), n, kV, l);  // [N, K*S]
+    // clang-format on
     // <parts>
     if (l == 0 && c.value_residual == ValueResidual::kFirstInput) first_value_ = v;
     // </parts>
@@ -444,7 +482,13 @@ class Forward {
     // </train_gpt>
     const Tensor q = p.qk_norm_rope(q_raw, q_gain(l), rope_, q_heads);
     const Tensor k = p.qk_norm_rope(k_raw, {}, rope_, k_heads);
-    Tensor y = p.attention(q, k, v, shape);  // [N, H*S]
+    // clang-format off
+    Tensor y =
+        // <parts>
+        are_paired ? p.attention_of_pairs(q, k, v, shape) :
+        // </parts>
+        p.attention(q, k, v, shape);  // [N, H*S]
+    // clang-format on
     if (uses_xsa(c, l)) y = p.xsa(y, v, shape);
     // <parts>
     if (c.attention_gate != AttentionGate::kNone) y = gate_heads(y, n, l);
@@ -453,6 +497,8 @@ class Forward {
   }
 
   // <parts>
+  Tensor plain_rope_, paired_rope_;  // rope_ is the one of the block
+
   // What attention gives [N, H*S], each head by a gate that the block's normed input makes.
   Tensor gate_heads(Tensor y, Tensor n, int64_t l) {
     using enum AttentionGate;
@@ -479,6 +525,24 @@ class Forward {
     p.set_at_front(false);
     return p.prepend_rows(memory, x, batch_);
   }
+
+  // MUDD (arXiv:2502.12170; formulas.md 2.6): what a run gave, x, and a mix of the embedding and what
+  // all runs gave, by shares that x makes for each position. Some give the values of the next run another.
+  Tensor mix_outputs(Tensor x, int64_t run) {
+    outputs_.push_back(x);
+    value_stream_ = {};
+    if (!lists(c.mudd_at, run)) return x;
+    std::vector<Tensor> sources(outputs_.end() - mudd_sources(c, run), outputs_.end());
+    for (size_t i = 0; i + 1 < sources.size(); ++i) sources[i] = shorten(sources[i]);
+    const Tensor hidden = p.linear(p.rmsnorm(x, 1.0f), weight(kMuddHidden, run));
+    if (lists(c.mudd_value_at, run)) {
+      value_stream_ =
+          p.mix_layers(sources, hidden, weight(kMuddValue, run), weight(kMuddValueShare, run));
+    }
+    return p.mix_layers(sources, hidden, weight(kMuddStream, run), weight(kMuddStreamShare, run));
+  }
+  std::vector<Tensor> outputs_;        // the embedding's, then each run's
+  Tensor value_stream_, value_input_;  // of the next run; what a block's values are made of
 
   // What the values of the first block add to those of a later one (formulas.md 2.4).
   Tensor add_first_value(Tensor v, int64_t l) {

@@ -60,6 +60,10 @@ constexpr auto kFrozenModel = std::to_array<FrozenValue>({
     {"model.attention_gate_scale", "0.5"},
     {"model.parallel_residual", "\"none\""},
     {"model.parallel_from", "7"},
+    {"model.mudd_at", "\"\""},
+    {"model.mudd_local_at", "\"\""},
+    {"model.mudd_value_at", "\"\""},
+    {"model.paired_heads_at", "\"\""},
     // </parts>
 });
 // clang-format on

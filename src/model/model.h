@@ -48,6 +48,11 @@ constexpr int64_t skip_count(const ModelConfig& c) {
 // The layers of "9,10"; one of -1 where something else stands.
 std::vector<int64_t> read_layers(std::string_view text);
 bool names_layer(const ModelConfig& config, int64_t layer);  // value_embed_at does
+bool lists(std::string_view text, int64_t number);           // "9,10" does 9
+// What the mix behind a run of mudd_at is of: the last so many of the embedding and what the runs gave.
+int64_t mudd_sources(const ModelConfig& config, int64_t run);
+// Whether the values of a block are a product of their own, not joined with queries and keys.
+bool takes_values_apart(const ModelConfig& config, int64_t layer);
 // </parts>
 // <parts>
 constexpr bool is_parallel(const ModelConfig& c, int64_t layer) {

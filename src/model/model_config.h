@@ -94,6 +94,10 @@ struct ModelConfig {
   double attention_gate_scale = 0.5;
   ParallelResidual parallel_residual = ParallelResidual::kNone;
   int64_t parallel_from = 7;
+  std::string mudd_at;
+  std::string mudd_local_at;
+  std::string mudd_value_at;
+  std::string paired_heads_at;
   // </parts>
 
   int64_t head_dim() const { return dim / heads; }
@@ -170,6 +174,17 @@ void visit_part_fields(Config& c, Visit&& visit) {
       "lanes_in_turn, likewise, the MLP behind attention (2026-03-31)"});
   training("parallel_from", c.parallel_from, {.min = 0, .max = 127, .env = "PARALLEL_START_LAYER",
       .help = "first block, from 0, of those that parallel_residual is for"});
+  training("mudd_at", c.mudd_at, {
+      .help = "runs of blocks, from 0 and with those of loop_passes, behind which the stream is mixed "
+      "with what all before gave, by shares of each position (MUDD, arXiv:2502.12170, as PR #1936): "
+      "\"2,4,6,8,10,12,15,16\" there; empty: none"});
+  training("mudd_local_at", c.mudd_local_at, {
+      .help = "those of mudd_at that mix with the last before alone; \"2,6,10\" there"});
+  training("mudd_value_at", c.mudd_value_at, {
+      .help = "those of mudd_at behind which values are of a mix of their own; \"12,15\" there"});
+  training("paired_heads_at", c.paired_heads_at, {
+      .help = "blocks, from 0, in which heads h and h + heads/2 attend to the keys of both, interleaved, "
+      "as \"0,2,5,9\" (modded-nanogpt record 58); empty: none"});
 }
 // </parts>
 template <class Config, class Visit>

@@ -10,6 +10,7 @@
 #include <cmath>
 // </parts>
 
+#include "src/device/ops.h"
 #include "src/model/model.h"
 
 namespace pg {
@@ -93,6 +94,81 @@ void add_attention_gate(ParamList& list, const ModelConfig& c) {
   }
 }
 
+// Everything 0 at first but the map of the stream, N(0, 1/D): no mix then.
+void add_mudd(ParamList& list, const ModelConfig& c) {
+  using enum ParamRole;
+  for (const int64_t run : read_layers(c.mudd_at)) {
+    const bool has_values = lists(c.mudd_value_at, run);
+    const int64_t sources = mudd_sources(c, run), hidden = sources * (has_values ? 2 : 1);
+    list.enter(run, fmt::format("mudd.{}.", run));
+    list.add(kMuddHidden, "hidden", hidden, c.dim, ParamGroup::kScalar, ParamInit::kNormal,
+             1.0 / std::sqrt(static_cast<double>(c.dim)));
+    list.gate(kMuddStream, "stream", sources, hidden, ParamInit::kConstant, 0.0);
+    list.vector(kMuddStreamShare, "stream_share", sources, 0.0);
+    if (!has_values) continue;
+    list.gate(kMuddValue, "value", sources, hidden, ParamInit::kConstant, 0.0);
+    list.vector(kMuddValueShare, "value_share", sources, 0.0);
+  }
+}
+
+// Of keys that list numbers: rising ones below `end`, all of them in `among` where that is given.
+std::string check_numbers(const char* key, const std::string& text, int64_t end,
+                          const std::string* among) {
+  int64_t before = -1;
+  for (const int64_t number : read_layers(text)) {
+    if (number <= before || number >= end) {
+      return fmt::format("model.{} \"{}\" must be rising numbers below {}, as \"0,1\"", key, text,
+                         end);
+    }
+    if (among != nullptr && !lists(*among, number)) {
+      return fmt::format(
+          "model.{} \"{}\" names {}, which model.mudd_at \"{}\" does not; add it there", key, text,
+          number, *among);
+    }
+    before = number;
+  }
+  return "";
+}
+
+std::string check_pairs(const ModelConfig& c) {
+  if (c.paired_heads_at.empty()) return "";
+  if (c.heads % 2 != 0 || c.kv_heads % 2 != 0) {
+    return fmt::format(
+        "model.paired_heads_at \"{}\" pairs heads, and model.heads \"{}\" and model.kv_heads "
+        "\"{}\" "
+        "are not both even; make them so, or set it to \"\"",
+        c.paired_heads_at, c.heads, c.kv_heads);
+  }
+  return check_numbers("paired_heads_at", c.paired_heads_at, c.layers, nullptr);
+}
+
+std::string check_mudd(const ModelConfig& c) {
+  const int64_t runs = c.layers + loop_runs(c);
+  for (const std::string& problem :
+       {check_numbers("mudd_at", c.mudd_at, runs, nullptr),
+        check_numbers("mudd_local_at", c.mudd_local_at, runs, &c.mudd_at),
+        // Behind the last run no block takes values.
+        check_numbers("mudd_value_at", c.mudd_value_at, runs - 1, &c.mudd_at)}) {
+    if (!problem.empty()) return problem;
+  }
+  for (const int64_t run : read_layers(c.mudd_at)) {
+    if (mudd_sources(c, run) <= static_cast<int64_t>(kMaxMixedLayers)) continue;
+    return fmt::format(
+        "model.mudd_at \"{}\" mixes {} outputs behind run {}, and at most {} can be; name the run "
+        "in "
+        "mudd_local_at too",
+        c.mudd_at, mudd_sources(c, run), run, kMaxMixedLayers);
+  }
+  if (!c.mudd_at.empty() && runs_in_lanes(c, c.layers - 1)) {
+    return fmt::format(
+        "model.mudd_at \"{}\" mixes one stream, and model.parallel_residual \"{}\" has two; set "
+        "one "
+        "of them to \"\" or the other to \"none\" or \"gptj\"",
+        c.mudd_at, choice_name(c.parallel_residual));
+  }
+  return "";
+}
+
 void add_lane_scales(ParamList& list, const ModelConfig& c) {
   using enum ParamRole;
   const bool in_turn = c.parallel_residual == ParallelResidual::kLanesInTurn;
@@ -155,6 +231,8 @@ std::string check_parts(const ModelConfig& c) {
   if (runs_in_lanes(c, c.layers - 1)) {
     if (std::string problem = check_lanes(c); !problem.empty()) return problem;
   }
+  if (std::string problem = check_mudd(c); !problem.empty()) return problem;
+  if (std::string problem = check_pairs(c); !problem.empty()) return problem;
   if (c.skip_gates && skip_count(c) == 0) {
     return "model.skip_gates needs skips; set unet_skips = true with 2 layers or more";
   }
@@ -196,9 +274,23 @@ std::vector<int64_t> read_layers(std::string_view text) {
   return layers;
 }
 
-bool names_layer(const ModelConfig& c, int64_t layer) {
-  const std::vector<int64_t> layers = read_layers(c.value_embed_at);
-  return std::find(layers.begin(), layers.end(), layer) != layers.end();
+bool lists(std::string_view text, int64_t number) {
+  const std::vector<int64_t> numbers = read_layers(text);
+  return std::find(numbers.begin(), numbers.end(), number) != numbers.end();
+}
+
+bool names_layer(const ModelConfig& c, int64_t layer) { return lists(c.value_embed_at, layer); }
+
+int64_t mudd_sources(const ModelConfig& c, int64_t run) {
+  constexpr int64_t kLocal = 2;  // of PR #1936
+  return lists(c.mudd_local_at, run) ? kLocal : run + 2;
+}
+
+bool takes_values_apart(const ModelConfig& c, int64_t layer) {
+  if (lists(c.paired_heads_at, layer)) return true;  // which read them as rows of another width
+  const std::vector<int64_t> runs = read_layers(c.mudd_value_at);
+  return std::any_of(runs.begin(), runs.end(),
+                     [&](int64_t run) { return block_of_run(c, run + 1) == layer; });
 }
 // </parts>
 
@@ -272,6 +364,7 @@ std::vector<ParamSpec> list_params(const ModelConfig& c) {
     // </parts>
   }
   // <parts>
+  add_mudd(list, c);
   if (c.norm_gains) {
     list.enter(-1, "");
     list.vector(kFinalNormGain, "final_norm.gain", c.dim, 1.0);

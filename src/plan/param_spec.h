@@ -57,6 +57,11 @@ enum class ParamRole : uint8_t {
   kAttentionToLane1,
   kMlpToLane0,
   kMlpToLane1,
+  kMuddHidden,  // behind a run of a block, as the next four
+  kMuddStream,
+  kMuddStreamShare,
+  kMuddValue,
+  kMuddValueShare,
   // </parts>
   kDown,
   kMlpScale,

@@ -127,6 +127,11 @@ class Plan {
   Tensor blend(Tensor x, Tensor a, Tensor z, Tensor b, bool sigmoid);
   // x [rows, heads*S] by the gates that n's first channels make: w [heads, width], b [1, heads] or absent.
   Tensor gate_heads(Tensor x, Tensor n, Tensor w, Tensor b, float scale, float factor);
+  // x_{n-1} + sum c_j x_j of distinct xs [rows, dim], by h [rows, hidden], w [n, hidden], a [1, n].
+  Tensor mix_layers(const std::vector<Tensor>& xs, Tensor h, Tensor w, Tensor a);
+  // attention() where heads h and h + heads/2 are a pair: a position's row is two rows of half the heads,
+  // one behind the other, so that each head reads the keys of both. v is no view.
+  Tensor attention_of_pairs(Tensor q, Tensor k, Tensor v, const AttentionShape& shape);
   // Before each of `batch` sequences of x the rows of m, or so many of zeros.
   Tensor prepend_rows(Tensor m, Tensor x, int64_t batch);
   Tensor prepend_zeros(Tensor x, int64_t batch, int64_t memory);
@@ -307,6 +312,8 @@ class Plan {
   void blend_rule(Tensor y, Tensor x, Tensor a, Tensor z, Tensor b, bool sigmoid);
   void gate_heads_rule(Tensor y, Tensor x, Tensor n, Tensor w, Tensor b,
                        const HeadGateShape& shape);
+  void mix_layers_rule(Tensor y, const std::vector<Tensor>& xs, Tensor h, Tensor w, Tensor a,
+                       const LayerMixShape& shape);
   Tensor record_prepend_rows(Tensor m, Tensor x, const PrependShape& shape);
   void prepend_rows_rule(Tensor y, Tensor m, Tensor x, const PrependShape& shape);
   // </parts>

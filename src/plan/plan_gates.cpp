@@ -1,6 +1,7 @@
 // <parts>
 // Ops of models beyond the base stack: as those of plan_ops.cpp.
 #include "src/base/check.h"
+#include "src/plan/op_flops.h"
 #include "src/plan/plan.h"
 
 namespace pg {
@@ -96,6 +97,59 @@ Tensor Plan::gate_heads(Tensor x, Tensor n, Tensor w, Tensor b, float scale, flo
                           called);
          });
   gate_heads_rule(y, x, n, w, b, shape);
+  return y;
+}
+
+Tensor Plan::mix_layers(const std::vector<Tensor>& xs, Tensor h, Tensor w, Tensor a) {
+  const LayerMixShape shape = {
+      .rows = info(xs.front()).rows, .dim = info(xs.front()).cols, .hidden = info(h).cols};
+  const auto count = static_cast<int64_t>(xs.size());
+  PG_CHECK(xs.size() <= kMaxMixedLayers && info(h).rows == shape.rows && info(w).rows == count &&
+               info(w).cols == shape.hidden && info(a).elements() == count,
+           "mix_layers: wrong shape");
+  std::vector<Tensor> reads = xs;
+  for (size_t i = 0; i < xs.size(); ++i) {
+    PG_CHECK(info(xs[i]).rows == shape.rows && info(xs[i]).cols == shape.dim,
+             "mix_layers: layers differ in shape");
+    for (size_t k = 0; k < i; ++k) PG_CHECK(xs[i].id != xs[k].id, "mix_layers: a layer twice");
+  }
+  reads.insert(reads.end(), {h, w, a});
+  const Tensor y = make_activation("mix_layers", shape.rows, shape.dim);
+  record(OpId::kMixLayers, 0, std::move(reads), {write_to(y)},
+         [=, this](Ops& ops, const RunArgs& args) {
+           LayerMixShape called = shape;
+           called.rows = args.rows;
+           In ins[kMaxMixedLayers];
+           for (size_t i = 0; i < xs.size(); ++i) ins[i] = rows_in(xs[i], args);
+           ops.mix_layers(out(write_to(y), args), {ins, xs.size()}, rows_in(h, args), in(w), in(a),
+                          called);
+         });
+  mix_layers_rule(y, xs, h, w, a, shape);
+  return y;
+}
+
+Tensor Plan::attention_of_pairs(Tensor q, Tensor k, Tensor v, const AttentionShape& shape) {
+  AttentionShape pairs = shape;
+  pairs.tokens *= 2;
+  pairs.heads /= 2;
+  pairs.kv_heads /= 2;
+  PG_CHECK(!is_view(v) && info(q).rows == shape.rows() &&
+               info(q).cols == 2 * pairs.heads * pairs.head_dim &&
+               info(k).cols == 2 * pairs.kv_heads * pairs.head_dim && info(v).cols == info(k).cols,
+           "attention_of_pairs: wrong shape");
+  const Tensor y = make_activation("attention", info(q).rows, info(q).cols);
+  const Tensor lse = make_f32("attention.lse", pairs.batch * pairs.heads, pairs.tokens);
+  keep_rows(k);
+  keep_rows(v);
+  record(OpId::kAttention, attention_flops(pairs), {q, k, v}, {write_to(y), write_to(lse)},
+         [=, this](Ops& ops, const RunArgs& args) {
+           AttentionShape called = pairs;
+           called.first = 2 * args.first;
+           called.tokens = 2 * args.rows / pairs.batch;
+           const Out all_lse = args.rows == shape.rows() ? out(write_to(lse), args) : Out{};
+           ops.attention(out(write_to(y), args), all_lse, rows_in(q, args), in(k), in(v), called);
+         });
+  attention_rule(y, lse, q, k, v, pairs);
   return y;
 }
 

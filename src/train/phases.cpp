@@ -126,9 +126,24 @@ int64_t Phases::first_row(int64_t steps_done, int64_t plain_rows) const {
   return windows_used(steps_done, plain_rows) * stages_.back().seq_len / seq_len(now());
 }
 
+namespace {
+
+// Of "2,4" the numbers below `end`.
+std::string list_below(const std::string& text, int64_t end) {
+  std::vector<int64_t> numbers = read_layers(text);
+  std::erase_if(numbers, [end](int64_t number) { return number >= end; });
+  return fmt::format("{}", fmt::join(numbers, ","));
+}
+
+}  // namespace
+
 ModelConfig model_in_phase(const ModelConfig& model, const Phase& phase) {
   ModelConfig config = model;
-  if (!phase.is_looped) config.loop_passes = 1;
+  if (phase.is_looped) return config;
+  config.loop_passes = 1;
+  config.mudd_at = list_below(model.mudd_at, model.layers);
+  config.mudd_local_at = list_below(model.mudd_local_at, model.layers);
+  config.mudd_value_at = list_below(model.mudd_value_at, model.layers - 1);
   return config;
 }
 

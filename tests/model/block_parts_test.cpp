@@ -51,6 +51,7 @@ TEST(Model, TransparentPartsStartAsTheModelWithoutThem) {
       [](ModelConfig& c) { c.value_residual = ValueResidual::kFirstInput; },
       [](ModelConfig& c) { c.value_embed_at = "2,3"; },
       [](ModelConfig& c) { c.attention_gate = AttentionGate::kOutput; },
+      [](ModelConfig& c) { c.mudd_at = "0,2,3"; },
   };
   for (const auto& switch_on : kParts) {
     ModelConfig config = plain;
@@ -235,6 +236,31 @@ TEST(Model, ImpossiblePartsAreNamed) {
                c.loop_first = c.loop_last = 3;
                c.loop_passes = 5;
              });
+  for (const char* runs : {"4", "1,1", "x"}) {
+    expect_named("mudd_at", [&](ModelConfig& c) { c.mudd_at = runs; });
+  }
+  expect_named("mudd_local_at \"1\" names 1", [](ModelConfig& c) {
+    c.mudd_at = std::string("2");
+    c.mudd_local_at = std::string("1");
+  });
+  expect_named("mudd_value_at", [](ModelConfig& c) {  // behind the last run
+    c.mudd_at = std::string("3");
+    c.mudd_value_at = std::string("3");
+  });
+  expect_named("name the run in mudd_local_at", [](ModelConfig& c) {
+    c.layers = 40;
+    c.mudd_at = "31";
+  });
+  expect_named("mudd_at \"2\" mixes one stream", [](ModelConfig& c) {
+    c.mudd_at = std::string("2");
+    c.parallel_residual = ParallelResidual::kLanes;
+    c.parallel_from = 2;
+  });
+  expect_named("paired_heads_at", [](ModelConfig& c) { c.paired_heads_at = std::string("4"); });
+  expect_named("are not both even", [](ModelConfig& c) {
+    c.paired_heads_at = std::string("1");
+    c.kv_heads = 1;
+  });
   expect_named("attention_gate_width", [](ModelConfig& c) {
     c.attention_gate = AttentionGate::kSparse;
     c.attention_gate_width = c.dim + 1;

@@ -107,6 +107,34 @@ inline std::span<const ModelPart> model_parts() {
          c.parallel_from = 3;
          c.resid_mix = c.unet_skips = false;
        }},
+      {"mudd",
+       [](ModelConfig& c) {
+         c.mudd_at = "0,2,3";
+         c.mudd_local_at = std::string("2");
+         c.mudd_value_at = "0,2";
+         c.norm_gains = true;
+       },
+       {"mudd.0.hidden", "mudd.0.stream", "mudd.0.stream_share", "mudd.0.value",
+        "mudd.0.value_share", "mudd.2.hidden", "mudd.2.stream", "mudd.2.stream_share",
+        "mudd.2.value", "mudd.2.value_share", "mudd.3.hidden", "mudd.3.stream",
+        "mudd.3.stream_share"}},
+      {"mudd_in_place_of_skips_and_mixes_in_a_loop",
+       [](ModelConfig& c) {
+         c.unet_skips = c.resid_mix = false;
+         c.loop_first = 1;
+         c.loop_last = 2;
+         c.loop_passes = 2;
+         c.mudd_at = "1,3,5";
+         c.mudd_value_at = "1,3";
+         c.memory_tokens = 2;
+       },
+       {"mudd.1.hidden", "mudd.3.value", "mudd.5.stream"}},
+      {"paired_heads",
+       [](ModelConfig& c) {
+         c.paired_heads_at = "0,2,3";
+         c.xsa_last_n = 1;
+         c.memory_tokens = 1;
+       }},
       {"untied_head", [](ModelConfig& c) { c.tied_head = false; }, {"lm_head"}},
       {"trigram", [](ModelConfig& c) { c.trigram = true; }},
       {"muon_projections",

@@ -246,8 +246,9 @@ Problem make_problem(const OpCase& op_case, DType compute) {
 const std::vector<OpCase>& all_cases() {
   static const std::vector<OpCase> cases = [] {
     std::vector<OpCase> all;
-    for (const auto& family : {linear_cases(), elementwise_cases(), gate_cases(), head_gate_cases(),
-                               norm_cases(), attention_cases(), loss_cases(), optimizer_cases()}) {
+    for (const auto& family :
+         {linear_cases(), elementwise_cases(), gate_cases(), head_gate_cases(), layer_cases(),
+          norm_cases(), attention_cases(), loss_cases(), optimizer_cases()}) {
       all.insert(all.end(), family.begin(), family.end());
     }
     return all;

@@ -159,6 +159,7 @@ std::vector<OpCase> linear_cases();
 std::vector<OpCase> elementwise_cases();
 std::vector<OpCase> gate_cases();
 std::vector<OpCase> head_gate_cases();
+std::vector<OpCase> layer_cases();
 std::vector<OpCase> norm_cases();
 std::vector<OpCase> attention_cases();
 std::vector<OpCase> loss_cases();

@@ -246,6 +246,12 @@ pg_op_mutant(gate_heads norm reads_gates_that_others_still_write "  __syncwarp()
 pg_op_mutant(gate_heads norm stays_in_the_head_of_a_pack "        place = 0;\n        ++head;\n" "")
 pg_op_mutant(gate_heads norm leaves_channels_that_no_gate_reads "dn.accumulate ? shape.width : dim" "shape.width")
 pg_op_mutant(gate_heads norm sums_gates_of_all_chunks_behind "begin + chunk_rows < shape.rows ? begin + chunk_rows : shape.rows" "shape.rows")
+# ---- mix_layers.cu -------------------------------------------------------------------------------
+pg_op_mutant(mix_layers layers takes_the_first_layer_for_the_last "j + 1 == s.count ? a[j] + 1.0f" "j == 0 ? a[j] + 1.0f")
+pg_op_mutant(mix_layers layers reads_shares_that_others_still_write "  __syncwarp();\n  for (int first" "  for (int first")
+pg_op_mutant(mix_layers layers forgets_what_a_warp_does_not_hold_of_h "k < shape.hidden; k += kWarpThreads) {\n    const float x" "k < shape.hidden && k < kWarpThreads; k += kWarpThreads) {\n    const float x")
+pg_op_mutant(mix_layers layers takes_gelu_for_its_slope "fmaf(x * g * (1.0f - g), inner, g) * sum" "x * g * sum")
+pg_op_mutant(mix_layers layers sums_layers_of_all_chunks_behind "begin + chunk_rows < shape.rows ? begin + chunk_rows : shape.rows" "shape.rows")
 # ---- scale_rows.cu, cast.cu ----------------------------------------------------------------------
 pg_op_mutant(scale_rows weights runs_matrices_together "matrix * shape.stride + in_matrix" "row")
 pg_op_mutant(scale_rows weights takes_scales_for_dense "matrix * shape.s_stride + in_matrix" "row")

@@ -75,6 +75,7 @@ std::vector<OpMutant> qk_norm_rope_mutants();
 std::vector<OpMutant> xsa_mutants();
 std::vector<OpMutant> mix_rmsnorm_mutants();
 std::vector<OpMutant> gate_heads_mutants();
+std::vector<OpMutant> mix_layers_mutants();
 std::vector<OpMutant> scale_rows_mutants();
 std::vector<OpMutant> cast_mutants();
 

@@ -161,6 +161,7 @@ TEST(Mutants, OfOpsAreAllCaught) {
       {xsa_mutants(), {OpId::kXsa, OpId::kXsaBackward}},
       {mix_rmsnorm_mutants(), {OpId::kMixRmsnorm, OpId::kMixRmsnormBackward}},
       {gate_heads_mutants(), {OpId::kGateHeads, OpId::kGateHeadsBackward}},
+      {mix_layers_mutants(), {OpId::kMixLayers, OpId::kMixLayersBackward}},
       {scale_rows_mutants(), {OpId::kScaleRows, OpId::kScaleRowsBackward}},
       {cast_mutants(), {OpId::kCast, OpId::kLerp}},
   };

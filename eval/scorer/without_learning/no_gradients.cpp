@@ -19,6 +19,8 @@ void Plan::token_smear_rule(Tensor, Tensor, Tensor, Tensor, Tensor, const TokenS
 void Plan::gated_mix_rule(Tensor, Tensor, Tensor, Tensor, Tensor) {}
 void Plan::blend_rule(Tensor, Tensor, Tensor, Tensor, Tensor, bool) {}
 void Plan::gate_heads_rule(Tensor, Tensor, Tensor, Tensor, Tensor, const HeadGateShape&) {}
+void Plan::mix_layers_rule(Tensor, const std::vector<Tensor>&, Tensor, Tensor, Tensor,
+                           const LayerMixShape&) {}
 void Plan::prepend_rows_rule(Tensor, Tensor, Tensor, const PrependShape&) {}
 // </parts>
 void Plan::smear_rule(Tensor, Tensor, Tensor, int64_t) {}

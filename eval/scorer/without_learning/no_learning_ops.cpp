@@ -28,6 +28,10 @@ void CpuOps::blend_backward(Out, Out, Out, Out, In, In, In, In, In, bool, int64_
 void CpuOps::gate_heads_backward(Out, Out, Out, Out, In, In, In, In, In, const HeadGateShape&) {
   fail_left_out();
 }
+void CpuOps::mix_layers_backward(std::span<const Out>, Out, Out, Out, In, std::span<const In>, In,
+                                 In, In, const LayerMixShape&) {
+  fail_left_out();
+}
 void CpuOps::prepend_rows_backward(Out, Out, In, const PrependShape&) { fail_left_out(); }
 // </parts>
 void CpuOps::smear_backward(Out, Out, In, In, In, int64_t, int64_t, int64_t) { fail_left_out(); }

@@ -85,6 +85,15 @@ void ForwardingOps::gate_heads_backward(Out dx, Out dn, Out dw, Out db, In dy, I
                                         In b, const HeadGateShape& shape) {
   call(OpId::kGateHeadsBackward)->gate_heads_backward(dx, dn, dw, db, dy, x, n, w, b, shape);
 }
+void ForwardingOps::mix_layers(Out y, std::span<const In> xs, In h, In w, In a,
+                               const LayerMixShape& shape) {
+  call(OpId::kMixLayers)->mix_layers(y, xs, h, w, a, shape);
+}
+void ForwardingOps::mix_layers_backward(std::span<const Out> dxs, Out dh, Out dw, Out da, In dy,
+                                        std::span<const In> xs, In h, In w, In a,
+                                        const LayerMixShape& shape) {
+  call(OpId::kMixLayersBackward)->mix_layers_backward(dxs, dh, dw, da, dy, xs, h, w, a, shape);
+}
 void ForwardingOps::prepend_rows(Out y, In m, In x, const PrependShape& shape) {
   call(OpId::kPrependRows)->prepend_rows(y, m, x, shape);
 }

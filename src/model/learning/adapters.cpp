@@ -102,6 +102,7 @@ void freeze_blocks(std::vector<ParamSpec>& params, int64_t count) {
     const ParamPlace& place = param.place;  // skips lead into a block, they are not in it
     // <parts>
     if (place.role == ParamRole::kSkipGate) continue;
+    if (place.role >= ParamRole::kMuddHidden && place.role <= ParamRole::kMuddValueShare) continue;
     // </parts>
     if (place.layer >= 0 && place.layer < count && place.role != ParamRole::kSkip) {
       param.trainable = false;

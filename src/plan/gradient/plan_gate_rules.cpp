@@ -90,6 +90,31 @@ void Plan::gate_heads_rule(Tensor y, Tensor x, Tensor n, Tensor w, Tensor b,
   });
 }
 
+void Plan::mix_layers_rule(Tensor y, const std::vector<Tensor>& xs, Tensor h, Tensor w, Tensor a,
+                           const LayerMixShape& shape) {
+  add_rule(y, [=, this] {
+    const Tensor dy = gradient(y);
+    std::vector<Tensor> reads = xs;
+    reads.insert(reads.end(), {dy, h, w, a});
+    std::vector<OutRef> writes;
+    for (const Tensor x : xs) writes.push_back(contribute(x));
+    const OutRef dh = contribute(h), dw = contribute(w), da = contribute(a);
+    const std::vector<OutRef> dxs = writes;
+    writes.insert(writes.end(), {dh, dw, da});
+    record(OpId::kMixLayersBackward, 0, std::move(reads), std::move(writes),
+           [=, this](Ops& ops, const RunArgs& args) {
+             In ins[kMaxMixedLayers];
+             Out outs[kMaxMixedLayers];
+             for (size_t i = 0; i < xs.size(); ++i) {
+               ins[i] = in(xs[i]);
+               outs[i] = out(dxs[i], args);
+             }
+             ops.mix_layers_backward({outs, xs.size()}, out(dh, args), out(dw, args), out(da, args),
+                                     in(dy), {ins, xs.size()}, in(h), in(w), in(a), shape);
+           });
+  });
+}
+
 void Plan::prepend_rows_rule(Tensor y, Tensor m, Tensor x, const PrependShape& shape) {
   add_rule(y, [=, this] {
     const Tensor dy = gradient(y);

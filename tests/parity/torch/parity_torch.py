@@ -39,7 +39,8 @@ BASE = {"vocab_size": 61, "layers": 4, "dim": 32, "heads": 4, "kv_heads": 2, "ml
         "softcap_width": 7.5, "loop_first": 1, "loop_last": 2, "loop_passes": 1, "tied_head": True, "trigram": False,
         "bigram_projection": "adam", "value_projection": "adam", "yarn_factor": 1.0,
         "memory_tokens": 0, "attention_gate": "none", "attention_gate_width": 12, "attention_gate_scale": 0.5,
-        "parallel_residual": "none", "parallel_from": 7}
+        "parallel_residual": "none", "parallel_from": 7, "mudd_at": "", "mudd_local_at": "", "mudd_value_at": "",
+        "paired_heads_at": ""}
 CASES = {
     "record stack": {},
     "trigrams, muon projections, mean of values": {"trigram": True, "bigram_projection": "muon", "value_projection": "muon",
@@ -63,6 +64,11 @@ CASES = {
         "attention_gate": "sparse", "smear_gate": False, "token_smear": True},
     "lanes": {"parallel_residual": "lanes", "parallel_from": 2, "norm_gains": True},
     "lanes in turn": {"parallel_residual": "lanes_in_turn", "parallel_from": 2, "skip_gates": True},
+    "MUDD connections, in a loop": {
+        "unet_skips": False, "resid_mix": False, "loop_passes": 2, "mudd_at": "1,2,4,5", "mudd_local_at": "2",
+        "mudd_value_at": "1,2,4"},
+    "MUDD connections, with skips and mixes": {"mudd_at": "0,2,3", "mudd_value_at": "0", "value_residual": "sigmoid"},
+    "paired heads": {"paired_heads_at": "0,2", "value_residual": "mean", "rope_dims": 8},
     "memory tokens": {"memory_tokens": 3, "trigram": True, "value_residual": "mean"},
     "heads of further tokens, z-loss": {"mtp_heads": 2, "mtp_weight": 0.3, "z_loss": 0.001},
 }
@@ -87,6 +93,10 @@ def rms(x):
     return x / torch.sqrt(x.square().mean(-1, keepdim=True) + EPSILON)
 
 
+def numbers(text):
+    return [int(part) for part in text.split(",")] if text else []
+
+
 def previous(x):
     """x_{t-1} of [B, T, ...]; 0 at the start of a row."""
     return torch.cat([torch.zeros_like(x[:, :1]), x[:, :-1]], 1)
@@ -97,7 +107,7 @@ class Model:
         self.c = config
         self.w = weights
 
-    def rope(self):
+    def rope(self, step):
         c = self.c
         base = c["rope_base"]
         dims = c["rope_dims"]
@@ -109,13 +119,13 @@ class Model:
             turns = c["rope_context"] / s * frequencies / (2 * math.pi)
             kept = ((turns - 1) / (32 - 1)).clamp(0, 1)
             frequencies = frequencies * (kept + (1 - kept) / s)
-        angles = torch.arange(c["memory_tokens"] + TOKENS, dtype=torch.float64)[:, None] * frequencies
+        angles = step * torch.arange(c["memory_tokens"] + TOKENS, dtype=torch.float64)[:, None] * frequencies
         return angles.cos(), angles.sin()
 
-    def turn(self, x):
-        """x [B, T, heads, S]."""
+    def turn(self, x, step):
+        """x [B, T, heads, S], at positions 0, step, ..."""
         half = self.c["rope_dims"] // 2
-        cos, sin = (table[:, None, :] for table in self.rope())
+        cos, sin = (table[:, None, :] for table in self.rope(step))
         a, b, rest = x[..., :half], x[..., half:2 * half], x[..., 2 * half:]
         return torch.cat([a * cos + b * sin, b * cos - a * sin, rest], -1)
 
@@ -147,15 +157,16 @@ class Model:
             x = (1 - gate) * x + gate * previous(x)
         return x
 
-    def attention(self, n, ids, layer):
+    def attention(self, n, ids, layer, values_of=None):
         c, w = self.c, self.w
         name = f"blocks.{layer}."
         size = c["dim"] // c["heads"]
         row = c["memory_tokens"] + TOKENS
-        q, k, v = (n @ w[name + "attn." + m].T for m in "qkv")
+        q, k = (n @ w[name + "attn." + m].T for m in "qk")
+        v = (n if values_of is None else values_of) @ w[name + "attn.v"].T
         if layer == 0 and c["value_residual"] == "first_input":
             self.first_value = v
-        named = [int(part) for part in c["value_embed_at"].split(",")] if c["value_embed_at"] else None
+        named = numbers(c["value_embed_at"]) or None
         if c["value_embed_dim"] and (layer in named if named is not None else layer >= c["layers"] - c["value_embed_layers"]):
             embedded = w["value_embed.table"][ids] @ w["value_embed.proj"].T
             embedded = torch.cat([torch.zeros_like(embedded[:, :c["memory_tokens"]]), embedded], 1)
@@ -171,15 +182,20 @@ class Model:
         q, k, v = (x.reshape(BATCH, row, -1, size) for x in (q, k, v))
         if c["qk_norm"]:
             q, k = rms(q), rms(k)
-        q, k = self.turn(q), self.turn(k)
+        is_paired = layer in numbers(c["paired_heads_at"])
+        q, k = (self.turn(x, 2 if is_paired else 1) for x in (q, k))
         if c["q_gain"]:
             q = q * w[name + "attn.q_gain"].reshape(-1)[:, None]
         group = c["heads"] // c["kv_heads"]
         k, shared = k.repeat_interleave(group, 2), v.repeat_interleave(group, 2)
+        keys, read, asking = k, shared, q
+        if is_paired:  # heads h and h + H/2 one behind the other, at twice as many positions
+            asking, keys, read = (x.reshape(BATCH, 2 * row, -1, size) for x in (q, k, shared))
+        places = asking.shape[1]
         scale = (0.1 * math.log(c["yarn_factor"]) + 1) ** 2 / math.sqrt(size)
-        scores = torch.einsum("bqhs,bkhs->bhqk", q, k) * scale
-        scores = scores.masked_fill(torch.ones(row, row).triu(1).bool(), -math.inf)
-        y = torch.einsum("bhqk,bkhs->bqhs", scores.softmax(-1), shared)
+        scores = torch.einsum("bqhs,bkhs->bhqk", asking, keys) * scale
+        scores = scores.masked_fill(torch.ones(places, places).triu(1).bool(), -math.inf)
+        y = torch.einsum("bhqk,bkhs->bqhs", scores.softmax(-1), read).reshape(BATCH, row, -1, size)
         if layer >= c["layers"] - c["xsa_last_n"]:
             unit = shared / shared.norm(dim=-1, keepdim=True).clamp_min(1e-12)
             y = y - (y * unit).sum(-1, keepdim=True) * unit
@@ -200,7 +216,7 @@ class Model:
             return torch.sigmoid(n @ weight.T)
         return torch.sigmoid(c["attention_gate_scale"] * (few @ weight.T))
 
-    def block(self, x, x0, ids, layer):
+    def block(self, x, x0, ids, layer, values_of=None):
         c, w = self.c, self.w
         name = f"blocks.{layer}."
         depth = 1 / math.sqrt(layer + 1) if c["ln_scale"] else 1.0
@@ -208,7 +224,10 @@ class Model:
             x = w[name + "resid_mix.x"] * x + w[name + "resid_mix.x0"] * x0
         gain = lambda which: w[name + which + ".gain"] if c["norm_gains"] else 1.0
         scale = lambda which: w[name + which] if c["block_scales"] else 1.0
-        attended = scale("attn_scale") * (self.attention(depth * rms(x) * gain("attn_norm"), ids, layer) @ w[name + "attn.out"].T)
+        if values_of is not None:
+            values_of = depth * rms(values_of) * gain("attn_norm")
+        y = self.attention(depth * rms(x) * gain("attn_norm"), ids, layer, values_of)
+        attended = scale("attn_scale") * (y @ w[name + "attn.out"].T)
         before = x
         x = x + attended
         is_parallel = c["parallel_residual"] == "gptj" and layer >= c["parallel_from"]
@@ -234,6 +253,15 @@ class Model:
         first, second = (lanes["keep"][0] * lane + a * attended for lane, a in zip((first, second), lanes["attn"]))
         hidden = ran(mixed(second))
         return tuple(lanes["keep"][1] * lane + m * hidden for lane, m in zip((first, second), lanes["mlp"]))
+
+    def mix(self, outputs, run, way):
+        """What run `run` gave and a mix of outputs by the shares of a way."""
+        c, w = self.c, self.w
+        name = f"mudd.{run}."
+        sources = outputs[-2:] if run in numbers(c["mudd_local_at"]) else outputs
+        hidden = torch.nn.functional.gelu(rms(outputs[-1]) @ w[name + "hidden"].T, approximate="tanh")
+        shares = hidden @ w[name + way].T + w[name + way + "_share"].reshape(-1)
+        return outputs[-1] + sum(shares[..., j:j + 1] * source for j, source in enumerate(sources))
 
     def mlp(self, n, name):
         """[B, T, D], before its scales."""
@@ -263,7 +291,8 @@ class Model:
         order += list(range(c["loop_first"], c["loop_last"] + 1)) * (c["loop_passes"] - 1)
         order += range(c["loop_last"] + 1, c["layers"])
         skips = []
-        second = None
+        second = values_of = None
+        outputs = [x]
         for run, layer in enumerate(order):
             decoder = run - len(order) // 2
             has_lanes = c["parallel_residual"].startswith("lanes") and layer >= c["parallel_from"]
@@ -279,7 +308,11 @@ class Model:
             if has_lanes:
                 x, second = self.block_in_lanes(x, second, x0, ids, layer)
             else:
-                x = self.block(x, x0, ids, layer)
+                x = self.block(x, x0, ids, layer, values_of)
+            outputs.append(x)
+            values_of = self.mix(outputs, run, "value") if run in numbers(c["mudd_value_at"]) else None
+            if run in numbers(c["mudd_at"]):
+                x = self.mix(outputs, run, "stream")
             if c["unet_skips"] and decoder < 0:
                 skips.append(x)
         if second is not None:
