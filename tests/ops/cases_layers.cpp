@@ -1,6 +1,7 @@
 // Cases of mixes of what several layers gave.
 #include <cmath>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/ops/op_case.h"

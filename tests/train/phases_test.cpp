@@ -86,6 +86,21 @@ TEST(Phases, OnlyThoseThatCanOccurHaveAPlan) {
   EXPECT_EQ(list(make_bagged(1, 0.3)), "0100");
 }
 
+// Behind the last run before the loop no block takes values, and later runs are not there.
+TEST(Phases, MixesOfRunsToComeAreLeftOutBeforeTheLoop) {
+  ModelConfig model = make_looped();
+  model.mudd_at = "1,3,4,5";
+  model.mudd_local_at = "3,4";
+  model.mudd_value_at = "1,3,4";
+  ASSERT_EQ(check_model_config(model), "");
+  const ModelConfig before = model_in_phase(model, {.is_bagged = false, .is_looped = false});
+  EXPECT_EQ(check_model_config(before), "");
+  EXPECT_EQ(before.mudd_at, "1,3");
+  EXPECT_EQ(before.mudd_local_at, "3");
+  EXPECT_EQ(before.mudd_value_at, "1");
+  EXPECT_EQ(model_in_phase(model, {.is_bagged = false, .is_looped = true}).mudd_at, model.mudd_at);
+}
+
 // A plain step has 8 rows.
 TEST(Phases, RowsGoOnWhereTheTextOfBagsEnds) {
   TrainConfig train = make_bagged(4, 0.5);
@@ -378,6 +393,20 @@ void set_loop(TrainSetup& setup) {
 void set_growth(TrainSetup& setup) { setup.train.seq_len_growth = "8@0.3,16@0.6,32@1"; }
 
 const Course kCourses[] = {{"loop", set_loop},
+                           {"loop_before_lanes",
+                            [](TrainSetup& s) {
+                              set_loop(s);
+                              s.model.parallel_residual = ParallelResidual::kLanes;
+                              s.model.parallel_from = 3;
+                              s.model.attention_gate = AttentionGate::kSparse;
+                            }},
+                           {"loop_with_mixes_of_its_runs",
+                            [](TrainSetup& s) {
+                              set_loop(s);
+                              s.model.mudd_at = "1,3,4,5";
+                              s.model.mudd_local_at = std::string("4");
+                              s.model.mudd_value_at = "1,3,4";
+                            }},
                            {"bags", set_bags},
                            {"bags_of_as_much_text",
                             [](TrainSetup& s) {
