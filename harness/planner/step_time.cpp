@@ -1,6 +1,7 @@
 #include "harness/planner/step_time.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -94,13 +95,16 @@ std::vector<WorkPart> list_update_parts(const Recipe& recipe, Weights& weights,
   return parts;
 }
 
-std::string describe_phase(const Phase& phase, const Recipe& recipe) {
-  std::string name;
-  if (recipe.train.loop_from > 0) name = phase.is_looped ? "with loops" : "before loops";
+std::string describe_phase(const Phase& phase, const Phases& phases, const Recipe& recipe) {
+  std::vector<std::string> names;
+  if (recipe.train.loop_from > 0) names.push_back(phase.is_looped ? "with loops" : "before loops");
   if (recipe.train.bag_inputs && recipe.train.bag_targets > 1) {
-    name += fmt::format("{}{}", name.empty() ? "" : ", ", phase.is_bagged ? "bags" : "no bags");
+    names.push_back(phase.is_bagged ? "of bags" : "behind bags");
   }
-  return name;
+  if (!recipe.train.seq_len_growth.empty()) {
+    names.push_back(fmt::format("of {} tokens a sequence", phases.seq_len(phase)));
+  }
+  return fmt::format("{}", fmt::join(names, ", "));
 }
 
 }  // namespace
@@ -120,16 +124,20 @@ TrainingTime predict_training(const Recipe& recipe, const Hardware& hardware,
 
   const auto time_step = [&](const Phases& phases, const Phase& phase) {
     const ModelConfig model = model_in_phase(recipe.model, phase);
-    const int64_t rows = phases.rows(phase, plain_rows), bag = phases.bag(phase);
+    const int64_t bag = phases.bag(phase), seq_len = phases.seq_len(phase);
+    const bool is_packed = recipe.data.loader == Loader::kPacked;
+    const int64_t rows = is_packed ? 1 : phases.rows(phase, plain_rows);
+    const int64_t row_tokens = is_packed ? train.micro_batch_tokens : seq_len;
     const ForwardOptions options = {.targets = count_targets(train),
                                     .has_row_weights = train.complement_alpha > 0,
                                     .terms = list_loss_terms(train, bag),
-                                    .bag = bag};
-    const ModelPlan plan(model, weights, rows, train.seq_len, PlanMode::kTrain, options);
-    const double tokens = static_cast<double>(rows * train.seq_len * micro_batches) /
-                          static_cast<double>(hardware.gpus);
-    const WorkOfAToken work = count_work(plan, model, rows * train.seq_len);
-    StepTime step = {describe_phase(phase, recipe),
+                                    .bag = bag,
+                                    .longest_sequence = is_packed ? seq_len : 0};
+    const ModelPlan plan(model, weights, rows, row_tokens, PlanMode::kTrain, options);
+    const double tokens =
+        static_cast<double>(rows * row_tokens * micro_batches) / static_cast<double>(hardware.gpus);
+    const WorkOfAToken work = count_work(plan, model, rows * row_tokens);
+    StepTime step = {describe_phase(phase, phases, recipe),
                      list_parts(work, model, rates, tokens, work.block_bytes), rates.host_share};
     step.parts.insert(step.parts.end(), update.begin(), update.end());
     return step;
