@@ -71,12 +71,25 @@ def fetch_package(names, folder):
              '"apt-get update", or fetch the .deb files elsewhere and give --debs')
 
 
-def locate_debs(args, scratch):
+def choose_packages(words):
+    """The packages of a comma-separated list of their first names, in the order of PACKAGES.
+    All of them without a list."""
+    if not words:
+        return PACKAGES
+    names = words.split(",")
+    known = [package.names[0] for package in PACKAGES]
+    for name in names:
+        if name not in known:
+            sys.exit(f'unknown package: "{name}"; --packages takes some of {", ".join(known)}')
+    return [package for package in PACKAGES if package.names[0] in names]
+
+
+def locate_debs(args, packages, scratch):
     """Paths of the packages, downloaded when they are not there yet."""
     folder = args.debs or args.cache or scratch
     os.makedirs(folder, exist_ok=True)
     debs = []
-    for package in PACKAGES:
+    for package in packages:
         deb = find_deb(folder, package.names)
         if not deb and args.debs:
             sys.exit(f'no package in folder: "{package.names[0]}_*.deb" is not in "{args.debs}"; '
@@ -133,9 +146,9 @@ def unpack_deb(job):
 
 def read_part(job):
     """What one part of a package gives: a list of (key, [(paragraph, mark)])."""
-    package, root, part = job
+    _, source, root, part = job
     return [(key, [(p, mark_paragraph(p)) for p in paragraphs])
-            for key, paragraphs in PACKAGES[package].source.read_part(root, part)]
+            for key, paragraphs in source.read_part(root, part)]
 
 
 class Progress:
@@ -154,17 +167,18 @@ class Progress:
             print(text, file=sys.stderr, flush=True)
 
 
-def read_packages(debs, scratch):
+def read_packages(packages, debs, scratch):
     """All documents, and what each package gave. Parts are read on all cores; what a paragraph stood
     in before is decided here, in their order."""
     documents, report, seen = [], {}, set()
-    roots = [os.path.join(scratch, "unpacked", p.names[0]) + "/" for p in PACKAGES]
+    roots = [os.path.join(scratch, "unpacked", p.names[0]) + "/" for p in packages]
     progress = Progress()
     with multiprocessing.Pool(len(os.sched_getaffinity(0))) as pool:
         pool.map(unpack_deb, zip(debs, roots), chunksize=1)
-        jobs = [(i, root, part) for i, root in enumerate(roots)
-                for part in PACKAGES[i].source.list_parts(root)]
-        counts = [[0, 0] for _ in PACKAGES]  # documents, bytes
+        jobs = [(i, package.source, root, part)
+                for i, (package, root) in enumerate(zip(packages, roots))
+                for part in package.source.list_parts(root)]
+        counts = [[0, 0] for _ in packages]  # documents, bytes
         for done, (job, read) in enumerate(zip(jobs, pool.imap(read_part, jobs, chunksize=4)), 1):
             source = os.path.basename(debs[job[0]]).split("_")[0]
             for key, paragraphs in read:
@@ -206,17 +220,20 @@ def parse_arguments():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", required=True, help="folder for the three files")
     parser.add_argument("--cache", help="folder that keeps downloaded .deb files for the next time")
+    parser.add_argument("--packages", help="some alone, with commas between: some of "
+                        + ",".join(package.names[0] for package in PACKAGES))
     parser.add_argument("--debs", help="folder with the .deb files; nothing is downloaded")
     return parser.parse_args()
 
 
 def main():
     args = parse_arguments()
+    packages = choose_packages(args.packages)
     os.makedirs(args.out, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
-        documents, report = read_packages(locate_debs(args, scratch), scratch)
+        documents, report = read_packages(packages, locate_debs(args, packages, scratch), scratch)
     total = count_bytes(documents)
-    if total < MIN_BYTES:
+    if total < MIN_BYTES and packages == PACKAGES:
         sys.exit(f"corpus too small: {total} bytes, at least {MIN_BYTES} were expected; "
                  "a package changed its layout, adapt corpus_sources.py")
     # A fixed shuffle, so that a prefix of the corpus is a fair sample of it.
