@@ -19,7 +19,7 @@ namespace {
 double count_bytes_per_token(const TokenStream& val, const ByteTable& table) {
   int64_t bytes = 0, tokens = 0;
   visit_documents(val, [&](std::span<const int32_t> ids) {
-    for (size_t i = 1; i < ids.size(); ++i) bytes += table.token_bytes(ids[i - 1], ids[i]);
+    for (size_t i = 1; i < ids.size(); ++i) bytes += table.token_bytes(ids, i);
     tokens += static_cast<int64_t>(ids.size()) - 1;
   });
   return tokens > 0 ? static_cast<double>(bytes) / static_cast<double>(tokens) : 1.0;

@@ -69,8 +69,7 @@ int64_t TrainingRows::weigh_by_bytes(std::span<const int32_t> tokens,
   for (size_t row = 0; row < windows.size(); ++row) {
     const auto at = static_cast<int64_t>(row) * plan_.seq_len() - 1 - windows[row].begin;
     for (int64_t t = windows[row].first; t < windows[row].end; ++t) {
-      const int64_t bytes =
-          bytes_->token_bytes(tokens[static_cast<size_t>(t - 1)], tokens[static_cast<size_t>(t)]);
+      const int64_t bytes = bytes_->token_bytes(tokens, static_cast<size_t>(t));
       byte_weights_[static_cast<size_t>(at + t)] = static_cast<float>(bytes);
       total += bytes;
     }

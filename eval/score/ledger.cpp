@@ -101,7 +101,7 @@ LedgerTotals Ledger::run(Scorer& scorer, const LedgerHooks& hooks, bool as_decod
       const int32_t token = stream_[at];
       const double bits = to_bits(distribution.log_prob(token), target);
       totals.bits += bits;
-      totals.bytes += bytes_->token_bytes(stream_[at - 1], token);
+      totals.bytes += bytes_->token_bytes(stream_, at);
       if (token == kBosId) ++totals.documents;
       ++totals.tokens;
       if (hooks.on_score) hooks.on_score(target, token, bits);

@@ -48,7 +48,7 @@ void decode(pg::Scorer& scorer, const pg::CodedText& text, const pg::ByteTable& 
   pg::LedgerTotals totals;
   totals.tokens = text.tokens - 1;
   for (size_t i = 1; i < ids.value().size(); ++i) {
-    totals.bytes += bytes.token_bytes(ids.value()[i - 1], ids.value()[i]);
+    totals.bytes += bytes.token_bytes(ids.value(), i);
   }
   const std::vector<uint16_t> shard(ids.value().begin(), ids.value().end());
   std::ofstream file(out, std::ios::binary);

@@ -20,6 +20,7 @@ namespace {
 struct TokenizerTrainWords {
   std::filesystem::path input, out;
   int64_t vocab_size = 1024;
+  TokenizerForm form;
 };
 
 std::vector<Option> list_options(TokenizerTrainWords& w) {
@@ -33,6 +34,12 @@ std::vector<Option> list_options(TokenizerTrainWords& w) {
        .help = "tokens",
        .shows_default = true,
        .range = OptionRange{260, 65536}},
+      {.name = "--case-ops",
+       .value = &w.form.has_case_ops,
+       .help = "with the four operators of the case transform as pieces, for tokenize --case-ops"},
+      {.name = "--lossless",
+       .value = &w.form.is_lossless,
+       .help = "text is not normalised and keeps its spaces: its tokens give every byte back"},
       {.name = "--out", .value = &w.out, .help = ".model file to write", .is_required = true},
   };
 }
@@ -92,7 +99,7 @@ int train_tokenizer_model(const TokenizerTrainWords& words, Clock&) {
   {
     const WaitingLine waiting(
         progress, fmt::format("choosing {} pieces from at most 16 MB of text", words.vocab_size));
-    trained = train_tokenizer(words.input, words.vocab_size, words.out);
+    trained = train_tokenizer(words.input, words.vocab_size, words.out, words.form);
   }
   for (const std::string& note : trained.notes) progress.warn(escape_terminal(note));
   fmt::print(summary, "{}: {} tokens, sha256 {}\n", escape_terminal(words.out.string()),

@@ -65,8 +65,26 @@ ByteTable make_byte_table(std::span<const Piece> pieces, OwnSpace own_space) {
     table.boundary.push_back(piece.kind == PieceKind::kOther ? 1 : 0);
     if (own_space == OwnSpace::kBehind) table.trailing_space.push_back(trails ? 1 : 0);
   }
+  // <parts>
+  table.operators = find_case_operators(pieces);
+  for (const int32_t id : table.operators) table.bytes[static_cast<size_t>(id)] = 0;
+  // </parts>
   return table;
 }
+
+// <parts>
+std::vector<int32_t> find_case_operators(std::span<const Piece> pieces) {
+  std::vector<int32_t> ids;
+  for (const std::string_view name : kCaseOperators) {
+    for (size_t id = 0; id < pieces.size(); ++id) {
+      if (pieces[id].text.find(name) == std::string_view::npos) continue;
+      if (pieces[id].text != name || pieces[id].kind != PieceKind::kText) return {};
+      ids.push_back(static_cast<int32_t>(id));
+    }
+  }
+  return ids.size() == kCaseOperators.size() ? ids : std::vector<int32_t>();
+}
+// </parts>
 
 bool has_space_piece(std::span<const Piece> pieces) {
   return std::any_of(pieces.begin(), pieces.end(), [](const Piece& piece) {

@@ -1,6 +1,8 @@
 // SentencePiece models and the bytes each id stands for. Encoding, decoding and training are in
 // corpus/.
 #pragma once
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -18,6 +20,11 @@ namespace pg {
 
 inline constexpr int32_t kBosId = 1;
 inline constexpr std::string_view kSpacePiece = "\u2581";
+// <parts>
+// The case transform's operators (formulas.md 1.3): TITLE, ALLCAPS, CAPNEXT and ESC.
+inline constexpr std::array<std::string_view, 4> kCaseOperators = {"\ue001", "\ue002", "\ue003",
+                                                                   "\ue004"};
+// </parts>
 
 // Bytes that a scored token stands for: control, unknown and unused ids 0; byte pieces 1; others
 // the length of their UTF-8 with each U+2581 as the one space that it stands for. SentencePiece puts
@@ -30,14 +37,31 @@ struct ByteTable {
   std::vector<uint8_t> boundary;       // [vocab] 0 or 1: no text
   // [vocab] 0 or 1: one byte more for the id behind this one, if that is text; empty: nowhere
   std::vector<uint8_t> trailing_space = {};
+  // <parts>
+  // Ids of kCaseOperators, which stand for no bytes; empty where the vocabulary lacks one.
+  std::vector<int32_t> operators = {};
+  // </parts>
 
-  int64_t token_bytes(int32_t previous, int32_t token) const {
-    const auto p = static_cast<size_t>(previous), t = static_cast<size_t>(token);
+  // Of ids[at]; at > 0.
+  int64_t token_bytes(std::span<const int32_t> ids, size_t at) const {
+    const auto p = static_cast<size_t>(ids[at - 1]), t = static_cast<size_t>(ids[at]);
     int64_t count = bytes[t];
     if (leading_space[t] != 0 && boundary[p] == 0) ++count;
     if (!trailing_space.empty() && trailing_space[p] != 0 && boundary[t] == 0) ++count;
+    // <parts>
+    if (is_literal_operator(ids, at)) count += std::ssize(kCaseOperators[0]);
+    // </parts>
     return count;
   }
+  // <parts>
+  // An operator that an escape makes text. Of escapes in a row each second one is such a text.
+  bool is_literal_operator(std::span<const int32_t> ids, size_t at) const {
+    if (std::ranges::find(operators, ids[at]) == operators.end()) return false;
+    size_t first = at;
+    while (first > 0 && ids[first - 1] == operators.back()) --first;
+    return (at - first) % 2 != 0;
+  }
+  // </parts>
 };
 
 // Where SentencePiece adds its own space to a text.
@@ -50,6 +74,10 @@ struct Piece {
   PieceKind kind = PieceKind::kText;
 };
 ByteTable make_byte_table(std::span<const Piece> pieces, OwnSpace own_space = OwnSpace::kBefore);
+// <parts>
+// Ids of kCaseOperators, in their order; none where one is no piece, or is a part of another.
+std::vector<int32_t> find_case_operators(std::span<const Piece> pieces);
+// </parts>
 // Whether U+2581 alone is a piece. Without it a space that no longer piece covers would be encoded
 // as its three bytes.
 bool has_space_piece(std::span<const Piece> pieces);
@@ -71,6 +99,10 @@ class Tokenizer {
   // Their text lives as long as the tokenizer.
   std::vector<Piece> list_pieces() const;
   OwnSpace own_space() const { return own_space_; }
+  // <train_gpt>
+  // Whether its texts go through the case transform, which its operators are for.
+  bool has_case_ops() const { return !table_.operators.empty(); }
+  // </train_gpt>
 
  private:
   std::unique_ptr<sentencepiece::SentencePieceProcessor> model_;

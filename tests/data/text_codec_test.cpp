@@ -15,7 +15,7 @@ int64_t sum_bytes(const TextCodec& codec, std::string_view text) {
   const std::vector<int32_t> ids = codec.encode_document(text);
   int64_t bytes = 0;
   for (size_t i = 1; i < ids.size(); ++i) {
-    bytes += codec.tokenizer().byte_table().token_bytes(ids[i - 1], ids[i]);
+    bytes += codec.tokenizer().byte_table().token_bytes(ids, i);
   }
   return bytes;
 }

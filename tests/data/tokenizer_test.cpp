@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <fstream>
 
 #include "src/base/bytes.h"
@@ -24,15 +25,19 @@ const std::vector<Piece> kPieces = {
     {"\u2581a\u2581", PieceKind::kText},  // 9 one at both ends
 };
 
+int64_t pair_bytes(const ByteTable& table, int32_t previous, int32_t token) {
+  return table.token_bytes(std::array{previous, token}, 1);
+}
+
 TEST(ByteTable, FollowsTheChallengesRule) {
   const ByteTable table = make_byte_table(kPieces);
   EXPECT_EQ(table.bytes, (std::vector<uint16_t>{0, 1, 3, 3, 0, 2, 3, 1, 4, 2}));
   EXPECT_EQ(table.leading_space, (std::vector<uint8_t>{0, 0, 0, 1, 1, 0, 0, 1, 0, 1}));
   EXPECT_EQ(table.boundary, (std::vector<uint8_t>{1, 0, 0, 0, 0, 0, 0, 0, 0, 0}));
   EXPECT_TRUE(table.trailing_space.empty());
-  EXPECT_EQ(table.token_bytes(2, 3), 4);  // "the the": the space counts
-  EXPECT_EQ(table.token_bytes(0, 3), 3);  // free after a boundary
-  EXPECT_EQ(table.token_bytes(2, 0), 0);  // BOS costs nothing
+  EXPECT_EQ(pair_bytes(table, 2, 3), 4);  // "the the": the space counts
+  EXPECT_EQ(pair_bytes(table, 0, 3), 3);  // free after a boundary
+  EXPECT_EQ(pair_bytes(table, 2, 0), 0);  // BOS costs nothing
 }
 
 TEST(ByteTable, SpaceBehindTheLastWordIsFree) {
@@ -40,15 +45,15 @@ TEST(ByteTable, SpaceBehindTheLastWordIsFree) {
   EXPECT_EQ(table.bytes, (std::vector<uint16_t>{0, 1, 3, 4, 0, 2, 3, 1, 3, 2}));
   EXPECT_EQ(table.leading_space, std::vector<uint8_t>(10));
   EXPECT_EQ(table.trailing_space, (std::vector<uint8_t>{0, 0, 0, 0, 1, 0, 0, 1, 1, 1}));
-  EXPECT_EQ(table.token_bytes(0, 8), 3);  // what stands behind it pays for its space
-  EXPECT_EQ(table.token_bytes(8, 8), 4);
-  EXPECT_EQ(table.token_bytes(8, 0), 0);  // the document ends: nobody does
+  EXPECT_EQ(pair_bytes(table, 0, 8), 3);  // what stands behind it pays for its space
+  EXPECT_EQ(pair_bytes(table, 8, 8), 4);
+  EXPECT_EQ(pair_bytes(table, 8, 0), 0);  // the document ends: nobody does
 }
 
 TEST(ByteTable, NoSpaceIsFreeWhereNoneIsAdded) {
   const ByteTable table = make_byte_table(kPieces, OwnSpace::kNowhere);
   EXPECT_EQ(table.bytes, (std::vector<uint16_t>{0, 1, 3, 4, 1, 2, 3, 2, 4, 3}));
-  EXPECT_EQ(table.token_bytes(0, 3), 4);
+  EXPECT_EQ(pair_bytes(table, 0, 3), 4);
 }
 
 TEST(ByteTable, SpaceMustBeAPieceOfItsOwn) {

@@ -87,6 +87,21 @@ TEST(Ledger, AddsUpBitsBytesTokensAndDocuments) {
   EXPECT_DOUBLE_EQ(totals.loss_nats(), totals.bits * std::log(2.0) / 7);
 }
 
+TEST(Ledger, CaseOperatorsCostBitsAndStandForBytesWhereTheyAreText) {
+  ByteTable bytes = kBytes;
+  bytes.operators = {5, 6, 7, 4};  // 4 escapes
+  for (const int32_t id : bytes.operators) bytes.bytes[static_cast<size_t>(id)] = 0;
+  bytes.leading_space.assign(kVocab, 0);
+  bytes.bytes[3] = 2;
+  const std::vector<int32_t> stream = {1, 4, 5, 3, 7,
+                                       3, 4, 4, 6, 1};  // ESC 5, CAP, ESC ESC, 6 acts
+  CountingScorer scorer;
+  scorer.stream = stream;
+  const LedgerTotals totals = Ledger(stream, bytes).score(scorer);
+  EXPECT_EQ(totals.tokens, 9);
+  EXPECT_EQ(totals.bytes, 0 + 3 + 2 + 0 + 2 + 0 + 3 + 0 + 0);
+}
+
 TEST(Ledger, OpensAChunkOnceWithAllTokensBeforeItsLastTarget) {
   CountingScorer scorer;
   Ledger(kStream, kBytes).score(scorer);

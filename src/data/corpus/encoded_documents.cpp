@@ -48,7 +48,7 @@ bool is_val_text(std::string_view text, int64_t val_every) {
 // Sum over the targets after the BOS; the space before a document's first word is free.
 int64_t sum_target_bytes(const ByteTable& table, std::span<const int32_t> ids) {
   int64_t bytes = 0;
-  for (size_t i = 1; i < ids.size(); ++i) bytes += table.token_bytes(ids[i - 1], ids[i]);
+  for (size_t i = 1; i < ids.size(); ++i) bytes += table.token_bytes(ids, i);
   return bytes;
 }
 

@@ -9,6 +9,7 @@
 #include "src/base/error.h"
 #include "src/data/corpus/shard_manifest.h"
 #include "src/data/corpus/text_codec.h"
+#include "src/data/corpus/token_runs.h"
 #include "src/text/text_format.h"
 
 namespace pg {
@@ -268,21 +269,12 @@ DataFaults find_content_faults(const TokenStream& stream) {
 }
 
 DataFaults find_byte_faults(const TokenStream& val, const Tokenizer& tokenizer) {
-  constexpr int64_t kReadTokens = int64_t{1} << 16;
   const ByteTable& table = tokenizer.byte_table();
-  const int32_t unknown_id = tokenizer.unknown_id();
-  std::vector<int32_t> ids;
   int64_t bytes = 0, unknown = 0;
-  int32_t previous = kBosId;
-  for (int64_t at = 0; at < val.size(); at += kReadTokens) {
-    ids.resize(static_cast<size_t>(std::min(kReadTokens, val.size() - at)));
-    val.read(at, ids);
-    for (const int32_t id : ids) {
-      bytes += table.token_bytes(previous, id);
-      unknown += id == unknown_id ? 1 : 0;
-      previous = id;
-    }
-  }
+  visit_documents(val, [&](std::span<const int32_t> ids) {
+    for (size_t i = 1; i < ids.size(); ++i) bytes += table.token_bytes(ids, i);
+    unknown += std::ranges::count(ids, tokenizer.unknown_id());
+  });
   DataFaults faults;
   if (unknown > 0) {
     faults.push_back(fmt::format(

@@ -8,6 +8,7 @@
 
 #include "src/base/check.h"
 #include "src/base/error.h"
+#include "src/data/corpus/case_ops.h"
 
 namespace pg {
 namespace {
@@ -53,7 +54,7 @@ bool TextCodec::is_unchanged_around(std::string_view text, size_t at) const {
   while (begin < at && (is_inside(begin) || text[begin] == ' ')) ++begin;
   while (end > at && (is_inside(end) || text[end - 1] == ' ')) --end;
   const std::string_view window = text.substr(begin, end - begin);
-  return begin < at && at < end && decode(encode_whole(window)) == window;
+  return begin < at && at < end && decode_pieces(encode_whole(window)) == window;
 }
 
 size_t TextCodec::find_cut(std::string_view text, size_t from) const {
@@ -72,6 +73,10 @@ size_t TextCodec::find_cut(std::string_view text, size_t from) const {
 }
 
 std::vector<int32_t> TextCodec::encode(std::string_view text) const {
+  return tokenizer_.has_case_ops() ? encode_pieces(apply_case_ops(text)) : encode_pieces(text);
+}
+
+std::vector<int32_t> TextCodec::encode_pieces(std::string_view text) const {
   if (text.size() <= kPartBytes) return encode_whole(text);
   // A part is encoded with the character beyond the end at which SentencePiece would add its own
   // space or drop one; that character's ids, which are always the same, are then left out.
@@ -112,9 +117,13 @@ std::string TextCodec::decode_whole(std::span<const int32_t> ids) const {
   return text;
 }
 
+std::string TextCodec::decode(std::span<const int32_t> ids) const {
+  return tokenizer_.has_case_ops() ? restore_case(decode_pieces(ids)) : decode_pieces(ids);
+}
+
 // A part is decoded behind the id before it, whose text is then left out: a text's first space is
 // dropped, a part's is not. Both ids at a cut are pieces of text, so that no character is cut.
-std::string TextCodec::decode(std::span<const int32_t> ids) const {
+std::string TextCodec::decode_pieces(std::span<const int32_t> ids) const {
   const ByteTable& table = tokenizer_.byte_table();
   const auto is_text = [&](size_t at) {
     const auto id = static_cast<size_t>(ids[at]);

@@ -1,4 +1,5 @@
-// Text to a tokenizer's ids and back.
+// Text to a tokenizer's ids and back, through the case transform where the tokenizer has its
+// operators.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -22,9 +23,13 @@ class TextCodec {
   // throws Error when a stretch of some MiB has no place where it can be cut.
   std::vector<int32_t> encode_document(std::string_view text) const;
   std::vector<int32_t> encode(std::string_view text) const;
+  // Of any ids: case operators out of place are dropped (restore_case).
   std::string decode(std::span<const int32_t> ids) const;
 
  private:
+  // Of text that SentencePiece sees and gives back: transformed where there are operators.
+  std::vector<int32_t> encode_pieces(std::string_view text) const;
+  std::string decode_pieces(std::span<const int32_t> ids) const;
   std::vector<int32_t> encode_whole(std::string_view text) const;
   std::string decode_whole(std::span<const int32_t> ids) const;
   size_t find_cut(std::string_view text, size_t from) const;

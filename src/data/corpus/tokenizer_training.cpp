@@ -12,7 +12,9 @@
 
 #include "src/base/bytes.h"
 #include "src/base/error.h"
+#include "src/data/corpus/case_ops.h"
 #include "src/data/corpus/documents.h"
+#include "src/data/tokenizer.h"
 #include "src/files/write_file.h"
 
 namespace pg {
@@ -34,8 +36,8 @@ constexpr size_t kSentenceBytes = 4000;
 // is kept for the caller.
 class LineIterator final : public sp::SentenceIterator {
  public:
-  LineIterator(DocumentReader& reader, int64_t document_stride)
-      : reader_(reader), document_stride_(document_stride) {
+  LineIterator(DocumentReader& reader, int64_t document_stride, bool has_case_ops)
+      : reader_(reader), document_stride_(document_stride), has_case_ops_(has_case_ops) {
     Next();
   }
   bool done() const override { return done_; }
@@ -74,11 +76,13 @@ class LineIterator final : public sp::SentenceIterator {
     } while (documents_++ % document_stride_ != 0);
     // SentencePiece's trainer takes a NUL for the end of the text.
     std::replace(text_.begin(), text_.end(), '\0', ' ');
+    if (has_case_ops_) text_ = apply_case_ops(text_);
     return true;
   }
 
   DocumentReader& reader_;
   int64_t document_stride_;
+  bool has_case_ops_;
   int64_t documents_ = 0;
   std::string text_, sentence_;
   size_t at_ = 0;
@@ -87,40 +91,52 @@ class LineIterator final : public sp::SentenceIterator {
 };
 
 // The options of the challenge's own tokenizers (formulas.md 1.1).
-std::unordered_map<std::string, std::string> make_training_options(int64_t vocab_size) {
-  return {{"model_type", "bpe"},
-          {"vocab_size", std::to_string(vocab_size)},
-          {"character_coverage", "0.999"},
-          {"byte_fallback", "true"},
-          {"split_digits", "true"},
-          {"normalization_rule_name", "nmt_nfkc"},
-          {"add_dummy_prefix", "false"},
-          {"hard_vocab_limit", "false"},
-          {"pad_id", "0"},
-          {"bos_id", "1"},
-          {"eos_id", "2"},
-          {"unk_id", "3"},
-          {"minloglevel", "2"}};  // errors; what it warns of is in the notes
+std::unordered_map<std::string, std::string> make_training_options(int64_t vocab_size,
+                                                                   const TokenizerForm& form) {
+  std::unordered_map<std::string, std::string> options = {
+      {"model_type", "bpe"},
+      {"vocab_size", std::to_string(vocab_size)},
+      {"character_coverage", "0.999"},
+      {"byte_fallback", "true"},
+      {"split_digits", "true"},
+      {"normalization_rule_name", "nmt_nfkc"},
+      {"add_dummy_prefix", "false"},
+      {"hard_vocab_limit", "false"},
+      {"pad_id", "0"},
+      {"bos_id", "1"},
+      {"eos_id", "2"},
+      {"unk_id", "3"},
+      {"minloglevel", "2"}};  // errors; what it warns of is in the notes
+  if (form.has_case_ops) {
+    options["user_defined_symbols"] = fmt::format("{}", fmt::join(kCaseOperators, ","));
+  }
+  if (form.is_lossless) {
+    options["normalization_rule_name"] = "identity";
+    options["remove_extra_whitespaces"] = "false";
+  }
+  return options;
 }
 
-void check_vocab_size(int64_t vocab_size) {
-  if (vocab_size < kMinVocab || vocab_size > kMaxVocab) {
+void check_vocab_size(int64_t vocab_size, const TokenizerForm& form) {
+  const int64_t least = kMinVocab + (form.has_case_ops ? std::ssize(kCaseOperators) : 0);
+  if (vocab_size < least || vocab_size > kMaxVocab) {
     throw Error(fmt::format("vocabulary size out of range: \"{}\"; give {} to {}", vocab_size,
-                            kMinVocab, kMaxVocab));
+                            least, kMaxVocab));
   }
 }
 
 }  // namespace
 
 TrainedTokenizer train_tokenizer(const std::filesystem::path& corpus, int64_t vocab_size,
-                                 const std::filesystem::path& model_file) {
-  check_vocab_size(vocab_size);
+                                 const std::filesystem::path& model_file,
+                                 const TokenizerForm& form) {
+  check_vocab_size(vocab_size, form);
   DocumentReader reader(corpus);
   const int64_t document_stride = 1 + (reader.input_bytes() - 1) / kTrainingBytes;
-  LineIterator lines(reader, document_stride);
+  LineIterator lines(reader, document_stride, form.has_case_ops);
   std::string proto;
   const sp::util::Status trained =
-      sp::SentencePieceTrainer::Train(make_training_options(vocab_size), &lines, &proto);
+      sp::SentencePieceTrainer::Train(make_training_options(vocab_size, form), &lines, &proto);
   if (lines.error()) std::rethrow_exception(lines.error());
   if (!trained.ok() && trained.ToString().find("required_chars") != std::string::npos) {
     throw Error(
