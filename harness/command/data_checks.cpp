@@ -6,6 +6,7 @@
 #include "harness/command/recipe_path.h"
 #include "harness/record/progress_line.h"
 #include "harness/record/run_result.h"
+#include "src/data/corpus/byte_file_checks.h"
 #include "src/text/text_escape.h"
 
 namespace pg {
@@ -23,9 +24,16 @@ void warn_of(const DataFaults& faults) {
 DataFaults find_faults_of(const std::string& shards, const Tokenizer& tokenizer, TextUse use) {
   return open_recipe_path(shards, [&](const std::string& path) {
     DataFaults faults = find_shard_faults(path, tokenizer.sha256());
+    append(faults, find_transform_faults(path, tokenizer));
     append(faults, find_split_faults(path, use));
     return faults;
   });
+}
+
+DataFaults find_byte_file_faults(const TokenStream& val, const Tokenizer& tokenizer) {
+  ByteFileFindings findings = check_byte_files(val, tokenizer);
+  if (!findings.note.empty()) warn_of({findings.note});
+  return std::move(findings.faults);
 }
 
 }  // namespace
@@ -43,6 +51,7 @@ TokenFaults check_run_tokens(const DataConfig& data, const Tokenizer& tokenizer,
   append(faults, find_content_faults(train));
   append(faults, find_content_faults(val));
   append(faults, find_byte_faults(val, tokenizer));
+  append(faults, find_byte_file_faults(val, tokenizer));
   append(faults, find_tokenizer_faults(val, tokenizer));
   return {refuse_faults(std::move(faults), data.force), is_val_in_train};
 }
@@ -55,6 +64,7 @@ void check_scored_tokens(const DataConfig& data, const Tokenizer& tokenizer,
                          const TokenStream& val) {
   DataFaults faults = find_content_faults(val);
   append(faults, find_byte_faults(val, tokenizer));
+  append(faults, find_byte_file_faults(val, tokenizer));
   append(faults, find_tokenizer_faults(val, tokenizer));
   warn_of(refuse_faults(std::move(faults), data.force));
   if (is_part_of_manifest(val)) warn_of({kScoredPartWarning});

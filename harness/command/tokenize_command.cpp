@@ -45,6 +45,10 @@ std::vector<Option> list_options(TokenizeOptions& o) {
        .value = &o.shard_tokens,
        .help = "tokens of a shard at most; at least 512, with which its header is half of it",
        .shows_default = true},
+      {.name = "--case-ops",
+       .value = &o.has_case_ops,
+       .help = "put the text through the lossless case transform, for a tokenizer with its "
+               "operators; adds byte side files"},
       {.name = "--force",
        .value = &o.force,
        .help = "replace shards of another text; write shards whose bytes are not exact"},

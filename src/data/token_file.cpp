@@ -16,6 +16,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <set>
 
 #include "src/base/check.h"
 #include "src/base/error.h"
@@ -207,7 +208,21 @@ int64_t time_of_last_write(int fd) {
   return int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec;
 }
 
+// "a_val_*.bin" matches "a_val_bytes_000000.bin" too.
+void leave_out_byte_files(std::vector<std::filesystem::path>& paths) {
+  std::set<std::filesystem::path> byte_files;
+  for (const std::filesystem::path& path : paths) byte_files.insert(name_byte_file(path));
+  std::erase_if(paths, [&](const auto& path) { return byte_files.contains(path); });
+}
+
 }  // namespace
+
+std::filesystem::path name_byte_file(const std::filesystem::path& shard) {
+  const std::string name = shard.filename().string();
+  const size_t number = std::min(name.rfind('_'), name.rfind('.'));
+  const size_t at = number == std::string::npos ? name.size() : number;
+  return shard.parent_path() / (name.substr(0, at) + "_bytes" + name.substr(at));
+}
 
 std::vector<std::filesystem::path> list_shard_files(std::string_view shards) {
   const std::string pattern(shards);
@@ -234,6 +249,7 @@ std::vector<std::filesystem::path> list_shard_files(std::string_view shards) {
   // glob() would sort by the locale; the order of the stream must not depend on it.
   std::sort(paths.begin(), paths.end(),
             [](const auto& a, const auto& b) { return a.native() < b.native(); });
+  leave_out_byte_files(paths);
   return paths;
 }
 

@@ -13,8 +13,11 @@
 
 namespace pg {
 
+// The byte side file of a shard: "a_val_bytes_000000.bin" of "a_val_000000.bin".
+std::filesystem::path name_byte_file(const std::filesystem::path& shard);
+
 // The files that `shards` names, in the order of their paths: the one of exactly that name, or else
-// those that the glob matches. A folder of exactly the name that stands in a glob is that folder.
+// those that the glob matches but for the byte side files of others of them. A folder of exactly the name that stands in a glob is that folder.
 std::vector<std::filesystem::path> list_shard_files(std::string_view shards);
 
 // Fingerprint of one shard's count and content, which the manifest beside it states.

@@ -242,7 +242,7 @@ TEST_F(ShardChecksTest, BrokenManifestsSayWhatAndWhere) {
   }
   EXPECT_TRUE(
       says(error_of("{\"tokenizer_sha256\": \"a\", \"shards\": [\"x\"], \"fingerprints\": []}"),
-           "lists 1 shards, 0 token counts and 0 fingerprints"));
+           "lists 1 shards, 0 token counts, 0 fingerprints and 0 of side files"));
   EXPECT_TRUE(
       says(error_of("{\"tokenizer_sha256\": \"a\", \"complete\": true, \"shards\": [\"x\"], "
                     "\"shard_tokens\": [1, 2]}"),

@@ -10,6 +10,7 @@
 #include "src/base/bytes.h"
 #include "src/base/error.h"
 #include "src/base/system_error.h"
+#include "src/data/corpus/case_ops.h"
 #include "src/data/corpus/encoded_documents.h"
 #include "src/data/corpus/open_data.h"
 #include "src/data/corpus/write_shard.h"
@@ -23,6 +24,8 @@ constexpr int64_t kMaxShardTokens = INT32_MAX;  // the header counts in an int32
 constexpr int64_t kMostShards = 100'000;
 constexpr int64_t kMostTokenBytes = 16;  // of text in the mean, for any tokenizer
 constexpr const char* kNewShard = ".train_gpt.new";
+// Behind the prefix of side files (name_byte_file).
+constexpr const char* kByteFiles = "_bytes";
 
 [[noreturn]] void fail_too_many_shards(int64_t shard_tokens) {
   throw Error(fmt::format(
@@ -39,7 +42,10 @@ class SplitWriter {
               const std::string& source_sha256)
       : folder_(options.output_folder),
         prefix_(fmt::format("{}_{}", options.name, split)),
-        shard_tokens_(options.shard_tokens) {
+        shard_tokens_(options.shard_tokens),
+        byte_table_(&tokenizer.byte_table()),
+        has_byte_files_(options.has_case_ops && split != "train") {
+    if (options.has_case_ops) manifest_.text_transform = kCaseOpsName;
     manifest_.tokenizer_sha256 = hex(tokenizer.sha256());
     manifest_.vocab_size = tokenizer.vocab_size();
     manifest_.source_sha256 = source_sha256;
@@ -71,23 +77,29 @@ class SplitWriter {
 
   // What a run that was cut off left.
   void remove_new_shards() const {
-    for (const std::filesystem::path& shard : list_shards(folder_, prefix_, kNewShard)) {
-      remove_shard(shard);
+    for (const std::string& prefix : {prefix_, prefix_ + kByteFiles}) {
+      for (const std::filesystem::path& shard : list_shards(folder_, prefix, kNewShard)) {
+        remove_shard(shard);
+      }
     }
   }
 
   // After a failure, which is what shall be said.
   void discard() const {
     std::error_code ignored;
-    for (const std::filesystem::path& shard : shards_) {
-      std::filesystem::remove(name_new(shard), ignored);
+    for (const std::filesystem::path& file : list_files()) {
+      std::filesystem::remove(name_new(file), ignored);
     }
   }
 
   void add(const EncodedDocument& document) {
     add_document(document, manifest_.summary);
-    for (const int32_t id : document.ids) {
-      ids_.push_back(static_cast<uint16_t>(id));
+    for (size_t i = 0; i < document.ids.size(); ++i) {
+      ids_.push_back(static_cast<uint16_t>(document.ids[i]));
+      if (has_byte_files_) {
+        const int64_t bytes = i > 0 ? byte_table_->token_bytes(document.ids, i) : 0;
+        bytes_.push_back(static_cast<uint16_t>(bytes));
+      }
       if (std::ssize(ids_) == shard_tokens_) write_next_shard();
     }
   }
@@ -102,14 +114,17 @@ class SplitWriter {
   }
 
   void move_into_place() const {
-    for (const std::filesystem::path& shard : list_shards(folder_, prefix_)) {
-      if (std::find(shards_.begin(), shards_.end(), shard) == shards_.end()) remove_shard(shard);
+    const std::vector<std::filesystem::path> files = list_files();
+    for (const std::string& prefix : {prefix_, prefix_ + kByteFiles}) {
+      for (const std::filesystem::path& earlier : list_shards(folder_, prefix)) {
+        if (std::ranges::find(files, earlier) == files.end()) remove_shard(earlier);
+      }
     }
-    for (const std::filesystem::path& shard : shards_) {
+    for (const std::filesystem::path& file : files) {
       std::error_code error;
-      std::filesystem::rename(name_new(shard), shard, error);
+      std::filesystem::rename(name_new(file), file, error);
       if (error) {
-        throw Error(fmt::format("cannot rename to \"{}\": {}", shard.string(),
+        throw Error(fmt::format("cannot rename to \"{}\": {}", file.string(),
                                 describe_system_error(error.value())));
       }
     }
@@ -130,6 +145,14 @@ class SplitWriter {
     }
   }
 
+  // Shards and their side files.
+  std::vector<std::filesystem::path> list_files() const {
+    std::vector<std::filesystem::path> files = shards_;
+    if (!has_byte_files_) return files;
+    for (const std::filesystem::path& shard : shards_) files.push_back(name_byte_file(shard));
+    return files;
+  }
+
   static std::filesystem::path name_new(std::filesystem::path shard) { return shard += kNewShard; }
 
   static void remove_shard(const std::filesystem::path& shard) {
@@ -147,13 +170,20 @@ class SplitWriter {
     manifest_.shard_tokens.push_back(static_cast<int64_t>(ids_.size()));
     manifest_.fingerprints.push_back(format_fingerprint(fingerprint_shard(ids_)));
     ids_.clear();
+    if (!has_byte_files_) return;
+    write_shard(name_new(name_byte_file(shards_.back())), bytes_);
+    manifest_.byte_fingerprints.push_back(format_fingerprint(fingerprint_shard(bytes_)));
+    bytes_.clear();
   }
 
   std::filesystem::path folder_;
   std::string prefix_;
   int64_t shard_tokens_;
+  const ByteTable* byte_table_;
+  bool has_byte_files_;
   ShardManifest manifest_;
   std::vector<uint16_t> ids_;
+  std::vector<uint16_t> bytes_;  // of the side file, as many
   std::vector<std::filesystem::path> shards_;
 };
 
@@ -174,12 +204,30 @@ void check_options(const TokenizeOptions& options) {
           fmt::format("bad name for shards: \"{}\"; give letters, digits, \"-\" and \"_\"", part));
     }
   }
+  if (split == "bytes") {
+    throw Error(
+        "bad name of a split: \"bytes\" is what byte side files are called; give another --split");
+  }
   if (!options.split.empty() && options.val_every != 0) {
     throw Error(fmt::format(
         "one split and two: --split \"{}\" takes all documents, --val-every {} parts them into "
         "train and val; add --val-every 0 or leave --split out",
         options.split, options.val_every));
   }
+}
+
+// A tokenizer with operators is trained on transformed text, and one without would spell them out.
+void check_case_ops(const TokenizeOptions& options, const Tokenizer& tokenizer) {
+  if (options.has_case_ops == tokenizer.has_case_ops()) return;
+  const std::string model = options.tokenizer.string();
+  throw Error(options.has_case_ops
+                  ? fmt::format("tokenizer has no case operators: \"{}\" lacks U+E001 to U+E004 as "
+                                "pieces of their own; train one with \"train_gpt tokenizer train "
+                                "--case-ops\", or leave --case-ops out",
+                                model)
+                  : fmt::format("tokenizer has case operators: \"{}\" is of text that went through "
+                                "the case transform; add --case-ops, or give another tokenizer",
+                                model));
 }
 
 // A document that the byte table counts wrongly, or cannot count.
@@ -225,6 +273,7 @@ std::vector<SplitWriter> make_writers(const TokenizeOptions& options, const Toke
 TokenizeSummary tokenize_corpus(const TokenizeOptions& options) {
   check_options(options);
   const Tokenizer tokenizer = open_tokenizer_file(options.tokenizer);
+  check_case_ops(options, tokenizer);
   DocumentReader reader(options.input);
   std::vector<SplitWriter> writers = make_writers(options, tokenizer, reader);
   TokenizeSummary summary;

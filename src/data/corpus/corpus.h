@@ -35,6 +35,10 @@ struct TokenizeOptions {
   // Where all documents go when val_every is 0; empty: train. An error when val_every is not 0.
   std::string split;
   int64_t shard_tokens = 100'000'000;  // tokens a shard holds at most
+  // The text goes through the case transform; the tokenizer must have its operators. Beside each
+  // shard that may be scored, of any split but train, a byte side file is written
+  // (byte_file_checks.h).
+  bool has_case_ops = false;
   // Replaces shards that were made of other text, and writes shards whose bytes are not exact.
   bool force = false;
   int64_t batch_bytes = kBatchBytes;

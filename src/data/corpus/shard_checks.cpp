@@ -7,6 +7,7 @@
 #include <set>
 
 #include "src/base/error.h"
+#include "src/data/corpus/case_ops.h"
 #include "src/data/corpus/shard_manifest.h"
 #include "src/data/corpus/text_codec.h"
 #include "src/data/corpus/token_runs.h"
@@ -135,6 +136,20 @@ DataFaults find_shard_faults(std::string_view shards, const Sha256& tokenizer_sh
           format_thousands(documents), format_thousands(manifest.summary.documents),
           path.string()));
     }
+  }
+  return faults;
+}
+
+DataFaults find_transform_faults(std::string_view shards, const Tokenizer& tokenizer) {
+  DataFaults faults;
+  if (!tokenizer.has_case_ops()) return faults;
+  for (const auto& [path, named] : group_by_manifest(list_named_shards(shards))) {
+    const std::string transform = read_manifest(path).text_transform;
+    if (transform == kCaseOpsName) continue;
+    faults.push_back(fmt::format(
+        "shards of text without the case transform: \"{}\" says \"{}\", the tokenizer has case "
+        "operators; tokenize the corpus again with --case-ops",
+        path.string(), transform));
   }
   return faults;
 }

@@ -24,6 +24,10 @@ using DataFaults = std::vector<std::string>;
 // manifest names another tokenizer or an unfinished run, which no run can go on with.
 DataFaults find_shard_faults(std::string_view shards, const Sha256& tokenizer_sha256);
 
+// Also from the files alone: shards of text that did not go through the case transform where the
+// tokenizer has its operators.
+DataFaults find_transform_faults(std::string_view shards, const Tokenizer& tokenizer);
+
 // Also from the files alone: validation shards that are to be trained on, training shards that are
 // to be scored, several splits scored as one. Shards without a manifest are of any split.
 enum class TextUse : uint8_t { kTrained, kScored };

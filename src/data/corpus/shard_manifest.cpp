@@ -79,11 +79,13 @@ std::string find_length_problem(const Json& json, const ShardManifest& manifest)
     return !json.contains(key) || entries == manifest.shards.size();
   };
   if (fits("shard_tokens", manifest.shard_tokens.size()) &&
-      fits("fingerprints", manifest.fingerprints.size())) {
+      fits("fingerprints", manifest.fingerprints.size()) &&
+      fits("byte_fingerprints", manifest.byte_fingerprints.size())) {
     return {};
   }
-  return fmt::format("lists {} shards, {} token counts and {} fingerprints", manifest.shards.size(),
-                     manifest.shard_tokens.size(), manifest.fingerprints.size());
+  return fmt::format("lists {} shards, {} token counts, {} fingerprints and {} of side files",
+                     manifest.shards.size(), manifest.shard_tokens.size(),
+                     manifest.fingerprints.size(), manifest.byte_fingerprints.size());
 }
 
 }  // namespace
@@ -100,6 +102,10 @@ void write_manifest(const std::filesystem::path& path, const ShardManifest& mani
   json.add("byte_mismatch_documents", summary.byte_mismatch_documents);
   json.add("shards", manifest.shards).add("shard_tokens", manifest.shard_tokens);
   json.add("fingerprints", manifest.fingerprints);
+  if (!manifest.text_transform.empty()) json.add("text_transform", manifest.text_transform);
+  if (!manifest.byte_fingerprints.empty()) {
+    json.add("byte_fingerprints", manifest.byte_fingerprints);
+  }
   write_file_atomic(path, json.pretty());
 }
 
@@ -136,6 +142,8 @@ ShardManifest read_manifest(const std::filesystem::path& path) {
   reader.take("shards", manifest.shards);
   reader.take("shard_tokens", manifest.shard_tokens);
   reader.take("fingerprints", manifest.fingerprints);
+  reader.take("text_transform", manifest.text_transform);
+  reader.take("byte_fingerprints", manifest.byte_fingerprints);
   if (!reader.problem().empty()) fail("is wrong: " + reader.problem());
   if (manifest.tokenizer_sha256.empty()) fail("names no tokenizer");
   if (const std::string problem = find_length_problem(json, manifest); !problem.empty()) {

@@ -33,6 +33,8 @@ struct ShardManifest {
   std::vector<std::string> shards;        // names, in order
   std::vector<int64_t> shard_tokens;      // empty in older manifests
   std::vector<std::string> fingerprints;  // fingerprint_shard() in hex; empty in older manifests
+  std::string text_transform;             // kCaseOpsName; empty: none
+  std::vector<std::string> byte_fingerprints;  // of the byte side files; empty where there are none
 };
 
 void write_manifest(const std::filesystem::path& path, const ShardManifest& manifest);
