@@ -58,7 +58,7 @@ foreach(set plain mixes learns learns_mixes parts learns_mixes_parts plain_zstd 
          model.value_embed_dim=8 [[model.value_embed_at="0"]] [[model.softcap_form="asymmetric"]] model.loop_first=0
          model.loop_last=0 model.loop_passes=3 model.tied_head=false model.bigram_buckets=64 model.bigram_dim=8 model.trigram=true
          model.rope_ntk_length=0 model.yarn_factor=2.0 model.memory_tokens=4 [[model.attention_gate="gated"]]
-         [[model.parallel_residual="lanes"]] model.parallel_from=1 eval.temperature=0.98)
+         [[model.parallel_residual="lanes"]] model.parallel_from=1 eval.temperature=0.98 eval.case_ops=true)
   endif()
   if(set MATCHES "learns_mixes_parts")
     list(APPEND keys ttt.kind=sgd ttt.chunk_tokens=256 ttt.batch_tokens=128 ttt.optimizer=adamw ttt.polyak_decay=0.9

@@ -56,6 +56,7 @@ constexpr auto kFrozenScoring = std::to_array<FrozenValue>({
     {"mix.cascade_buckets", "4194304"},
     {"mix.cascade_min_count", "2"},
     {"mix.ppm_weight", "0.1"},
+    {"eval.case_ops", "false"},
     // </parts>
 });
 // clang-format on

@@ -19,6 +19,7 @@ struct EvalConfig {
   double exact_share = 0.8;
   // <parts>
   double temperature = 1.0;
+  bool case_ops = false;
   // </parts>
 };
 
@@ -29,6 +30,9 @@ void visit_window_part_fields(Config& c, Visit&& visit) {
   const auto scoring = affecting(Affects::kScoring, visit);
   scoring("temperature", c.temperature, {.min = 0.01, .max = 100,
       .help = "the network's log probabilities are divided by it and normalised anew (PR #1033: 0.98)"});
+  scoring("case_ops", c.case_ops, {.env = "CASEOPS_ENABLED",
+      .help = "the tokenizer has the operators of the case transform: bytes are those of the text "
+      "before it, and the validation shards have byte side files"});
 }
 // </parts>
 // What an artifact stores of them: which window scores a token.

@@ -28,4 +28,16 @@ void check_tokenizer(const UnpackedModel& model, const Tokenizer& tokenizer) {
       hex(tokenizer.sha256()), hex(model.tokenizer_sha256())));
 }
 
+// <train_gpt>
+void check_case_ops(const EvalConfig& config, const Tokenizer& tokenizer) {
+  if (config.case_ops == tokenizer.has_case_ops()) return;
+  throw Error(config.case_ops
+                  ? "eval.case_ops is true, but the tokenizer has no case operators: U+E001 to "
+                    "U+E004 are no pieces of their own; set eval.case_ops = false, or give a "
+                    "tokenizer that \"train_gpt tokenizer train --case-ops\" made"
+                  : "the tokenizer has case operators, but eval.case_ops is false; set "
+                    "eval.case_ops = true");
+}
+// </train_gpt>
+
 }  // namespace pg

@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 
+#include "eval/score/eval_config.h"
 #include "quant/format/unpack.h"
 #include "src/data/tokenizer.h"
 
@@ -11,5 +12,10 @@ namespace pg {
 void check_byte_table(const ByteTable& bytes, int64_t vocab_size);
 // Throws Error naming both hashes when the artifact was trained with another tokenizer.
 void check_tokenizer(const UnpackedModel& model, const Tokenizer& tokenizer);
+// <train_gpt>
+// Throws Error when eval.case_ops is not what the tokenizer has: a counted program without that key
+// would charge operators with bytes.
+void check_case_ops(const EvalConfig& config, const Tokenizer& tokenizer);
+// </train_gpt>
 
 }  // namespace pg

@@ -27,6 +27,12 @@ namespace {
 // The shards as one stream, in the order of their paths.
 std::vector<int32_t> read_shards(char** begin, char** end) {
   std::vector<std::filesystem::path> paths(begin, end);
+  // <parts>
+  // A glob for shards matches their byte side files too.
+  std::erase_if(paths, [](const auto& path) {
+    return path.filename().native().find("_bytes_") != std::string::npos;
+  });
+  // </parts>
   std::sort(paths.begin(), paths.end(),
             [](const auto& a, const auto& b) { return a.native() < b.native(); });
   std::vector<int32_t> ids;

@@ -76,6 +76,7 @@ int decode_file(const DecodeWords& words, Clock& clock) {
   check_tokenizer(model, tokenizer);
   const auto device = make_device(kExactDevice);
   ScoringConfig own = read_scoring(model);
+  check_case_ops(own.eval, tokenizer);
   own.ttt.bytes = &tokenizer.byte_table();
   const auto scorer = make_scorer(model, own, *device, coded.value().tokens);
   ProgressLine progress = ProgressLine::for_stream(stderr);

@@ -19,6 +19,8 @@ ByteTable share_byte_table(LocalRanks& ranks, const ByteTable* own) {
   if (own != nullptr) {
     writer.u32(static_cast<uint32_t>(own->bytes.size()));
     writer.u32(static_cast<uint32_t>(own->trailing_space.size()));
+    writer.u32(static_cast<uint32_t>(own->operators.size()));
+    for (const int32_t id : own->operators) writer.u32(static_cast<uint32_t>(id));
     for (const uint16_t bytes : own->bytes) writer.u16(bytes);
     for (const auto* column : {&own->leading_space, &own->boundary, &own->trailing_space}) {
       writer.bytes(*column);
@@ -27,7 +29,11 @@ ByteTable share_byte_table(LocalRanks& ranks, const ByteTable* own) {
   const Bytes shared = share_bytes(ranks, writer.take());
   ByteReader reader(shared);
   const size_t vocab = reader.u32(), trailing = reader.u32();
+  const size_t operators = reader.u32();
   ByteTable table;
+  for (size_t i = 0; i < operators; ++i) {
+    table.operators.push_back(static_cast<int32_t>(reader.u32()));
+  }
   for (size_t id = 0; id < vocab; ++id) table.bytes.push_back(reader.u16());
   const auto read_column = [&](size_t size) {
     const auto bytes = reader.bytes(size);

@@ -42,6 +42,7 @@ Tokenizer open_tokenizer(const Recipe& recipe) {
                     "another data.tokenizer",
                     recipe.model.vocab_size, tokenizer.vocab_size()));
   }
+  check_case_ops(recipe.eval, tokenizer);
   return tokenizer;
 }
 

@@ -97,6 +97,7 @@ ScoringSession open_scoring_session(const ScoringWords& words, SessionText text,
   const std::string foreign = take_scoring(model, overrides, recipe);
   if (words.recipe.empty()) diagnosed = recipe.ttt;
   check_scoring(recipe.scoring());
+  check_case_ops(recipe.eval, tokenizer);
   if (!foreign.empty() && words.needs_own_scoring) {
     throw Error(
         fmt::format("a text is coded as the artifact is scored: {}; leave the key out, or pack the "

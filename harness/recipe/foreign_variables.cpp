@@ -29,6 +29,7 @@ constexpr auto kVariables = std::to_array<ForeignVariable>({
     {"GATE_WINDOW", kNothing,
      "channels that gates read are model.attention_gate_width and model.token_smear_width"},
     {"DATA_PATH", kNothing, "the data are data.train_shards and data.val_shards"},
+    {"VAL_BYTES_FILES", kNothing, "byte side files stand beside data.val_shards"},
     {"EVAL_INCLUDE_TAIL", kOn, "every token of data.val_shards is scored"},
     {"MLP_MULT", kNothing, "the MLP's width is model.mlp_hidden"},
     {"VE_ENABLED", kNothing, "the value embedding's width is model.value_embed_dim, 0 for none"},

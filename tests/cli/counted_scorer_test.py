@@ -30,7 +30,8 @@ def main():
     coder, *keys = sys.argv[4:]
     settings = " ".join(f"--set '{key}'" for key in keys)
     with tempfile.TemporaryDirectory() as folder:
-        run(["bash", "-ec", f'source "{root}/tests/cli/tiny_corpus.sh"; train_gpt run recipe.toml --out record '
+        case_ops = "case_ops=1; " if "eval.case_ops=true" in keys else ""
+        run(["bash", "-ec", f'{case_ops}source "{root}/tests/cli/tiny_corpus.sh"; train_gpt run recipe.toml --out record '
              f"--set track.device=cpu:exact --set quant.coder={coder} {settings} > log.txt 2>&1"], folder, program)
         artifact = "record/final_model.int6.bin"
         evaluated = run([program, "eval", artifact, "--recipe", "record/recipe.toml"], folder, program)
