@@ -65,7 +65,9 @@ foreach(set plain mixes learns learns_mixes parts learns_mixes_parts plain_zstd 
          ttt.byte_weighted=true ttt.adaptive_lr_max=3.0 ttt.frozen_blocks=1 ttt.frozen_scales=false ttt.scales_fraction=0.5
          mix.kind=cascade mix.cascade_buckets=4096)
     list(APPEND other_keys ttt.kind=phased_lora ttt.phases=2 ttt.chunk_tokens=256 ttt.batch_tokens=128 ttt.lora_epochs=2
-         mix.kind=ppm model.heads=2 model.kv_heads=2 [[model.paired_heads_at="1"]] [[model.mudd_at="0,1"]] [[model.mudd_value_at="0"]])
+         eval.windows=document ttt.by_document=true ttt.phase_documents=3 ttt.lora_clipped=false [[ttt.lora_targets="q,attn,mlp,head"]]
+         model.loop_first=0 model.loop_last=0 model.loop_passes=2 ttt.lora_per_run=true mix.kind=ppm
+         model.heads=2 model.kv_heads=2 [[model.paired_heads_at="1"]] [[model.mudd_at="0,1"]] [[model.mudd_value_at="0"]])
   endif()
   add_test(NAME CodeBundle_LinksIntoAScorer.${set}
     COMMAND ${Python3_EXECUTABLE} ${PG_BUNDLE_SCRIPT} verify ${CMAKE_BINARY_DIR}/code_bundle_${set}.zpaq ${scorer}

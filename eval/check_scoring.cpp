@@ -37,10 +37,53 @@ void check_ttt(const TttConfig& ttt) {
   }
 }
 
+// Of keys that mean documents.
+void check_documents(const TttConfig& ttt, const EvalConfig& eval) {
+  const bool has_adapters = ttt.kind == TttKind::kLora || ttt.kind == TttKind::kPhasedLora;
+  const bool has_phases = ttt.kind == TttKind::kPhased || ttt.kind == TttKind::kPhasedLora;
+  const char* const kind = choice_name(ttt.kind).data();
+  if (ttt.by_document && !has_adapters) {
+    throw Error(
+        fmt::format("ttt.by_document is true, but ttt.kind = \"{}\" has no adapters that begin "
+                    "with a document; set ttt.kind = \"lora\" or \"phased_lora\", or "
+                    "ttt.by_document = false",
+                    kind));
+  }
+  if (ttt.by_document && eval.windows != Windows::kDocument) {
+    throw Error(
+        "ttt.by_document is true, but eval.windows = \"stream\" lets a window reach back into the "
+        "document before; set eval.windows = \"document\", or ttt.by_document = false");
+  }
+  if (ttt.by_document && ttt.lora_reset == LoraReset::kNone) {
+    throw Error(
+        "ttt.by_document is true, but ttt.lora_reset = \"none\" keeps adapters from document to "
+        "document; set ttt.lora_reset = \"warm\" or \"full\", or ttt.by_document = false");
+  }
+  if (ttt.phase_documents > 0 && !has_phases) {
+    throw Error(
+        fmt::format("ttt.phase_documents is \"{}\", but ttt.kind = \"{}\" has no phases; set "
+                    "ttt.kind = \"phased\" or \"phased_lora\", or ttt.phase_documents = 0",
+                    ttt.phase_documents, kind));
+  }
+  if (ttt.phase_documents > 0 && ttt.phase_documents < ttt.phases) {
+    throw Error(
+        fmt::format("ttt.phase_documents is \"{}\", fewer than the {} of ttt.phases, so that a "
+                    "phase would have no document; give at least {}, or fewer phases",
+                    ttt.phase_documents, ttt.phases, ttt.phases));
+  }
+  if ((ttt.lora_per_run || !ttt.lora_clipped) && !has_adapters) {
+    throw Error(
+        fmt::format("ttt.lora_per_run is {} and ttt.lora_clipped {}, but ttt.kind = \"{}\" has no "
+                    "adapters; set ttt.kind = \"lora\" or \"phased_lora\", or false and true",
+                    ttt.lora_per_run, ttt.lora_clipped, kind));
+  }
+}
+
 }  // namespace
 
 void check_scoring(const ScoringConfig& config) {
   check_ttt(config.ttt);
+  if (config.ttt.kind != TttKind::kNone) check_documents(config.ttt, config.eval);
   if (config.mix.kind == MixKind::kPpm && config.mix.ppm_weight == 0) {
     throw Error(
         "mix.ppm_weight is 0, which leaves the network alone; give it a weight, or set mix.kind = "

@@ -57,6 +57,10 @@ constexpr auto kFrozenScoring = std::to_array<FrozenValue>({
     {"mix.cascade_min_count", "2"},
     {"mix.ppm_weight", "0.1"},
     {"eval.case_ops", "false"},
+    {"ttt.by_document", "false"},
+    {"ttt.phase_documents", "0"},
+    {"ttt.lora_per_run", "false"},
+    {"ttt.lora_clipped", "true"},
     // </parts>
 });
 // clang-format on

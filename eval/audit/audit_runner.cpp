@@ -27,6 +27,7 @@ class WatchedScorer final : public Scorer {
   }
 
   std::vector<Chunk> plan_order(int64_t tokens) const override { return inner_.plan_order(tokens); }
+  int64_t document_chunk_targets() const override { return inner_.document_chunk_targets(); }
 
   void open_chunk(const Chunk& chunk, std::span<const int32_t> known) override {
     if (options_.as_decoder) known = copy_for_decoder(known, known.size());

@@ -5,6 +5,9 @@
 #include <utility>
 
 #include "eval/code/arithmetic_coder.h"
+// <parts>
+#include "eval/score/document_chunks.h"
+// </parts>
 #include "eval/score/ledger.h"
 #include "src/base/check.h"
 #include "src/base/exact_math.h"
@@ -44,7 +47,13 @@ class TextDecoder {
     tokens.push_back(text_->first_token);
     check_.add(text_->first_token);
     if (text_->tokens == 1) return check_whole(std::move(tokens), !text_->payload.empty());
-    for (const Chunk& chunk : scorer_->plan_order(text_->tokens)) {
+    std::vector<Chunk> chunks = scorer_->plan_order(text_->tokens);
+    // <parts>
+    const int64_t most = scorer_->document_chunk_targets();
+    if (most > 0) chunks = {longest_chunk(1, most, text_->tokens)};
+    // </parts>
+    for (size_t i = 0; i < chunks.size(); ++i) {
+      Chunk chunk = chunks[i];
       PG_CHECK(chunk.first == static_cast<int64_t>(tokens.size()) && chunk.end() <= text_->tokens,
                "an order of every target once");
       for (int64_t target = chunk.first; target < chunk.end(); ++target) {
@@ -72,8 +81,16 @@ class TextDecoder {
           return tokens;
         }
         // </train_gpt>
+        // <parts>
+        if (most > 0 && tokens.back() == kBosId) chunk.count = target + 1 - chunk.first;
+        // </parts>
       }
       scorer_->close_chunk(ScoredChunk(chunk, tokens));
+      // <parts>
+      if (most > 0 && chunk.end() < text_->tokens) {
+        chunks.push_back(longest_chunk(chunk.end(), most, text_->tokens));
+      }
+      // </parts>
     }
     return check_whole(std::move(tokens), !coder_.is_at_end());
   }

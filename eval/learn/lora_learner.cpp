@@ -28,9 +28,14 @@ LoraLearner::LoraLearner(const TttConfig& config, const ModelConfig& model, cons
                          int64_t stream_tokens)
     : config_(config),
       model_(model),
-      adapters_(list_adapter_params(
-          model,
-          {.rank = config.lora_rank, .targets = parse_adapter_targets(config.lora_targets)})),
+      adapters_(list_adapter_params(model,
+                                    {
+                                        .rank = config.lora_rank,
+                                        .targets = parse_adapter_targets(config.lora_targets),
+                                        // <parts>
+                                        .per_run = config.lora_per_run,
+                                        // </parts>
+                                    })),
       context_(eval.context),
       stream_tokens_(stream_tokens),
       by_document_(eval.windows == Windows::kDocument) {
@@ -53,7 +58,13 @@ std::vector<ParamSpec> LoraLearner::choose_params(const ModelConfig& model) cons
 
 void LoraLearner::start(Weights& weights) {
   weights_ = &weights;
-  rows_ = std::make_unique<TrainingRows>(model_, config_, weights, /*rows=*/1, context_);
+  // <parts>
+  if (config_.by_document) {
+    rows_ = std::make_unique<TrainingRows>(
+        TrainingRows::of_last(model_, config_, weights, context_, config_.lora_chunk_tokens));
+  } else
+    // </parts>
+    rows_ = std::make_unique<TrainingRows>(model_, config_, weights, /*rows=*/1, context_);
   for (DeviceBuffer* buffer : {&first_, &second_, &start_, &zeros_}) {
     *buffer = DeviceBuffer(weights.device(),
                            static_cast<size_t>(weights.gradient_elements()) * sizeof(float));
@@ -83,20 +94,44 @@ void LoraLearner::learn(const ScoredChunk& scored, Weights& /*weights*/) {
       first = t + 1;
     }
   }
+  // <parts>
+  // By document only the last chunk of one, or of the stream, is shorter.
+  if (config_.by_document && scored.chunk().count < config_.lora_chunk_tokens) return;
+  // </parts>
   while (first < end) {
     const TrainingWindow window = next_window(tokens, first, end);
     // <parts>
-    for (int64_t epoch = 1; epoch < config_.lora_epochs; ++epoch) {
-      rows_->compute_gradient(tokens, {&window, 1}, config_.clip_norm);
-      apply_step();
-    }
+    for (int64_t epoch = 1; epoch < config_.lora_epochs; ++epoch) train(tokens, window);
     // </parts>
-    rows_->compute_gradient(tokens, {&window, 1}, config_.clip_norm);
-    apply_step();
+    train(tokens, window);
     report_step();
     first = window.end;
   }
 }
+
+void LoraLearner::train(std::span<const int32_t> tokens, const TrainingWindow& window) {
+  TrainingRows* rows = rows_.get();
+  double max_norm = config_.clip_norm;
+  // <parts>
+  rows = &rows_for(window);
+  if (!config_.lora_clipped) max_norm = 0;
+  // </parts>
+  rows->compute_gradient(tokens, {&window, 1}, max_norm);
+  apply_step(rows->clip_coefficient());
+}
+
+// <parts>
+// By document a window begins with its document until it is as long as the context, and a plan of its
+// own length spares the rest; what only positions before the chunk's need is spared too. The length
+// follows from the place in the document alone, and so do the gradient's bits.
+TrainingRows& LoraLearner::rows_for(const TrainingWindow& window) {
+  const int64_t length = window.end - 1 - window.begin;
+  if (!config_.by_document || length == context_) return *rows_;
+  const auto found = short_rows_.find(length);
+  if (found != short_rows_.end()) return found->second;
+  return short_rows_.emplace(length, rows_->shorten(model_, config_, length)).first->second;
+}
+// </parts>
 
 TrainingWindow LoraLearner::next_window(std::span<const int32_t> tokens, int64_t first,
                                         int64_t end) const {
@@ -129,7 +164,7 @@ void LoraLearner::reset(bool keeps_a) {
   weights_->refresh_trained();
 }
 
-void LoraLearner::apply_step() {
+void LoraLearner::apply_step(In clip_coefficient) {
   ++steps_;
   const double factor = config_.lora_alpha / static_cast<double>(config_.lora_rank);
   Device& device = weights_->device();
@@ -152,7 +187,7 @@ void LoraLearner::apply_step() {
     device.ops().adamw(
         {weights_->masters() + range.offset, DType::kF32},
         {first_.as<float>() + offset, DType::kF32}, {second_.as<float>() + offset, DType::kF32},
-        {weights_->gradients() + offset, DType::kF32}, rows_->clip_coefficient(),
+        {weights_->gradients() + offset, DType::kF32}, clip_coefficient,
         {scalars_.as<float>() + place, DType::kF32}, /*cautious=*/false, range.elements);
   }
   weights_->refresh_trained();

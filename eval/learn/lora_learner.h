@@ -9,6 +9,9 @@
 // before, which knew nothing but the text before them.
 #pragma once
 #include <array>
+// <parts>
+#include <map>
+// </parts>
 #include <memory>
 #include <vector>
 
@@ -27,6 +30,9 @@ class LoraLearner final : public Learner {
               int64_t stream_tokens);
 
   int64_t chunk_targets() const override { return config_.lora_chunk_tokens; }
+  // <parts>
+  bool follows_documents() const override { return config_.by_document; }
+  // </parts>
   std::vector<ParamSpec> choose_params(const ModelConfig& model) const override;
   void start(Weights& weights) override;
   void learn(const ScoredChunk& scored, Weights& weights) override;
@@ -40,7 +46,11 @@ class LoraLearner final : public Learner {
   // The next window to train on, whose first target is `first`.
   TrainingWindow next_window(std::span<const int32_t> tokens, int64_t first, int64_t end) const;
   void reset(bool keeps_a);
-  void apply_step();
+  void train(std::span<const int32_t> tokens, const TrainingWindow& window);
+  void apply_step(In clip_coefficient);
+  // <parts>
+  TrainingRows& rows_for(const TrainingWindow& window);
+  // </parts>
 
   TttConfig config_;
   ModelConfig model_;
@@ -49,6 +59,9 @@ class LoraLearner final : public Learner {
   bool by_document_;  // no window reaches back over a BOS
   Weights* weights_ = nullptr;
   std::unique_ptr<TrainingRows> rows_;
+  // <parts>
+  std::map<int64_t, TrainingRows> short_rows_;  // by document: of windows below the context
+  // </parts>
   DeviceBuffer first_, second_;               // [gradient_elements] f32: AdamW's moments
   std::array<AdamWStep, 2> steps_of_factor_;  // of A and of B
   DeviceBuffer scalars_;                      // those on the device

@@ -19,6 +19,7 @@ class PhasedLoraLearner final : public Learner {
                     int64_t stream_tokens);
 
   int64_t chunk_targets() const override { return lora_.chunk_targets(); }
+  bool follows_documents() const override { return lora_.follows_documents(); }
   std::vector<ParamSpec> choose_params(const ModelConfig& model) const override {
     return lora_.choose_params(model);
   }

@@ -6,6 +6,9 @@
 
 #include "src/base/check.h"
 #include "src/base/hash.h"
+// <parts>
+#include "src/data/tokenizer.h"
+// </parts>
 
 namespace pg {
 
@@ -25,14 +28,15 @@ void SgdLearner::learn(const ScoredChunk& scored, Weights& /*weights*/) {
   PG_CHECK(trainer_ != nullptr, "learn() before start()");
   const int64_t end = scored.chunk().end();
   if (end >= stream_tokens_) return;
-  if (config_.kind == TttKind::kPhased && phase_of(end) <= phases_done_) return;
+  const int64_t due = count_phases_due(scored);
+  if (config_.kind == TttKind::kPhased && due <= phases_done_) return;
   // <parts>
   trainer_->take_up();
   trainer_->train_scales_alone(static_cast<double>(end - 1) <=
                                config_.scales_fraction * static_cast<double>(stream_tokens_ - 1));
   // </parts>
   if (config_.kind == TttKind::kPhased) {
-    learn_phase(scored);
+    learn_phase(scored, due);
   } else {
     learn_chunk(scored);
   }
@@ -53,14 +57,27 @@ void SgdLearner::learn_chunk(const ScoredChunk& scored) {
   }
 }
 
-// Which of the phases + 1 equal parts of the stream a target lies in.
-int64_t SgdLearner::phase_of(int64_t target) const {
-  return (target - 1) * (config_.phases + 1) / (stream_tokens_ - 1);
+int64_t SgdLearner::count_phases_due(const ScoredChunk& scored) {
+  // <parts>
+  // At floor(N p / P) finished documents, p = 1 to P (PR #1626).
+  if (config_.phase_documents > 0) {
+    const auto chunk = scored.tokens().subspan(static_cast<size_t>(scored.chunk().first));
+    documents_done_ += std::count(chunk.begin(), chunk.end(), kBosId);
+    int64_t due = 0;
+    while (due < config_.phases &&
+           config_.phase_documents * (due + 1) / config_.phases <= documents_done_) {
+      ++due;
+    }
+    return due;
+  }
+  // </parts>
+  // Which of the phases + 1 equal parts of the stream the end lies in.
+  return (scored.chunk().end() - 1) * (config_.phases + 1) / (stream_tokens_ - 1);
 }
 
-void SgdLearner::learn_phase(const ScoredChunk& scored) {
+void SgdLearner::learn_phase(const ScoredChunk& scored, int64_t phases_due) {
   const int64_t end = scored.chunk().end();
-  phases_done_ = phase_of(end);
+  phases_done_ = phases_due;
   const int64_t chunk = config_.chunk_tokens, chunks = (end - 1 + chunk - 1) / chunk;
   for (int64_t epoch = 0; epoch < config_.epochs; ++epoch) {
     for (int64_t c = 0; c < chunks; ++c) {
@@ -73,7 +90,10 @@ void SgdLearner::learn_phase(const ScoredChunk& scored) {
 }
 
 uint64_t SgdLearner::state_hash() const {
-  const std::array<int64_t, 2> counters = {chunks_done_, phases_done_};
+  std::array<int64_t, 2> counters = {chunks_done_, phases_done_};
+  // <parts>
+  counters[0] += documents_done_;  // one of the two is always 0
+  // </parts>
   return fnv1a(std::bit_cast<std::array<uint8_t, sizeof(counters)>>(counters),
                trainer_ ? trainer_->state_hash() : kFnvOffset);
 }

@@ -32,13 +32,17 @@ class SgdLearner final : public Learner {
 
  private:
   void learn_chunk(const ScoredChunk& scored);
-  void learn_phase(const ScoredChunk& scored);
-  int64_t phase_of(int64_t target) const;
+  void learn_phase(const ScoredChunk& scored, int64_t phases_due);
+  // Of all phases, how many lie before the end of a chunk; kind sgd has none.
+  int64_t count_phases_due(const ScoredChunk& scored);
 
   TttConfig config_;
   ModelConfig model_;
   int64_t context_, stream_tokens_, chunks_;
   int64_t chunks_done_ = 0, phases_done_ = 0;
+  // <parts>
+  int64_t documents_done_ = 0;  // whose last target, the BOS of the next, is scored
+  // </parts>
   std::unique_ptr<SgdTrainer> trainer_;
 };
 

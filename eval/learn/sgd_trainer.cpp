@@ -6,6 +6,9 @@
 
 #include "src/base/exact_math.h"
 #include "src/base/hash.h"
+// <parts>
+#include "src/data/tokenizer.h"
+// </parts>
 #include "src/model/learning/adapters.h"
 
 namespace pg {
@@ -136,7 +139,15 @@ void SgdTrainer::train_pass(std::span<const int32_t> tokens, int64_t first, int6
   while (first < end) {
     windows_.clear();
     for (int64_t row = 0; row < rows_.rows() && first < end; ++row) {
-      const int64_t row_end = std::min(first + context_, end);
+      int64_t row_end = std::min(first + context_, end);
+      // <parts>
+      if (config_.by_document) {  // the BOS of the next document is the last target of a document
+        const auto row =
+            tokens.subspan(static_cast<size_t>(first), static_cast<size_t>(row_end - first));
+        const auto bos = std::find(row.begin(), row.end(), kBosId);
+        if (bos != row.end()) row_end = first + (bos - row.begin()) + 1;
+      }
+      // </parts>
       windows_.push_back({.begin = first - 1, .first = first, .end = row_end});
       first = row_end;
     }

@@ -26,10 +26,16 @@ ForwardOptions list_options(const TttConfig& config) {
 
 TrainingRows::TrainingRows(const ModelConfig& model, const TttConfig& config, Weights& weights,
                            int64_t rows, int64_t context)
+    : TrainingRows(ModelPlan(model, weights, rows, context, PlanMode::kTrain, list_options(config)),
+                   context, config, weights) {}
+
+TrainingRows::TrainingRows(ModelPlan plan, int64_t positions, const TttConfig& config,
+                           Weights& weights)
     : weights_(&weights),
-      plan_(model, weights, rows, context, PlanMode::kTrain, list_options(config)),
-      ids_(static_cast<size_t>(rows * context)),
-      next_ids_(static_cast<size_t>(rows * context)),
+      plan_(std::move(plan)),
+      positions_(positions),
+      ids_(static_cast<size_t>(plan_.batch() * plan_.seq_len())),
+      next_ids_(static_cast<size_t>(plan_.batch() * positions)),
       sums_(weights.device(),
             static_cast<size_t>(count_sum_pieces(weights.gradient_elements())) * sizeof(double)),
       squares_(weights.device(), sizeof(double)),
@@ -38,13 +44,30 @@ TrainingRows::TrainingRows(const ModelConfig& model, const TttConfig& config, We
   // <parts>
   bytes_ = config.byte_weighted ? config.bytes : nullptr;
   PG_CHECK(bytes_ != nullptr || !config.byte_weighted, "ttt.byte_weighted has no byte table");
-  if (bytes_ != nullptr) byte_weights_.resize(ids_.size());
+  if (bytes_ != nullptr) byte_weights_.resize(next_ids_.size());
   frozen_blocks_ = config.frozen_blocks;
   train_scales_alone(false);
   // </parts>
 }
 
 // <parts>
+TrainingRows TrainingRows::of_last(const ModelConfig& model, const TttConfig& config,
+                                   Weights& weights, int64_t context, int64_t positions) {
+  ForwardOptions options = list_options(config);
+  options.last_positions = positions;
+  return {ModelPlan(model, weights, 1, context, PlanMode::kTrain, options), positions, config,
+          weights};
+}
+
+TrainingRows TrainingRows::shorten(const ModelConfig& model, const TttConfig& config,
+                                   int64_t context) const {
+  ForwardOptions options = list_options(config);
+  options.last_positions = positions_;
+  options.lends_arena = &plan_.plan();
+  return {ModelPlan(model, *weights_, 1, context, PlanMode::kTrain, options), positions_, config,
+          *weights_};
+}
+
 void TrainingRows::train_scales_alone(bool alone) {
   held_.clear();
   int64_t largest = 0;
@@ -67,7 +90,8 @@ int64_t TrainingRows::weigh_by_bytes(std::span<const int32_t> tokens,
   std::fill(byte_weights_.begin(), byte_weights_.end(), 0.0f);
   int64_t total = 0;
   for (size_t row = 0; row < windows.size(); ++row) {
-    const auto at = static_cast<int64_t>(row) * plan_.seq_len() - 1 - windows[row].begin;
+    const auto at =
+        (static_cast<int64_t>(row) + 1) * positions_ - plan_.seq_len() - 1 - windows[row].begin;
     for (int64_t t = windows[row].first; t < windows[row].end; ++t) {
       const int64_t bytes = bytes_->token_bytes(tokens, static_cast<size_t>(t));
       byte_weights_[static_cast<size_t>(at + t)] = static_cast<float>(bytes);
@@ -95,13 +119,14 @@ void TrainingRows::compute_gradient(std::span<const int32_t> tokens,
   int64_t counted = 0;
   for (size_t row = 0; row < windows.size(); ++row) {
     const TrainingWindow& w = windows[row];
-    PG_CHECK(w.begin >= 0 && w.begin < w.first && w.end - 1 - w.begin <= context &&
+    const int64_t from = w.first - 1 - w.begin - (context - positions_);  // of the positions
+    PG_CHECK(w.begin >= 0 && w.begin < w.first && from >= 0 && w.end - 1 - w.begin <= context &&
                  w.end <= static_cast<int64_t>(tokens.size()),
              "a training window out of its text");
-    const auto at = static_cast<int64_t>(row) * context;
-    std::copy(tokens.begin() + w.begin, tokens.begin() + w.end - 1, ids_.begin() + at);
+    const auto at = static_cast<int64_t>(row);
+    std::copy(tokens.begin() + w.begin, tokens.begin() + w.end - 1, ids_.begin() + at * context);
     std::copy(tokens.begin() + w.first, tokens.begin() + w.end,
-              next_ids_.begin() + at + w.first - 1 - w.begin);
+              next_ids_.begin() + at * positions_ + from);
     counted += w.end - w.first;
   }
   PG_CHECK(counted > 0, "a training batch without targets");
@@ -113,7 +138,7 @@ void TrainingRows::compute_gradient(std::span<const int32_t> tokens,
   }
   // </parts>
   // The plan divides by all rows, skipped ones included.
-  plan_.set_loss_scale(static_cast<float>(rows() * context) / static_cast<float>(counted));
+  plan_.set_loss_scale(static_cast<float>(rows() * positions_) / static_cast<float>(counted));
   plan_.run();
   weights_->finish_gradients();
   // <parts>

@@ -23,6 +23,13 @@ class TrainingRows {
   // Weights must outlive this. Allocates everything: compute_gradient() allocates nothing.
   TrainingRows(const ModelConfig& model, const TttConfig& config, Weights& weights, int64_t rows,
                int64_t context);
+  // <parts>
+  // One row whose last `positions` alone have targets.
+  static TrainingRows of_last(const ModelConfig& model, const TttConfig& config, Weights& weights,
+                              int64_t context, int64_t positions);
+  // The same, shorter, in this one's memory, which outlives it: they never run at the same time.
+  TrainingRows shorten(const ModelConfig& model, const TttConfig& config, int64_t context) const;
+  // </parts>
 
   int64_t rows() const { return plan_.batch(); }
   // Gradients of the windows' mean loss per counted target (ttt.byte_weighted: of a byte, which is
@@ -40,6 +47,7 @@ class TrainingRows {
   In clip_coefficient() const { return {coefficient_.data(), DType::kF32}; }  // [1] f32
 
  private:
+  TrainingRows(ModelPlan plan, int64_t positions, const TttConfig& config, Weights& weights);
   // <parts>
   int64_t weigh_by_bytes(std::span<const int32_t> tokens, std::span<const TrainingWindow> windows);
   void hold_gradients();
@@ -47,14 +55,15 @@ class TrainingRows {
 
   Weights* weights_;
   ModelPlan plan_;
+  int64_t positions_;              // of a row, its last, that may have targets
   std::vector<int32_t> ids_;       // [rows, context]
-  std::vector<int32_t> next_ids_;  // [rows, context] what each predicts; -1: not counted
+  std::vector<int32_t> next_ids_;  // [rows, positions] what each predicts; -1: not counted
   DeviceBuffer sums_;              // [count_sum_pieces(gradient_elements)] f64
   DeviceBuffer squares_;           // [1] f64
   DeviceBuffer coefficient_;       // [1] f32
   // <parts>
   const ByteTable* bytes_ = nullptr;  // null: each target counts 1
-  std::vector<float> byte_weights_;   // [rows, context]
+  std::vector<float> byte_weights_;   // [rows, positions]
   int64_t frozen_blocks_ = 0;
   std::vector<int> held_;
   DeviceBuffer zeros_;  // as many as the largest of them has

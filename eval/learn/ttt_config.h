@@ -63,6 +63,10 @@ struct TttConfig {
   bool frozen_scales = true;
   double scales_fraction = 0.0;
   bool cosine = true;
+  bool by_document = false;
+  int64_t phase_documents = 0;
+  bool lora_per_run = false;
+  bool lora_clipped = true;
   const ByteTable* bytes = nullptr;  // no key: the tokenizer's, from whoever scores; outlives this
   // </parts>
 };
@@ -91,6 +95,16 @@ void visit_ttt_part_fields(Config& c, Visit&& visit) {
       "are trained; then all that is not frozen, by an optimizer that starts anew"});
   scoring("cosine", c.cosine, {
       .help = "sgd, phased: the rate falls along a cosine to 0; false: it stays (PR #398)"});
+  scoring("by_document", c.by_document, {
+      .help = "lora, phased_lora: chunks begin and end with documents (PR #1530); with "
+      "eval.windows = document and a lora_reset"});
+  scoring("phase_documents", c.phase_documents, {.min = 0, .max = 1 << 24,
+      .env = "PHASED_TTT_PREFIX_DOCS", .help = "phased, phased_lora: the phases come when even parts of so many documents are scored "
+      "(PR #1626); 0: of the stream"});
+  scoring("lora_per_run", c.lora_per_run, {
+      .help = "lora: each run of a looped block has adapters of its own (PR #1530)"});
+  scoring("lora_clipped", c.lora_clipped, {
+      .help = "lora: clip_norm holds for adapters too; false: for the phases alone (PR #1530)"});
 }
 // </parts>
 template <class Config, class Visit>
@@ -113,20 +127,23 @@ void visit_ttt_fields(Config& c, Visit&& visit) {
       .help = "sgd, phased: tokens of a step, in rows of eval.context"});
   scoring("frozen_blocks", c.frozen_blocks, {.min = 0, .max = 128, .env = "TTT_FREEZE_BLOCKS",
       .help = "sgd, phased: blocks, counted from the first, that never change"});
-  scoring("phases", c.phases, {.min = 1, .max = 1000,
+  scoring("phases", c.phases, {.min = 1, .max = 1000, .env = "PHASED_TTT_NUM_PHASES",
       .help = "phased: trainings, evenly spread over the stream"});
-  scoring("lora_rank", c.lora_rank, {.min = 1, .max = 4096, .help = "lora: rank"});
-  scoring("lora_alpha", c.lora_alpha, {.min = 0.001, .max = 1e6,
+  scoring("lora_rank", c.lora_rank, {.min = 1, .max = 4096, .env = "TTT_LORA_RANK",
+      .help = "lora: rank"});
+  scoring("lora_alpha", c.lora_alpha, {.min = 0.001, .max = 1e6, .env = "TTT_LORA_ALPHA",
       .help = "lora: an adapter's output counts alpha / rank times"});
   scoring("lora_targets", c.lora_targets, {
-      .help = "lora: adapted matrices, some of q,k,v,out,up,down,head"});
+      .help = "lora: adapted matrices, some of q,k,v,out,up,down,head; attn and mlp: beside those "
+      "branches, from their normed input (PR #1530)"});
   scoring("lora_chunk_tokens", c.lora_chunk_tokens, {.min = 1, .max = 1 << 20, .unit = "tokens",
-      .help = "lora: targets of a step; at most eval.context"});
-  scoring("lora_lr", c.lora_lr, {.min = 0, .max = 10, .help = "lora: AdamW learning rate"});
-  scoring("lora_beta2", c.lora_beta2, {.min = 0, .max = 0.999999,
+      .env = "TTT_CHUNK_SIZE", .help = "lora: targets of a step; at most eval.context"});
+  scoring("lora_lr", c.lora_lr, {.min = 0, .max = 10, .env = "TTT_LORA_LR",
+      .help = "lora: AdamW learning rate"});
+  scoring("lora_beta2", c.lora_beta2, {.min = 0, .max = 0.999999, .env = "TTT_BETA2",
       .help = "lora: AdamW decay of the second moment; there is no first"});
   scoring("lora_weight_decay", c.lora_weight_decay, {.min = 0, .max = 1000,
-      .help = "lora: AdamW decay"});
+      .env = "TTT_WEIGHT_DECAY", .help = "lora: AdamW decay"});
   scoring("lora_reset", c.lora_reset, {.help = "lora: at a document's start nothing, B and AdamW's "
       "state (A stays warm), or the adapters whole"});
   // <parts>

@@ -20,6 +20,10 @@ class Learner {
   // the score does not depend on how many windows share a forward pass. Chunks are whole windows: a
   // window belongs to the chunk in which its first scored target falls.
   virtual int64_t chunk_targets() const = 0;
+  // <parts>
+  // Whether chunks follow the documents: Scorer::document_chunk_targets().
+  virtual bool follows_documents() const { return false; }
+  // </parts>
   // The parameters that the scorer shall give its weights: the model's own, frozen where they never
   // change, and adapters behind them.
   virtual std::vector<ParamSpec> choose_params(const ModelConfig& model) const {

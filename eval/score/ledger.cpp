@@ -7,6 +7,9 @@
 #include <cmath>
 #include <numbers>
 
+// <parts>
+#include "eval/score/document_chunks.h"
+// </parts>
 #include "src/base/error.h"
 
 namespace pg {
@@ -30,6 +33,18 @@ void check_order(const std::vector<Chunk>& chunks, int64_t tokens) {
     throw Error(fmt::format("order of scoring ends at target {} of {}; every target must be scored",
                             next, tokens));
   }
+}
+
+std::vector<Chunk> list_chunks(const Scorer& scorer, std::span<const int32_t> stream) {
+  const auto tokens = static_cast<int64_t>(stream.size());
+  std::vector<Chunk> chunks = scorer.plan_order(tokens);
+  check_order(chunks, tokens);
+  // <parts>
+  if (const int64_t most = scorer.document_chunk_targets(); most > 0) {
+    return follow_documents(stream, most);
+  }
+  // </parts>
+  return chunks;
 }
 
 double to_bits(float log_prob, int64_t target) {
@@ -75,23 +90,17 @@ LedgerTotals Ledger::score_as_decoder(Scorer& scorer, const LedgerHooks& hooks) 
 }
 
 void Ledger::follow(Scorer& scorer, std::span<const int32_t> stream) {
-  const auto tokens = static_cast<int64_t>(stream.size());
-  const std::vector<Chunk> chunks = scorer.plan_order(tokens);
-  check_order(chunks, tokens);
-  for (const Chunk& chunk : chunks) {
+  for (const Chunk& chunk : list_chunks(scorer, stream)) {
     scorer.open_chunk(chunk, stream.first(static_cast<size_t>(chunk.end()) - 1));
     scorer.close_chunk(ScoredChunk(chunk, stream.first(static_cast<size_t>(chunk.end()))));
   }
 }
 
 LedgerTotals Ledger::run(Scorer& scorer, const LedgerHooks& hooks, bool as_decoder) const {
-  const auto tokens = static_cast<int64_t>(stream_.size());
-  const std::vector<Chunk> chunks = scorer.plan_order(tokens);
-  check_order(chunks, tokens);
   LedgerTotals totals;
   totals.documents = stream_[0] == kBosId ? 1 : 0;
   TokenDistribution distribution;
-  for (const Chunk& chunk : chunks) {
+  for (const Chunk& chunk : list_chunks(scorer, stream_)) {
     if (!as_decoder) scorer.open_chunk(chunk, stream_.first(static_cast<size_t>(chunk.end()) - 1));
     for (int64_t target = chunk.first; target < chunk.end(); ++target) {
       const auto at = static_cast<size_t>(target);

@@ -63,14 +63,17 @@ NetworkScorer::NetworkScorer(const ModelConfig& model, const std::vector<HostTen
       learner_(std::move(learner)),
       weights_(device, learner_ ? learner_->choose_params(model) : list_params(model),
                /*with_gradients=*/learner_ != nullptr),
-      tail_(model, weights_, rows_, shape_.context, shape_.stride, share) {
+      tail_(model, weights_, rows_, shape_.context, {.last_positions = shape_.stride}, share) {
   weights_.upload(tensors);
   if (shape_.stride < shape_.context) {
     // A stream has one such window.
-    whole_.emplace(model, weights_, by_document_ ? rows_ : 1, shape_.context, shape_.context,
-                   share);
+    whole_.emplace(model, weights_, by_document_ ? rows_ : 1, shape_.context,
+                   ForwardOptions{.last_positions = shape_.context}, share);
   }
   // <parts>
+  model_ = model;
+  share_ = share;
+  temperature_ = config.temperature;
   tail_.set_temperature(config.temperature);
   if (whole_) whole_->set_temperature(config.temperature);
   // </parts>
@@ -120,13 +123,38 @@ void NetworkScorer::open_chunk(const Chunk& chunk, std::span<const int32_t> know
       by_document_ ? plan_document_windows(known, range, shape_) : plan_windows(0, range, shape_);
   tail_.clear();
   if (whole_) whole_->clear();
+  // <parts>
+  for (auto& [context, lane] : growing_) lane.clear();
+  // </parts>
   windows_.clear();
   for (const EvalWindow& window : windows) {
     const bool is_tail = window.score_from >= shape_.context - shape_.stride;
-    WindowLane& lane = is_tail ? tail_ : *whole_;
-    windows_.push_back({.window = window, .lane = &lane, .number = lane.add(window)});
+    WindowLane* lane = is_tail ? &tail_ : &*whole_;
+    // <parts>
+    if (!is_tail && document_chunk_targets() > 0) lane = &growing_lane(window);
+    // </parts>
+    windows_.push_back({.window = window, .lane = lane, .number = lane->add(window)});
   }
 }
+
+// <parts>
+// Until a document is longer than a window its windows begin with it and grow by a chunk each.
+// Memory is that of the longest, since one lane runs at a time.
+WindowLane& NetworkScorer::growing_lane(const EvalWindow& window) {
+  const int64_t chunk = document_chunk_targets();
+  const int64_t context = std::min(window.score_from + chunk, shape_.context);
+  const auto found = growing_.find(context);
+  if (found != growing_.end()) return found->second;
+  const ForwardOptions options = {.last_positions = std::min(chunk, context),
+                                  .lends_arena = &whole_->plan().plan()};
+  WindowLane& lane =
+      growing_.try_emplace(context, model_, weights_, /*rows=*/1, context, options, share_)
+          .first->second;
+  lane.set_temperature(temperature_);
+  lane.decode_by(*whole_);
+  return lane;
+}
+// </parts>
 
 void NetworkScorer::predict(int64_t target, TokenDistribution& distribution) {
   const auto at = std::partition_point(windows_.begin(), windows_.end(), [&](const Placed& placed) {

@@ -3,6 +3,9 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+// <parts>
+#include <map>
+// </parts>
 #include <memory>
 #include <optional>
 #include <span>
@@ -40,6 +43,11 @@ class NetworkScorer final : public Scorer {
 
   // Without a learner a chunk is what one batch of windows a rank scores, with one what it asks for.
   std::vector<Chunk> plan_order(int64_t tokens) const override;
+  // <parts>
+  int64_t document_chunk_targets() const override {
+    return learner_ && learner_->follows_documents() ? learner_->chunk_targets() : 0;
+  }
+  // </parts>
   void open_chunk(const Chunk& chunk, std::span<const int32_t> known) override;
   void predict(int64_t target, TokenDistribution& distribution) override;
   void perceive(int64_t target, int32_t token) override;
@@ -66,7 +74,16 @@ class NetworkScorer final : public Scorer {
   NetworkScorer(const ModelConfig& model, const std::vector<HostTensor>& tensors,
                 const EvalConfig& config, Device& device, std::unique_ptr<TokenMixer> mixer,
                 std::unique_ptr<Learner> learner, WindowShare* share);
-  int64_t whole_windows_run() const { return whole_ ? whole_->windows_run() : 0; }
+  int64_t whole_windows_run() const {
+    int64_t windows = whole_ ? whole_->windows_run() : 0;
+    // <parts>
+    for (const auto& [context, lane] : growing_) windows += lane.windows_run();
+    // </parts>
+    return windows;
+  }
+  // <parts>
+  WindowLane& growing_lane(const EvalWindow& window);
+  // </parts>
   std::vector<Chunk> plan_stream_order(int64_t tokens) const;
   std::vector<Chunk> plan_document_order(int64_t tokens) const;
 
@@ -80,6 +97,13 @@ class NetworkScorer final : public Scorer {
   Weights weights_;
   WindowLane tail_;                  // windows that score their last `stride` positions at most
   std::optional<WindowLane> whole_;  // the first of a text; absent when those slide over nothing
+  // <parts>
+  // With chunks that follow documents: the windows of a document's first tokens, by their length.
+  std::map<int64_t, WindowLane> growing_;
+  ModelConfig model_;  // for those
+  WindowShare* share_ = nullptr;
+  double temperature_ = 1.0;
+  // </parts>
 
   std::span<const int32_t> known_;
   std::vector<Placed> windows_;  // of the open chunk, as far as its tokens are known

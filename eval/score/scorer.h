@@ -58,6 +58,12 @@ class Scorer {
   // The order of scoring for a stream of `tokens` tokens: every target 1 <= t < tokens exactly
   // once, ascending. It depends on nothing but the length.
   virtual std::vector<Chunk> plan_order(int64_t tokens) const = 0;
+  // <parts>
+  // Above 0: chunks follow the documents (document_chunks.h). Each has so many targets, or ends
+  // before, behind the BOS of the next document as soon as that is scored; plan_order() is then that
+  // of a text of one document.
+  virtual int64_t document_chunk_targets() const { return 0; }
+  // </parts>
   // known: the stream's first tokens; targets up to known.size() can be predicted afterwards. They
   // stay where they are until the chunk is closed or opened again.
   virtual void open_chunk(const Chunk& chunk, std::span<const int32_t> known) = 0;

@@ -17,17 +17,17 @@
 namespace pg {
 
 WindowLane::WindowLane(const ModelConfig& model, Weights& weights, int64_t rows, int64_t context,
-                       int64_t positions, WindowShare* share)
+                       const ForwardOptions& options, WindowShare* share)
     : model_(model),
       weights_(&weights),
       vocab_(model.vocab_size),
       rows_(rows),
       context_(context),
-      positions_(positions),
+      positions_(options.last_positions),
       share_(share),
       ranks_(share == nullptr ? 1 : share->ranks()),
       rank_(share == nullptr ? 0 : share->rank()),
-      plan_(model, weights, rows, context, PlanMode::kLogProbs, positions),
+      plan_(model, weights, rows, context, PlanMode::kLogProbs, options),
       ids_(static_cast<size_t>(rows * context)),
       kept_(static_cast<size_t>(rows * ranks_)),
       rank_rows_(static_cast<size_t>(ranks_)),
@@ -51,6 +51,11 @@ NetworkDistribution WindowLane::predict(int64_t number, int64_t target,
   const int64_t round = number / round_windows();
   if (round != ready_round_ || target < ready_from_) {
     const bool is_next = target == static_cast<int64_t>(known.size());  // nothing more is known
+    // <parts>
+    if (can_decode_ && is_next && decoder_lane_ != nullptr) {
+      return decoder_lane_->decode(windows_[static_cast<size_t>(number)], known);
+    }
+    // </parts>
     if (can_decode_ && is_next) return decode(windows_[static_cast<size_t>(number)], known);
     run_round(round, target, known);
   }

@@ -13,6 +13,7 @@
 #include "eval/mix/token_mixer.h"
 #include "eval/score/window_schedule.h"
 #include "eval/score/window_share.h"
+#include "src/model/forward.h"
 #include "src/model/model.h"
 #include "src/plan/weights.h"
 
@@ -20,14 +21,17 @@ namespace pg {
 
 class WindowLane {
  public:
-  // `rows` windows a batch; of each only the last `positions` of `context` can be scored. `share`
-  // may be null: this is the only rank.
+  // `rows` windows a batch; of each only the last positions of `context` can be scored, as many as
+  // the options say. `share` may be null: this is the only rank.
   WindowLane(const ModelConfig& model, Weights& weights, int64_t rows, int64_t context,
-             int64_t positions, WindowShare* share);
+             const ForwardOptions& options, WindowShare* share);
 
   void clear();
   // <parts>
   void set_temperature(double temperature) { temperature_ = temperature; }
+  // One token after another is decoded by that lane, whose windows may be longer.
+  void decode_by(WindowLane& lane) { decoder_lane_ = &lane; }
+  const ModelPlan& plan() const { return plan_; }
   // </parts>
   // The weights have changed.
   void forget_rows() { rows_known_ = 0; }
@@ -79,6 +83,7 @@ class WindowLane {
   int64_t windows_run_ = 0;
   // <parts>
   double temperature_ = 1.0;
+  WindowLane* decoder_lane_ = nullptr;  // null: this one
   // </parts>
 
   bool can_decode_;

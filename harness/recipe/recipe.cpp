@@ -97,6 +97,12 @@ void check_recipe(const Recipe& recipe) {
                     recipe.eval.stride, recipe.eval.context));
   }
   check_scoring(recipe.scoring());
+  if (recipe.ttt.kind != TttKind::kNone && recipe.ttt.lora_per_run &&
+      recipe.model.loop_passes == 1) {
+    throw Error(
+        "recipe: ttt.lora_per_run is true, but no block runs twice; set model.loop_passes above 1, "
+        "or ttt.lora_per_run = false");
+  }
 }
 
 std::string write_recipe(const Recipe& recipe, RecipeComments comments, const KeyFilter& is_kept) {

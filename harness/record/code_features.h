@@ -1,6 +1,7 @@
 // Which counted code a way of scoring needs: the one place where keys of a recipe choose the bundle.
 #pragma once
 #include <algorithm>
+#include <string>
 
 #include "eval/scoring_config.h"
 #include "eval/scoring_keys.h"
@@ -10,7 +11,14 @@
 
 namespace pg {
 
-// Whether an artifact names a key that stands between "// <parts>" marks.
+// Whether adapters stand beside whole branches, which are targets of a key that every set has.
+inline bool adapts_branches(const TttConfig& ttt) {
+  if (ttt.kind != TttKind::kLora && ttt.kind != TttKind::kPhasedLora) return false;
+  const std::string targets = "," + ttt.lora_targets + ",";
+  return targets.find(",attn,") != std::string::npos || targets.find(",mlp,") != std::string::npos;
+}
+
+// Whether an artifact names a key or a value that stands between "// <parts>" marks.
 inline bool uses_parts(const ModelConfig& model, const ScoringConfig& scoring) {
   KeyWriter of_model(frozen_model_keys()), of_scoring(frozen_scoring_keys());
   const auto in_section = [](KeyWriter& writer, const char* section) {
@@ -28,7 +36,7 @@ inline bool uses_parts(const ModelConfig& model, const ScoringConfig& scoring) {
   }
   return !of_model.text().empty() || !of_scoring.text().empty() ||
          scoring.mix.kind == MixKind::kCascade || scoring.mix.kind == MixKind::kPpm ||
-         scoring.ttt.kind == TttKind::kPhasedLora;
+         scoring.ttt.kind == TttKind::kPhasedLora || adapts_branches(scoring.ttt);
 }
 
 inline CodeFeatures code_features(const ModelConfig& model, const ScoringConfig& scoring,

@@ -14,7 +14,8 @@ double learnt_per_target(const Recipe& recipe) {
   const TttConfig& ttt = recipe.ttt;
   // Phase p of n learns all that came before: p / (n + 1) of the text.
   const double phased = static_cast<double>(ttt.epochs) * static_cast<double>(ttt.phases) / 2;
-  // A window for each piece of a chunk.
+  // A window for each piece of a chunk; by document those of a document's first tokens are shorter,
+  // so that it is at most so much.
   const double lora = static_cast<double>(ttt.lora_epochs * recipe.eval.context) /
                       static_cast<double>(std::min(ttt.lora_chunk_tokens, recipe.eval.context));
   switch (ttt.kind) {

@@ -46,7 +46,9 @@ ScoreName name_score(const Recipe& recipe) {
   name.line = name.is_plain
                   ? fmt::format("final_int{}_sliding_window", recipe.quant.matrix_bits)
                   : fmt::format("legal{}{}", learns ? "_ttt" : "", mixes ? "_ngram_mix" : "");
-  name.column = fmt::format("sliding{}{}", describe(recipe.ttt.kind), describe(recipe.mix.kind));
+  name.column = fmt::format("sliding{}{}{}", describe(recipe.ttt.kind),
+                            learns && recipe.ttt.by_document ? " by document" : "",
+                            describe(recipe.mix.kind));
   return name;
 }
 

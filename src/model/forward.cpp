@@ -93,10 +93,11 @@ class Forward {
     // <train_gpt>
     if (options.longest_sequence > 0) {
       begin_packed_rows(options.longest_sequence);
-      return;
-    }
-    // </train_gpt>
-    if (c.rope_dims > 0) rope_ = p.constant("rope", row_, c.rope_dims, make_rope_table(c, row_));
+    } else
+      // </train_gpt>
+      if (c.rope_dims > 0) {
+        rope_ = p.constant("rope", row_, c.rope_dims, make_rope_table(c, row_));
+      }
     // <parts>
     plain_rope_ = rope_;
     if (c.rope_dims > 0 && !c.paired_heads_at.empty()) {
@@ -117,7 +118,11 @@ class Forward {
     if (options_.bag > 1) f.ids = p.input_ids("bags", batch_ * seq_len_, options_.bag);
     // </train_gpt>
     if (options_.with_loss) {
-      f.targets = p.input_ids("targets", batch_ * seq_len_, options_.targets);
+      int64_t positions = seq_len_;
+      // <parts>
+      positions = options_.last_positions;
+      // </parts>
+      f.targets = p.input_ids("targets", batch_ * positions, options_.targets);
     }
 
     Tensor x = embed(f.ids);
@@ -138,6 +143,7 @@ class Forward {
       int64_t l = run;
       // <parts>
       l = block_of_run(c, run);
+      run_ = run;
       // </parts>
       const int64_t decoder = run - runs / 2;
       if (is_partial && run == runs - 1) last_rows_ = list_last_rows();
@@ -192,8 +198,9 @@ class Forward {
     // </train_gpt>
     // <parts>
     if (options_.has_row_weights) {
-      f.row_weights = p.constant("row_weights", batch_ * seq_len_, 1,
-                                 std::vector<float>(static_cast<size_t>(batch_ * seq_len_), 1.0f));
+      const int64_t rows = batch_ * options_.last_positions;
+      f.row_weights =
+          p.constant("row_weights", rows, 1, std::vector<float>(static_cast<size_t>(rows), 1.0f));
     }
     // </parts>
     f.loss = p.softcap_xent(f.logits, f.targets, f.target_weights, cap, f.row_weights).loss;
@@ -215,7 +222,7 @@ class Forward {
  private:
   // <train_gpt>
   void begin_packed_rows(int64_t longest) {
-    PG_CHECK(row_ == seq_len_, "packed rows are of tokens alone");
+    PG_CHECK(row_ == seq_len_ && c.paired_heads_at.empty(), "packed rows: a token is a row");
     starts_ = p.input_ids("starts", batch_ * seq_len_, 1);
     packed_ = {p.place_of(starts_), longest};
     if (c.rope_dims == 0) return;
@@ -287,6 +294,10 @@ class Forward {
     return adapt(p.linear_add(addend, x, weight(role, layer)), x, role, layer);
   }
   Tensor adapt(Tensor y, Tensor x, ParamRole role, int64_t layer) {
+    // <parts>
+    const int64_t of_run = adapter_layer_of_run(c, run_);
+    if (layer >= 0 && p.has_weight({role, of_run, AdapterFactor::kA})) layer = of_run;
+    // </parts>
     const ParamPlace a = {role, layer, AdapterFactor::kA}, b = {role, layer, AdapterFactor::kB};
     if (!p.has_weight(a)) return y;
     return p.add_linear(y, p.linear(x, p.weight(a)), p.weight(b));  // [N, rank] in between
@@ -374,7 +385,8 @@ class Forward {
     // </parts>
     Tensor y = attention(n, l);  // [N, H*S]
     // <parts>
-    if (runs_in_lanes(c, l)) return join_lanes(lane, y, x0, l, norm_scale);
+    if (has_adapter(kBesideAttention, l)) n = shorten(n);
+    if (runs_in_lanes(c, l)) return join_lanes(lane, y, n, x0, l, norm_scale);
     // </parts>
     if (last_rows_) {
       // embed() gathers rows of any table; from here on N is batch * last_positions.
@@ -382,19 +394,28 @@ class Forward {
       y = p.embed(last_rows_, y);
     }
     // <parts>
-    if (is_parallel(c, l)) {  // both read one norm
-      const Tensor hidden = mlp(shorten(normed), l);
-      return linear_add(linear_add(x, y, kOut, l), hidden, kDown, l);
-    }
+    Tensor hidden;
+    if (is_parallel(c, l)) hidden = mlp(shorten(normed), l);  // both read one norm
     // </parts>
     x = linear_add(x, y, kOut, l);
-    return linear_add(x, mlp(p.rmsnorm(x, norm_scale), l), kDown, l);
+    // <parts>
+    x = adapt(x, n, kBesideAttention, l);
+    if (hidden) {
+      x = linear_add(x, hidden, kDown, l);
+    } else
+      // </parts>
+      x = linear_add(x, mlp(p.rmsnorm(x, norm_scale), l), kDown, l);
+    // <parts>
+    x = adapt(x, mlp_input_, kBesideMlp, l);
+    // </parts>
+    return x;
   }
 
   // n [N, D] -> [N, F], before the down projection.
   Tensor mlp(Tensor n, int64_t l) {
     // <parts>
     n = with_gain(n, kMlpNormGain, l);
+    mlp_input_ = n;
     if (c.mlp == Mlp::kSwiglu) {
       const ParamPlace places[] = {{kUp, l}, {kGate, l}};
       const Tensor both = p.linear(n, p.joined_weight(places));  // [N, 2 F]
@@ -410,29 +431,38 @@ class Forward {
   Tensor shorten(Tensor x) { return last_rows_ ? p.embed(last_rows_, x) : x; }
 
   // Two lanes (records 2026-03-31 and 04-13; formulas.md 2.6). x is the one that attention has read, of
-  // which y [N, H*S] came; the MLP reads lane_. Both branches add to both lanes. Gives the first one.
-  Tensor join_lanes(Tensor x, Tensor y, Tensor x0, int64_t l, float norm_scale) {
+  // which y [N, H*S] came by way of n; the MLP reads lane_. Both branches add to both lanes. Gives the
+  // first one.
+  Tensor join_lanes(Tensor x, Tensor y, Tensor n, Tensor x0, int64_t l, float norm_scale) {
     const bool in_turn = c.parallel_residual == ParallelResidual::kLanesInTurn;
     const auto add = [&](Tensor lane, ParamRole keep, Tensor branch, ParamRole scale) {
       const Tensor kept = keep == kNone ? Tensor{} : weight(keep, l);
       return p.blend(lane, kept, branch, weight(scale, l), /*sigmoid=*/false);
     };
-    const Tensor attended = linear(shorten(y), kOut, l), other = shorten(lane_);
+    const Tensor attended = adapt(linear(shorten(y), kOut, l), n, kBesideAttention, l);
+    const Tensor other = shorten(lane_);
     const Tensor first = add(shorten(x), kLaneKeep0, attended, kAttentionToLane0);
     const Tensor second =
         add(other, in_turn ? kLaneKeep0 : kLaneKeep1, attended, kAttentionToLane1);
-    Tensor n;
     if (in_turn && c.resid_mix) {
       n = p.mix_rmsnorm(second, weight(kMixX, l), shorten(x0), weight(kMixX0, l), norm_scale).n;
     } else {
       n = p.rmsnorm(in_turn ? second : other, norm_scale);
     }
-    const Tensor hidden = linear(mlp(n, l), kDown, l);
+    const Tensor inner = mlp(n, l);
+    const Tensor hidden = adapt(linear(inner, kDown, l), mlp_input_, kBesideMlp, l);
     const ParamRole keep = in_turn ? kLaneKeep1 : kNone;
     lane_ = add(second, keep, hidden, kMlpToLane1);
     return add(first, keep, hidden, kMlpToLane0);
   }
   Tensor lane_;  // the second one, once there are two
+
+  bool has_adapter(ParamRole role, int64_t layer) const {
+    return p.has_weight({role, layer, AdapterFactor::kA}) ||
+           p.has_weight({role, adapter_layer_of_run(c, run_), AdapterFactor::kA});
+  }
+  int64_t run_ = 0;  // of blocks
+  Tensor mlp_input_;
 
   Tensor with_gain(Tensor n, ParamRole role, int64_t layer = -1) {
     return c.norm_gains ? p.scale_columns(n, weight(role, layer)) : n;

@@ -24,8 +24,8 @@ struct LossTerms {
 // What of the forward pass is needed.
 struct ForwardOptions {
   bool with_loss = true;
-  // Logits of the last so many positions of each row; 0: of all seq_len. What only other positions
-  // need is left out: the head, and the last block behind its attention.
+  // Logits of the last so many positions of each row, and their losses; 0: of all seq_len. What only
+  // other positions need is left out: the head, and the last block behind its attention.
   int64_t last_positions = 0;
   int64_t targets = 1;  // n, of a position
   // <parts>
@@ -40,8 +40,10 @@ struct ForwardOptions {
   // whose positions begin anew: ModelPlan::load_starts. What reads neighbours or their ids, smear gates
   // and bigrams, reads across, as the records do; token_smear stops at bos_id.
   int64_t longest_sequence = 0;
-  const Plan* lends_arena = nullptr;  // Plan::borrow_arena_of
   // </train_gpt>
+  // <parts>
+  const Plan* lends_arena = nullptr;  // Plan::borrow_arena_of
+  // </parts>
 };
 
 // P = last_positions, or seq_len.

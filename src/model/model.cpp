@@ -23,13 +23,12 @@ ModelPlan::ModelPlan(const ModelConfig& config, Weights& weights, int64_t batch,
   if (const std::string problem = check_model_config(config); !problem.empty())
     throw Error(problem);
   options.with_loss = mode == PlanMode::kTrain || mode == PlanMode::kScore;
-  PG_CHECK(options.last_positions == 0 || !options.with_loss, "losses are those of all positions");
   PG_CHECK(batch == 1 || mode != PlanMode::kDecode, "one row of tokens is decoded at a time");
   if (!options.with_loss) plan_->read_packed_weights();
   handles_->forward = record_forward(*plan_, config, batch, seq_len, options);
-  // <train_gpt>
+  // <parts>
   if (options.lends_arena != nullptr) plan_->borrow_arena_of(*options.lends_arena);
-  // </train_gpt>
+  // </parts>
   plan_->finish(mode == PlanMode::kTrain ? handles_->forward.loss : Tensor{});
 }
 

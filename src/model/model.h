@@ -34,6 +34,8 @@ constexpr int64_t block_of_run(const ModelConfig& c, int64_t v) {
   if (v > c.loop_last + loop_runs(c)) return v - loop_runs(c);
   return c.loop_first + (v - c.loop_first) % (c.loop_last - c.loop_first + 1);
 }
+// The layer of adapters that the v-th run has of its own (AdapterConfig::per_run).
+constexpr int64_t adapter_layer_of_run(const ModelConfig& c, int64_t v) { return c.layers + v; }
 // </parts>
 // Which blocks carry what: the first half of the blocks are the encoder of the U-Net, the rest the
 // decoder.
@@ -95,7 +97,7 @@ enum class PlanMode : uint8_t {
 class ModelPlan {
  public:
   // Weights and device must outlive this. One plan serves one shape: `batch` rows of `seq_len`
-  // tokens. last_positions > 0, for log probabilities: those of the last so many positions of each
+  // tokens. last_positions > 0: log probabilities, or losses, of the last so many positions of each
   // row alone, which saves the work that only the others need. `targets`: of a position in kTrain.
   ModelPlan(const ModelConfig& config, Weights& weights, int64_t batch, int64_t seq_len,
             PlanMode mode, int64_t last_positions = 0, int64_t targets = 1);
@@ -108,8 +110,9 @@ class ModelPlan {
   int64_t batch() const { return batch_; }
   int64_t seq_len() const { return seq_len_; }
 
-  // Sets ids [batch, seq_len] and targets [batch, seq_len, n]; both must lie below vocab_size, and a
-  // target of -1 is left out. In kLogProbs and kDecode there are no targets.
+  // Sets ids [batch, seq_len] and targets [batch, seq_len, n], or of the last positions alone; both
+  // must lie below vocab_size, and a target of -1 is left out. In kLogProbs and kDecode there are no
+  // targets.
   void load(std::span<const int32_t> ids, std::span<const int32_t> targets);
   // In kTrain the gradients in Weights are overwritten, or added to when `accumulate`; they are
   // those of what plans read until Weights::finish_gradients().

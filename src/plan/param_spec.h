@@ -65,6 +65,11 @@ enum class ParamRole : uint8_t {
   // </parts>
   kDown,
   kMlpScale,
+  // <parts>
+  // of a block, adapters alone: what they adapt is a branch of it, and they read its normed input
+  kBesideAttention,
+  kBesideMlp,
+  // </parts>
   // of a block that takes a skip
   kSkip,
   // <parts>

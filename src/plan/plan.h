@@ -155,12 +155,12 @@ class Plan {
   void collect_grams() { collects_grams_ = true; }
   const std::vector<WeightUse>& weight_uses() const { return weight_uses_; }
 
-  // <train_gpt>
+  // <parts>
   // For plans of which no run begins before another's has ended: finish() places this one's tensors in
   // the arena of `other`, finished and outliving this, where they fit. Kept tensors are then read
   // before a run of the other.
   void borrow_arena_of(const Plan& other) { lender_ = &other.arena_; }
-  // </train_gpt>
+  // </parts>
 
   // Keeps a tensor's value readable after a run.
   void keep(Tensor t);
@@ -347,9 +347,9 @@ class Plan {
   std::vector<WeightUse> weight_uses_;
   std::vector<std::pair<int, Tensor>> input_grams_;  // id of a linear map's input, its gram
   DeviceBuffer arena_;
-  // <train_gpt>
+  // <parts>
   const DeviceBuffer* lender_ = nullptr;
-  // </train_gpt>
+  // </parts>
   bool accumulates_ = false;  // the last run
   Tensor loss_gradient_;      // [1] f32: loss_scale over the loss's rows
   int64_t loss_rows_ = 0;

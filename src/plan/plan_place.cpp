@@ -62,11 +62,11 @@ void Plan::place_tensors() {
     separate_bytes_ += bytes;
   }
   const DeviceBuffer* arena = &arena_;
-  // <train_gpt>
+  // <parts>
   if (lender_ != nullptr && static_cast<int64_t>(lender_->bytes()) >= arena_bytes) {
     arena = lender_;
   } else  // of its own
-    // </train_gpt>
+    // </parts>
     arena_ = DeviceBuffer(weights_->device(), static_cast<size_t>(arena_bytes));
   for (const size_t i : order) tensors_[i].data = arena->as<uint8_t>() + offsets[i];
   for (TensorInfo& t : tensors_) {

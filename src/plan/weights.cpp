@@ -64,13 +64,39 @@ void Weights::place_copies() {
     scaled_params.push_back(i);
     if (spec(i).trainable) trained_params.push_back(i);
   }
-  for (const ParamBatch& batch : layout_.batches(specs_, scaled_params)) {
+  for (const ParamBatch& batch : batch_scaled(scaled_params)) {
     scaled_.push_back(describe_scaled(batch));
     scaled_.back().compute_offset = offsets[static_cast<size_t>(batch.params.front())];
   }
-  for (const ParamBatch& batch : layout_.batches(specs_, trained_params)) {
+  for (const ParamBatch& batch : batch_scaled(trained_params)) {
     trained_scaled_.push_back(describe_scaled(batch));
   }
+}
+
+std::vector<ParamBatch> Weights::batch_scaled(std::span<const int> params) const {
+  std::vector<ParamBatch> batches = layout_.batches(specs_, params);
+  // <parts>
+  // A scale of a block serves the adapters of all its runs: a batch ends where its scales are no
+  // longer equally far apart.
+  for (size_t b = 0; b < batches.size(); ++b) {
+    const std::vector<int> all = batches[b].params;
+    const auto distance = [&](size_t i) {
+      return layout_.offset(find(spec(all[i]).row_scale)) -
+             layout_.offset(find(spec(all[i - 1]).row_scale));
+    };
+    size_t count = std::min<size_t>(all.size(), 2);
+    while (count < all.size() && distance(count) == distance(1)) ++count;
+    if (count == all.size()) continue;
+    ParamBatch rest = batches[b];
+    rest.params.erase(rest.params.begin(), rest.params.begin() + static_cast<ptrdiff_t>(count));
+    rest.offset = layout_.offset(rest.params.front());
+    rest.shape.count -= static_cast<int64_t>(count);
+    batches[b].params.resize(count);
+    batches[b].shape.count = static_cast<int64_t>(count);
+    batches.insert(batches.begin() + static_cast<ptrdiff_t>(b) + 1, rest);
+  }
+  // </parts>
+  return batches;
 }
 
 Weights::ScaledRows Weights::describe_scaled(const ParamBatch& batch) const {

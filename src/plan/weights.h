@@ -109,6 +109,7 @@ class Weights {
   bool is_trained(int index) const;                  // it, or what scales its rows
   int64_t rows(std::span<const int> indices) const;  // of joined parameters
   void pack(const Packed& packed);
+  std::vector<ParamBatch> batch_scaled(std::span<const int> params) const;
   ScaledRows describe_scaled(const ParamBatch& batch) const;
   void* compute_at(int64_t offset) const;
 

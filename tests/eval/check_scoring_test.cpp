@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <string>
+#include <utility>
 
 #include "src/base/error.h"
 
@@ -69,6 +70,41 @@ TEST(CheckScoring, AKeyWithoutEffectIsRefused) {
                 c.ttt.adaptive_lr_max = 2;
               }).find("ttt.adaptive_lr_max = 1"),
               std::string::npos);
+  }
+}
+
+TEST(CheckScoring, DocumentsNeedAdaptersWindowsAndAReset) {
+  const auto make = [](ScoringConfig& c) {
+    c.eval.windows = Windows::kDocument;
+    c.ttt.kind = TttKind::kPhasedLora;
+    c.ttt.by_document = true;
+    c.ttt.phase_documents = 3;
+    c.ttt.lora_clipped = false;
+    c.ttt.lora_per_run = true;
+  };
+  const auto problem_with = [&](const std::function<void(ScoringConfig&)>& change) {
+    return problem_of([&](ScoringConfig& c) {
+      make(c);
+      change(c);
+    });
+  };
+  EXPECT_EQ(problem_with([](ScoringConfig&) {}), "");
+  const std::pair<std::function<void(ScoringConfig&)>, const char*> defects[] = {
+      {[](ScoringConfig& c) { c.ttt.kind = TttKind::kPhased; }, "set ttt.kind = \"lora\""},
+      {[](ScoringConfig& c) { c.eval.windows = Windows::kStream; },
+       "set eval.windows = \"document\""},
+      {[](ScoringConfig& c) { c.ttt.lora_reset = LoraReset::kNone; },
+       "set ttt.lora_reset = \"warm\""},
+      {[](ScoringConfig& c) { c.ttt.kind = TttKind::kLora; }, "or ttt.phase_documents = 0"},
+      {[](ScoringConfig& c) { c.ttt.phases = 4; }, "give at least 4"},
+      {[](ScoringConfig& c) {
+         c.ttt.kind = TttKind::kPhased;
+         c.ttt.by_document = false;
+       },
+       "ttt.lora_per_run is true and ttt.lora_clipped false"},
+  };
+  for (const auto& [change, fix] : defects) {
+    EXPECT_NE(problem_with(change).find(fix), std::string::npos) << problem_with(change);
   }
 }
 

@@ -76,7 +76,8 @@ TEST(TextAsFile, KeepsTheArtifactsHashAndGivesTheSameBytesTwice) {
 TEST(TextAsFile, DecodesByAFreshScorerOfEveryKind) {
   const ModelConfig config = make_test_config();
   const UnpackedModel model = make_artifact_model(config, make_random_weights(config, 4));
-  const std::vector<int32_t> text = make_text(60);
+  std::vector<int32_t> text = make_text(60);
+  text[22] = text[43] = kBosId;
   const auto tokens = static_cast<int64_t>(text.size());
   const ByteTable bytes = make_test_bytes();
   for (const char* device_name : {"reference", "cpu:exact"}) {
@@ -93,6 +94,13 @@ TEST(TextAsFile, DecodesByAFreshScorerOfEveryKind) {
           scoring.ttt.chunk_tokens = 20;
           scoring.ttt.batch_tokens = 24;
           scoring.ttt.lora_chunk_tokens = 5;
+          const bool adapts = learns == TttKind::kLora || learns == TttKind::kPhasedLora;
+          if (adapts && windows == Windows::kDocument && mixes != MixKind::kTilt) {
+            scoring.ttt.by_document = true;  // of a text with three documents
+            scoring.ttt.lora_targets = "q,attn,mlp,head";
+            scoring.ttt.lora_clipped = false;
+            scoring.ttt.phase_documents = learns == TttKind::kPhasedLora ? 3 : 0;
+          }
           scoring.mix.kind = mixes;
           scoring.mix.cascade_buckets = 1 << 10;
           if (mixes == MixKind::kCascade) {  // and with what a published form adds to each

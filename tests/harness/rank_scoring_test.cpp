@@ -62,6 +62,10 @@ TEST_P(RankScoresOfKind, AnyNumberOfRanksGivesTheSame) {
   const auto [windows, ttt] = GetParam();
   for (const MixKind mix : {MixKind::kNone, MixKind::kLogit, MixKind::kCascade, MixKind::kPpm}) {
     ScoringConfig scoring = make_scoring(windows, ttt, mix);
+    if (mix == MixKind::kPpm && windows == Windows::kDocument) {
+      scoring.ttt.by_document = ttt == TttKind::kLora || ttt == TttKind::kPhasedLora;
+      scoring.ttt.phase_documents = 3;
+    }
     if (mix == MixKind::kCascade) {  // and with what a published form adds to each
       scoring.mix.cascade_buckets = 1 << 10;
       scoring.eval.temperature = 0.98;

@@ -16,7 +16,7 @@ namespace {
 constexpr int64_t kBatch = 2, kTokens = 9;
 
 AdapterConfig adapt_everything() {
-  return {.rank = 3, .targets = parse_adapter_targets("q,k,v,out,up,down,head")};
+  return {.rank = 3, .targets = parse_adapter_targets("q,k,v,out,up,down,attn,mlp,head")};
 }
 
 std::vector<ParamSpec> list_adapted(const ModelConfig& config) {

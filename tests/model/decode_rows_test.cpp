@@ -158,7 +158,7 @@ TEST_P(DecodeRows, FollowTheWeights) {
   freeze_all(specs);
   AdapterConfig adapters;
   adapters.rank = 3;
-  adapters.targets = parse_adapter_targets("q,k,v,out,up,down,head");
+  adapters.targets = parse_adapter_targets("q,k,v,out,up,down,attn,mlp,head");
   for (const ParamSpec& spec : list_adapter_params(config, adapters)) specs.push_back(spec);
   Weights weights(*device_, specs, true);
   weights.initialise(1);

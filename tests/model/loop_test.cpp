@@ -68,9 +68,13 @@ ModelConfig unroll(const ModelConfig& looped) {
   return c;
 }
 
-// Where the parameter of an unrolled model stands in the looped one.
-ParamPlace place_in_loop(const ModelConfig& looped, const ModelConfig& unrolled, ParamPlace place) {
-  if (place.role == ParamRole::kSkip) {
+// Where the parameter of an unrolled model stands in the looped one, whose runs have adapters of their
+// own or not.
+ParamPlace place_in_loop(const ModelConfig& looped, const ModelConfig& unrolled, ParamPlace place,
+                         bool per_run) {
+  if (per_run && place.factor != AdapterFactor::kNone && place.layer >= 0) {
+    place.layer = adapter_layer_of_run(looped, place.layer);
+  } else if (place.role == ParamRole::kSkip) {
     place.layer += encoder_blocks(looped) - encoder_blocks(unrolled);
   } else if (place.layer >= 0) {
     place.layer = block_of_run(looped, place.layer);
@@ -80,21 +84,23 @@ ParamPlace place_in_loop(const ModelConfig& looped, const ModelConfig& unrolled,
 
 class LoopTest : public testing::TestWithParam<const char*> {
  protected:
-  std::vector<ParamSpec> list_all(const ModelConfig& c) const {
+  static std::vector<ParamSpec> list_all(const ModelConfig& c, bool per_run = false) {
     std::vector<ParamSpec> specs = list_params(c);
-    for (const ParamSpec& spec : list_adapter_params(
-             c, {.rank = 2, .targets = parse_adapter_targets("q,k,v,out,up,down,head")})) {
+    for (const ParamSpec& spec :
+         list_adapter_params(c, {.rank = 2,
+                                .targets = parse_adapter_targets("q,k,v,out,up,down,attn,mlp,head"),
+                                .per_run = per_run})) {
       specs.push_back(spec);
     }
     return specs;
   }
-  void fill(Weights& loop, Weights& flat) const {
+  void fill(Weights& loop, Weights& flat, bool per_run) const {
     loop.initialise(3);
     perturb(loop, 0.1, 5);
     std::vector<HostTensor> tensors = flat.download();
     const std::vector<HostTensor> source = loop.download();
     for (HostTensor& tensor : tensors) {
-      const int from = loop.find(place_in_loop(looped_, unrolled_, tensor.spec.place));
+      const int from = loop.find(place_in_loop(looped_, unrolled_, tensor.spec.place, per_run));
       tensor.values = source[static_cast<size_t>(from)].values;
     }
     flat.upload(tensors);
@@ -112,8 +118,6 @@ INSTANTIATE_TEST_SUITE_P(Devices, LoopTest, testing::Values("reference:f64", "cp
                          });
 
 TEST_P(LoopTest, HasTheLossesOfTheUnrolledModel) {
-  Weights loop(*device_, list_all(looped_), false), flat(*device_, list_all(unrolled_), false);
-  fill(loop, flat);
   const auto losses = [&](const ModelConfig& config, Weights& weights) {
     ModelPlan plan(config, weights, 2, 12, PlanMode::kScore);
     plan.load(ids_, targets_);
@@ -122,13 +126,33 @@ TEST_P(LoopTest, HasTheLossesOfTheUnrolledModel) {
     plan.read_token_losses(values);
     return values;
   };
-  EXPECT_EQ(losses(looped_, loop), losses(unrolled_, flat));
+  for (const bool per_run : {false, true}) {
+    Weights loop(*device_, list_all(looped_, per_run), false);
+    Weights flat(*device_, list_all(unrolled_), false);
+    fill(loop, flat, per_run);
+    EXPECT_EQ(losses(looped_, loop), losses(unrolled_, flat)) << per_run;
+  }
 }
 
 // A block's gradient is the sum of those of its runs.
-TEST_P(LoopTest, GradientsAreTheSumsOfTheUnrolledOnes) {
-  Weights loop(*device_, list_all(looped_), true), flat(*device_, list_all(unrolled_), true);
-  fill(loop, flat);
+class LoopGradients : public LoopTest {
+ protected:
+  void compare(bool per_run);
+};
+INSTANTIATE_TEST_SUITE_P(Devices, LoopGradients,
+                         testing::Values("reference:f64", "cpu", "cpu:exact"),
+                         [](const auto& info) {
+                           std::string name = info.param;
+                           for (char& c : name) c = c == ':' ? '_' : c;
+                           return name;
+                         });
+TEST_P(LoopGradients, AreTheSumsOfTheUnrolledOnes) { compare(/*per_run=*/false); }
+TEST_P(LoopGradients, OfAdaptersOfEachRunAreThoseOfTheUnrolledOnes) { compare(/*per_run=*/true); }
+
+void LoopGradients::compare(bool per_run) {
+  Weights loop(*device_, list_all(looped_, per_run), true);
+  Weights flat(*device_, list_all(unrolled_), true);
+  fill(loop, flat, per_run);
   const auto differentiate = [&](const ModelConfig& config, Weights& weights) {
     ModelPlan plan(config, weights, 2, 12, PlanMode::kTrain);
     plan.load(ids_, targets_);
@@ -142,12 +166,16 @@ TEST_P(LoopTest, GradientsAreTheSumsOfTheUnrolledOnes) {
     sums.emplace_back(static_cast<size_t>(loop.spec(i).elements()), 0.0);
   }
   for (int i = 0; i < flat.count(); ++i) {
-    const int to = loop.find(place_in_loop(looped_, unrolled_, flat.spec(i).place));
+    const int to = loop.find(place_in_loop(looped_, unrolled_, flat.spec(i).place, per_run));
     for (size_t k = 0; k < sums[static_cast<size_t>(to)].size(); ++k) {
       sums[static_cast<size_t>(to)][k] += static_cast<double>(flat.gradient(i)[k]);
     }
   }
   for (int i = 0; i < loop.count(); ++i) {
+    const ParamRole role = loop.spec(i).place.role;
+    // A scale of rows has the gradient of one matrix alone, and is frozen where there are adapters.
+    const bool is_row_scale = role == ParamRole::kAttentionScale || role == ParamRole::kMlpScale;
+    if (per_run && is_row_scale) continue;
     double error = 0, norm = 0;
     for (size_t k = 0; k < sums[static_cast<size_t>(i)].size(); ++k) {
       const double want = sums[static_cast<size_t>(i)][k];

@@ -5,6 +5,10 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+// <parts>
+#include <span>
+#include <utility>
+// </parts>
 
 #include "src/base/error.h"
 #include "src/model/model.h"
@@ -22,15 +26,33 @@ constexpr auto kTargets = std::to_array<Target>({{"q", ParamRole::kQ},
                                                  {"out", ParamRole::kOut},
                                                  {"up", ParamRole::kUp},
                                                  {"down", ParamRole::kDown},
+                                                 // <parts>
+                                                 {"attn", ParamRole::kBesideAttention},
+                                                 {"mlp", ParamRole::kBesideMlp},
+                                                 // </parts>
                                                  {"head", ParamRole::kTokenEmbedding}});
 
 ParamRole find_target(std::string_view name) {
   for (const Target& target : kTargets) {
     if (target.name == name) return target.role;
   }
-  throw Error(
-      fmt::format("unknown adapter target: \"{}\"; give some of q,k,v,out,up,down,head", name));
+  std::string known = "q,k,v,out,up,down,head";
+  // <parts>
+  known += ",attn,mlp";
+  // </parts>
+  throw Error(fmt::format("unknown adapter target: \"{}\"; give some of {}", name, known));
 }
+
+// <parts>
+// The product at the end of a branch as if it were dim to dim: what an adapter beside the branch
+// adds to, its scale included.
+ParamSpec stand_for_branch(ParamSpec last, ParamRole role, int64_t dim) {
+  last.name.resize(last.name.rfind('.'));  // "blocks.3.attn"
+  last.place.role = role;
+  last.cols = dim;
+  return last;
+}
+// </parts>
 
 void add_pair(const ParamSpec& adapted, const std::string& name, int64_t rank,
               std::vector<ParamSpec>& specs) {
@@ -82,6 +104,12 @@ std::vector<ParamSpec> list_adapter_params(const ModelConfig& c, const AdapterCo
       // </parts>
       for (const ParamSpec& param : params) {
         // <parts>
+        for (const auto& [beside, last] : {std::pair(ParamRole::kBesideAttention, ParamRole::kOut),
+                                           std::pair(ParamRole::kBesideMlp, ParamRole::kDown)}) {
+          if (role != beside || param.place != ParamPlace{last, layer}) continue;
+          const ParamSpec branch = stand_for_branch(param, role, c.dim);
+          add_pair(branch, branch.name, adapters.rank, specs);
+        }
         if (role == ParamRole::kUp && param.place == ParamPlace{ParamRole::kGate, layer}) {
           add_pair(param, param.name, adapters.rank, specs);
         }
@@ -92,7 +120,19 @@ std::vector<ParamSpec> list_adapter_params(const ModelConfig& c, const AdapterCo
       }
     }
   };
-  for (int64_t l = 0; l < c.layers; ++l) add_targets(l);
+  // <parts>
+  const int64_t runs = adapters.per_run ? c.layers + loop_runs(c) : 0;
+  for (int64_t run = 0; run < runs; ++run) {
+    const size_t first = specs.size();
+    add_targets(block_of_run(c, run));
+    for (ParamSpec& spec : std::span(specs).subspan(first)) {
+      spec.name.insert(spec.name.rfind('.'), fmt::format(".run{}", run));
+      spec.place.layer = adapter_layer_of_run(c, run);
+    }
+  }
+  if (runs == 0)
+    // </parts>
+    for (int64_t l = 0; l < c.layers; ++l) add_targets(l);
   add_targets(-1);
   return specs;
 }

@@ -17,10 +17,14 @@ namespace pg {
 struct AdapterConfig {
   int64_t rank = 8;
   std::vector<ParamRole> targets;
+  // <parts>
+  bool per_run = false;  // each run of a looped block has adapters of its own
+  // </parts>
 };
 
 // "q,v,head" and so on. q, k, v, out, up, down: those matrices of every block, up with its gate
-// where it has one; head: the tied output head. Throws Error naming an unknown or repeated target.
+// where it has one; head: the output head. attn, mlp: a map [dim, dim] beside those branches, from
+// their normed input. Throws Error naming an unknown or repeated target.
 std::vector<ParamRole> parse_adapter_targets(std::string_view text);
 
 // The adapters' parameters, "blocks.3.attn.q.lora_a" and so on; they stand behind the model's own.
