@@ -85,7 +85,8 @@ bool list_sequence_starts(std::span<const int32_t> ids, int64_t longest,
 void check_packing(const ModelConfig& model, const TrainConfig& train) {
   const std::pair<const char*, bool> whole_rows[] = {
       {"train.bag_inputs", train.bag_inputs && train.bag_targets > 1},
-      {"model.memory_tokens", model.memory_tokens > 0}};
+      {"model.memory_tokens", model.memory_tokens > 0},
+      {"model.paired_heads_at", !model.paired_heads_at.empty()}};
   for (const auto& [key, is_on] : whole_rows) {
     if (!is_on) continue;
     throw Error(

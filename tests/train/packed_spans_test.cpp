@@ -149,6 +149,9 @@ TEST(Packing, RowsOfOneSequenceAreRefused) {
   train = {};
   model.memory_tokens = 2;
   EXPECT_TRUE(says(catch_error([&] { check_packing(model, train); }), "model.memory_tokens"));
+  model = {};
+  model.paired_heads_at = "0";
+  EXPECT_TRUE(says(catch_error([&] { check_packing(model, train); }), "model.paired_heads_at"));
 }
 
 }  // namespace
