@@ -6,7 +6,7 @@
 #include "kernels/matrix_packs.h"
 
 namespace pg::kernels {
-namespace {
+inline namespace adamw_kernels {
 
 constexpr int kPack = kPackOf<float>;
 
@@ -46,7 +46,7 @@ __global__ void __launch_bounds__(kBlockThreads)
   store_part<kVector>(v + at, new_v, count, false);
 }
 
-}  // namespace
+}  // namespace adamw_kernels
 
 void adamw(float* p, float* m, float* v, const float* g, const float* coefficient,
            const float* step, bool cautious, int64_t count, Stream stream) {

@@ -4,7 +4,7 @@
 #include "kernels/row_map.h"
 
 namespace pg::kernels {
-namespace {
+inline namespace add_scaled_kernels {
 
 struct Scales {
   const float* s1;
@@ -57,7 +57,7 @@ struct AddScaledBackward {
   float sums[kSums][kPackOf<T>] = {};
 };
 
-}  // namespace
+}  // namespace add_scaled_kernels
 
 template <class T>
 void add_scaled(RowsOut<T> y, RowsIn<T> x, RowsIn<T> z, const float* s1, const float* s2,

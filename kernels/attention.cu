@@ -11,7 +11,7 @@
 #include "kernels/attention_tile.h"
 
 namespace pg::kernels {
-namespace {
+inline namespace attention_kernels {
 
 // The maximum that a row subtracts is replaced when the true one has grown past it by this much, as
 // exponents of 2: numerators then stay below 2^8, and the outputs are seldom rescaled. Every row
@@ -222,7 +222,7 @@ void launch_attention(const ForwardArgs& args, int64_t batch, Stream stream) {
          tile_bytes<kDim>(4 * kKeys + (kKeepsQueries ? 0 : kRows)), stream, args);
 }
 
-}  // namespace
+}  // namespace attention_kernels
 
 template <class T>
 void attention(Dest<T> y, Dest<float> lse, const T* q, const T* k, const T* v, int64_t v_stride,

@@ -8,7 +8,7 @@
 #include "kernels/attention_tile.h"
 
 namespace pg::kernels {
-namespace {
+inline namespace attention_backward_kernels {
 
 constexpr int kDeltaLanes = 8;  // that share a head of one row
 
@@ -341,7 +341,7 @@ void compute_delta(float* delta, const T* dy, const T* y, const AttentionSizes& 
          sizes.tokens, static_cast<int>(sizes.heads), static_cast<int>(dim));
 }
 
-}  // namespace
+}  // namespace attention_backward_kernels
 
 template <class T>
 void attention_backward(Dest<T> dq, Dest<T> dk, Dest<T> dv, int64_t dv_stride, const T* dy,

@@ -8,7 +8,7 @@
 #include "kernels/row_reduce.h"
 
 namespace pg::kernels {
-namespace {
+inline namespace attention_plain_kernels {
 
 constexpr float kLog2E = 1.44269504088896341f, kLn2 = 0.693147180559945309f;
 constexpr int kThreads = 128, kWarps = kThreads / kWarpThreads;
@@ -331,7 +331,7 @@ size_t plain_shared_bytes(const PlainSizes& sizes, int own_tiles, int weights) {
   return static_cast<size_t>(floats) * sizeof(float);
 }
 
-}  // namespace
+}  // namespace attention_plain_kernels
 
 template <class T>
 void attention_plain(Dest<T> y, Dest<float> lse, const T* q, const T* k, const T* v,

@@ -5,7 +5,7 @@
 #include "kernels/row_tiles.h"
 
 namespace pg::kernels {
-namespace {
+inline namespace bags_kernels {
 
 template <class T, bool kVector>
 __global__ void __launch_bounds__(kBlockThreads)
@@ -38,7 +38,7 @@ __global__ void __launch_bounds__(kBlockThreads)
   }
 }
 
-}  // namespace
+}  // namespace bags_kernels
 
 template <class T>
 void mean_bags(Dest<T> y, const T* x, int64_t rows, int64_t bag, int64_t dim, Stream stream) {

@@ -5,7 +5,7 @@
 #include "kernels/row_reduce.h"
 
 namespace pg::kernels {
-namespace {
+inline namespace bigram_hash_kernels {
 
 __global__ void __launch_bounds__(kBlockThreads)
     bigram_hash_kernel(int32_t* __restrict__ hashed, const int32_t* __restrict__ ids, int64_t rows,
@@ -24,7 +24,7 @@ __global__ void __launch_bounds__(kBlockThreads)
   hashed[row] = remainder < 0 ? remainder + modulus : remainder;
 }
 
-}  // namespace
+}  // namespace bigram_hash_kernels
 
 void bigram_hash(int32_t* hashed, const int32_t* ids, int64_t rows, int64_t tokens, int64_t buckets,
                  int64_t first, bool trigram, Stream stream) {

@@ -5,7 +5,7 @@
 #include "kernels/sigmoid.h"
 
 namespace pg::kernels {
-namespace {
+inline namespace blend_kernels {
 
 struct BlendArgs {
   const float* a;
@@ -57,7 +57,7 @@ struct BlendBackward {
   float sums[kSums][kPackOf<T>] = {};
 };
 
-}  // namespace
+}  // namespace blend_kernels
 
 template <class T>
 void blend(RowsOut<T> y, RowsIn<T> x, const float* a, RowsIn<T> z, const float* b,

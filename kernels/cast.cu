@@ -6,7 +6,7 @@
 #include "kernels/row_reduce.h"
 
 namespace pg::kernels {
-namespace {
+inline namespace cast_kernels {
 
 constexpr int kThreadPacks = 4;
 
@@ -81,7 +81,7 @@ __global__ void __launch_bounds__(kBlockThreads)
   }
 }
 
-}  // namespace
+}  // namespace cast_kernels
 
 template <class To, class From>
 void cast(Dest<To> y, const From* x, int64_t count, Stream stream) {

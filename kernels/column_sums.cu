@@ -6,7 +6,7 @@
 #include "kernels/row_reduce.h"
 
 namespace pg::kernels {
-namespace {
+inline namespace column_sums_kernels {
 
 template <class T>
 __global__ void __launch_bounds__(kBlockThreads)
@@ -38,7 +38,7 @@ __global__ void __launch_bounds__(kBlockThreads)
   *to = round_to<T>(out.accumulate ? static_cast<float>(*to) + sum : sum);
 }
 
-}  // namespace
+}  // namespace column_sums_kernels
 
 template <class T>
 void sum_chunks(Dest<T> out, const float* partial, const float* scale, int64_t chunks, int64_t dim,

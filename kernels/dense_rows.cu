@@ -5,7 +5,7 @@
 #include "kernels/row_reduce.h"
 
 namespace pg::kernels {
-namespace {
+inline namespace dense_rows_kernels {
 
 template <class T>
 __global__ void __launch_bounds__(kBlockThreads)
@@ -14,7 +14,7 @@ __global__ void __launch_bounds__(kBlockThreads)
   if (i < count) dense[i] = data[i / cols * stride + i % cols];
 }
 
-}  // namespace
+}  // namespace dense_rows_kernels
 
 template <class T>
 void copy_to_dense(T* dense, const T* data, int64_t stride, int64_t rows, int64_t cols,

@@ -3,8 +3,9 @@
 // checked, on any machine.
 //
 // Rules the host side imposes, all good practice anyway: launch() instead of triple angle brackets;
-// no inline assembly but here; explicit masks, no warp-synchronous tricks; kernels in an anonymous
-// namespace; static __shared__ arrays inside kernels only, of trivial types (nvcc refuses bf16
+// no inline assembly but here; explicit masks, no warp-synchronous tricks; kernels in an inline
+// namespace of the file's name (rmsnorm.cu: rmsnorm_kernels), so that both compilers give them the
+// same symbol, by which the entries of nvcc's PTX are found; static __shared__ arrays inside kernels only, of trivial types (nvcc refuses bf16
 // there: its default value is a constructor).
 #pragma once
 #include <cstddef>

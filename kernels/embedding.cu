@@ -10,7 +10,7 @@
 #include "kernels/sort_ids.h"
 
 namespace pg::kernels {
-namespace {
+inline namespace embedding_kernels {
 
 constexpr int kRunRows = 4;
 // Blocks that an SM is to hold, which leaves registers for eight loads under way.
@@ -98,7 +98,7 @@ __global__ void __launch_bounds__(kBlockThreads, kSumBlocks<kVector>)
   store_pack<kVector>(dtable.data + place.run * dim, sum, place.column, dim, dtable.accumulate);
 }
 
-}  // namespace
+}  // namespace embedding_kernels
 
 template <class T>
 void embed(Dest<T> y, const int32_t* ids, const T* table, int64_t rows, int64_t dim,

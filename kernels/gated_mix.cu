@@ -5,7 +5,7 @@
 #include "kernels/sigmoid.h"
 
 namespace pg::kernels {
-namespace {
+inline namespace gated_mix_kernels {
 
 struct GateArgs {
   const float* w;
@@ -69,7 +69,7 @@ struct GatedMixBackward {
   float sums[kSums][kPackOf<T>] = {};
 };
 
-}  // namespace
+}  // namespace gated_mix_kernels
 
 template <class T>
 void gated_mix(RowsOut<T> y, RowsIn<T> x, RowsIn<T> z, const float* w, const float* gate,

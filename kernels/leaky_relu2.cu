@@ -4,7 +4,7 @@
 #include "kernels/row_map.h"
 
 namespace pg::kernels {
-namespace {
+inline namespace leaky_relu2_kernels {
 
 struct Slope {
   float value;
@@ -42,7 +42,7 @@ struct LeakyRelu2Backward {
   float negative;  // dy/dx / x of a negative x
 };
 
-}  // namespace
+}  // namespace leaky_relu2_kernels
 
 template <class T>
 void leaky_relu2(Dest<T> y, const T* x, float slope, int64_t count, Stream stream) {

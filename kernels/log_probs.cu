@@ -8,7 +8,7 @@
 #include "kernels/softcap.h"
 
 namespace pg::kernels {
-namespace {
+inline namespace log_probs_kernels {
 
 constexpr int kPack = kPackOf<float>;
 constexpr int kKeptPacks = 8;  // per thread: 32 registers
@@ -82,7 +82,7 @@ __global__ void __launch_bounds__(kBlockThreads)
   });
 }
 
-}  // namespace
+}  // namespace log_probs_kernels
 
 void softcap_log_probs(Dest<float> log_probs, Dest<float> entropy, const float* logits, float cap,
                        float shift, float width, int64_t rows, int64_t vocab, Stream stream) {

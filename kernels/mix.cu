@@ -4,7 +4,7 @@
 #include "kernels/row_map.h"
 
 namespace pg::kernels {
-namespace {
+inline namespace mix_kernels {
 
 struct Weights {
   const float* a;
@@ -52,7 +52,7 @@ struct MixBackward {
   float sums[kSums][kPackOf<T>] = {};
 };
 
-}  // namespace
+}  // namespace mix_kernels
 
 template <class T>
 void mix(RowsOut<T> y, RowsIn<T> x, const float* a, RowsIn<T> z, const float* b, int64_t rows,

@@ -10,7 +10,7 @@
 #include "kernels/warp_columns.h"
 
 namespace pg::kernels {
-namespace {
+inline namespace mix_rmsnorm_kernels {
 
 constexpr int kKeptPacks = 4;  // at most, per thread and tensor: 16 registers
 
@@ -238,7 +238,7 @@ void with_mix_variant(int64_t dim, bool vector, const Body& body) {
   });
 }
 
-}  // namespace
+}  // namespace mix_rmsnorm_kernels
 
 template <class T>
 void mix_rmsnorm(Dest<T> y, Dest<T> n, Dest<float> rstd, const MixStreams<T>& streams, float scale,

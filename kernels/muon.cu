@@ -7,7 +7,7 @@
 #include "kernels/matrix_packs.h"
 
 namespace pg::kernels {
-namespace {
+inline namespace muon_kernels {
 
 constexpr int kPack = kPackOf<float>;
 constexpr int kPacks = 2;      // of each array a thread has under way at a time
@@ -147,7 +147,7 @@ bool starts_aligned(const float* data, const Matrices& shape) {
   return has_vector_starts(data, shape.count, shape.stride);
 }
 
-}  // namespace
+}  // namespace muon_kernels
 
 void muon_momentum(Dest<float> u, float* m, const float* g, const float* coefficient,
                    const float* mu, bool row_norm, const Matrices& shape, Stream stream) {

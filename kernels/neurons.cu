@@ -7,7 +7,7 @@
 #include "kernels/matrix_packs.h"
 
 namespace pg::kernels {
-namespace {
+inline namespace neurons_kernels {
 
 constexpr int kPack = kPackOf<float>;
 constexpr int kAhead = 8;           // loads that a thread has under way
@@ -194,7 +194,7 @@ void scale_neurons(float* y, const float* x, const float* factors, const float* 
 
 bool is_empty(const Matrices& shape) { return shape.count == 0 || shape.size() == 0; }
 
-}  // namespace
+}  // namespace neurons_kernels
 
 int64_t neuron_doubles(const Matrices& shape, bool columns) {
   return shape.count * count_chunks(shape, columns) * count_neurons(shape, columns);

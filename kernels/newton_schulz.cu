@@ -7,7 +7,7 @@
 #include "kernels/reduce.h"
 
 namespace pg::kernels {
-namespace {
+inline namespace newton_schulz_kernels {
 
 constexpr int kPack = 8;   // 16 bytes of bf16
 constexpr int kPacks = 2;  // that a thread has under way
@@ -120,7 +120,7 @@ __global__ void __launch_bounds__(kBlockThreads)
   }
 }
 
-}  // namespace
+}  // namespace newton_schulz_kernels
 
 template <class T>
 void start_newton_schulz(T* x, int64_t x_stride, const float* u, const double* squares,

@@ -5,7 +5,7 @@
 #include "kernels/row_tiles.h"
 
 namespace pg::kernels {
-namespace {
+inline namespace prepend_rows_kernels {
 
 constexpr int kRunRows = 4;
 
@@ -53,7 +53,7 @@ __global__ void __launch_bounds__(kBlockThreads)
   store_pack<kVector>(dm.data + place.run * dim, sum, place.column, dim, dm.accumulate);
 }
 
-}  // namespace
+}  // namespace prepend_rows_kernels
 
 template <class T>
 void prepend_rows(Dest<T> y, const T* m, const T* x, const PrependedRows& shape, int64_t first,

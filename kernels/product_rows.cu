@@ -6,7 +6,7 @@
 #include "kernels/row_reduce.h"
 
 namespace pg::kernels {
-namespace {
+inline namespace product_rows_kernels {
 
 template <class T, bool kVector>
 __global__ void __launch_bounds__(kBlockThreads)
@@ -28,7 +28,7 @@ __global__ void __launch_bounds__(kBlockThreads)
   store_pack<kVector>(y.data + row * y.stride, values, first, cols, y.accumulate);
 }
 
-}  // namespace
+}  // namespace product_rows_kernels
 
 template <class T>
 void add_product(RowsOut<T> y, const float* product, RowsIn<T> addend, int64_t rows, int64_t cols,

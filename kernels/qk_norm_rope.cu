@@ -10,7 +10,7 @@
 #include "kernels/row_reduce.h"
 
 namespace pg::kernels {
-namespace {
+inline namespace qk_norm_rope_kernels {
 
 // values = the rotation of head[first ..] by the angles of cos_sin [R/2, 2]; direction -1 is the
 // inverse. own: the head's elements there. Of a vector kernel a pack lies in one half, or in none.
@@ -155,7 +155,7 @@ bool has_vector_halves(const float* table, const RopeHeads& heads) {
                                   has_vector_rows<kPackOf<float>>(table, heads.rope_dims));
 }
 
-}  // namespace
+}  // namespace qk_norm_rope_kernels
 
 template <class T>
 void qk_norm_rope(Dest<T> y, Dest<float> rstd, const T* x, int64_t x_stride, const float* gain,

@@ -6,7 +6,7 @@
 #include "kernels/matrix_packs.h"
 
 namespace pg::kernels {
-namespace {
+inline namespace reduce_kernels {
 
 constexpr int kPack = kPackOf<float>;
 constexpr int kAhead = 8;  // packs a thread has under way
@@ -108,7 +108,7 @@ __global__ void clip_coefficient_kernel(Dest<float> coefficient, const double* _
   store_value(coefficient, 0, is_finite ? static_cast<float>(clip) : NAN);
 }
 
-}  // namespace
+}  // namespace reduce_kernels
 
 void sum_pieces_of_values(double* sums, const float* x, const Matrices& shape, int64_t sums_stride,
                           Stream stream) {

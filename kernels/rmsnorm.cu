@@ -8,7 +8,7 @@
 #include "kernels/row_reduce.h"
 
 namespace pg::kernels {
-namespace {
+inline namespace rmsnorm_kernels {
 
 constexpr int kKeptPacks = 4;  // per thread and tensor: 16 registers
 
@@ -124,7 +124,7 @@ bool fits_warp(int64_t dim) {
   return dim <= kWarpThreads * kKeptPacks * kPackOf<T>;
 }
 
-}  // namespace
+}  // namespace rmsnorm_kernels
 
 template <class T>
 void rmsnorm(Dest<T> y, Dest<float> rstd, const T* x, float scale, float eps, int64_t rows,

@@ -6,7 +6,7 @@
 // takes every eighth row of the chunk. Chunks are those of column_sums.h. Where all matrices are dense
 // and the op is the same for each column, the elements count as rows of one tile, whatever `dim` is.
 //
-// An op is a struct, in an anonymous namespace, of
+// An op is a struct, in the inline namespace of its file, of
 //   using Type;                         element type T of the matrices
 //   static constexpr int kInputs, kOutputs, kSums;   kSums <= kMaxTotals
 //   static constexpr bool kPerColumn;   depends on the column, and so do its sums

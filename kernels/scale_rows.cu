@@ -6,7 +6,7 @@
 #include "kernels/row_reduce.h"
 
 namespace pg::kernels {
-namespace {
+inline namespace scale_rows_kernels {
 
 constexpr int kAhead = 4;               // packs that a thread loads before it uses the first
 constexpr int64_t kMaxWarpCols = 1024;  // beyond, 256 threads have work in a row
@@ -93,7 +93,7 @@ bool has_vector_matrices(const T* first, const ScaledMatrices& shape) {
   return has_vector_rows<kCount>(first, shape.cols) && shape.stride % kCount == 0;
 }
 
-}  // namespace
+}  // namespace scale_rows_kernels
 
 template <class T>
 void scale_rows(Dest<T> y, const float* x, const float* s, const ScaledMatrices& shape,

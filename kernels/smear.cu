@@ -9,7 +9,7 @@
 #include "kernels/sigmoid.h"
 
 namespace pg::kernels {
-namespace {
+inline namespace smear_kernels {
 
 constexpr int kRunRows = 8;
 constexpr int kStepRows = 4;  // backward: of two tensors at a time
@@ -111,7 +111,7 @@ __global__ void __launch_bounds__(kBlockThreads)
   store_pack<kVector>(partial + place.run * dim, sum, place.column, dim, false);
 }
 
-}  // namespace
+}  // namespace smear_kernels
 
 template <class T>
 void smear(Dest<T> y, const T* x, const float* gate, int64_t rows, int64_t tokens, int64_t dim,

@@ -9,7 +9,7 @@
 #include "kernels/softcap.h"
 
 namespace pg::kernels {
-namespace {
+inline namespace softcap_xent_kernels {
 
 // Up to here the rows of one warp give each thread at most 16 loads; beyond, a block's barriers
 // cost less.
@@ -117,7 +117,7 @@ __global__ void __launch_bounds__(kBlockThreads)
   }
 }
 
-}  // namespace
+}  // namespace softcap_xent_kernels
 
 void softcap_xent(Dest<float> loss, Dest<float> lse, const float* logits, const int32_t* targets,
                   const float* weights, const XentForm& form, int64_t rows, int64_t vocab,

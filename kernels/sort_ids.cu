@@ -9,7 +9,7 @@
 #include "kernels/row_reduce.h"
 
 namespace pg::kernels {
-namespace {
+inline namespace sort_ids_kernels {
 
 constexpr int kDigitBits = 10;
 constexpr int kDigits = 1 << kDigitBits;
@@ -183,7 +183,7 @@ __global__ void __launch_bounds__(kBlockThreads)
   starts[v] = low;
 }
 
-}  // namespace
+}  // namespace sort_ids_kernels
 
 int64_t count_sort_values(int64_t rows, int64_t vocab) {
   return kCountsPerPack - 1 + count_sort_chunks(rows) * kDigits + 4 * rows + vocab + 1;

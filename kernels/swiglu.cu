@@ -5,7 +5,7 @@
 #include "kernels/sigmoid.h"
 
 namespace pg::kernels {
-namespace {
+inline namespace swiglu_kernels {
 
 struct NoArgs {};
 
@@ -37,7 +37,7 @@ struct SwigluBackward {
   }
 };
 
-}  // namespace
+}  // namespace swiglu_kernels
 
 template <class T>
 void swiglu(RowsOut<T> y, RowsIn<T> gate, RowsIn<T> up, int64_t rows, int64_t dim, Stream stream) {

@@ -11,7 +11,7 @@
 #include "kernels/sigmoid.h"
 
 namespace pg::kernels {
-namespace {
+inline namespace token_smear_kernels {
 
 constexpr int kRunRows = 8;
 constexpr int kMostRows = kBlockThreads * kRunRows;  // of a block: where a thread holds a whole row
@@ -237,7 +237,7 @@ __global__ void __launch_bounds__(kBlockThreads)
   if (column == width) store_value(dscale, 0, sum);
 }
 
-}  // namespace
+}  // namespace token_smear_kernels
 
 template <class T>
 void token_smear(Dest<T> y, const T* x, const int32_t* ids, const float* w, const float* scale,

@@ -6,7 +6,7 @@
 #include "kernels/row_reduce.h"
 
 namespace pg::kernels {
-namespace {
+inline namespace total_sums_kernels {
 
 __global__ void __launch_bounds__(kBlockThreads)
     sum_totals_kernel(Totals totals, const float* __restrict__ partial, int64_t count) {
@@ -28,7 +28,7 @@ __global__ void __launch_bounds__(kBlockThreads)
   if (threadIdx.x == 0) store_value(blockIdx.x == 0 ? totals.out[0] : totals.out[1], 0, sum);
 }
 
-}  // namespace
+}  // namespace total_sums_kernels
 
 void sum_totals(const Totals& out, const float* partial, int totals, int64_t count, Stream stream) {
   launch(&sum_totals_kernel, dim3(static_cast<unsigned>(totals)), dim3(kBlockThreads), 0, stream,

@@ -8,7 +8,7 @@
 #include "kernels/row_reduce.h"
 
 namespace pg::kernels {
-namespace {
+inline namespace xsa_kernels {
 
 constexpr float kMinNorm = 1e-12f;
 
@@ -116,7 +116,7 @@ __global__ void __launch_bounds__(kBlockThreads)
   store_pack<kVector>(dv_head, v_gradient, place.first, size, dv.accumulate);
 }
 
-}  // namespace
+}  // namespace xsa_kernels
 
 template <class T>
 void xsa(Dest<T> y, const T* x, const T* v, const XsaHeads& heads, Stream stream) {
