@@ -66,4 +66,12 @@ if(PG_HAVE_CUDA)
     -Werror all-warnings -Xcompiler=-Wall,-Wextra -Xptxas=-warn-spills,-warn-lmem-usage
     --expt-relaxed-constexpr -lineinfo)
   target_link_libraries(pg_kernels_cuda PUBLIC CUDA::cudart_static)
+
+  # The PTX that the machine code was made from, kernels_ptx/NAME.compute_80.ptx, for the tests that run it on the host.
+  # nvcc keeps all of its files, some 9 MB a source.
+  set(pg_kernel_ptx_dir ${CMAKE_BINARY_DIR}/kernels_ptx)
+  file(MAKE_DIRECTORY ${pg_kernel_ptx_dir})
+  target_compile_options(pg_kernels_cuda PRIVATE "SHELL:--keep --keep-dir ${pg_kernel_ptx_dir}")
+  add_custom_command(TARGET pg_kernels_cuda POST_BUILD VERBATIM
+    COMMAND find ${pg_kernel_ptx_dir} -type f -not -name *.ptx -delete)
 endif()

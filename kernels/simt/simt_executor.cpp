@@ -57,6 +57,8 @@ Executor& executor() {
 
 __attribute__((no_sanitize("thread"))) void run_current_lane() { executor().run_lane(); }
 
+KernelSubstitute* substitute_in_use = nullptr;
+
 void check_launch(dim3 grid, dim3 block, size_t shared_bytes) {
   const uint64_t threads = uint64_t{block.x} * block.y * block.z;
   const char* what = nullptr;
@@ -232,6 +234,12 @@ ScopedOptions::ScopedOptions(const Options& options) : saved_(executor().options
   executor().options = options;
 }
 ScopedOptions::~ScopedOptions() { executor().options = saved_; }
+
+ScopedSubstitute::ScopedSubstitute(KernelSubstitute& substitute) : saved_(substitute_in_use) {
+  substitute_in_use = &substitute;
+}
+ScopedSubstitute::~ScopedSubstitute() { substitute_in_use = saved_; }
+KernelSubstitute* kernel_substitute() { return substitute_in_use; }
 
 uint64_t launch_count() { return executor().launches; }
 

@@ -6,11 +6,12 @@
 // memory (poisoned with NaN before each block), launch limits. A kernel that diverges at a
 // collective does not hang: the launch throws and names the source lines. A race shows as a result
 // that depends on the schedule, and simt_races.h finds one without a lucky schedule. Not kept: weak
-// memory ordering, blocks in parallel (no spinning on another block), timing, PTX. Not here yet: an
-// interpreter for nvcc's PTX.
+// memory ordering, blocks in parallel (no spinning on another block), timing. What nvcc made of a
+// kernel runs on the same fibers through a KernelSubstitute (tests/simt/ptx/).
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <stdexcept>
 
 struct uint3 {
@@ -69,7 +70,36 @@ class LaunchError : public std::runtime_error {
 // Grids run by this process so far; shows that a launcher really launched.
 uint64_t launch_count();
 
+// An argument of a launch, of the parameter's own type.
+struct KernelArgument {
+  const void* value;
+  size_t bytes;
+};
+
+// Runs launches in place of the kernels' host code.
+class KernelSubstitute {
+ public:
+  virtual ~KernelSubstitute() = default;
+  // kernel: the host function's address, which stands for its name.
+  virtual void launch(const void* kernel, dim3 grid, dim3 block, size_t shared_bytes,
+                      std::span<const KernelArgument> arguments) = 0;
+};
+
+// Takes all launches while it lives.
+class ScopedSubstitute {
+ public:
+  explicit ScopedSubstitute(KernelSubstitute& substitute);
+  ~ScopedSubstitute();
+  ScopedSubstitute(const ScopedSubstitute&) = delete;
+  ScopedSubstitute& operator=(const ScopedSubstitute&) = delete;
+
+ private:
+  KernelSubstitute* saved_;
+};
+
 // ---- for simt_host.h ------------------------------------------------------------------------
+
+KernelSubstitute* kernel_substitute();  // null: none
 
 // Where a collective is called from. As a default argument here() is the caller's place
 // (std::source_location is missing from clang 14).

@@ -2,6 +2,7 @@
 // Semantics follow the CUDA C++ Programming Guide 13; what it calls undefined fails the launch.
 #pragma once
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstdint>
@@ -38,9 +39,16 @@ template <class... Params, class... Args>
 void launch(void (*kernel)(Params...), dim3 grid, dim3 block, size_t shared_bytes, ::CUstream_st*,
             Args... args) {
   static_assert((size_t{0} + ... + sizeof(Params)) <= 4096, "kernel parameters pass 4 KiB");
-  auto call = [kernel, bound = std::tuple<Params...>(static_cast<Params>(args)...)] {
-    std::apply(kernel, bound);
-  };
+  const std::tuple<Params...> bound(static_cast<Params>(args)...);
+  if (simt::KernelSubstitute* const substitute = simt::kernel_substitute()) {
+    const auto as_arguments = [](const Params&... values) {
+      return std::array<simt::KernelArgument, sizeof...(Params)>{{{&values, sizeof values}...}};
+    };
+    substitute->launch(reinterpret_cast<const void*>(kernel), grid, block, shared_bytes,
+                       std::apply(as_arguments, bound));
+    return;
+  }
+  auto call = [&] { std::apply(kernel, bound); };
   simt::run_grid(
       grid, block, shared_bytes, [](void* context) { (*static_cast<decltype(call)*>(context))(); },
       &call);

@@ -127,7 +127,7 @@ void note_access(const void* at, size_t bytes, bool is_write) {
   }
 }
 
-void watch_accesses() { checker().is_watching = true; }
+void watch_accesses(bool are_watched) { checker().is_watching = are_watched; }
 bool are_accesses_watched() { return checker().is_watching; }
 
 std::string take_race() { return std::exchange(checker().race, ""); }

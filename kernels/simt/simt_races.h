@@ -10,8 +10,8 @@
 
 namespace pg::simt {
 
-// Accesses are looked at from now on.
-void watch_accesses();
+// Whether accesses are looked at from now on.
+void watch_accesses(bool are_watched = true);
 bool are_accesses_watched();
 
 // The running thread has read or written `bytes` bytes; memory that is not shared is left alone.

@@ -5,6 +5,7 @@
 
 #include "kernels/simt/simt_executor.h"
 #include "kernels/simt/simt_races.h"
+#include "tests/simt/device_memory.h"
 #include "tests/simt/kernel_harness.h"
 
 namespace pg::kerneltest {
@@ -14,9 +15,13 @@ std::string reason_to_skip() { return ""; }
 void* allocate_device(size_t bytes) {
   void* memory = nullptr;
   if (posix_memalign(&memory, 256, bytes) != 0) throw std::bad_alloc();
+  note_allocated(memory, bytes);
   return memory;
 }
-void release_device(void* memory) { std::free(memory); }
+void release_device(void* memory) {
+  note_released(memory);
+  std::free(memory);
+}
 void upload(void* device_to, const void* host_from, size_t bytes) {
   std::memcpy(device_to, host_from, bytes);
 }

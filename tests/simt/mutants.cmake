@@ -265,6 +265,22 @@ pg_op_mutant(cast weights strides_over_packs "(k * kBlockThreads + static_cast<i
 include(${CMAKE_CURRENT_LIST_DIR}/mutants_of_rows.cmake)
 include(${CMAKE_CURRENT_LIST_DIR}/mutants_of_attention.cmake)
 
+# Families whose mutants nvcc compiles too, to PTX that the host runs (ptx/): a reduction in double with shuffles, the map of
+# rows with column sums, matrices that do not lie side by side.
+set(pg_mutants_by_ptx reduce mix muon)
+
+# pg_ptx_of_mutants(family text): mutants/family.ptx.
+function(pg_ptx_of_mutants family text)
+  set(source ${pg_mutant_dir}/mutants_${family}.cu)
+  set(ptx ${pg_kernel_ptx_dir}/mutants/${family}.ptx)
+  file(CONFIGURE OUTPUT ${source} CONTENT "#include \"kernels/dialect.h\"\n${text}" @ONLY)
+  file(MAKE_DIRECTORY ${pg_kernel_ptx_dir}/mutants)
+  add_custom_command(OUTPUT ${ptx} DEPENDS ${source} DEPFILE ${ptx}.d VERBATIM
+    COMMAND ${CMAKE_CUDA_COMPILER} -ptx -arch=compute_80 -std=c++20 --expt-relaxed-constexpr -w -I${CMAKE_SOURCE_DIR}
+      -MD -MF ${ptx}.d -MT ${ptx} ${source} -o ${ptx})
+  target_sources(simt_test PRIVATE ${ptx})
+endfunction()
+
 get_property(pg_mutant_family_names GLOBAL PROPERTY pg_mutant_families)
 foreach(family ${pg_mutant_family_names})
   get_property(family_type GLOBAL PROPERTY pg_mutants_${family}_type)
@@ -282,6 +298,9 @@ foreach(family ${pg_mutant_family_names})
     "}  // namespace pg::kerneltest\n")
   file(CONFIGURE OUTPUT ${pg_mutant_dir}/mutants_${family}.cpp CONTENT "${content}" @ONLY)
   target_sources(simt_test PRIVATE ${pg_mutant_dir}/mutants_${family}.cpp)
+  if(PG_HAVE_CUDA AND family IN_LIST pg_mutants_by_ptx)
+    pg_ptx_of_mutants(${family} "${text}")
+  endif()
   # Thirty copies of each kernel: their speed does not matter, the build's does. Mutants leave things unused.
   set_source_files_properties(${pg_mutant_dir}/mutants_${family}.cpp PROPERTIES COMPILE_OPTIONS "${pg_host_kernel_options};-O1;-w")
 endforeach()

@@ -6,6 +6,8 @@
 
 #include <cstdint>
 
+#include "tests/simt/ptx/ptx_harness.h"
+
 namespace pg::kerneltest {
 namespace {
 
@@ -133,6 +135,42 @@ TEST(Mutants, OfElementwiseOpsAreAllCaught) {
   expect_caught(blend_mutants(), CheckElementwise());
 }
 TEST(Mutants, OfTotalSumsAreAllCaught) { expect_caught(total_sums_mutants(), check_total_sums); }
+
+// The same bugs compiled by nvcc, run by their PTX; what a mutant launches beside its own kernels is the
+// product's.
+template <class Family, class Check>
+void expect_caught_by_ptx(const std::string& name, const std::vector<Mutant<Family>>& mutants,
+                          const Family& product, const Check& check) {
+  if (const std::string reason = ptx::why_no_ptx(); !reason.empty()) GTEST_SKIP() << reason;
+  std::vector<std::string> paths = ptx::ptx_files(ptx::distinct_architectures().front());
+  paths.push_back(ptx::ptx_of_mutants(name));
+  ptx::PtxKernels kernels{ptx::Modules(paths)};
+  const simt::ScopedSubstitute by_ptx(kernels);
+  for (const auto& mutant : mutants) {
+    const std::string error = check(mutant.family);
+    EXPECT_NE(error, "") << "not caught: " << mutant.name;
+    EXPECT_EQ(error.find("PTX"), std::string::npos) << mutant.name << " did not run: " << error;
+    testing::Test::RecordProperty(mutant.name, error);
+  }
+  EXPECT_EQ(check(product), "");
+}
+
+TEST(Mutants, OfReduceAreAllCaughtByPtx) {
+  using namespace kernels;
+  expect_caught_by_ptx<ReduceFamily>(
+      "reduce", reduce_mutants(),
+      {&sum_pieces_of_values, &sum_pieces_of_squares, &sum_tree, &clip_coefficient},
+      check_reductions);
+}
+TEST(Mutants, OfMixAreAllCaughtByPtx) {
+  expect_caught_by_ptx<MixFamily<bf16>>("mix", mix_mutants(),
+                                        {&kernels::mix<bf16>, &kernels::mix_backward<bf16>},
+                                        CheckElementwise());
+}
+TEST(Mutants, OfMuonAreAllCaughtByPtx) {
+  expect_caught_by_ptx<MuonFamily>("muon", muon_mutants(),
+                                   {&kernels::muon_momentum, &kernels::apply_update}, check_muons);
+}
 
 // The first failure of small cases of the ops that a mutated kernel file serves: values of all before
 // schedules, which take longer.

@@ -1,15 +1,21 @@
 #include "tests/simt/op_check.h"
 
 #include <algorithm>
+#include <ostream>
 
 #include "kernels/simt/simt_executor.h"
 #include "src/device/cuda/cuda_ops.h"
 #include "src/device/host_device.h"
 #include "src/device/simt/host_runtime.h"
 #include "tests/ops/op_runner.h"
+#include "tests/simt/device_memory.h"
 #include "tests/simt/kernel_harness.h"
 
-namespace pg::kerneltest {
+namespace pg {
+
+void PrintTo(const OpInfo& op, std::ostream* out) { *out << op.name; }
+
+namespace kerneltest {
 namespace {
 
 constexpr size_t kSkewBytes = 8;  // no multiple of 16, but one of every element
@@ -23,9 +29,12 @@ class SkewedRuntime final : public HostRuntime {
   explicit SkewedRuntime(size_t skew) : skew_(skew) {}
   void* allocate(size_t bytes) override {
     const size_t all = kMarginBytes + skew_ + bytes + kMarginBytes;
-    return static_cast<char*>(HostRuntime::allocate(all)) + kMarginBytes + skew_;
+    void* const memory = static_cast<char*>(HostRuntime::allocate(all)) + kMarginBytes + skew_;
+    note_allocated(memory, bytes);
+    return memory;
   }
   void release(void* memory) override {
+    note_released(memory);
     HostRuntime::release(static_cast<char*>(memory) - skew_ - kMarginBytes);
   }
 
@@ -97,4 +106,5 @@ std::vector<optest::OpCase> small_cases(OpId op, int64_t max_elements, size_t co
   return spread;
 }
 
-}  // namespace pg::kerneltest
+}  // namespace kerneltest
+}  // namespace pg

@@ -2,6 +2,7 @@
 // that are not aligned, which the op test, that runs one of each, does not.
 #pragma once
 #include <functional>
+#include <iosfwd>
 #include <memory>
 #include <string>
 #include <vector>
@@ -10,7 +11,11 @@
 #include "src/device/ops.h"
 #include "tests/ops/op_case.h"
 
-namespace pg::kerneltest {
+namespace pg {
+
+void PrintTo(const OpInfo& op, std::ostream* out);  // by its name, for messages of googletest
+
+namespace kerneltest {
 
 // An op table on a runtime: CudaOps, or one with a bug.
 using MakeOps = std::function<std::unique_ptr<Ops>(GpuRuntime& runtime, DType compute)>;
@@ -26,4 +31,5 @@ std::string check_op_schedules(const MakeOps& make, DType compute, const optest:
 // down, spread over the sizes.
 std::vector<optest::OpCase> small_cases(OpId op, int64_t max_elements, size_t count);
 
-}  // namespace pg::kerneltest
+}  // namespace kerneltest
+}  // namespace pg

@@ -2,15 +2,10 @@
 // alignment. That they are right for one of each is the op test's.
 #include <gtest/gtest.h>
 
-#include <ostream>
-
 #include "src/device/op_table/op_list.h"
 #include "tests/simt/op_check.h"
 
 namespace pg {
-
-void PrintTo(const OpInfo& op, std::ostream* out) { *out << op.name; }
-
 namespace kerneltest {
 namespace {
 

@@ -3,6 +3,15 @@ if(NOT PG_SANITIZE)
   include(${CMAKE_CURRENT_LIST_DIR}/mutants.cmake)
 endif()
 
+# The kernels by their PTX as well (ptx/); a kernel is found in it by the symbol that the program exports.
+file(GLOB ptx_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/ptx/*.cpp)
+target_sources(simt_test PRIVATE ${ptx_sources})
+set_target_properties(simt_test PROPERTIES ENABLE_EXPORTS ON)
+set_source_files_properties(${CMAKE_CURRENT_LIST_DIR}/ptx/ptx_harness.cpp PROPERTIES COMPILE_DEFINITIONS PG_PTX_DIR="${pg_kernel_ptx_dir}")
+if(PG_HAVE_CUDA)
+  add_dependencies(simt_test pg_kernels_cuda)
+endif()
+
 # Links every launcher as nvcc compiled it, and runs where there is a GPU; elsewhere its tests say that they skip.
 if(PG_HAVE_CUDA AND NOT PG_SANITIZE)
   set(dir ${CMAKE_CURRENT_LIST_DIR})
@@ -15,6 +24,15 @@ if(PG_HAVE_CUDA AND NOT PG_SANITIZE)
   set_tests_properties(kernels_cuda PROPERTIES LABELS fast SKIP_REGULAR_EXPRESSION "\\[  SKIPPED \\]")
 endif()
 
+# Registers, spills, widths of accesses and tensor-core instructions of the kernels' machine code: kernels/budgets.txt.
+set(kernel_budgets ${Python3_EXECUTABLE} ${CMAKE_CURRENT_LIST_DIR}/budgets/kernel_budgets_test.py)
+add_test(NAME Kernels.PassedBudgetsAreCaught COMMAND ${kernel_budgets} --self)
+set_tests_properties(Kernels.PassedBudgetsAreCaught PROPERTIES LABELS fast)
+if(PG_HAVE_CUDA)
+  add_test(NAME Kernels.KeepTheirBudgets COMMAND ${kernel_budgets} $<TARGET_FILE:pg_kernels_cuda>)
+  set_tests_properties(Kernels.KeepTheirBudgets PROPERTIES LABELS fast TIMEOUT 300 SKIP_RETURN_CODE 77)
+endif()
+
 # The kernel tests and every op once more on instrumented kernels, where an access to shared memory without a barrier is
 # an error whatever the schedule (kernels/simt/simt_races.h).
 if(NOT PG_SANITIZE)
@@ -22,7 +40,7 @@ if(NOT PG_SANITIZE)
   file(GLOB checks CONFIGURE_DEPENDS ${dir}/*_check.cpp ${dir}/*_kernel_test.cpp)
   list(TRANSFORM pg_simt_sources PREPEND ${CMAKE_SOURCE_DIR}/)
   add_executable(simt_races_test ${pg_simt_sources} ${CMAKE_SOURCE_DIR}/kernels/simt/simt_race_hooks.cpp
-    ${dir}/kernel_harness_simt.cpp ${dir}/races/races_test.cpp ${dir}/races/op_races_test.cpp ${checks})
+    ${dir}/device_memory.cpp ${dir}/kernel_harness_simt.cpp ${dir}/races/races_test.cpp ${dir}/races/op_races_test.cpp ${checks})
   pg_add_host_kernels(simt_races_test ${pg_kernel_sources})
   set(watched ${pg_host_kernel_options} -fsanitize=thread -O1)
   foreach(source ${pg_kernel_sources})

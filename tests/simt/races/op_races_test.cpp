@@ -4,11 +4,9 @@
 #include "kernels/simt/simt_races.h"
 #include "src/device/registry/make_device.h"
 #include "tests/ops/op_runner.h"
+#include "tests/simt/op_check.h"
 
 namespace pg {
-
-void PrintTo(const OpInfo& op, std::ostream* out) { *out << op.name; }
-
 namespace optest {
 namespace {
 
