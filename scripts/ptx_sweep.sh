@@ -7,7 +7,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 result=docs/ptx_sweep.txt
-filter='*Kernel.*:OpSchedules*:*PtxOps*'
+filter='*Kernel.*:*OpSchedules*:*PtxOps*'
 
 if ! command -v nvcc > /dev/null; then
   echo "not run: there is no nvcc, so there is no PTX" >&2
