@@ -40,8 +40,10 @@ void blank_comments(std::string& text) {
 bool is_line_directive(std::string_view text) {
   for (const std::string_view directive :
        {".version", ".target", ".address_size", ".file", ".loc"}) {
-    if (text.starts_with(directive) && kBlank.find(text[directive.size()]) != kBlank.npos)
+    const std::string_view rest = text.substr(std::min(directive.size(), text.size()));
+    if (text.starts_with(directive) && (rest.empty() || kBlank.find(rest[0]) != kBlank.npos)) {
       return true;
+    }
   }
   return false;
 }
