@@ -73,6 +73,10 @@ __device__ __forceinline__ bf16 round_to<bf16>(float value) {
   return rounded;
 }
 
+// a + b, where b may be a product just made: nvcc would fuse the two in some variants of a kernel and
+// not in others, and their results would differ.
+__device__ __forceinline__ float add_rounded(float a, float b) { return __fadd_rn(a, b); }
+
 // 2^x within 2 units in the last place; results below the normal range are 0.
 __device__ __forceinline__ float exp2_approx(float x) {
   float y;

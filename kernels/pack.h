@@ -51,7 +51,8 @@ __device__ __forceinline__ void store_pack(T* row, const float (&values)[kCount]
   if (accumulate) pack = load_pack<kCount, kVector>(static_cast<const T*>(row), first, size);
   PG_UNROLL
   for (int i = 0; i < kCount; ++i) {
-    pack.v[i] = round_to<T>(accumulate ? static_cast<float>(pack.v[i]) + values[i] : values[i]);
+    pack.v[i] =
+        round_to<T>(accumulate ? add_rounded(static_cast<float>(pack.v[i]), values[i]) : values[i]);
   }
   if constexpr (kVector) {
     if (first < size) {
@@ -73,7 +74,7 @@ __device__ __forceinline__ void store_pack(T* row, const float (&values)[kCount]
 // to.data[i] = value, or += value; nothing when it is not computed.
 __device__ __forceinline__ void store_value(Dest<float> to, int64_t i, float value) {
   if (to.data == nullptr) return;
-  to.data[i] = to.accumulate ? to.data[i] + value : value;
+  to.data[i] = to.accumulate ? add_rounded(to.data[i], value) : value;
 }
 
 }  // namespace pg::kernels

@@ -42,11 +42,7 @@ __global__ void __launch_bounds__(kBlockThreads)
     for (int k = 0; k < kAhead; ++k) {
       float values[kPack];
       PG_UNROLL
-      for (int i = 0; i < kPack; ++i) {
-        // A product, rounded here: nvcc would fuse one with the sum of an accumulation, in the
-        // variants without vectors and not in the others.
-        values[i] = fmaf(scale, packs[k].v[i], -0.0f);
-      }
+      for (int i = 0; i < kPack; ++i) values[i] = scale * packs[k].v[i];
       store_pack<kVector>(y.data + place.at, values, first + k * kStep, cols, y.accumulate);
     }
   }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Every kernel by the PTX that nvcc made of it, executed on the host: all kernel tests and every op case of up to 25,000
 # elements, under eight schedules each. Writes what it found, with the entries that no test ran, to docs/ptx_sweep.txt.
-# Needs nvcc; takes about half an hour on a core for each architecture whose instructions differ from those before it.
+# Needs nvcc; takes some three minutes for each architecture whose instructions differ from those before it.
 #
 #   scripts/ptx_sweep.sh
 set -euo pipefail

@@ -73,6 +73,7 @@ T round_to(float value) {
   return T(value);
 }
 
+inline float add_rounded(float a, float b) { return a + b; }
 inline float exp2_approx(float x) { return std::exp2(x); }
 
 }  // namespace pg::kernels

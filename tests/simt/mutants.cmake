@@ -80,7 +80,7 @@ pg_mutant(rmsnorm stores_past_the_row "if (first + i < size) row" "if (first + i
 pg_mutant(rmsnorm takes_every_row_for_aligned "% 16 == 0 &&" "% 16 < 16 &&")
 pg_mutant(rmsnorm takes_every_size_for_whole_packs "size % kCount == 0" "size % kCount >= 0")
 pg_mutant(rmsnorm drops_the_end_of_vector_rows "if (first < size) {" "if (first < size + kCount) {")
-pg_mutant(rmsnorm never_accumulates "accumulate ? static_cast<float>(pack.v[i]) + values[i] : values[i]" "values[i]")
+pg_mutant(rmsnorm never_accumulates "accumulate ? add_rounded(static_cast<float>(pack.v[i]), values[i]) : values[i]" "values[i]")
 # ---- rmsnorm.cu ----------------------------------------------------------------------------------
 pg_mutant(rmsnorm runs_past_the_last_row "  if (row >= rows) return;\n" "")
 pg_mutant(rmsnorm returns_before_the_reduction "thread_in_row<kRowThreads>() * kPack;\n" "thread_in_row<kRowThreads>() * kPack;\n  if (first >= dim) return;\n")
