@@ -11,7 +11,7 @@
 #include "kernels/sigmoid.h"
 
 namespace pg::kernels {
-namespace {
+inline namespace gate_heads_kernels {
 
 // a . b of `count` elements, equal in every lane.
 template <class A, class B>
@@ -157,7 +157,7 @@ __global__ void __launch_bounds__(kBlockThreads)
   }
 }
 
-}  // namespace
+}  // namespace gate_heads_kernels
 
 template <class T>
 void gate_heads(Dest<T> y, const T* x, const T* n, const float* w, const float* b,

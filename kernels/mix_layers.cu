@@ -10,7 +10,7 @@
 #include "kernels/sigmoid.h"
 
 namespace pg::kernels {
-namespace {
+inline namespace mix_layers_kernels {
 
 constexpr float kGeluFactor = 1.5957691216057308f;  // 2 sqrt(2/pi)
 constexpr float kGeluCube = 0.044715f;
@@ -165,7 +165,7 @@ bool has_vector_layers(const LayerInputs<T>& layers, const MixedLayers& shape) {
   return vector;
 }
 
-}  // namespace
+}  // namespace mix_layers_kernels
 
 template <class T>
 void mix_layers(Dest<T> y, const LayerInputs<T>& layers, const T* h, const float* w, const float* a,
