@@ -47,7 +47,7 @@ KEPT_NAMES = frozenset('''
     const_cast reinterpret_cast static_assert static_cast thread_local always_inline this_thread vector_size
     int8_t int16_t int32_t int64_t uint8_t uint16_t uint32_t uint64_t size_t ssize_t
     c_str chars_format emplace_back ends_with find_first_not_of has_value is_integral is_same out_of_range pop_back push_back
-    quiet_NaN remove_prefix size_bytes starts_with value_or compare_exchange_weak fetch_add notify_all owns_lock
+    quiet_NaN remove_prefix size_bytes starts_with try_emplace value_or compare_exchange_weak fetch_add notify_all owns_lock
     st_mode st_size strerror_r dict_size
     EncodeAsPieces GetPieceSize IdToPiece IsByte IsControl IsUnknown IsUnused LoadFromSerializedProto bos_id unk_id
 '''.split())

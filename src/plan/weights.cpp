@@ -88,12 +88,12 @@ std::vector<ParamBatch> Weights::batch_scaled(std::span<const int> params) const
     while (count < all.size() && distance(count) == distance(1)) ++count;
     if (count == all.size()) continue;
     ParamBatch rest = batches[b];
-    rest.params.erase(rest.params.begin(), rest.params.begin() + static_cast<ptrdiff_t>(count));
+    rest.params.erase(rest.params.begin(), rest.params.begin() + static_cast<int64_t>(count));
     rest.offset = layout_.offset(rest.params.front());
     rest.shape.count -= static_cast<int64_t>(count);
     batches[b].params.resize(count);
     batches[b].shape.count = static_cast<int64_t>(count);
-    batches.insert(batches.begin() + static_cast<ptrdiff_t>(b) + 1, rest);
+    batches.insert(batches.begin() + static_cast<int64_t>(b) + 1, rest);
   }
   // </parts>
   return batches;
