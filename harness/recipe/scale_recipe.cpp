@@ -14,6 +14,7 @@
 #include "harness/recipe/config_fields.h"
 #include "src/base/error.h"
 #include "src/model/model.h"
+#include "src/train/length_growth.h"
 
 namespace pg {
 namespace {
@@ -57,6 +58,8 @@ constexpr auto kFactors = std::to_array<Factor>({
     {"eval.context", kContext, 16, Round::kNearest, "as the context"},
     {"ttt.chunk_tokens", kContext, 256, Round::kNearest, "as the context"},
     {"ttt.batch_tokens", kContext, 16, Round::kNearest, "as the context"},
+    {"ttt.phase_documents", 1.0 / 96, 3, Round::kNearest, "a shorter text is scored"},
+    {"quant.calibration_tokens", 1.0 / 96, 65536, Round::kNearest, "as the tokens of a step"},
     {"ttt.frozen_blocks", kDepth, 1, Round::kNearest, "the same part of the depth"},
 });
 // A decay per step that forgets the same part of training in half the steps is squared.
@@ -125,6 +128,32 @@ void fit_width(const ModelConfig& before, ModelConfig& model) {
   }
 }
 
+// "1024@0.1,3072@1" with the lengths of shorter sequences.
+void fit_growth(const TrainConfig& before, TrainConfig& train) {
+  if (before.seq_len_growth.empty()) return;
+  std::vector<std::string> stages;
+  for (const LengthStage& stage : list_length_stages(before)) {
+    stages.push_back(
+        fmt::format("{}@{}", stage.seq_len * train.seq_len / before.seq_len, stage.until));
+  }
+  train.seq_len_growth = fmt::format("{}", fmt::join(stages, ","));
+}
+
+// A step has whole micro-batches and these whole rows.
+void fit_batches(TrainConfig& train) {
+  constexpr int64_t kMostMicroBatchTokens = 4096;
+  const int64_t micro = std::min(kMostMicroBatchTokens, train.batch_tokens);
+  train.micro_batch_tokens = std::max(micro / train.seq_len, int64_t{1}) * train.seq_len;
+  train.batch_tokens = std::max(train.batch_tokens / micro, int64_t{1}) * train.micro_batch_tokens;
+  train.gradient_leaves = 1;
+}
+
+void fit_adapters(const TttConfig& before, TttConfig& ttt) {
+  if (ttt.kind != TttKind::kLora && ttt.kind != TttKind::kPhasedLora) return;
+  ttt.lora_rank = std::max(std::llround(static_cast<double>(before.lora_rank) * kWidth), 1LL);
+  ttt.lora_alpha *= static_cast<double>(ttt.lora_rank) / static_cast<double>(before.lora_rank);
+}
+
 }  // namespace
 
 Recipe scale_to_cpu(const Recipe& recipe) {
@@ -146,7 +175,10 @@ Recipe scale_to_cpu(const Recipe& recipe) {
   scaled.data.val_shards = "data/default/sp1024/default_val_*.bin";
   scaled.data.tokenizer = "data/default/sp1024.model";
   scaled.model.vocab_size = 1024;
-  scaled.train.micro_batch_tokens = std::min<int64_t>(4096, scaled.train.batch_tokens);
+  scaled.eval.case_ops = false;
+  fit_growth(recipe.train, scaled.train);
+  fit_batches(scaled.train);
+  fit_adapters(recipe.ttt, scaled.ttt);
   if (scaled.train.wallclock_s > 0) scaled.train.max_steps = 100000;  // the clock ends it
   scaled.train.log_every = 50;
   scaled.eval.stride = std::min(recipe.eval.stride, scaled.eval.context);
@@ -169,7 +201,12 @@ std::vector<ScaledKey> scaling_rule() {
   rule.push_back({"model.mlp_hidden", "as the width, in steps of 8"});
   rule.push_back({"model.kv_heads", "as the heads, at least 1, dividing them"});
   rule.push_back({"model.vocab_size", "1024, with the default corpus of scripts/demo.sh"});
-  rule.push_back({"train.micro_batch_tokens", "4096 at most"});
+  rule.push_back({"eval.case_ops", "false, as that corpus has no operators"});
+  rule.push_back({"train.seq_len_growth", "as train.seq_len"});
+  rule.push_back({"train.micro_batch_tokens", "4096 at most, in whole rows, and so is the batch"});
+  rule.push_back({"train.gradient_leaves", "1"});
+  rule.push_back(
+      {"ttt.lora_rank", "of a recipe with adapters as the width, and lora_alpha with it"});
   rule.push_back({"train.max_steps", "100000 where the clock ends training"});
   return rule;
 }
