@@ -93,7 +93,7 @@ __device__ __forceinline__ void take_numerators(SoftmaxRows<kTiles>& rows,
 }
 
 // kKeepsQueries: their fragments stay in registers, and they come in through the second stage.
-template <int kDim, int kTiles, int kWarps, int kKeys, bool kKeepsQueries>
+template <int kDim, int kTiles, int kWarps, int kKeys, bool kKeepsQueries, bool kIsPacked>
 __global__ void __launch_bounds__(kWarps* kWarpThreads, kBlocksPerSm<kDim>)
     attention_kernel(ForwardArgs args) {
   constexpr int kThreads = kWarps * kWarpThreads, kRows = kWarps * kTiles * kFragment;
@@ -134,10 +134,10 @@ __global__ void __launch_bounds__(kWarps* kWarpThreads, kBlocksPerSm<kDim>)
   const int last_position = position + kTiles * kFragment - 1;
   const int key_tiles = (min(args.keys, first + row0 + kRows) + kKeys - 1) / kKeys;
   // Of packed rows: even, as the second stage has the queries at first.
-  const FirstKeys first_key = first_keys(args.starts, batch, args.tokens);
+  const auto first_key = first_keys<kIsPacked>(args.starts, batch, args.tokens);
   const int first_tile = first_key.of(row0) / (2 * kKeys) * 2;
   const int warp_start = first_key.of(row0 + warp_row);
-  const int last_start = first_key.of(row0 + warp_row + kTiles * kFragment - 1);
+  [[maybe_unused]] const int last_start = first_key.of(row0 + warp_row + kTiles * kFragment - 1);
 
   load_tile<kRows, kDim, kThreads>(q_tile, q, row0);
   load_stage(first_tile);
@@ -152,7 +152,7 @@ __global__ void __launch_bounds__(kWarps* kWarpThreads, kBlocksPerSm<kDim>)
   for (int i = 0; i < kTiles; ++i) {
     PG_UNROLL
     for (int half = 0; half < 2; ++half) {
-      rows.maximum[i][half] = args.starts == nullptr ? -INFINITY : kNoScore;
+      rows.maximum[i][half] = kIsPacked ? kNoScore : -INFINITY;
       rows.sum[i][half] = 0.0f;
     }
   }
@@ -162,7 +162,7 @@ __global__ void __launch_bounds__(kWarps* kWarpThreads, kBlocksPerSm<kDim>)
     __syncthreads();  // this stage is there, and the other is read
     if (tile + 1 < key_tiles) load_stage(tile + 1);
     const int key0 = tile * kKeys;
-    if (key0 > last_position || key0 + kKeys <= warp_start) continue;
+    if (key0 > last_position || (kIsPacked && key0 + kKeys <= warp_start)) continue;
     const bf16* const k_tile = stages + tile % 2 * 2 * kTileSize;
     const bf16* const v_tile = k_tile + kTileSize;
 
@@ -171,8 +171,10 @@ __global__ void __launch_bounds__(kWarps* kWarpThreads, kBlocksPerSm<kDim>)
     if (key0 + kKeys - 1 > position) {  // on the diagonal
       mask_scores<false>(s, position + place.row, key0 + place.pair);
     }
-    if (key0 < last_start) {  // of other sequences too
-      mask_first_keys<false>(s, first_key, row0 + warp_row + place.row, key0 + place.pair);
+    if constexpr (kIsPacked) {
+      if (key0 < last_start) {  // of other sequences too
+        mask_first_keys<false>(s, first_key, row0 + warp_row + place.row, key0 + place.pair);
+      }
     }
     take_maximum(rows, s, o, scale_log2);
     float shift[kTiles][2];
@@ -217,7 +219,9 @@ template <int kDim, int kTiles, int kWarps, int kKeys, bool kKeepsQueries = true
 void launch_attention(const ForwardArgs& args, int64_t batch, Stream stream) {
   constexpr int kRows = kWarps * kTiles * kFragment;
   const int64_t tiles = (args.tokens + kRows - 1) / kRows;
-  launch(&attention_kernel<kDim, kTiles, kWarps, kKeys, kKeepsQueries>,
+  launch(args.starts == nullptr
+             ? &attention_kernel<kDim, kTiles, kWarps, kKeys, kKeepsQueries, false>
+             : &attention_kernel<kDim, kTiles, kWarps, kKeys, kKeepsQueries, true>,
          dim3(static_cast<unsigned>(tiles * args.heads * batch)), dim3(kWarps * kWarpThreads),
          tile_bytes<kDim>(4 * kKeys + (kKeepsQueries ? 0 : kRows)), stream, args);
 }

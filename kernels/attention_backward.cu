@@ -95,7 +95,7 @@ __device__ __forceinline__ void store_rows(const HeadDest& dest, int row0, float
   }
 }
 
-template <int kDim, int kTiles, int kWarps, int kQueries>
+template <int kDim, int kTiles, int kWarps, int kQueries, bool kIsPacked>
 __global__ void __launch_bounds__(kWarps* kWarpThreads, kBlocksPerSm<kDim>)
     attention_dkv_kernel(BackwardArgs args) {
   constexpr int kThreads = kWarps * kWarpThreads, kKeys = kWarps * kTiles * kFragment;
@@ -151,13 +151,13 @@ __global__ void __launch_bounds__(kWarps* kWarpThreads, kBlocksPerSm<kDim>)
   float dk[kTiles][kDim / kHalfFragment][4] = {}, dv[kTiles][kDim / kHalfFragment][4] = {};
   const float scale_log2 = args.scale * kLog2E;
   const int warp_key = key0 + warp_row, last_warp_key = warp_key + kTiles * kFragment - 1;
-  const FirstKeys first_key = first_keys(args.starts, batch, args.tokens);
+  const auto first_key = first_keys<kIsPacked>(args.starts, batch, args.tokens);
   int stage = 0, head = kv_head * group, query0 = first_query;
   while (true) {
     cp_async_wait<0>();
     __syncthreads();  // this stage is there, and the other is read
-    const bool ends_head =
-        query0 + kQueries >= args.tokens || first_key.of(query0 + kQueries) >= key0 + kKeys;
+    const bool ends_head = query0 + kQueries >= args.tokens ||
+                           (kIsPacked && first_key.of(query0 + kQueries) >= key0 + kKeys);
     const int next_head = ends_head ? head + 1 : head;
     const int next_query0 = ends_head ? first_query : query0 + kQueries;
     const bool has_next = next_head <= last_head;
@@ -167,16 +167,18 @@ __global__ void __launch_bounds__(kWarps* kWarpThreads, kBlocksPerSm<kDim>)
     const bf16* const dy_tile = q_tile + kTileSize;
     PG_UNROLL
     for (int part = 0; part < kQueries; part += kStep) {
-      if (query0 + part + kStep - 1 < warp_key) continue;         // all before this warp's keys
-      if (first_key.of(query0 + part) > last_warp_key) continue;  // all of later sequences
+      if (query0 + part + kStep - 1 < warp_key) continue;  // all before this warp's keys
+      if (kIsPacked && first_key.of(query0 + part) > last_warp_key) continue;  // of later sequences
       float p[kTiles][kStep / kHalfFragment][4] = {}, ds[kTiles][kStep / kHalfFragment][4] = {};
       multiply_rows<kDim>(p, k_fragments, q_tile + part * kStride, place);
       multiply_rows<kDim>(ds, v_fragments, dy_tile + part * kStride, place);
       if (query0 + part < last_warp_key) {  // on the diagonal
         mask_scores<true>(p, warp_key + place.row, query0 + part + place.pair);
       }
-      if (first_key.of(query0 + part + kStep - 1) > warp_key) {  // of other sequences too
-        mask_first_keys<true>(p, first_key, warp_key + place.row, query0 + part + place.pair);
+      if constexpr (kIsPacked) {
+        if (first_key.of(query0 + part + kStep - 1) > warp_key) {  // of other sequences too
+          mask_first_keys<true>(p, first_key, warp_key + place.row, query0 + part + place.pair);
+        }
       }
       PG_UNROLL
       for (int j = 0; j < kStep / kHalfFragment; ++j) {
@@ -213,7 +215,7 @@ __global__ void __launch_bounds__(kWarps* kWarpThreads, kBlocksPerSm<kDim>)
   store_rows<kDim>(dv_rows, warp_key, 1.0f, dv, place);
 }
 
-template <int kDim, int kTiles, int kWarps, int kKeys>
+template <int kDim, int kTiles, int kWarps, int kKeys, bool kIsPacked>
 __global__ void __launch_bounds__(kWarps* kWarpThreads, kBlocksPerSm<kDim>)
     attention_dq_kernel(BackwardArgs args) {
   constexpr int kThreads = kWarps * kWarpThreads, kRows = kWarps * kTiles * kFragment;
@@ -249,13 +251,14 @@ __global__ void __launch_bounds__(kWarps* kWarpThreads, kBlocksPerSm<kDim>)
   };
 
   load_tile<kRows, kDim, kThreads>(q_tile, q, row0);
-  const FirstKeys first_key = first_keys(args.starts, batch, args.tokens);
+  const auto first_key = first_keys<kIsPacked>(args.starts, batch, args.tokens);
   const int first_tile = first_key.of(row0) / kKeys;
   load_tile<kRows, kDim, kThreads>(dy_tile, dy, row0);
   load_stage(first_tile);
   const int warp_row = warp * kTiles * kFragment;
   const int warp_query = row0 + warp_row, last_warp_query = warp_query + kTiles * kFragment - 1;
-  const int warp_start = first_key.of(warp_query), last_start = first_key.of(last_warp_query);
+  const int warp_start = first_key.of(warp_query);
+  [[maybe_unused]] const int last_start = first_key.of(last_warp_query);
   float2 stats[kTiles][2];
   PG_UNROLL
   for (int i = 0; i < kTiles; ++i) {
@@ -283,15 +286,17 @@ __global__ void __launch_bounds__(kWarps* kWarpThreads, kBlocksPerSm<kDim>)
     PG_UNROLL
     for (int part = 0; part < kKeys; part += kStep) {
       const int key0 = tile * kKeys + part;
-      if (key0 > last_warp_query || key0 + kStep <= warp_start) continue;
+      if (key0 > last_warp_query || (kIsPacked && key0 + kStep <= warp_start)) continue;
       float s[kTiles][kStep / kHalfFragment][4] = {}, ds[kTiles][kStep / kHalfFragment][4] = {};
       multiply_rows<kDim>(s, q_fragments, k_tile + part * kStride, place);
       multiply_rows<kDim>(ds, dy_fragments, v_tile + part * kStride, place);
       if (key0 + kStep - 1 > warp_query) {  // on the diagonal
         mask_scores<false>(s, warp_query + place.row, key0 + place.pair);
       }
-      if (key0 < last_start) {  // of other sequences too
-        mask_first_keys<false>(s, first_key, warp_query + place.row, key0 + place.pair);
+      if constexpr (kIsPacked) {
+        if (key0 < last_start) {  // of other sequences too
+          mask_first_keys<false>(s, first_key, warp_query + place.row, key0 + place.pair);
+        }
       }
       PG_UNROLL
       for (int i = 0; i < kTiles; ++i) {
@@ -317,13 +322,16 @@ void launch_backward(const BackwardArgs& args, int64_t batch, Stream stream) {
   constexpr int kRows = kWarps * kTiles * kFragment;
   constexpr size_t kBytes = tile_bytes<kDim>(2 * kRows + 4 * kOthers);
   const int64_t tiles = (args.tokens + kRows - 1) / kRows;
+  const bool is_packed = args.starts != nullptr;
   if (args.dk.data != nullptr || args.dv.data != nullptr) {
-    launch(&attention_dkv_kernel<kDim, kTiles, kWarps, kOthers>,
+    launch(is_packed ? &attention_dkv_kernel<kDim, kTiles, kWarps, kOthers, true>
+                     : &attention_dkv_kernel<kDim, kTiles, kWarps, kOthers, false>,
            dim3(static_cast<unsigned>(tiles * args.kv_heads * batch)), dim3(kWarps * kWarpThreads),
            kBytes + 2 * kOthers * sizeof(float2), stream, args);
   }
   if (args.dq.data != nullptr) {
-    launch(&attention_dq_kernel<kDim, kTiles, kWarps, kOthers>,
+    launch(is_packed ? &attention_dq_kernel<kDim, kTiles, kWarps, kOthers, true>
+                     : &attention_dq_kernel<kDim, kTiles, kWarps, kOthers, false>,
            dim3(static_cast<unsigned>(tiles * args.heads * batch)), dim3(kWarps * kWarpThreads),
            kBytes, stream, args);
   }

@@ -169,18 +169,22 @@ __device__ __forceinline__ void mask_scores(float (&s)[kTiles][kGroups][4], int 
   }
 }
 
-// What packed queries see begins: of each query of a sequence of the batch its first key. Null: 0.
+// What packed queries see begins: of each query of a sequence of the batch its first key. Not packed:
+// 0, known to the compiler, so that other batches pay nothing.
+template <bool kIsPacked>
 struct FirstKeys {
   const int32_t* starts;
   int tokens;
 
   // Those of queries that do not exist are as of the last.
   __device__ __forceinline__ int of(int query) const {
-    return starts == nullptr ? 0 : starts[min(query, tokens - 1)];
+    return kIsPacked ? starts[min(query, tokens - 1)] : 0;
   }
 };
-__device__ __forceinline__ FirstKeys first_keys(const int32_t* starts, int64_t batch, int tokens) {
-  return {starts == nullptr ? nullptr : starts + batch * tokens, tokens};
+template <bool kIsPacked>
+__device__ __forceinline__ FirstKeys<kIsPacked> first_keys(const int32_t* starts, int64_t batch,
+                                                           int tokens) {
+  return {kIsPacked ? starts + batch * tokens : nullptr, tokens};
 }
 
 // The maximum that a packed row begins with: finite, because a tile may hold none of its keys, and
@@ -190,7 +194,7 @@ inline constexpr float kNoScore = -1e30f;
 // Scores of keys before their query's first to -infinity. As mask_scores.
 template <bool kKeysAreRows, int kTiles, int kGroups>
 __device__ __forceinline__ void mask_first_keys(float (&s)[kTiles][kGroups][4],
-                                                const FirstKeys& keys, int row, int column) {
+                                                const FirstKeys<true>& keys, int row, int column) {
   PG_UNROLL
   for (int i = 0; i < kTiles; ++i) {
     PG_UNROLL

@@ -32,7 +32,7 @@ pg_mutant(attention_backward skips_the_diagonal_of_dq "if (key0 > last_warp_quer
 pg_mutant(attention_backward leaves_out_the_scale "warp_query, args.scale, dq" "warp_query, 1.0f, dq")
 pg_mutant(attention_backward writes_dv_as_if_dense "head_dest(args.dv, dv_start, args.dv_stride" "head_dest(args.dv, dv_start, k_stride")
 pg_mutant(attention_backward sees_the_sequence_before "if (is_before) s[i][j][c] = -INFINITY;" "")
-pg_mutant(attention_backward ends_a_head_with_the_sequence_of_its_first_key ">= key0 + kKeys;" "> key0;")
+pg_mutant(attention_backward ends_a_head_with_the_sequence_of_its_first_key ">= key0 + kKeys);" "> key0);")
 pg_mutant(attention_backward skips_the_first_part_of_a_sequence "key0 + kStep <= warp_start" "key0 < warp_start")
 # ---- attention_plain.cu, forward -----------------------------------------------------------------
 pg_mutant_family(attention_plain "AttentionForward<float>" "attention_plain<float>")
