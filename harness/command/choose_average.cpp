@@ -37,9 +37,8 @@ double measure_quantized(const TrialSetup& setup, const std::vector<HostTensor>&
                          const Calibration& calibration, std::span<const int32_t> text,
                          const WorkProgressFn& progress) {
   const Recipe& recipe = setup.recipe;
-  const QuantResult quantized =
-      quantize_weights(recipe, weights, /*tokenizer_sha256=*/{}, calibration,
-                       code_sizes(recipe.model, recipe.scoring()), progress);
+  const QuantResult quantized = quantize_weights(recipe, weights, /*tokenizer_sha256=*/{},
+                                                 calibration, setup.code_bytes, progress);
   std::vector<HostTensor> stored;
   for (size_t i = 0; i < weights.size(); ++i) {
     stored.push_back(dequantize(quantized.model.tensors[i], weights[i].spec));

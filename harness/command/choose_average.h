@@ -5,6 +5,7 @@
 
 #include "harness/recipe/recipe.h"
 #include "harness/record/run_result.h"
+#include "quant/method/code_sizes.h"
 #include "src/base/clock.h"
 #include "src/base/work_progress.h"
 #include "src/data/tokenizer.h"
@@ -21,6 +22,7 @@ struct TrialSetup {
   const Batches& batches;  // with the held-out text
   Device& device;
   Clock& clock;
+  CodeSizes code_bytes;  // which share the cap with an artifact
 };
 
 // Quantises what was trained, and each of the others, as the recipe says and measures its loss on the

@@ -17,8 +17,10 @@
 #include "harness/record/code_features.h"
 #include "harness/record/progress_line.h"
 #include "harness/record/replay_report.h"
+#include "harness/record/run_folder.h"
 #include "harness/record/tape_end.h"
 #include "harness/record/tape_log.h"
+#include "quant/format/artifact_format.h"
 #include "quant/method/seal.h"
 #include "src/base/bytes.h"
 #include "src/base/error.h"
@@ -139,6 +141,17 @@ class ReplayObserver final : public TrainObserver {
   int64_t last_step_ = 0;
 };
 
+// The code that shared the cap with the record's artifact is the record's own, not that of today.
+CodeSizes read_code_sizes(const fs::path& record, const fs::path& artifact, const Recipe& recipe) {
+  CodeSizes sizes = code_sizes(recipe.model, recipe.scoring());
+  const Bytes file = read_file(artifact);
+  ByteReader reader(file);
+  const Coder coder = parse_header(reader).value().coder;  // it was unpacked, so it has one
+  sizes.by_coder[static_cast<size_t>(coder)] =
+      static_cast<int64_t>(fs::file_size(find_record_file(record, RunFolder::kCodeName)));
+  return sizes;
+}
+
 class Replay {
  public:
   Replay(const ReplayWords& words, Clock& clock)
@@ -147,7 +160,8 @@ class Replay {
         tape_(open_tape(words.record)),
         recipe_(read_record_recipe(words)),
         then_(unpack_file(find_record_file(words.record, tape_.end->artifact))),
-        progress_(ProgressLine::for_stream(stderr)) {
+        progress_(ProgressLine::for_stream(stderr)),
+        code_bytes_(read_code_sizes(words.record, words.record / tape_.end->artifact, recipe_)) {
     const ProbeResult bound = probe_tape(words.record, then_.artifact_sha256());
     if (bound.verdict != Verdict::kPass) {
       throw Error(fmt::format("replay: the record is not what its tape binds: {}", bound.reason));
@@ -211,20 +225,19 @@ class Replay {
     first_step_ = observer.check().first_change();
     compared_steps_ = observer.check().compared();
     if (!trained.others.empty()) {
-      take_average(trained,
-                   best_trial(try_averages({recipe_, text.bytes(), text.batches, device, clock_},
-                                           trained, show_work())));
+      take_average(trained, best_trial(try_averages(
+                                {recipe_, text.bytes(), text.batches, device, clock_, code_bytes_},
+                                trained, show_work())));
     }
     return trained;
   }
 
   Bytes pack_again(const TrainResult& trained, const RunText& text, Device& device) {
-    const CodeSizes code_bytes = code_sizes(recipe_.model, recipe_.scoring());
     const Calibration calibration =
         calibrate_weights(recipe_, trained.exported, text.batches, device, show_work());
     const QuantResult quantized = quantize_weights(
-        recipe_, trained.exported, text.tokenizer.sha256(), calibration, code_bytes, show_work());
-    return seal(quantized.model, recipe_.quant, code_bytes, show_work()).bytes;
+        recipe_, trained.exported, text.tokenizer.sha256(), calibration, code_bytes_, show_work());
+    return seal(quantized.model, recipe_.quant, code_bytes_, show_work()).bytes;
   }
 
   void report_weights(bool is_same, const UnpackedModel& now, int64_t steps) {
@@ -313,6 +326,7 @@ class Replay {
   Recipe recipe_;
   UnpackedModel then_;
   ProgressLine progress_;
+  CodeSizes code_bytes_;
   std::vector<IdentityChange> changes_;
   std::optional<StepCheck::Change> first_step_;
   int64_t compared_steps_ = 0;

@@ -172,7 +172,8 @@ double rehearse_run(const Recipe& recipe, const RunText& text, Device& device, C
                     RunLog& log) {
   if (recipe.train.wallclock_s == 0) return 0;
   const double begin_s = clock.now_s();
-  const double choose_s = rehearse_choice({recipe, text.bytes(), text.batches, device, clock});
+  const double choose_s = rehearse_choice({recipe, text.bytes(), text.batches, device, clock,
+                                           code_sizes(recipe.model, recipe.scoring())});
   const double calibrate_s = rehearse_calibration(recipe, device, clock);
   if (choose_s + calibrate_s > 0) {
     log.note_rehearsal(choose_s, calibrate_s, clock.now_s() - begin_s);
@@ -222,8 +223,9 @@ void choose_average(const Recipe& recipe, const RunText& text, LocalRanks& ranks
                     Clock& clock, RunLog& log, TrainResult& trained) {
   if (trained.others.empty()) return;
   const std::vector<AverageTrial> trials =
-      try_averages({recipe, text.bytes(), text.batches, device, clock}, trained,
-                   [&](const std::string& work) { log.show_work(work); });
+      try_averages({recipe, text.bytes(), text.batches, device, clock,
+                    code_sizes(recipe.model, recipe.scoring())},
+                   trained, [&](const std::string& work) { log.show_work(work); });
   const int64_t best = best_trial(trials);
   share_bytes(ranks, {static_cast<uint8_t>(best)});
   take_average(trained, best);
