@@ -240,7 +240,7 @@ std::vector<OpCase> attention_cases() {
   }
   // Sequences of one row, of more than a tile, of more than a block of keys; a batch whose rows begin
   // theirs elsewhere; heads of part of a panel; views.
-  const std::pair<AttentionShape, std::initializer_list<int64_t>> packed[] = {
+  const std::pair<AttentionShape, std::vector<int64_t>> packed[] = {
       {shape_of(1, 1, 1, 1, 16), {}},
       {shape_of(2, 9, 2, 1, 16), {1, 4}},
       {shape_of(1, 70, 4, 2, 64), {1, 2, 35, 64, 69}},

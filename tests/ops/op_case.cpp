@@ -177,7 +177,7 @@ Fill normal_with_zero_rows(int64_t row) {
   };
 }
 
-Values packed_starts(int64_t batch, int64_t tokens, std::initializer_list<int64_t> begins) {
+Values packed_starts(int64_t batch, int64_t tokens, const std::vector<int64_t>& begins) {
   Values starts(static_cast<size_t>(batch * tokens), 0.0);
   for (int64_t i = 0; i < batch * tokens; ++i) {
     for (const int64_t begin : begins) {

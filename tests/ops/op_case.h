@@ -109,7 +109,7 @@ std::string describe(std::initializer_list<std::pair<const char*, int64_t>> size
 std::string describe_first(int64_t first);  // of a case that is not of all rows; "" for 0
 // Where the sequences of packed rows begin: of each of `batch` rows of T tokens at 0 and, in the b-th,
 // b further on than at each of `begins`. [batch * T]
-Values packed_starts(int64_t batch, int64_t tokens, std::initializer_list<int64_t> begins);
+Values packed_starts(int64_t batch, int64_t tokens, const std::vector<int64_t>& begins);
 // Packed rows, "starts" [batch * T] being an operand.
 Operand packed_operand(Values starts);
 // The same as tensors, for calls of the reference.
