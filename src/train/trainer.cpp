@@ -212,9 +212,10 @@ class Trainer {
     const StepSchedule schedule =
         schedule_in_phase(step_.phases(), s_.train, s_.optimizer, steps, elapsed_s, end_s);
     const double flops = step_.plan().flops();
+    const double begun_s = s_.recorded.empty() ? elapsed_s : now_s();
     const TrainStep::Launched launched = step_.launch(schedule);
     ++steps_;
-    in_flight_.push_back({steps_, schedule, elapsed_s, end_s, launched.event,
+    in_flight_.push_back({steps_, schedule, elapsed_s, end_s, begun_s, launched.event,
                           step_.averager().snapshots(), step_.phases().now(), flops});
     if (launched.is_rounded && !has_qat_begun_) {
       has_qat_begun_ = true;
@@ -253,6 +254,7 @@ class Trainer {
     int64_t step = 0;
     StepSchedule schedule;
     double decided_s = 0, end_s = 0;
+    double begun_s = 0;  // which is not when it was decided if a tape decides
     uint64_t event = 0;
     int64_t swa_snapshots = 0;
     Phase phase;
@@ -269,7 +271,7 @@ class Trainer {
 
   void report(const InFlight& done, double grad_norm) {
     const double end_s = now_s();
-    const double step_s = end_s - std::max(done.decided_s, end_of_last_step_s_);
+    const double step_s = end_s - std::max(done.begun_s, end_of_last_step_s_);
     end_of_last_step_s_ = end_s;
     // The last step is of the last phase, and steps may have been shorter before it.
     predictor_.add_step(step_s * step_.phases().slowdown_to_come(done.phase));
