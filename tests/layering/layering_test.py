@@ -26,7 +26,7 @@ ROOMS = {
     "src/base/host": ["src/base"],
     "src/files": ["src/base"],
     "src/text": ["src/base"],
-    "src/device": ["src/base", "kernels/bf16.h"],
+    "src/device": ["src/base", "src/base/host", "kernels/bf16.h"],
     "src/device/op_table": ["src/device"],
     "src/device/exact": ["src/base", "src/device"],
     "src/device/cpu": CPU,
