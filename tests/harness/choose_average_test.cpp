@@ -31,7 +31,7 @@ class ChooseAverage : public testing::Test {
     trained_.others = {{"swa of 2", make_random_weights(recipe_.model, 4)},
                        {"none", make_random_weights(recipe_.model, 5)}};
   }
-  TrialSetup setup() { return {recipe_, bytes_, batches_, *device_, clock_}; }
+  TrialSetup setup() { return {recipe_, bytes_, batches_, *device_, clock_, /*code_bytes=*/0}; }
   // With a grid that the weights alone decide, by another way.
   double loss_of(const std::vector<HostTensor>& weights, bool is_quantized) {
     EvalConfig eval;
