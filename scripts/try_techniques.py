@@ -139,7 +139,7 @@ def attempt(options, name):
         losses = [float(x) for x in re.findall(r"step:\d+/\d+ train_loss:([0-9.]+)", log)]
         steps = int(re.findall(r"step:(\d+)/\d+ train_loss", log)[-1])
         keys = re.search(r"recipe:keys (.*)", log).group(1)
-        missing = [s for s in sets if not s.startswith("quant.") and s.split("=")[0] not in keys] + [s for s in said if not re.search(rf"^{s}", log, re.M)]
+        missing = [s for s in sets if not s.startswith(("quant.", "data.")) and s.split("=")[0] not in keys] + [s for s in said if not re.search(rf"^{s}", log, re.M)]
         own_moved = None
         if own:
             own_moved = moved(own, *(read_tensors(folder / part / "final_model.safetensors") for part in ("first", "run")))
