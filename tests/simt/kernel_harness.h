@@ -40,7 +40,7 @@ class DeviceArray {
         start_(kGuardBytes + offset * sizeof(T)),
         sent_(start_ + count_ * sizeof(T) + kGuardBytes) {
     for (size_t i = 0; i < sent_.size(); ++i) sent_[i] = kPoison[i % sizeof kPoison];
-    std::memcpy(sent_.data() + start_, content.data(), count_ * sizeof(T));
+    if (count_ > 0) std::memcpy(sent_.data() + start_, content.data(), count_ * sizeof(T));
     memory_ = static_cast<unsigned char*>(allocate_device(sent_.size()));
     upload(memory_, sent_.data(), sent_.size());
   }
