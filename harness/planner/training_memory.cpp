@@ -42,12 +42,15 @@ TrainingMemory predict_memory(const Recipe& recipe, int64_t ranks) {
   const GradientLeaves leaves(weights, train.gradient_leaves / ranks);
   memory.leaf_bytes = grown();
   const Phases phases(recipe.model, train);
-  const int64_t rows = train.micro_batch_tokens / train.seq_len;
-  const ModelPlan plan(recipe.model, weights, phases.rows({}, rows), train.seq_len,
-                       PlanMode::kTrain,
+  const bool is_packed = recipe.data.loader == Loader::kPacked;
+  const int64_t row_tokens = is_packed ? train.micro_batch_tokens : train.seq_len;
+  const Phase last = phases.list().front();
+  const int64_t rows = is_packed ? 1 : phases.rows(last, train.micro_batch_tokens / train.seq_len);
+  const ModelPlan plan(recipe.model, weights, rows, row_tokens, PlanMode::kTrain,
                        {.targets = count_targets(train),
                         .has_row_weights = train.complement_alpha > 0,
-                        .terms = list_loss_terms(train, 1)});
+                        .terms = list_loss_terms(train, 1),
+                        .longest_sequence = is_packed ? train.seq_len : 0});
   memory.activation_bytes = grown();
   return memory;
 }

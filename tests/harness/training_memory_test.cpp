@@ -33,5 +33,19 @@ TEST_F(TrainingMemoryTest, IsWhatATrainingAllocates) {
   EXPECT_NEAR(static_cast<double>(predict_memory(recipe, 1).total()), allocated, 0.05 * allocated);
 }
 
+// Its longest sequences in rows of a micro-batch, like those of the same recipe that does not grow.
+TEST(TrainingMemory, OfGrowingSequencesIsThatOfTheLastOnes) {
+  Recipe recipe;
+  recipe.data.loader = Loader::kPacked;
+  recipe.train.seq_len = 2048;
+  recipe.train.micro_batch_tokens = 8192;
+  const int64_t plain = predict_memory(recipe, 1).total();
+  recipe.train.seq_len_growth = "512@0.5,2048@1";
+  EXPECT_EQ(predict_memory(recipe, 1).total(), plain);
+  recipe.data.loader = Loader::kShuffled;
+  EXPECT_NEAR(static_cast<double>(predict_memory(recipe, 1).total()), static_cast<double>(plain),
+              0.02 * static_cast<double>(plain));
+}
+
 }  // namespace
 }  // namespace pg
