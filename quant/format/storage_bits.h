@@ -20,9 +20,12 @@ inline int storage_bits(const ParamSpec& spec, const QuantConfig& quant) {
     return kHalfBits;
   }
   // <parts>
-  // As published; a few rows that all positions read, a few weights that scale whole heads.
+  // As published; a few rows that all positions read, a few weights that scale whole heads or streams.
   if (spec.group == ParamGroup::kMemory) return kHalfBits;
-  if (spec.place.role == ParamRole::kHeadGate) return kHalfBits;
+  if (spec.place.role == ParamRole::kHeadGate || spec.place.role == ParamRole::kMuddStream ||
+      spec.place.role == ParamRole::kMuddValue) {
+    return kHalfBits;
+  }
   if (spec.group == ParamGroup::kHead) return static_cast<int>(quant.embed_bits);
   // </parts>
   if (spec.group == ParamGroup::kEmbedding) return static_cast<int>(quant.embed_bits);

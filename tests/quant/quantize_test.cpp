@@ -79,8 +79,15 @@ TEST(Quantize, RoutesByGroupAndSize) {
   EXPECT_EQ(storage_bits(spec, quant), 16);  // 8,192 elements: the limit itself stays fp16
   spec.rows = 65;
   EXPECT_EQ(storage_bits(spec, quant), 6);
+  for (const ParamRole role :
+       {ParamRole::kHeadGate, ParamRole::kMuddStream, ParamRole::kMuddValue}) {
+    spec.place.role = role;
+    EXPECT_EQ(storage_bits(spec, quant),
+              16);  // of any size: ops that no calibration sees read them
+  }
+  spec.place.role = ParamRole::kNone;
   spec.group = ParamGroup::kMemory;
-  EXPECT_EQ(storage_bits(spec, quant), 16);  // of any size
+  EXPECT_EQ(storage_bits(spec, quant), 16);
 }
 
 TEST(Quantize, DequantisedValuesAreCodeTimesScaleExactly) {
