@@ -7,6 +7,7 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <numeric>
 #include <string_view>
 #include <type_traits>
 #include <vector>
@@ -111,6 +112,13 @@ void fit_width(const ModelConfig& before, ModelConfig& model) {
   if (before.parallel_residual == ParallelResidual::kNone) {
     model.parallel_from = before.parallel_from;
   }
+  if (before.loop_passes > 1 && before.parallel_residual != ParallelResidual::kNone &&
+      before.loop_last < before.parallel_from) {  // and remains before it
+    model.parallel_from =
+        std::min(std::max(model.parallel_from, model.loop_last + 1), model.layers - 1);
+    model.loop_last = std::min(model.loop_last, model.parallel_from - 1);
+    model.loop_first = std::min(model.loop_first, model.loop_last);
+  }
   const int64_t runs_before = before.layers + loop_runs(before);
   const int64_t runs = model.layers + loop_runs(model);
   model.mudd_at = scale_numbers(before.mudd_at, runs_before, runs, runs);
@@ -139,11 +147,13 @@ void fit_growth(const TrainConfig& before, TrainConfig& train) {
   train.seq_len_growth = fmt::format("{}", fmt::join(stages, ","));
 }
 
-// A step has whole micro-batches and these whole rows.
+// A step has whole micro-batches and these whole rows, of each length that rows have.
 void fit_batches(TrainConfig& train) {
   constexpr int64_t kMostMicroBatchTokens = 4096;
   const int64_t micro = std::min(kMostMicroBatchTokens, train.batch_tokens);
-  train.micro_batch_tokens = std::max(micro / train.seq_len, int64_t{1}) * train.seq_len;
+  int64_t rows = 1;
+  for (const LengthStage& stage : list_length_stages(train)) rows = std::lcm(rows, stage.seq_len);
+  train.micro_batch_tokens = std::max(micro / rows, int64_t{1}) * rows;
   train.batch_tokens = std::max(train.batch_tokens / micro, int64_t{1}) * train.micro_batch_tokens;
   train.gradient_leaves = 1;
 }

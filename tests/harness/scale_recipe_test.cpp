@@ -43,5 +43,26 @@ TEST(ScaleRecipe, GrowthAndAdaptersShrinkWithContextAndWidth) {
   EXPECT_DOUBLE_EQ(scaled.ttt.lora_alpha, 54);
 }
 
+TEST(ScaleRecipe, LanesStillBeginBehindTheLoop) {
+  Recipe recipe;
+  recipe.model.loop_first = 3;
+  recipe.model.loop_last = 6;
+  recipe.model.loop_passes = 2;
+  recipe.model.parallel_residual = ParallelResidual::kLanes;
+  for (const int64_t from : {7, 8, 10}) {
+    recipe.model.parallel_from = from;
+    EXPECT_NO_THROW(check_recipe(scale_to_cpu(recipe))) << from;
+  }
+}
+
+TEST(ScaleRecipe, MicroBatchesHaveWholeRowsOfEachLength) {
+  Recipe recipe;
+  recipe.train.seq_len = 2048;
+  recipe.train.seq_len_growth = "1536@0.5,2048@1";
+  const Recipe scaled = scale_to_cpu(recipe);
+  EXPECT_NO_THROW(check_recipe(scaled));
+  EXPECT_EQ(scaled.train.micro_batch_tokens % 192, 0);
+}
+
 }  // namespace
 }  // namespace pg
