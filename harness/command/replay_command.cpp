@@ -141,15 +141,16 @@ class ReplayObserver final : public TrainObserver {
   int64_t last_step_ = 0;
 };
 
-// The code that shared the cap with the record's artifact is the record's own, not that of today.
-CodeSizes read_code_sizes(const fs::path& record, const fs::path& artifact, const Recipe& recipe) {
-  CodeSizes sizes = code_sizes(recipe.model, recipe.scoring());
+// The code that shared the cap with the record's artifact is the record's own, not that of today; of the
+// coders that the recipe may have chosen from it counts for the one that it took.
+CodeSizes read_code_sizes(const fs::path& record) {
+  return static_cast<int64_t>(fs::file_size(find_record_file(record, RunFolder::kCodeName)));
+}
+CoderChoice read_coder(const fs::path& artifact) {
   const Bytes file = read_file(artifact);
   ByteReader reader(file);
-  const Coder coder = parse_header(reader).value().coder;  // it was unpacked, so it has one
-  sizes.by_coder[static_cast<size_t>(coder)] =
-      static_cast<int64_t>(fs::file_size(find_record_file(record, RunFolder::kCodeName)));
-  return sizes;
+  // It was unpacked, so it has one; the choice of each coder has its number.
+  return static_cast<CoderChoice>(parse_header(reader).value().coder);
 }
 
 class Replay {
@@ -161,7 +162,7 @@ class Replay {
         recipe_(read_record_recipe(words)),
         then_(unpack_file(find_record_file(words.record, tape_.end->artifact))),
         progress_(ProgressLine::for_stream(stderr)),
-        code_bytes_(read_code_sizes(words.record, words.record / tape_.end->artifact, recipe_)) {
+        code_bytes_(read_code_sizes(words.record)) {
     const ProbeResult bound = probe_tape(words.record, then_.artifact_sha256());
     if (bound.verdict != Verdict::kPass) {
       throw Error(fmt::format("replay: the record is not what its tape binds: {}", bound.reason));
@@ -233,11 +234,13 @@ class Replay {
   }
 
   Bytes pack_again(const TrainResult& trained, const RunText& text, Device& device) {
+    Recipe recipe = recipe_;
+    recipe.quant.coder = read_coder(words_.record / tape_.end->artifact);
     const Calibration calibration =
-        calibrate_weights(recipe_, trained.exported, text.batches, device, show_work());
+        calibrate_weights(recipe, trained.exported, text.batches, device, show_work());
     const QuantResult quantized = quantize_weights(
-        recipe_, trained.exported, text.tokenizer.sha256(), calibration, code_bytes_, show_work());
-    return seal(quantized.model, recipe_.quant, code_bytes_, show_work()).bytes;
+        recipe, trained.exported, text.tokenizer.sha256(), calibration, code_bytes_, show_work());
+    return seal(quantized.model, recipe.quant, code_bytes_, show_work()).bytes;
   }
 
   void report_weights(bool is_same, const UnpackedModel& now, int64_t steps) {
