@@ -40,7 +40,7 @@ LoraLearner::LoraLearner(const TttConfig& config, const ModelConfig& model, cons
       stream_tokens_(stream_tokens),
       by_document_(eval.windows == Windows::kDocument) {
   if (adapters_.empty()) {
-    throw Error(R"(ttt.lora_targets is empty; give some of "q,k,v,out,up,down,head")");
+    throw Error(R"(ttt.lora_targets is empty; give some, as "q,v,head")");
   }
   if (config.lora_chunk_tokens > context_) {
     throw Error(

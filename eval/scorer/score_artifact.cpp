@@ -28,9 +28,13 @@ namespace {
 std::vector<int32_t> read_shards(char** begin, char** end) {
   std::vector<std::filesystem::path> paths(begin, end);
   // <parts>
-  // A glob for shards matches their byte side files too.
-  std::erase_if(paths, [](const auto& path) {
-    return path.filename().native().find("_bytes_") != std::string::npos;
+  // A glob for shards matches their byte side files too: those that stand beside a shard of the list.
+  const std::vector<std::filesystem::path> all = paths;
+  std::erase_if(paths, [&](const auto& path) {
+    std::string shard = path.native();
+    const size_t at = shard.rfind("_bytes_");
+    return at != std::string::npos &&
+           std::find(all.begin(), all.end(), shard.erase(at, 6)) != all.end();
   });
   // </parts>
   std::sort(paths.begin(), paths.end(),

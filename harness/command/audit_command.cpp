@@ -8,6 +8,7 @@
 
 #include "eval/make_scorer.h"
 #include "eval/score.h"
+#include "eval/score/document_chunks.h"
 #include "harness/command/artifact_file.h"
 #include "harness/command/commands.h"
 #include "harness/command/scoring_session.h"
@@ -211,7 +212,9 @@ int audit_artifact(const AuditWords& words, Clock&) {
   certificate.val_fingerprint = val.fingerprint();
   certificate.val_tokens = val.size();
   certificate.audited_tokens = tokens;
-  certificate.chunks = static_cast<int64_t>(scorer->plan_order(tokens).size());
+  const int64_t most = scorer->document_chunk_targets();
+  certificate.chunks =
+      std::ssize(most > 0 ? follow_documents(text, most) : scorer->plan_order(tokens));
   certificate.seed = options.seed;
   certificate.configuration = list_score_keys(recipe);
   if (folder) folder->write(certificate);

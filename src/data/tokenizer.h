@@ -10,6 +10,9 @@
 #include <string_view>
 #include <vector>
 
+// <parts>
+#include "src/base/error.h"
+// </parts>
 #include "src/base/hash.h"
 
 namespace sentencepiece {  // its header stays out of this one
@@ -54,11 +57,16 @@ struct ByteTable {
     return count;
   }
   // <parts>
-  // An operator that an escape makes text. Of escapes in a row each second one is such a text.
+  // An operator that an escape makes text. Of escapes in a row each second one is such a text. Throws
+  // Error on more of them in a row than text has, which would take the square of their number.
   bool is_literal_operator(std::span<const int32_t> ids, size_t at) const {
     if (std::ranges::find(operators, ids[at]) == operators.end()) return false;
     size_t first = at;
     while (first > 0 && ids[first - 1] == operators.back()) --first;
+    constexpr size_t kMostEscapes = 4096;
+    if (at - first > kMostEscapes) {
+      throw Error("more than 4096 escapes of the case transform in a row are no text");
+    }
     return (at - first) % 2 != 0;
   }
   // </parts>

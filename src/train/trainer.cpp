@@ -223,8 +223,8 @@ class Trainer {
           fmt::format("late_qat:enabled step:{} scale:{:.4f}", steps_, schedule.lr_multiplier));
     }
     if (launched.has_cut_documents && !std::exchange(has_told_of_cuts_, true)) {
-      observer_.on_note(fmt::format("packed:documents longer than train.seq_len {} are cut step:{}",
-                                    s_.train.seq_len, steps_));
+      observer_.on_note(fmt::format("packed:documents longer than {} tokens are cut step:{}",
+                                    step_.phases().seq_len(step_.phases().now()), steps_));
     }
     if (launched.has_swa_begun) observer_.on_note(fmt::format("swa:start step:{}", steps_));
     collect(/*all=*/false);

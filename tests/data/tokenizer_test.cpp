@@ -56,6 +56,16 @@ TEST(ByteTable, NoSpaceIsFreeWhereNoneIsAdded) {
   EXPECT_EQ(pair_bytes(table, 0, 3), 4);
 }
 
+TEST(ByteTable, ARunOfEscapesThatIsNoTextIsRefused) {
+  ByteTable table = make_byte_table(kPieces);
+  table.operators = {4, 5, 6, 7};  // 7 escapes
+  std::vector<int32_t> ids(4097, 7);
+  EXPECT_TRUE(table.is_literal_operator(ids, 4095));
+  EXPECT_FALSE(table.is_literal_operator(ids, 4096));
+  ids.push_back(7);
+  EXPECT_THROW(table.is_literal_operator(ids, 4097), Error);
+}
+
 TEST(ByteTable, SpaceMustBeAPieceOfItsOwn) {
   const std::vector<Piece> without = {{"<s>", PieceKind::kOther}, {"\u2581a", PieceKind::kText}};
   const std::vector<Piece> control = {{"\u2581", PieceKind::kOther}};

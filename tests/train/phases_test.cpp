@@ -320,7 +320,7 @@ TEST_F(PhaseRuns, LongDocumentsArePackedInPartsAndThatIsSaidOnce) {
   EXPECT_EQ(std::ranges::count_if(recorder_.notes,
                                   [](const std::string& note) {
                                     return note.starts_with(
-                                        "packed:documents longer than train.seq_len 32 are cut");
+                                        "packed:documents longer than 32 tokens are cut");
                                   }),
             1);
 }
