@@ -4,7 +4,8 @@ the file again, score its text. Prints a table for docs/full_size.md; fails when
 
   full_size_runs.py PROGRAM --text TRAIN.jsonl --val VAL.jsonl --tokenizers FOLDER [--steps 3] [--tokens 4096] [--only NAME...]
 
-FOLDER holds fineweb_<V>_bpe.model of the vocabularies, V of model.vocab_size; one that it lacks is made of the text. What is scored
+FOLDER holds fineweb_<V>_bpe.model of the vocabularies, V of model.vocab_size, and fineweb_<V>_caseops.model of those with the operators of
+case; one that it lacks is made of the text. What is scored
 is the head of VAL, so many tokens; all keys but those of data, budget and batch are the recipes' own.
 """
 import argparse
@@ -19,7 +20,8 @@ import tomllib
 
 RECIPES = [  # the seeds of the project, and the record that its defaults are
     "2026-03-23_LeakyReLU_LegalTTT_ParallelMuon", "2026-03-21_PR398_11L_EMA", "2026-03-28_PR1031_MTP2_Funnel",
-    "2026-03-28_PR1033_Complementary_NgramMixer", "AOMTS_base", "AOMTS_tst_2mtp", "TST_2605.06546_s6_r30"]
+    "2026-03-28_PR1033_Complementary_NgramMixer", "AOMTS_base", "AOMTS_tst_2mtp", "TST_2605.06546_s6_r30",
+    "2026-04-05_SP8192_GPTQ_SDClip_Loop45", "2026-04-27_SP8192_CaseOps_SparseGate"]
 CAP_BYTES = 16_000_000
 CODED_SHARE = 1e-3  # a file is longer than the bits that were metered by its head and the coder's last word
 SHARD_HEADER_BYTES = 1024  # 256 int32: magic, version, tokens
@@ -37,7 +39,8 @@ def cut_shard(path, tokens):
     data = path.read_bytes()
     header = bytearray(data[:SHARD_HEADER_BYTES])
     header[8:12] = tokens.to_bytes(4, "little")
-    out = path.with_name("head.bin")
+    out = path.parent / "head" / path.name
+    out.parent.mkdir(exist_ok=True)
     out.write_bytes(bytes(header) + data[SHARD_HEADER_BYTES:SHARD_HEADER_BYTES + 2 * tokens])
     return out
 
@@ -48,18 +51,23 @@ class Text:
     def __init__(self, options, scratch):
         self.options, self.scratch, self.made = options, scratch, {}
 
-    def shards(self, vocab):
-        if vocab not in self.made:
-            program, folder = self.options.program, self.scratch / f"text{vocab}"
-            model = self.options.tokenizers / f"fineweb_{vocab}_bpe.model"
+    def shards(self, vocab, case_ops):
+        kind = f"{vocab}_caseops" if case_ops else f"{vocab}_bpe"
+        if kind not in self.made:
+            program, folder = self.options.program, self.scratch / f"text{kind}"
+            with_operators = ["--case-ops"] if case_ops else []
+            model = self.options.tokenizers / f"fineweb_{kind}.model"
             if not model.exists():
-                model = self.scratch / f"own_{vocab}.model"
-                call(program, "tokenizer", "train", self.options.text, "--vocab-size", vocab, "--out", model)
+                model = self.scratch / f"own_{kind}.model"
+                call(program, "tokenizer", "train", self.options.text, "--vocab-size", vocab, "--out", model, *with_operators)
             for text, split in ((self.options.text, "train"), (self.options.val, "val")):
-                call(program, "tokenize", text, "--tokenizer", model, "--out", folder, "--name", "t", "--val-every", 0, "--split", split)
-            val = cut_shard(next(folder.glob("t_val_*.bin")), self.options.tokens + 1)
-            self.made[vocab] = [f"data.train_shards={folder}/t_train_*.bin", f"data.val_shards={val}", f"data.tokenizer={model}"]
-        return self.made[vocab]
+                call(program, "tokenize", text, "--tokenizer", model, "--out", folder, "--name", "t", "--val-every", 0, "--split", split,
+                     *with_operators)
+            for shard in folder.glob("t_val_*.bin"):  # with the bytes of tokens, where there are operators
+                cut_shard(shard, self.options.tokens + 1)
+            self.made[kind] = [f"data.train_shards={folder}/t_train_0*.bin", f"data.val_shards={folder}/head/t_val_0*.bin",
+                               f"data.tokenizer={model}"]
+        return self.made[kind]
 
 
 def try_recipe(options, text, name, scratch):
@@ -69,9 +77,9 @@ def try_recipe(options, text, name, scratch):
     explained = call(options.program, "recipe", "explain", path)
     parameters = int(re.search(r"parameters +([0-9,]+)", explained).group(1).replace(",", ""))
     words = ["run", path, "--out", folder, "--fresh"]
-    for assignment in [*text.shards(vocab), f"train.max_steps={options.steps}", "train.wallclock_s=0", f"train.batch_tokens={seq_len}",
+    for assignment in [*text.shards(vocab, recipe.get("eval", {}).get("case_ops", False)), f"train.max_steps={options.steps}", "train.wallclock_s=0", f"train.batch_tokens={seq_len}",
                        f"train.micro_batch_tokens={seq_len}", "train.gradient_leaves=1", f"quant.calibration_tokens={4 * seq_len}",
-                       "train.checkpoint_every_s=0", "train.lr_warmup_steps=0"]:
+                       "train.checkpoint_every_s=0", "train.lr_warmup_steps=0", f"ttt.batch_tokens={seq_len}"]:
         words += ["--set", assignment]
     begin = time.monotonic()
     call(options.program, *words)
