@@ -252,8 +252,8 @@ TEST(PtxTensorCores, MmaMultipliesByTheLayoutOfTheIsa) {
       return pair(row + k, row + k + 1);
     });
     choose("%f1" + number, [&](int group, int thread) {
-      return std::bit_cast<uint32_t>(
-          static_cast<float>((group + i / 2 * 8) * (2 * thread + i % 2)));
+      const int product = (group + i / 2 * 8) * (2 * thread + i % 2);
+      return std::bit_cast<uint32_t>(static_cast<float>(product));
     });
   }
   for (int i = 0; i < 2; ++i) {
