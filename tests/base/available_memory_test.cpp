@@ -31,9 +31,7 @@ TEST(AvailableMemory, IsUnknownWhereItIsNotSaid) {
   EXPECT_EQ(read_available_memory("/nonexistent"), std::nullopt);
 }
 
-TEST(AvailableMemory, OfThisMachineIsSome) {
-  EXPECT_GT(read_available_memory().value_or(1), 0);
-}
+TEST(AvailableMemory, OfThisMachineIsSome) { EXPECT_GT(read_available_memory().value_or(1), 0); }
 
 }  // namespace
 }  // namespace pg
