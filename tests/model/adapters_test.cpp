@@ -102,9 +102,8 @@ TEST(Adapters, StartWithinOneOverTheRootOfTheirInputs) {
 }
 
 // As Model.GradientOfEveryParameterMatchesFiniteDifferences, with the same bounds.
-TEST(Adapters, GradientsMatchFiniteDifferences) {
+void compare_with_finite_differences(const ModelConfig& config) {
   const auto device = make_device("reference");
-  const ModelConfig config = make_small_config();
   Weights weights(*device, list_adapted(config), true);
   weights.initialise(1);
   perturb(weights, 0.1, 11);
@@ -141,6 +140,25 @@ TEST(Adapters, GradientsMatchFiniteDifferences) {
     EXPECT_NEAR(slope, norm, 0.02 * norm + 2e-6 / step) << spec.name;
   }
 }
+
+TEST(Adapters, GradientsMatchFiniteDifferences) {
+  compare_with_finite_differences(make_small_config());
+}
+
+class AdaptersOfBlocks : public testing::TestWithParam<ParallelResidual> {};
+
+// Beside branches that both read one norm, and that both lanes take.
+TEST_P(AdaptersOfBlocks, GradientsMatchFiniteDifferences) {
+  ModelConfig config = make_small_config();
+  config.parallel_residual = GetParam();
+  config.parallel_from = config.layers / 2;
+  compare_with_finite_differences(config);
+}
+
+INSTANTIATE_TEST_SUITE_P(Parallel, AdaptersOfBlocks,
+                         testing::Values(ParallelResidual::kGptj, ParallelResidual::kLanes,
+                                         ParallelResidual::kLanesInTurn),
+                         [](const auto& info) { return std::string(choice_name(info.param)); });
 
 TEST(Adapters, FrozenParametersHaveNoGradientAndCostNoWork) {
   const auto device = make_device("cpu:exact");
