@@ -15,6 +15,7 @@ inline float sigmoid_simd(float x) { return 1.0f / (1.0f + exp_simd(-x)); }
 template <class T>
 float compute_token_gate(const T* x, const float* w, int64_t width) {
   return sigmoid_simd(sum_products(
+      // The analyzer takes the copy of a function object for null. NOLINTNEXTLINE(clang-analyzer-core.*)
       width, [x](int64_t i) { return static_cast<float>(x[i]); }, [w](int64_t i) { return w[i]; }));
 }
 // Whether a row of token_smear reads the one before it.
