@@ -151,10 +151,11 @@ __device__ __forceinline__ void as_a_fragment(uint32_t (&a)[4], const float (&d)
   a[3] = pack_bf16(d[2 * k + 1][2], d[2 * k + 1][3]);
 }
 
-// Scores of keys that stand after their query to -infinity. row, column: the positions of this
-// lane's first row and column of the scores; kKeysAreRows: whether keys or queries are the rows.
-template <bool kKeysAreRows, int kTiles, int kGroups>
-__device__ __forceinline__ void mask_scores(float (&s)[kTiles][kGroups][4], int row, int column) {
+// Scores of which is_hidden(query, key) to -infinity. row, column: the positions of this lane's first
+// row and column of the scores; kKeysAreRows: whether keys or queries are the rows.
+template <bool kKeysAreRows, int kTiles, int kGroups, class IsHidden>
+__device__ __forceinline__ void mask_where(float (&s)[kTiles][kGroups][4], int row, int column,
+                                           const IsHidden& is_hidden) {
   PG_UNROLL
   for (int i = 0; i < kTiles; ++i) {
     PG_UNROLL
@@ -163,10 +164,18 @@ __device__ __forceinline__ void mask_scores(float (&s)[kTiles][kGroups][4], int 
       for (int c = 0; c < 4; ++c) {
         const int of_row = row + i * kFragment + c / 2 * kHalfFragment;
         const int of_column = column + j * kHalfFragment + c % 2;
-        if (kKeysAreRows ? of_row > of_column : of_column > of_row) s[i][j][c] = -INFINITY;
+        const int query = kKeysAreRows ? of_column : of_row;
+        const int key = kKeysAreRows ? of_row : of_column;
+        if (is_hidden(query, key)) s[i][j][c] = -INFINITY;
       }
     }
   }
+}
+
+// Keys that stand after their query.
+template <bool kKeysAreRows, int kTiles, int kGroups>
+__device__ __forceinline__ void mask_scores(float (&s)[kTiles][kGroups][4], int row, int column) {
+  mask_where<kKeysAreRows>(s, row, column, [](int query, int key) { return key > query; });
 }
 
 // What packed queries see begins: of each query of a sequence of the batch its first key. Not packed:
@@ -191,24 +200,12 @@ __device__ __forceinline__ FirstKeys<kIsPacked> first_keys(const int32_t* starts
 // far below any score.
 inline constexpr float kNoScore = -1e30f;
 
-// Scores of keys before their query's first to -infinity. As mask_scores.
+// Keys before their query's first.
 template <bool kKeysAreRows, int kTiles, int kGroups>
 __device__ __forceinline__ void mask_first_keys(float (&s)[kTiles][kGroups][4],
                                                 const FirstKeys<true>& keys, int row, int column) {
-  PG_UNROLL
-  for (int i = 0; i < kTiles; ++i) {
-    PG_UNROLL
-    for (int j = 0; j < kGroups; ++j) {
-      PG_UNROLL
-      for (int c = 0; c < 4; ++c) {
-        const int of_row = row + i * kFragment + c / 2 * kHalfFragment;
-        const int of_column = column + j * kHalfFragment + c % 2;
-        const bool is_before =
-            kKeysAreRows ? of_row < keys.of(of_column) : of_column < keys.of(of_row);
-        if (is_before) s[i][j][c] = -INFINITY;
-      }
-    }
-  }
+  mask_where<kKeysAreRows>(s, row, column,
+                           [&](int query, int key) { return key < keys.of(query); });
 }
 
 // Where the rows of one head go.

@@ -5,7 +5,7 @@ pg_mutant_family(attention "AttentionForward<bf16>" "attention<bf16>" SOURCES ke
 pg_mutant(attention reads_a_stage_before_it_is_there "    cp_async_wait<0>();\n    __syncthreads();  // this stage" "    __syncthreads();  // this stage")
 pg_mutant(attention overwrites_a_stage_that_others_read "    __syncthreads();  // this stage is there, and the other is read\n" "    __syncwarp();\n")
 pg_mutant(attention reads_queries_before_all_are_there "  cp_async_wait<0>();\n  __syncthreads();\n" "  cp_async_wait<0>();\n")
-pg_mutant(attention sees_the_next_key "of_column > of_row)" "of_column > of_row + 1)")
+pg_mutant(attention sees_the_next_key "return key > query;" "return key > query + 1;")
 pg_mutant(attention skips_masks_inside_a_tile "key0 + kKeys - 1 > position" "key0 > position")
 pg_mutant(attention stops_a_tile_early "(min(args.keys, first + row0 + kRows) + kKeys - 1) / kKeys" "min(args.keys, first + row0 + kRows) / kKeys + (first + row0 == 0)")
 pg_mutant(attention keeps_outputs_of_the_old_maximum "o[i][j][c] *= factor[i][c / 2]" "o[i][j][c] *= factor[i][0]")
@@ -16,8 +16,8 @@ pg_mutant(attention writes_rows_past_the_end "  if (row >= dest.count) return;\n
 pg_mutant(attention never_accumulates "dest.to.accumulate ? static_cast<float>(element) + value : value" "value")
 pg_mutant(attention adds_up_half_a_row "return value + __shfl_xor_sync(kWholeWarp, value, 2)" "return value")
 pg_mutant(attention swaps_halves_of_a_fragment "a[1] = pack_bf16(d[2 * k][2], d[2 * k][3])" "a[1] = pack_bf16(d[2 * k + 1][0], d[2 * k + 1][1])")
-pg_mutant(attention sees_the_sequence_before "if (is_before) s[i][j][c] = -INFINITY;" "")
-pg_mutant(attention sees_the_last_key_before "of_column < keys.of(of_row)" "of_column + 1 < keys.of(of_row)")
+pg_mutant(attention sees_the_sequence_before "return key < keys.of(query);" "return false;")
+pg_mutant(attention sees_the_last_key_before "key < keys.of(query)" "key + 1 < keys.of(query)")
 pg_mutant(attention copies_keys_over_queries "/ (2 * kKeys) * 2" "/ kKeys")
 pg_mutant(attention skips_the_first_tile_of_a_sequence "key0 + kKeys <= warp_start" "key0 < warp_start")
 # ---- attention_backward.cu -----------------------------------------------------------------------
@@ -31,7 +31,7 @@ pg_mutant(attention_backward skips_masks_of_a_part "query0 + part < last_warp_ke
 pg_mutant(attention_backward skips_the_diagonal_of_dq "if (key0 > last_warp_query ||" "if (key0 > warp_query ||")
 pg_mutant(attention_backward leaves_out_the_scale "warp_query, args.scale, dq" "warp_query, 1.0f, dq")
 pg_mutant(attention_backward writes_dv_as_if_dense "head_dest(args.dv, dv_start, args.dv_stride" "head_dest(args.dv, dv_start, k_stride")
-pg_mutant(attention_backward sees_the_sequence_before "if (is_before) s[i][j][c] = -INFINITY;" "")
+pg_mutant(attention_backward sees_the_sequence_before "return key < keys.of(query);" "return false;")
 pg_mutant(attention_backward ends_a_head_with_the_sequence_of_its_first_key ">= key0 + kKeys);" "> key0);")
 pg_mutant(attention_backward skips_the_first_part_of_a_sequence "key0 + kStep <= warp_start" "key0 < warp_start")
 # ---- attention_plain.cu, forward -----------------------------------------------------------------
