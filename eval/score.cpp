@@ -4,9 +4,15 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <functional>
+#include <numeric>
+
 #include "eval/make_scorer.h"
+#include "eval/score/document_chunks.h"
 #include "eval/score/ledger.h"
 #include "eval/score/network_scorer.h"
+#include "src/base/check.h"
 #include "src/base/error.h"
 
 namespace pg {
@@ -36,7 +42,9 @@ LedgerTotals sum_costs(Scorer& scorer, const ByteTable& bytes, std::span<const i
                        const std::function<void(const LedgerTotals&)>& on_progress,
                        LedgerHooks hooks = {}) {
   hooks.on_progress = on_progress;
-  const LedgerTotals totals = Ledger(stream, bytes).score(scorer, hooks);
+  const Ledger ledger(stream, bytes);
+  const LedgerTotals totals = scorer.documents_at_once() > 1 ? ledger.score_beside(scorer, hooks)
+                                                             : ledger.score(scorer, hooks);
   if (totals.bytes == 0) {
     throw Error(
         fmt::format("validation stream stands for no bytes: {} tokens; give shards that hold text "
@@ -44,6 +52,44 @@ LedgerTotals sum_costs(Scorer& scorer, const ByteTable& bytes, std::span<const i
                     stream.size()));
   }
   return totals;
+}
+
+// Chunks of each document, longest first.
+std::vector<int64_t> list_document_chunks(std::span<const int32_t> stream, int64_t most_targets) {
+  std::vector<int64_t> counts;
+  bool has_ended = true;
+  for (const Chunk& chunk : follow_documents(stream, most_targets)) {
+    if (has_ended) counts.push_back(0);
+    ++counts.back();
+    has_ended = stream[static_cast<size_t>(chunk.end()) - 1] == kBosId;
+  }
+  std::sort(counts.begin(), counts.end(), std::greater<>());
+  return counts;
+}
+
+// Whether documents of a batch are of lengths so different that a sixteenth more rows than needed run.
+bool wastes_rows(const std::vector<int64_t>& chunks, int64_t rows) {
+  int64_t run = 0;
+  for (size_t i = 0; i < chunks.size(); i += static_cast<size_t>(rows)) run += chunks[i] * rows;
+  return 16 * run > 17 * std::accumulate(chunks.begin(), chunks.end(), int64_t{0});
+}
+
+// The documents that a rank scores side by side, where each costs what it costs alone: as many as a
+// batch has windows, or fewer where they are too different. Their number does not depend on the ranks,
+// so that all products have the same shapes. Phases by parts of the text may fall due within a document.
+int64_t count_documents_at_once(const ScoringConfig& config, std::span<const int32_t> stream) {
+  const TttConfig& ttt = config.ttt;
+  const bool has_phases = ttt.kind == TttKind::kPhasedLora;
+  if ((ttt.kind != TttKind::kLora && !has_phases) || !ttt.by_document ||
+      ttt.lora_reset != LoraReset::kFull || ttt.byte_weighted ||
+      config.mix.kind != MixKind::kNone || (has_phases && ttt.phase_documents < ttt.phases)) {
+    return 1;
+  }
+  const std::vector<int64_t> chunks = list_document_chunks(stream, ttt.lora_chunk_tokens);
+  int64_t rows = std::min(std::max(config.eval.batch_tokens / config.eval.context, int64_t{1}),
+                          static_cast<int64_t>(chunks.size()));
+  while (rows > 1 && wastes_rows(chunks, rows)) rows /= 2;
+  return rows;
 }
 
 }  // namespace
@@ -57,6 +103,9 @@ Score evaluate(const UnpackedModel& model, const ByteTable& bytes, const TokenSt
   const auto tokens = static_cast<int64_t>(stream.size());
   ScoringConfig with_bytes = config;
   with_bytes.ttt.bytes = &bytes;
+  PG_CHECK(!observer.on_chunk,
+           "evaluate() tells of no chunks: those of documents side by side are none");
+  with_bytes.ttt.documents_at_once = count_documents_at_once(config, stream);
   const auto scorer = make_scorer(model, with_bytes, device, tokens, share);
   const auto report = report_to(progress, tokens, clock, start_s, config.eval.wallclock_s);
   LedgerTotals seen;  // as last reported: while a chunk is learnt from they stand still
@@ -83,7 +132,14 @@ void follow_evaluation(const UnpackedModel& model, const TokenStream& val,
                        const ScoringConfig& config, Device& device, WindowShare& share) {
   const std::vector<int32_t> stream = read_scored(val, config);
   const auto tokens = static_cast<int64_t>(stream.size());
-  Ledger::follow(*make_scorer(model, config, device, tokens, &share), stream);
+  ScoringConfig of_rank = config;
+  of_rank.ttt.documents_at_once = count_documents_at_once(config, stream);
+  const auto scorer = make_scorer(model, of_rank, device, tokens, &share);
+  if (scorer->documents_at_once() > 1) {
+    Ledger::follow_beside(*scorer, stream);
+  } else {
+    Ledger::follow(*scorer, stream);
+  }
 }
 
 namespace {

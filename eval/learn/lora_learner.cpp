@@ -35,6 +35,9 @@ LoraLearner::LoraLearner(const TttConfig& config, const ModelConfig& model, cons
                                         // <parts>
                                         .per_run = config.lora_per_run,
                                         // </parts>
+                                        // <train_gpt>
+                                        .slots = config.documents_at_once,
+                                        // </train_gpt>
                                     })),
       context_(eval.context),
       stream_tokens_(stream_tokens),
@@ -71,8 +74,14 @@ void LoraLearner::start(Weights& weights) {
   }
   scalars_ = DeviceBuffer(weights.device(), sizeof steps_of_factor_);
   for (const ParamSpec& spec : adapters_) {
+    // <train_gpt>
+    if (spec.place.slot > 0) continue;
+    // </train_gpt>
     weights.initialise(weights.find(spec.name), kAdapterSeed);
   }
+  // <train_gpt>
+  copy_to_slots(weights);
+  // </train_gpt>
   for (const ParamRange& range : weights.layout().trained_ranges()) {
     weights.device().copy(start_.as<float>() + range.gradient_offset,
                           weights.masters() + range.offset,
@@ -117,8 +126,37 @@ void LoraLearner::train(std::span<const int32_t> tokens, const TrainingWindow& w
   if (!config_.lora_clipped) max_norm = 0;
   // </parts>
   rows->compute_gradient(tokens, {&window, 1}, max_norm);
-  apply_step(rows->clip_coefficient());
+  apply_step(*rows);
 }
+
+// <train_gpt>
+// Adapters lie behind the model's parameters, those of a slot behind all of the slot before.
+void LoraLearner::copy_to_slots(Weights& weights) const {
+  const int64_t elements = weights.gradient_elements() / config_.documents_at_once;
+  float* first = weights.masters() + weights.layout().trained_ranges().front().offset;
+  for (int64_t slot = 1; slot < config_.documents_at_once; ++slot) {
+    weights.device().copy(first + slot * elements, first,
+                          static_cast<size_t>(elements) * sizeof(float));
+  }
+}
+
+// As learn() for each, one window a chunk; documents that have ended learn nothing.
+void LoraLearner::learn_beside(std::span<const ScoredChunk> scored) {
+  std::vector<TrainingRows::Row> rows;
+  for (const ScoredChunk& of : scored) {
+    const Chunk& chunk = of.chunk();
+    if (chunk.count < config_.lora_chunk_tokens || of.tokens().back() == kBosId) break;
+    rows.push_back({of.tokens(), next_window(of.tokens(), chunk.first, chunk.end())});
+  }
+  if (rows.empty()) return;
+  TrainingRows& plan = rows_for(rows.front().window);
+  for (int64_t epoch = 0; epoch < config_.lora_epochs; ++epoch) {
+    plan.compute_gradients_apart(rows, config_.lora_clipped ? config_.clip_norm : 0);
+    apply_step(plan);
+  }
+  report_step();
+}
+// </train_gpt>
 
 // <parts>
 // By document a window begins with its document until it is as long as the context, and a plan of its
@@ -164,7 +202,7 @@ void LoraLearner::reset(bool keeps_a) {
   weights_->refresh_trained();
 }
 
-void LoraLearner::apply_step(In clip_coefficient) {
+void LoraLearner::apply_step(const TrainingRows& rows) {
   ++steps_;
   const double factor = config_.lora_alpha / static_cast<double>(config_.lora_rank);
   Device& device = weights_->device();
@@ -184,6 +222,11 @@ void LoraLearner::apply_step(In clip_coefficient) {
   for (const ParamRange& range : weights_->layout().trained_ranges()) {
     const int64_t place = range.factor == AdapterFactor::kB ? kAdamWScalars : 0;
     const int64_t offset = range.gradient_offset;
+    In clip_coefficient = rows.clip_coefficient();
+    // <train_gpt>
+    clip_coefficient = rows.clip_coefficient_of(offset * config_.documents_at_once /
+                                                weights_->gradient_elements());
+    // </train_gpt>
     device.ops().adamw(
         {weights_->masters() + range.offset, DType::kF32},
         {first_.as<float>() + offset, DType::kF32}, {second_.as<float>() + offset, DType::kF32},

@@ -41,13 +41,21 @@ class LoraLearner final : public Learner {
   // The adapters as start() left them, whatever lora_reset says.
   void start_anew() { reset(/*keeps_a=*/false); }
   // </parts>
+  // <train_gpt>
+  int64_t documents_at_once() const override { return config_.documents_at_once; }
+  void begin_documents() override { start_anew(); }
+  void learn_beside(std::span<const ScoredChunk> scored) override;
+  // </train_gpt>
 
  private:
   // The next window to train on, whose first target is `first`.
   TrainingWindow next_window(std::span<const int32_t> tokens, int64_t first, int64_t end) const;
   void reset(bool keeps_a);
   void train(std::span<const int32_t> tokens, const TrainingWindow& window);
-  void apply_step(In clip_coefficient);
+  void apply_step(const TrainingRows& rows);
+  // <train_gpt>
+  void copy_to_slots(Weights& weights) const;
+  // </train_gpt>
   // <parts>
   TrainingRows& rows_for(const TrainingWindow& window);
   // </parts>

@@ -44,14 +44,19 @@ void PhasedLoraLearner::copy_base(const Weights& from, Weights& to) const {
 
 void PhasedLoraLearner::learn(const ScoredChunk& scored, Weights& weights) {
   PG_CHECK(base_ != nullptr, "learn() before start()");
+  if (learn_phases(scored, weights)) {
+    lora_.start_anew();
+  } else {
+    lora_.learn(scored, weights);
+  }
+}
+
+bool PhasedLoraLearner::learn_phases(const ScoredChunk& scored, Weights& weights) {
   const int64_t done = phases_.phases_done();
   phases_.learn(scored, *base_);
-  if (phases_.phases_done() == done) {
-    lora_.learn(scored, weights);
-    return;
-  }
+  if (phases_.phases_done() == done) return false;
   copy_base(*base_, weights);
-  lora_.start_anew();
+  return true;
 }
 
 uint64_t PhasedLoraLearner::state_hash() const {

@@ -26,8 +26,21 @@ class PhasedLoraLearner final : public Learner {
   void start(Weights& weights) override;
   void learn(const ScoredChunk& scored, Weights& weights) override;
   uint64_t state_hash() const override;
+  // </parts>
+  // <train_gpt>
+  int64_t documents_at_once() const override { return lora_.documents_at_once(); }
+  void begin_documents() override { lora_.begin_documents(); }
+  void learn_beside(std::span<const ScoredChunk> scored) override { lora_.learn_beside(scored); }
+  int64_t documents_until(int64_t done) const override { return phases_.documents_until(done); }
+  void learn_text(const ScoredChunk& scored, Weights& weights) override {
+    learn_phases(scored, weights);
+  }
+  // </train_gpt>
+  // <parts>
 
  private:
+  // Whether a phase was due and the weights are those behind it.
+  bool learn_phases(const ScoredChunk& scored, Weights& weights);
   // The model's own parameters, which stand first in both.
   void copy_base(const Weights& from, Weights& to) const;
 

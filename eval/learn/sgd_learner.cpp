@@ -57,6 +57,21 @@ void SgdLearner::learn_chunk(const ScoredChunk& scored) {
   }
 }
 
+// <parts>
+int64_t SgdLearner::documents_of_phase(int64_t phase) const {
+  return config_.phase_documents * phase / config_.phases;
+}
+// </parts>
+
+// <train_gpt>
+int64_t SgdLearner::documents_until(int64_t done) const {
+  for (int64_t phase = 1; phase <= config_.phases; ++phase) {
+    if (documents_of_phase(phase) > done) return documents_of_phase(phase);
+  }
+  return Learner::documents_until(done);
+}
+// </train_gpt>
+
 int64_t SgdLearner::count_phases_due(const ScoredChunk& scored) {
   // <parts>
   // At floor(N p / P) finished documents, p = 1 to P (PR #1626).
@@ -64,10 +79,7 @@ int64_t SgdLearner::count_phases_due(const ScoredChunk& scored) {
     const auto chunk = scored.tokens().subspan(static_cast<size_t>(scored.chunk().first));
     documents_done_ += std::count(chunk.begin(), chunk.end(), kBosId);
     int64_t due = 0;
-    while (due < config_.phases &&
-           config_.phase_documents * (due + 1) / config_.phases <= documents_done_) {
-      ++due;
-    }
+    while (due < config_.phases && documents_of_phase(due + 1) <= documents_done_) ++due;
     return due;
   }
   // </parts>

@@ -29,6 +29,9 @@ class SgdLearner final : public Learner {
   // Of kind phased.
   int64_t phases_done() const { return phases_done_; }
   // </parts>
+  // <train_gpt>
+  int64_t documents_until(int64_t done) const override;
+  // </train_gpt>
 
  private:
   void learn_chunk(const ScoredChunk& scored);
@@ -41,6 +44,7 @@ class SgdLearner final : public Learner {
   int64_t context_, stream_tokens_, chunks_;
   int64_t chunks_done_ = 0, phases_done_ = 0;
   // <parts>
+  int64_t documents_of_phase(int64_t phase) const;  // finished when it is due; of 1, 2, ...
   int64_t documents_done_ = 0;  // whose last target, the BOS of the next, is scored
   // </parts>
   std::unique_ptr<SgdTrainer> trainer_;

@@ -39,7 +39,7 @@ TrainingRows::TrainingRows(ModelPlan plan, int64_t positions, const TttConfig& c
       sums_(weights.device(),
             static_cast<size_t>(count_sum_pieces(weights.gradient_elements())) * sizeof(double)),
       squares_(weights.device(), sizeof(double)),
-      coefficient_(weights.device(), sizeof(float)) {
+      coefficient_(weights.device(), static_cast<size_t>(plan_.batch()) * sizeof(float)) {
   PG_CHECK(weights.gradient_elements() > 0, "nothing to train: the weights have no gradients");
   // <parts>
   bytes_ = config.byte_weighted ? config.bytes : nullptr;
@@ -55,7 +55,13 @@ TrainingRows TrainingRows::of_last(const ModelConfig& model, const TttConfig& co
                                    Weights& weights, int64_t context, int64_t positions) {
   ForwardOptions options = list_options(config);
   options.last_positions = positions;
-  return {ModelPlan(model, weights, 1, context, PlanMode::kTrain, options), positions, config,
+  int64_t rows = 1;
+  // </parts>
+  // <train_gpt>
+  rows = config.documents_at_once;
+  // </train_gpt>
+  // <parts>
+  return {ModelPlan(model, weights, rows, context, PlanMode::kTrain, options), positions, config,
           weights};
 }
 
@@ -64,8 +70,8 @@ TrainingRows TrainingRows::shorten(const ModelConfig& model, const TttConfig& co
   ForwardOptions options = list_options(config);
   options.last_positions = positions_;
   options.lends_arena = &plan_.plan();
-  return {ModelPlan(model, *weights_, 1, context, PlanMode::kTrain, options), positions_, config,
-          *weights_};
+  return {ModelPlan(model, *weights_, rows(), context, PlanMode::kTrain, options), positions_,
+          config, *weights_};
 }
 
 void TrainingRows::train_scales_alone(bool alone) {
@@ -112,22 +118,11 @@ void TrainingRows::hold_gradients() {
 
 void TrainingRows::compute_gradient(std::span<const int32_t> tokens,
                                     std::span<const TrainingWindow> windows, double max_norm) {
-  const int64_t context = plan_.seq_len();
-  PG_CHECK(static_cast<int64_t>(windows.size()) <= rows(), "more windows than rows");
-  std::fill(ids_.begin(), ids_.end(), 0);
-  std::fill(next_ids_.begin(), next_ids_.end(), -1);
+  clear();
   int64_t counted = 0;
   for (size_t row = 0; row < windows.size(); ++row) {
-    const TrainingWindow& w = windows[row];
-    const int64_t from = w.first - 1 - w.begin - (context - positions_);  // of the positions
-    PG_CHECK(w.begin >= 0 && w.begin < w.first && from >= 0 && w.end - 1 - w.begin <= context &&
-                 w.end <= static_cast<int64_t>(tokens.size()),
-             "a training window out of its text");
-    const auto at = static_cast<int64_t>(row);
-    std::copy(tokens.begin() + w.begin, tokens.begin() + w.end - 1, ids_.begin() + at * context);
-    std::copy(tokens.begin() + w.first, tokens.begin() + w.end,
-              next_ids_.begin() + at * positions_ + from);
-    counted += w.end - w.first;
+    place(row, tokens, windows[row]);
+    counted += windows[row].end - windows[row].first;
   }
   PG_CHECK(counted > 0, "a training batch without targets");
   plan_.load(ids_, next_ids_);
@@ -144,14 +139,56 @@ void TrainingRows::compute_gradient(std::span<const int32_t> tokens,
   // <parts>
   hold_gradients();
   // </parts>
+  measure(0, weights_->gradient_elements(), max_norm);
+}
+
+// <train_gpt>
+// The plan takes the mean of each row apart, and the gradients of a row's adapters lie together.
+void TrainingRows::compute_gradients_apart(std::span<const Row> rows, double max_norm) {
+  clear();
+  const int64_t counted = rows.front().window.end - rows.front().window.first;
+  for (size_t row = 0; row < rows.size(); ++row) {
+    const TrainingWindow& window = rows[row].window;
+    PG_CHECK(window.end - window.first == counted, "rows side by side have as many targets each");
+    place(row, rows[row].tokens, window);
+  }
+  plan_.load(ids_, next_ids_);
+  plan_.set_loss_scale(static_cast<float>(positions_) / static_cast<float>(counted));
+  plan_.run();
+  weights_->finish_gradients();
+  for (int64_t row = 0; row < plan_.batch(); ++row) {
+    measure(row, weights_->gradient_elements() / plan_.batch(), max_norm);
+  }
+}
+// </train_gpt>
+
+void TrainingRows::clear() {
+  std::fill(ids_.begin(), ids_.end(), 0);
+  std::fill(next_ids_.begin(), next_ids_.end(), -1);
+}
+
+void TrainingRows::place(size_t row, std::span<const int32_t> tokens, const TrainingWindow& w) {
+  const int64_t context = plan_.seq_len();
+  const int64_t from = w.first - 1 - w.begin - (context - positions_);  // of the positions
+  PG_CHECK(static_cast<int64_t>(row) < rows() && w.begin >= 0 && w.begin < w.first && from >= 0 &&
+               w.end - 1 - w.begin <= context && w.end <= static_cast<int64_t>(tokens.size()),
+           "a training window out of its text, or more windows than rows");
+  const auto at = static_cast<int64_t>(row);
+  std::copy(tokens.begin() + w.begin, tokens.begin() + w.end - 1, ids_.begin() + at * context);
+  std::copy(tokens.begin() + w.first, tokens.begin() + w.end,
+            next_ids_.begin() + at * positions_ + from);
+}
+
+// The clip coefficient of a row's gradients, so many elements, or of all.
+void TrainingRows::measure(int64_t row, int64_t elements, double max_norm) {
   Ops& ops = weights_->device().ops();
-  const int64_t elements = weights_->gradient_elements();
-  ops.sum_squares({sums_.data(), DType::kF64}, {weights_->gradients(), DType::kF32},
-                  {1, 1, elements, elements}, 0);
+  ops.sum_squares({sums_.data(), DType::kF64},
+                  {weights_->gradients() + row * elements, DType::kF32}, {1, 1, elements, elements},
+                  0);
   ops.sum_pieces({squares_.data(), DType::kF64}, {sums_.data(), DType::kF64},
                  count_sum_pieces(elements));
-  ops.clip_coefficient({coefficient_.data(), DType::kF32}, {squares_.data(), DType::kF64},
-                       static_cast<float>(max_norm));
+  ops.clip_coefficient({coefficient_.as<float>() + row, DType::kF32},
+                       {squares_.data(), DType::kF64}, static_cast<float>(max_norm));
 }
 
 uint64_t hash_floats(Device& device, const float* values, int64_t count, uint64_t hash) {

@@ -27,6 +27,17 @@ class TrainingRows {
   // One row whose last `positions` alone have targets.
   static TrainingRows of_last(const ModelConfig& model, const TttConfig& config, Weights& weights,
                               int64_t context, int64_t positions);
+  // </parts>
+  // <train_gpt>
+  // config.documents_at_once such rows, each with adapters of its own.
+  struct Row {
+    std::span<const int32_t> tokens;
+    TrainingWindow window;
+  };
+  // compute_gradient() of each as if it were alone; at most rows(), and what is absent gets zeros.
+  void compute_gradients_apart(std::span<const Row> rows, double max_norm);
+  // </train_gpt>
+  // <parts>
   // The same, shorter, in this one's memory, which outlives it: they never run at the same time.
   TrainingRows shorten(const ModelConfig& model, const TttConfig& config, int64_t context) const;
   // </parts>
@@ -45,9 +56,17 @@ class TrainingRows {
   std::span<const int> held() const { return held_; }
   // </parts>
   In clip_coefficient() const { return {coefficient_.data(), DType::kF32}; }  // [1] f32
+  // <train_gpt>
+  In clip_coefficient_of(int64_t row) const {
+    return {coefficient_.as<float>() + row, DType::kF32};
+  }
+  // </train_gpt>
 
  private:
   TrainingRows(ModelPlan plan, int64_t positions, const TttConfig& config, Weights& weights);
+  void clear();
+  void place(size_t row, std::span<const int32_t> tokens, const TrainingWindow& window);
+  void measure(int64_t row, int64_t elements, double max_norm);
   // <parts>
   int64_t weigh_by_bytes(std::span<const int32_t> tokens, std::span<const TrainingWindow> windows);
   void hold_gradients();

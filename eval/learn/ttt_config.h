@@ -69,6 +69,9 @@ struct TttConfig {
   bool lora_clipped = true;
   const ByteTable* bytes = nullptr;  // no key: the tokenizer's, from whoever scores; outlives this
   // </parts>
+  // <train_gpt>
+  int64_t documents_at_once = 1;  // no key: rows of a batch that a rank scores side by side
+  // </train_gpt>
 };
 
 // clang-format off

@@ -3,6 +3,10 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+// <train_gpt>
+#include <limits>
+#include <span>
+// </train_gpt>
 #include <utility>
 #include <vector>
 
@@ -24,6 +28,16 @@ class Learner {
   // Whether chunks follow the documents: Scorer::document_chunk_targets().
   virtual bool follows_documents() const { return false; }
   // </parts>
+  // <train_gpt>
+  // See Scorer::documents_at_once() and what follows it; rows of a batch here, of one rank.
+  virtual int64_t documents_at_once() const { return 1; }
+  virtual void begin_documents() {}
+  virtual void learn_beside(std::span<const ScoredChunk> /*scored*/) {}
+  virtual int64_t documents_until(int64_t /*done*/) const {
+    return std::numeric_limits<int64_t>::max();
+  }
+  virtual void learn_text(const ScoredChunk& /*scored*/, Weights& /*weights*/) {}
+  // </train_gpt>
   // The parameters that the scorer shall give its weights: the model's own, frozen where they never
   // change, and adapters behind them.
   virtual std::vector<ParamSpec> choose_params(const ModelConfig& model) const {

@@ -48,6 +48,13 @@ class Ledger {
   // ascending). Throws Error when a probability is not one: NaN, above 1 beyond rounding, or an
   // order that leaves out or repeats targets.
   LedgerTotals score(Scorer& scorer, const LedgerHooks& hooks = {}) const;
+  // <train_gpt>
+  // As score() with chunks that follow documents, by a scorer of several at once, which it scores side
+  // by side, and of which hooks hear in that order, but for on_chunk. The totals are added up in stream
+  // order all the same.
+  LedgerTotals score_beside(Scorer& scorer, const LedgerHooks& hooks = {}) const;
+  static void follow_beside(Scorer& scorer, std::span<const int32_t> stream);
+  // </train_gpt>
   // As score(), but opens the chunk before each target with nothing but the tokens before it, as a
   // decoder must. A target then costs a row of the network where the device's rows are independent,
   // else a window.
@@ -58,6 +65,15 @@ class Ledger {
 
  private:
   LedgerTotals run(Scorer& scorer, const LedgerHooks& hooks, bool as_decoder) const;
+  // <train_gpt>
+  // beside/ledger_beside.cpp
+  struct OpenBeside {
+    int64_t begin = 0;  // of the document, in the stream
+    Chunk chunk;        // in the document
+  };
+  static void walk_beside(Scorer& scorer, std::span<const int32_t> stream,
+                          const std::function<void(std::span<const OpenBeside>)>& on_open);
+  // </train_gpt>
 
   std::span<const int32_t> stream_;
   const ByteTable* bytes_;

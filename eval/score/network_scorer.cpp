@@ -29,6 +29,9 @@ WindowShape make_shape(const EvalConfig& config) {
 int64_t count_rows(const EvalConfig& config, const Learner* learner, int64_t ranks) {
   const int64_t rows = std::max(config.batch_tokens / config.context, int64_t{1});
   if (learner == nullptr) return rows;
+  // <train_gpt>
+  if (learner->documents_at_once() > 1) return learner->documents_at_once();
+  // </train_gpt>
   const int64_t targets = config.stride * ranks;
   return std::clamp((learner->chunk_targets() + targets - 1) / targets, int64_t{1}, rows);
 }
@@ -77,6 +80,9 @@ NetworkScorer::NetworkScorer(const ModelConfig& model, const std::vector<HostTen
   tail_.set_temperature(config.temperature);
   if (whole_) whole_->set_temperature(config.temperature);
   // </parts>
+  // <train_gpt>
+  if (learner_) growing_rows_ = learner_->documents_at_once();
+  // </train_gpt>
   if (learner_) learner_->start(weights_);
 }
 
@@ -148,7 +154,7 @@ WindowLane& NetworkScorer::growing_lane(const EvalWindow& window) {
   const ForwardOptions options = {.last_positions = std::min(chunk, context),
                                   .lends_arena = &whole_->plan().plan()};
   WindowLane& lane =
-      growing_.try_emplace(context, model_, weights_, /*rows=*/1, context, options, share_)
+      growing_.try_emplace(context, model_, weights_, growing_rows_, context, options, share_)
           .first->second;
   lane.set_temperature(temperature_);
   lane.decode_by(*whole_);
@@ -183,6 +189,56 @@ void NetworkScorer::close_chunk(const ScoredChunk& scored) {
   tail_.forget_rows();
   if (whole_) whole_->forget_rows();
 }
+
+// <train_gpt>
+// The windows of a place in the documents are a round, document d in its row d: one place after the
+// other, since documents end from the last on.
+void NetworkScorer::open_documents(std::span<const OpenDocument> documents) {
+  tail_.clear();
+  for (auto& [context, lane] : growing_) lane.clear();
+  windows_.clear();
+  std::vector<std::vector<EvalWindow>> windows;  // of each document
+  for (const OpenDocument& open : documents) {
+    windows.push_back(plan_windows(0, {open.chunk.first, open.chunk.end()}, shape_));
+  }
+  for (size_t place = 0; place < windows.front().size(); ++place) {
+    for (size_t d = 0; d < documents.size() && place < windows[d].size(); ++d) {
+      const EvalWindow& window = windows[d][place];
+      const bool is_tail = window.score_from >= shape_.context - shape_.stride;
+      WindowLane* lane = is_tail ? &tail_ : &growing_lane(window);
+      if (d == 0) lane->begin_round();
+      windows_.push_back({.window = window,
+                          .lane = lane,
+                          .number = lane->add(window, documents[d].known),
+                          .document = d});
+    }
+  }
+}
+
+void NetworkScorer::predict_beside(size_t document, int64_t target,
+                                   TokenDistribution& distribution) {
+  const auto at = std::find_if(windows_.begin(), windows_.end(), [&](const Placed& placed) {
+    return placed.document == document && target < placed.window.end_target();
+  });
+  PG_CHECK(at != windows_.end() && at->window.first_target() <= target,
+           "predict_beside() of a target that no open chunk holds");
+  distribution.network = at->lane->predict_beside(at->number, target);
+  distribution.mixed = {};
+}
+
+// A rank learns from the documents in its rows.
+void NetworkScorer::close_documents(std::span<const ScoredChunk> scored) {
+  if (!is_first_) {
+    for (const Placed& placed : windows_) placed.lane->run_until(placed.number, {});
+  }
+  windows_.clear();
+  const auto count = static_cast<int64_t>(scored.size());
+  const int64_t first = std::min((share_ == nullptr ? 0 : share_->rank()) * rows_, count);
+  const auto own = scored.subspan(static_cast<size_t>(first),
+                                  static_cast<size_t>(std::min(rows_, count - first)));
+  if (!own.empty()) learner_->learn_beside(own);
+}
+// </train_gpt>
 
 uint64_t NetworkScorer::state_hash() const {
   const std::array<uint64_t, 2> parts = {mixer_ ? mixer_->state_hash() : 0,

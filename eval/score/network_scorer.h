@@ -52,6 +52,18 @@ class NetworkScorer final : public Scorer {
   void predict(int64_t target, TokenDistribution& distribution) override;
   void perceive(int64_t target, int32_t token) override;
   void close_chunk(const ScoredChunk& scored) override;
+  // <train_gpt>
+  int64_t documents_at_once() const override {
+    const int64_t of_a_rank = learner_ ? learner_->documents_at_once() : 1;
+    return of_a_rank > 1 ? of_a_rank * ranks_ : 1;
+  }
+  void begin_documents() override { learner_->begin_documents(); }
+  void open_documents(std::span<const OpenDocument> documents) override;
+  void predict_beside(size_t document, int64_t target, TokenDistribution& distribution) override;
+  void close_documents(std::span<const ScoredChunk> scored) override;
+  int64_t documents_until(int64_t done) const override { return learner_->documents_until(done); }
+  void close_text(const ScoredChunk& scored) override { learner_->learn_text(scored, weights_); }
+  // </train_gpt>
   uint64_t state_hash() const override;
 
   // See Learner::watch; nothing without a learner.
@@ -69,6 +81,9 @@ class NetworkScorer final : public Scorer {
     EvalWindow window;
     WindowLane* lane = nullptr;
     int64_t number = 0;
+    // <train_gpt>
+    size_t document = 0;
+    // </train_gpt>
   };
 
   NetworkScorer(const ModelConfig& model, const std::vector<HostTensor>& tensors,
@@ -100,7 +115,8 @@ class NetworkScorer final : public Scorer {
   // <parts>
   // With chunks that follow documents: the windows of a document's first tokens, by their length.
   std::map<int64_t, WindowLane> growing_;
-  ModelConfig model_;  // for those
+  int64_t growing_rows_ = 1;  // of their batches
+  ModelConfig model_;         // for those
   WindowShare* share_ = nullptr;
   double temperature_ = 1.0;
   // </parts>

@@ -12,6 +12,9 @@
 // may depend only on the tokens before its target.
 #pragma once
 #include <cstdint>
+// <train_gpt>
+#include <limits>
+// </train_gpt>
 #include <span>
 #include <vector>
 
@@ -52,6 +55,15 @@ class ScoredChunk {
   std::span<const int32_t> tokens_;
 };
 
+// <train_gpt>
+// A document that is scored beside others, as if it were a text of its own: targets and tokens count
+// from its first. `known` holds the tokens before the open chunk's last target.
+struct OpenDocument {
+  Chunk chunk;
+  std::span<const int32_t> known;
+};
+// </train_gpt>
+
 class Scorer {
  public:
   virtual ~Scorer() = default;
@@ -71,6 +83,27 @@ class Scorer {
   // The token of the target that was just scored.
   virtual void perceive(int64_t target, int32_t token) = 0;
   virtual void close_chunk(const ScoredChunk& scored) = 0;
+  // <train_gpt>
+  // Above 1: with chunks that follow documents, so many of them may be scored side by side, which costs
+  // less and gives each the distributions that it has in the text's order:
+  //   begin_documents()                    as many as there may be at most, or fewer
+  //   open_documents(documents)            a chunk of each
+  //   predict_beside(d, t)                 of document d; by a chunk's targets first, then documents
+  //   close_documents(scored)              learning; then the next chunks
+  // From chunk to chunk the last documents may be absent, because they have ended.
+  virtual int64_t documents_at_once() const { return 1; }
+  virtual void begin_documents() {}
+  virtual void open_documents(std::span<const OpenDocument> /*documents*/) {}
+  virtual void predict_beside(size_t /*document*/, int64_t /*target*/,
+                              TokenDistribution& /*distribution*/) {}
+  virtual void close_documents(std::span<const ScoredChunk> /*scored*/) {}
+  // Documents that must have ended, with all before them, before others begin: the least number above
+  // `done`. Then close_text() learns from the text so far, whose chunk is what is new in it.
+  virtual int64_t documents_until(int64_t /*done*/) const {
+    return std::numeric_limits<int64_t>::max();
+  }
+  virtual void close_text(const ScoredChunk& /*scored*/) {}
+  // </train_gpt>
   // Of everything mutable that a later distribution depends on: weights, adapters, optimizer state,
   // counts. Equal before open_chunk and after predict.
   virtual uint64_t state_hash() const = 0;

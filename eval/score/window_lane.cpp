@@ -37,6 +37,9 @@ WindowLane::WindowLane(const ModelConfig& model, Weights& weights, int64_t rows,
 
 void WindowLane::clear() {
   windows_.clear();
+  // <train_gpt>
+  texts_.clear();
+  // </train_gpt>
   ready_round_ = -1;
 }
 
@@ -45,6 +48,26 @@ int64_t WindowLane::add(const EvalWindow& window) {
   windows_.push_back(window);
   return static_cast<int64_t>(windows_.size()) - 1;
 }
+
+// <train_gpt>
+int64_t WindowLane::add(const EvalWindow& window, std::span<const int32_t> known) {
+  texts_.resize(windows_.size());  // of begin_round()
+  texts_.push_back(known);
+  return add(window);
+}
+
+void WindowLane::begin_round() {
+  const auto in_round = static_cast<size_t>(round_windows());
+  windows_.resize((windows_.size() + in_round - 1) / in_round * in_round);
+}
+
+NetworkDistribution WindowLane::predict_beside(int64_t number, int64_t target) {
+  const int64_t round = number / round_windows();
+  if (round != ready_round_) run_round(round, /*target=*/0, {});
+  const Kept& kept = kept_[static_cast<size_t>(number - round * round_windows())];
+  return distribution_at(static_cast<size_t>(kept.first_row + target - kept.first_target));
+}
+// </train_gpt>
 
 NetworkDistribution WindowLane::predict(int64_t number, int64_t target,
                                         std::span<const int32_t> known) {
@@ -123,6 +146,9 @@ NetworkDistribution WindowLane::distribution_at(size_t row) const {
 void WindowLane::run_until(int64_t number, std::span<const int32_t> known) {
   const int64_t round = number / round_windows();
   if (round <= ready_round_) return;
+  // <train_gpt>
+  if (!texts_.empty()) return run_round(round, /*target=*/0, known);
+  // </train_gpt>
   run_round(round, windows_[static_cast<size_t>(number)].first_target(), known);
 }
 
@@ -141,6 +167,9 @@ void WindowLane::run_round(int64_t round, int64_t target, std::span<const int32_
               known);
   }
   windows_run_ += count;
+  // <train_gpt>
+  windows_run_ -= std::count(windows.begin(), windows.end(), EvalWindow{});  // of begin_round()
+  // </train_gpt>
   if (count > rows_) {
     for (size_t r = 0; r < rank_rows_.size(); ++r) rank_values_[r] = rank_rows_[r] * vocab_;
     share_->gather(log_probs_, rank_values_);
@@ -172,6 +201,9 @@ void WindowLane::run_batch(std::span<const EvalWindow> windows, std::span<const 
   std::fill(ids_.begin(), ids_.end(), 0);
   for (size_t i = 0; i < windows.size(); ++i) {
     const auto context = static_cast<size_t>(context_);
+    // <train_gpt>
+    if (!texts_.empty()) known = texts_[static_cast<size_t>(&windows[i] - windows_.data())];
+    // </train_gpt>
     read_inputs(windows[i], known, std::span(ids_).subspan(i * context, context));
   }
   plan_.load(ids_, {});

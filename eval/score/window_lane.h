@@ -37,6 +37,15 @@ class WindowLane {
   void forget_rows() { rows_known_ = 0; }
   // Gives the window's number within the lane.
   int64_t add(const EvalWindow& window);
+  // <train_gpt>
+  // The same of a text of its own, for predict_beside().
+  int64_t add(const EvalWindow& window, std::span<const int32_t> known);
+  // The windows to come begin a round.
+  void begin_round();
+  // predict() where each window's targets and tokens are those of its own text, and all of a round's
+  // distributions are kept.
+  NetworkDistribution predict_beside(int64_t number, int64_t target);
+  // </train_gpt>
   // The distribution of a target of window `number`, on rank 0; runs its round unless that ran last.
   // `known`: the stream's tokens, up to those before the target at least. Of the round,
   // distributions of earlier targets are not kept.
@@ -72,7 +81,10 @@ class WindowLane {
   int64_t ranks_, rank_;
   ModelPlan plan_;
   std::vector<EvalWindow> windows_;  // of the open chunk
-  std::vector<int32_t> ids_;         // [rows, context]
+  // <train_gpt>
+  std::vector<std::span<const int32_t>> texts_;  // of each window, or none
+  // </train_gpt>
+  std::vector<int32_t> ids_;  // [rows, context]
   int64_t ready_round_ = -1, ready_from_ = 0;
   std::vector<Kept> kept_;            // [ranks * rows] of the round's windows
   std::vector<int64_t> rank_rows_;    // [ranks] kept targets of each

@@ -1,6 +1,8 @@
 #include "harness/command/final_score.h"
 
 #include <algorithm>
+#include <numeric>
+#include <vector>
 
 #include "eval/code/encode/text_encoder.h"
 #include "eval/scoring_keys.h"
@@ -77,12 +79,14 @@ std::optional<FinalScore> score_finally(LocalRanks& ranks, const Recipe& recipe,
   const int64_t exact_tokens = choose_exact_tokens(ranks, recipe, model, val, exact, own);
   std::optional<FinalScore> result = score_coded(recipe, model, val, exact_tokens, exact, progress);
   if (exact_tokens == val.size()) return result;
+  std::vector<double> costs(static_cast<size_t>(exact_tokens));  // whatever the order of scoring
   LedgerHooks hooks;
   hooks.on_score = [&](int64_t target, int32_t /*token*/, double bits) {
-    if (target < exact_tokens) result->coded.fast_bits += bits;
+    if (target < exact_tokens) costs[static_cast<size_t>(target)] = bits;
   };
   const std::optional<Score> whole = fast.evaluate(model, own, progress, hooks);
   if (!result) return {};
+  result->coded.fast_bits = std::accumulate(costs.begin(), costs.end(), 0.0);
   const double exact_s = result->line.eval_s;
   result->line = *whole;
   result->line.eval_s += exact_s;

@@ -240,10 +240,21 @@ class Forward {
     // </parts>
     const ParamPlace a = {role, layer, AdapterFactor::kA}, b = {role, layer, AdapterFactor::kB};
     if (!p.has_weight(a)) return y;
+    // <train_gpt>
+    if (batch_ > 1 && p.has_weight({role, layer, AdapterFactor::kA, 1})) {
+      p.part_loss(batch_);  // each row learns from its own
+      return p.add_linear_of_parts(y, p.linear_of_parts(x, list_slots(a)), list_slots(b));
+    }
+    // </train_gpt>
     return p.add_linear(y, p.linear(x, p.weight(a)), p.weight(b));  // [N, rank] in between
   }
 
   // <train_gpt>
+  std::vector<Tensor> list_slots(ParamPlace place) {
+    std::vector<Tensor> weights;
+    for (; place.slot < batch_; ++place.slot) weights.push_back(p.weight(place));
+    return weights;
+  }
   // Of rows of tokens [N s, columns] those of bags [N, columns].
   Tensor average(Tensor rows) { return options_.bag > 1 ? p.mean_bags(rows, options_.bag) : rows; }
   // </train_gpt>

@@ -92,6 +92,9 @@ struct ParamPlace {
   ParamRole role = ParamRole::kNone;
   int64_t layer = -1;  // -1: of no block
   AdapterFactor factor = AdapterFactor::kNone;
+  // <train_gpt>
+  int64_t slot = 0;  // of adapters: which of the rows that are scored side by side has them
+  // </train_gpt>
   bool operator==(const ParamPlace&) const = default;
 };
 

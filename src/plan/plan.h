@@ -111,6 +111,14 @@ class Plan {
   Tensor linear_add(Tensor addend, Tensor x, Tensor w);  // addend [rows, out] + linear(x, w)
   // y += u wT in place, u [rows, rank], w [out, rank]; gives y, which nothing has read yet.
   Tensor add_linear(Tensor y, Tensor u, Tensor w);
+  // <train_gpt>
+  // The two where each of as many equal parts of the rows has a weight of its own, all of one shape; a
+  // part's values are those of a product of it alone.
+  Tensor linear_of_parts(Tensor x, const std::vector<Tensor>& ws);
+  Tensor add_linear_of_parts(Tensor y, Tensor u, const std::vector<Tensor>& ws);
+  // The loss is then a mean of each part, and they add up.
+  void part_loss(int64_t parts) { loss_parts_ = parts; }
+  // </train_gpt>
   Tensor embed(Tensor ids, Tensor table);  // [rows] x [vocab, dim] -> [rows, dim]
   Tensor bigram_hash(Tensor ids, int64_t tokens, int64_t buckets, bool trigram = false);
   // <train_gpt>
@@ -328,6 +336,8 @@ class Plan {
   void xsa_rule(Tensor y, Tensor x, Tensor v, const AttentionShape& shape);
   OutRef make_sum(std::string name, int64_t rows, int64_t cols, DType dtype = DType::kF32);
   // <train_gpt>
+  // parts/plan_parts.cpp
+  Tensor record_product_of_parts(OutRef y, Tensor x, const std::vector<Tensor>& ws);
   // inspect/plan_grams.cpp
   void add_weight_uses(Tensor w, Tensor gram, Tensor table_ids);
   // Sets the sums of the uses from `first_use` on that belong to w.
@@ -358,7 +368,7 @@ class Plan {
   Tensor rule_output_;  // whose rule is being recorded
   // <train_gpt>
   std::vector<Tensor> more_losses_;
-  int64_t layer_shift_ = 0;
+  int64_t layer_shift_ = 0, loss_parts_ = 1;
   // </train_gpt>
   // <parts>
   bool at_front_ = false;

@@ -98,6 +98,11 @@ WeightLayout::WeightLayout(std::span<const ParamSpec> specs)
   std::stable_sort(order_.begin(), order_.end(), [&](int a, int b) {
     return sort_key(specs[static_cast<size_t>(a)]) < sort_key(specs[static_cast<size_t>(b)]);
   });
+  // <train_gpt>
+  std::stable_sort(order_.begin(), order_.end(), [&](int a, int b) {
+    return specs[static_cast<size_t>(a)].place.slot < specs[static_cast<size_t>(b)].place.slot;
+  });
+  // </train_gpt>
   const ParamSpec* before = nullptr;
   for (const int param : order_) {
     const auto i = static_cast<size_t>(param);

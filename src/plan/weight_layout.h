@@ -4,7 +4,7 @@
 //
 // In this order: q, k, v of block 0, of block 1, ... (the three of a block without a gap: they are
 // one matrix to a product); out of all blocks; up, with its gate where it has one; down; embeddings; the small parameters, those that
-// products read first; adapters, A before B.
+// products read first; adapters, A before B, those of a slot behind all of the slot before.
 #pragma once
 #include <cstdint>
 #include <span>

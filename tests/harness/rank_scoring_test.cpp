@@ -66,6 +66,11 @@ TEST_P(RankScoresOfKind, AnyNumberOfRanksGivesTheSame) {
       scoring.ttt.by_document = ttt == TttKind::kLora || ttt == TttKind::kPhasedLora;
       scoring.ttt.phase_documents = 3;
     }
+    if (mix == MixKind::kNone && windows == Windows::kDocument) {  // documents side by side
+      scoring.ttt.by_document = ttt == TttKind::kLora || ttt == TttKind::kPhasedLora;
+      scoring.ttt.phase_documents = 3;
+      scoring.ttt.lora_reset = LoraReset::kFull;
+    }
     if (mix == MixKind::kCascade) {  // and with what a published form adds to each
       scoring.mix.cascade_buckets = 1 << 10;
       scoring.eval.temperature = 0.98;

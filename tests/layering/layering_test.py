@@ -46,6 +46,7 @@ ROOMS = {
     "src/device/registry": ["src/base", "src/device/..."],
     "src/plan": ["src/base", "src/device"],
     "src/plan/gradient": ["src/base", "src/device", "src/plan"],
+    "src/plan/parts": ["src/base", "src/device", "src/plan"],
     "src/plan/inspect": ["src/base", "src/device", "src/device/op_table", "src/plan"],
     "src/data": ["src/base"],
     "src/data/corpus": [*DATA, "src/files", "src/text"],
@@ -64,6 +65,7 @@ ROOMS = {
     # What scores takes nothing of quant/ but unpack.h (law L3).
     "eval/mix": ["src/base"],
     "eval/score": SCORE,
+    "eval/score/beside": SCORE,
     "eval/learn": [*SCORE, "src/model/learning"],
     "eval": [*SCORE, "eval/learn"],
     "eval/code": ["src/base", "eval/score"],

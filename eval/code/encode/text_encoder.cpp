@@ -1,5 +1,7 @@
 #include "eval/code/encode/text_encoder.h"
 
+#include <algorithm>
+
 #include "src/base/check.h"
 
 namespace pg {
@@ -13,20 +15,37 @@ LedgerHooks TextEncoder::hooks() {
     if (target == 1) first_table_hash_ = table_.hash();
   };
   hooks.on_score = [this](int64_t target, int32_t token, double /*bits*/) {
-    charge(target, token);
+    charge(target, {table_.share(token), token});
   };
   return hooks;
 }
 
-void TextEncoder::charge(int64_t target, int32_t token) {
-  encoder_.encode(table_.share(token));
-  check_.add(token);
-  if ((target + 1) % kCheckTokens == 0) checks_.push_back(check_.low_bits());
+// Targets of documents that are scored side by side wait for those before them.
+void TextEncoder::charge(int64_t target, const Charge& charge) {
+  if (target != next_) {
+    const auto place = static_cast<size_t>(target);
+    waiting_.resize(std::max(waiting_.size(), place + 1));
+    waiting_[place] = charge;
+    return;
+  }
+  encode(charge);
+  while (static_cast<size_t>(next_) < waiting_.size()) {
+    const Charge& waits = waiting_[static_cast<size_t>(next_)];
+    if (waits.token < 0) break;
+    encode(waits);
+  }
+}
+
+void TextEncoder::encode(const Charge& charge) {
+  encoder_.encode(charge.share);
+  check_.add(charge.token);
+  if (++next_ % kCheckTokens == 0) checks_.push_back(check_.low_bits());
 }
 
 Bytes TextEncoder::finish(const Sha256& artifact_sha256, std::span<const int32_t> stream,
                           std::span<const uint8_t> correction) {
-  PG_CHECK(!stream.empty(), "a text has a first token");
+  PG_CHECK(!stream.empty() && next_ == static_cast<int64_t>(stream.size()),
+           "a text has a first token, and all others are charged for");
   const Bytes payload = stream.size() > 1 ? encoder_.finish() : Bytes();
   payload_bytes_ = static_cast<int64_t>(payload.size());
   return write_coded_text({.artifact_sha256 = artifact_sha256,

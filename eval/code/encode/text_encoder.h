@@ -11,7 +11,8 @@
 
 namespace pg {
 
-// Hears of every distribution and every token that is charged for: hooks() goes to the ledger.
+// Hears of every distribution and every token that is charged for, in any order: hooks() goes to the
+// ledger.
 class TextEncoder {
  public:
   explicit TextEncoder(int32_t first_token);
@@ -25,9 +26,16 @@ class TextEncoder {
   int64_t payload_bytes() const { return payload_bytes_; }  // of the finished file
 
  private:
-  void charge(int64_t target, int32_t token);
+  struct Charge {
+    FrequencyShare share;
+    int32_t token = -1;  // none yet
+  };
+  void charge(int64_t target, const Charge& charge);
+  void encode(const Charge& charge);
 
   FrequencyTable table_;
+  int64_t next_ = 1;             // the target whose charge is coded next
+  std::vector<Charge> waiting_;  // by target
   ArithmeticEncoder encoder_;
   TokenCheck check_;
   std::vector<uint16_t> checks_;

@@ -134,6 +134,16 @@ std::vector<ParamSpec> list_adapter_params(const ModelConfig& c, const AdapterCo
     // </parts>
     for (int64_t l = 0; l < c.layers; ++l) add_targets(l);
   add_targets(-1);
+  // <train_gpt>
+  const size_t of_one = specs.size();
+  for (int64_t slot = 1; slot < adapters.slots; ++slot) {
+    for (size_t i = 0; i < of_one; ++i) {
+      specs.push_back(specs[i]);
+      specs.back().name += fmt::format(".slot{}", slot);
+      specs.back().place.slot = slot;
+    }
+  }
+  // </train_gpt>
   return specs;
 }
 

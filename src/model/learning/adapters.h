@@ -20,6 +20,10 @@ struct AdapterConfig {
   // <parts>
   bool per_run = false;  // each run of a looped block has adapters of its own
   // </parts>
+  // <train_gpt>
+  int64_t slots =
+      1;  // above 1: of a plan of so many rows each has adapters, and a mean loss, of its own
+  // </train_gpt>
 };
 
 // "q,v,head" and so on. q, k, v, out, up, down: those matrices of every block, up with its gate

@@ -21,6 +21,9 @@ void Plan::record_gradients(Tensor loss) {
   }
   // </train_gpt>
   loss_rows_ = info(loss).rows;
+  // <train_gpt>
+  loss_rows_ /= loss_parts_;
+  // </train_gpt>
   loss_gradient_ = make_scalar("loss_gradient");
   upload_loss_gradient();
   for (size_t i = rules_.size(); i-- > 0;) rules_[i]();
