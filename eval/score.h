@@ -73,7 +73,8 @@ struct DiagnosticLoss {
 
 // Throws Error when the configuration, the stream or the byte table does not fit the model, when
 // the stream stands for no bytes, and when a loss is not that of a probability. The result does not
-// depend on batch_tokens, threads or ranks. `share`: other ranks help, which follow; null: none.
+// depend on threads or ranks; nor on batch_tokens, except in its rounding where documents are scored
+// side by side on a device whose rows are not independent. `share`: other ranks help, which follow; null: none.
 // `observer` hears what is scored, in the order of scoring, but for the progress, which is
 // `progress`'s, and no chunks.
 Score evaluate(const UnpackedModel& model, const ByteTable& bytes, const TokenStream& val,

@@ -139,6 +139,16 @@ class Ops {
   virtual void linear_dx(Out dx, In dy, In w, int64_t rows, int64_t in, int64_t out) = 0;
   // dw[out, in] f32 = dy[rows, out]T x[rows, in]. dy view.
   virtual void linear_dw(Out dw, In dy, In x, int64_t rows, int64_t in, int64_t out) = 0;
+  // <train_gpt>
+  // The three where each of the equal parts of the rows has a w, or dw, of its own, none packed: what
+  // they give for each part alone. None is an op of its own.
+  virtual void linear_of_parts(Out y, In x, std::span<const In> ws, int64_t rows, int64_t in,
+                               int64_t out);
+  virtual void linear_dx_of_parts(Out dx, In dy, std::span<const In> ws, int64_t rows, int64_t in,
+                                  int64_t out);
+  virtual void linear_dw_of_parts(std::span<const Out> dws, In dy, In x, int64_t rows, int64_t in,
+                                  int64_t out);
+  // </train_gpt>
 
   // ---- embeddings ----
   // y[rows, dim] = table[ids[row], :]; table [vocab, dim] has the activation type. Ids lie in

@@ -27,6 +27,7 @@ ROOMS = {
     "src/files": ["src/base"],
     "src/text": ["src/base"],
     "src/device": ["src/base", "src/base/host", "kernels/bf16.h"],
+    "src/device/parts": ["src/base", "src/device"],
     "src/device/op_table": ["src/device"],
     "src/device/exact": ["src/base", "src/device"],
     "src/device/cpu": CPU,

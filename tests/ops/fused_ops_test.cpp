@@ -48,6 +48,59 @@ void PrintTo(const DeviceUnderTest& device, std::ostream* out) { *out << device.
 
 class FusedOps : public testing::TestWithParam<DeviceUnderTest> {};
 
+// Parts of the rows with a weight each: what the op gives for a part alone, also where it adds to what y
+// holds, where y is columns of something wider, and where the weights do not lie equally apart.
+TEST_P(FusedOps, ProductsOfPartsAreThoseOfEachAlone) {
+  constexpr int64_t kParts = 3;
+  const std::unique_ptr<Device> device = GetParam().make();
+  const DType type = device->compute_dtype();
+  Ops& ops = device->ops();
+  const auto bytes_of = [&](int64_t elements, DType t) {
+    return static_cast<ptrdiff_t>(elements) * static_cast<ptrdiff_t>(dtype_bytes(t));
+  };
+  const int64_t shapes[][3] = {{1, 8, 8}, {5, 24, 16}, {64, 32, 8}};  // rows of a part, in, out
+  for (const auto& [rows, n_in, n_out] : shapes) {
+    const Bytes x = normal_bytes(1, kParts * rows * n_in, type);
+    const Bytes dy = normal_bytes(2, kParts * rows * n_out, type);
+    const Bytes w = normal_bytes(3, 8 * n_in * n_out, type);
+    for (const auto& places : {std::array<int64_t, kParts>{0, 2, 4}, {0, 1, 5}}) {
+      for (const bool accumulate : {false, true}) {
+        const int64_t wide = accumulate ? 2 * n_out : n_out;
+        Bytes y = normal_bytes(4, kParts * rows * wide, type), y_alone = y;
+        Bytes dx = normal_bytes(5, kParts * rows * n_in, type), dx_alone = dx;
+        Bytes dw = normal_bytes(6, 8 * n_in * n_out, DType::kF32), dw_alone = dw;
+        std::vector<In> ws;
+        std::vector<Out> dws;
+        for (const int64_t place : places) {
+          ws.push_back({w.data() + bytes_of(place * n_in * n_out, type), type});
+          dws.push_back(
+              {dw.data() + bytes_of(place * n_in * n_out, DType::kF32), DType::kF32, accumulate});
+        }
+        const Out y_out{y.data(), type, accumulate, wide}, dx_out{dx.data(), type, accumulate};
+        ops.linear_of_parts(y_out, {x.data(), type}, ws, kParts * rows, n_in, n_out);
+        ops.linear_dx_of_parts(dx_out, {dy.data(), type}, ws, kParts * rows, n_in, n_out);
+        ops.linear_dw_of_parts(dws, {dy.data(), type}, {x.data(), type}, kParts * rows, n_in,
+                               n_out);
+        for (int64_t i = 0; i < kParts; ++i) {
+          const auto part = static_cast<size_t>(i);
+          const In x_part{x.data() + bytes_of(i * rows * n_in, type), type};
+          const In dy_part{dy.data() + bytes_of(i * rows * n_out, type), type};
+          ops.linear({y_alone.data() + bytes_of(i * rows * wide, type), type, accumulate, wide},
+                     x_part, ws[part], {}, rows, n_in, n_out);
+          ops.linear_dx({dx_alone.data() + bytes_of(i * rows * n_in, type), type, accumulate},
+                        dy_part, ws[part], rows, n_in, n_out);
+          ops.linear_dw({dw_alone.data() + bytes_of(places[part] * n_in * n_out, DType::kF32),
+                         DType::kF32, accumulate},
+                        dy_part, x_part, rows, n_in, n_out);
+        }
+        EXPECT_EQ(y, y_alone) << rows << "x" << n_in << "x" << n_out << accumulate;
+        EXPECT_EQ(dx, dx_alone) << rows << "x" << n_in << "x" << n_out << accumulate;
+        EXPECT_EQ(dw, dw_alone) << rows << "x" << n_in << "x" << n_out << accumulate;
+      }
+    }
+  }
+}
+
 TEST_P(FusedOps, MixRmsnormIsMixThenRmsnorm) {
   constexpr float kScale = 0.7f, kEps = 1e-6f;
   const std::unique_ptr<Device> device = GetParam().make();

@@ -81,5 +81,28 @@ TEST_F(Launches, OfNewtonSchulzAreThreeProductsAnIteration) {
   }
 }
 
+// Of any number of parts that lie equally apart; a sum in bf16 is one more.
+TEST_F(Launches, OfProductsOfPartsAreThoseOfOne) {
+  for (const int64_t parts : {1, 5}) {
+    std::vector<In> ws;
+    std::vector<Out> dws;
+    for (int64_t i = 0; i < parts; ++i) {
+      ws.push_back({b_.data() + 40 * i, DType::kF32});
+      dws.push_back({c_.data() + 40 * i, DType::kF32});
+    }
+    const int64_t rows = 3 * parts;
+    EXPECT_EQ(count([&](Ops& ops) { ops.linear_of_parts(out(a_), in(a_), ws, rows, 8, 4); }), 1);
+    EXPECT_EQ(count([&](Ops& ops) { ops.linear_dx_of_parts(out(a_), in(a_), ws, rows, 8, 4); }), 1);
+    EXPECT_EQ(count([&](Ops& ops) { ops.linear_dw_of_parts(dws, in(a_), in(b_), rows, 8, 4); }), 1);
+    std::vector<uint16_t> y(1000), x(1000), w(1000);
+    for (size_t i = 0; i < ws.size(); ++i) ws[i] = {w.data() + 40 * i, DType::kBF16};
+    EXPECT_EQ(count([&](Ops& ops) {
+                ops.linear_of_parts({y.data(), DType::kBF16, /*accumulate=*/true},
+                                    {x.data(), DType::kBF16}, ws, rows, 8, 4);
+              }),
+              2);
+  }
+}
+
 }  // namespace
 }  // namespace pg

@@ -12,11 +12,20 @@ class CudaOps final : public Ops {
       : runtime_(runtime), compute_(compute), scratch_(runtime) {}
 
 #include "src/device/op_overrides.inc"
+  void linear_of_parts(Out y, In x, std::span<const In> ws, int64_t rows, int64_t in,
+                       int64_t out) override;
+  void linear_dx_of_parts(Out dx, In dy, std::span<const In> ws, int64_t rows, int64_t in,
+                          int64_t out) override;
+  void linear_dw_of_parts(std::span<const Out> dws, In dy, In x, int64_t rows, int64_t in,
+                          int64_t out) override;
 
  private:
   kernels::Stream stream() const { return runtime_.stream(); }
   void multiply(Out y, const GpuMatrix& a, const GpuMatrix& b, In addend, int64_t rows,
                 int64_t cols, int64_t inner);
+  // As many products as parts, whose y lie y_part elements apart.
+  void multiply_parts(Out y, int64_t y_part, const GpuMatrix& a, const GpuMatrix& b, int64_t parts,
+                      int64_t rows, int64_t cols, int64_t inner);
 
   GpuRuntime& runtime_;
   DType compute_;

@@ -1,5 +1,7 @@
 // Linear maps: products of the runtime.
 #include <algorithm>
+#include <optional>
+#include <span>
 
 #include "kernels/product_rows.h"
 #include "src/device/cuda/cuda_dispatch.h"
@@ -10,6 +12,20 @@ namespace {
 
 constexpr int64_t kCachedElements = int64_t{4} << 20;  // 16 MiB of f32; an H100's L2 has 50
 constexpr int64_t kFewestRows = 2048;                  // fewer would leave multiprocessors idle
+
+// By how many elements each lies behind the one before; nothing where that differs.
+template <class Tensor>
+std::optional<int64_t> elements_apart(std::span<const Tensor> parts) {
+  const auto gap = [&](size_t i) {
+    return static_cast<const uint8_t*>(parts[i].data) -
+           static_cast<const uint8_t*>(parts[i - 1].data);
+  };
+  const auto bytes = static_cast<int64_t>(dtype_bytes(parts[0].dtype));
+  for (size_t i = 2; i < parts.size(); ++i) {
+    if (gap(i) != gap(1)) return {};
+  }
+  return parts.size() == 1 ? 0 : gap(1) / bytes;
+}
 
 }  // namespace
 
@@ -56,6 +72,40 @@ void CudaOps::multiply(Out y, const GpuMatrix& a, const GpuMatrix& b, In addend,
   });
 }
 
+// One batch of the library. What y adds up in bf16 comes from f32 products that lie behind each other,
+// as its rows do.
+void CudaOps::multiply_parts(Out y, int64_t y_part, const GpuMatrix& a, const GpuMatrix& b,
+                             int64_t parts, int64_t rows, int64_t cols, int64_t inner) {
+  if (rows == 0 || cols == 0) return;
+  GpuProduct product;
+  product.rows = rows;
+  product.cols = cols;
+  product.inner = inner;
+  product.batch = parts;
+  product.a = a;
+  product.b = b;
+  if (!y.accumulate || y.dtype == DType::kF32) {
+    product.d = y.data;
+    product.d_type = y.dtype;
+    product.d_stride = row_stride(y, cols);
+    product.d_batch_stride = y_part;
+    product.beta = y.accumulate ? 1.0f : 0.0f;
+    product.c = {y.data, y.dtype, product.d_stride, false, y_part};
+    runtime_.multiply(product);
+    return;
+  }
+  float* const sums = scratch_.of<float>(0, parts * rows * cols);
+  product.d = sums;
+  product.d_type = DType::kF32;
+  product.d_stride = cols;
+  product.d_batch_stride = rows * cols;
+  runtime_.multiply(product);
+  with_type(y.dtype, [&]<class T>(T) {
+    kernels::add_product<T>({y.as<T>(), row_stride(y, cols), y.accumulate}, sums, {nullptr, cols},
+                            parts * rows, cols, stream());
+  });
+}
+
 void CudaOps::linear(Out y, In x, In w, In addend, int64_t rows, int64_t in, int64_t out) {
   multiply(y, {x.data, x.dtype, in}, {w.data, w.dtype, in, true}, addend, rows, out, in);
 }
@@ -67,6 +117,39 @@ void CudaOps::linear_dx(Out dx, In dy, In w, int64_t rows, int64_t in, int64_t o
 void CudaOps::linear_dw(Out dw, In dy, In x, int64_t rows, int64_t in, int64_t out) {
   multiply(dw, {dy.data, dy.dtype, row_stride(dy, out), true}, {x.data, x.dtype, in}, {}, out, in,
            rows);
+}
+
+void CudaOps::linear_of_parts(Out y, In x, std::span<const In> ws, int64_t rows, int64_t in,
+                              int64_t out) {
+  const std::optional<int64_t> w_part = elements_apart(ws);
+  if (!w_part) return Ops::linear_of_parts(y, x, ws, rows, in, out);
+  const int64_t count = rows / std::ssize(ws), x_stride = row_stride(x, in);
+  multiply_parts(y, count * row_stride(y, out),
+                 {x.data, x.dtype, x_stride, false, count * x_stride},
+                 {ws[0].data, ws[0].dtype, in, true, *w_part}, std::ssize(ws), count, out, in);
+}
+
+void CudaOps::linear_dx_of_parts(Out dx, In dy, std::span<const In> ws, int64_t rows, int64_t in,
+                                 int64_t out) {
+  const std::optional<int64_t> w_part = elements_apart(ws);
+  if (!w_part) return Ops::linear_dx_of_parts(dx, dy, ws, rows, in, out);
+  const int64_t count = rows / std::ssize(ws), dy_stride = row_stride(dy, out);
+  multiply_parts(dx, count * row_stride(dx, in),
+                 {dy.data, dy.dtype, dy_stride, false, count * dy_stride},
+                 {ws[0].data, ws[0].dtype, in, false, *w_part}, std::ssize(ws), count, in, out);
+}
+
+void CudaOps::linear_dw_of_parts(std::span<const Out> dws, In dy, In x, int64_t rows, int64_t in,
+                                 int64_t out) {
+  const std::optional<int64_t> dw_part = elements_apart(dws);
+  if (!dw_part || dws[0].dtype != DType::kF32) {
+    return Ops::linear_dw_of_parts(dws, dy, x, rows, in, out);
+  }
+  const int64_t count = rows / std::ssize(dws);
+  const int64_t dy_stride = row_stride(dy, out), x_stride = row_stride(x, in);
+  multiply_parts(dws[0], *dw_part, {dy.data, dy.dtype, dy_stride, true, count * dy_stride},
+                 {x.data, x.dtype, x_stride, false, count * x_stride}, std::ssize(dws), out, in,
+                 count);
 }
 
 }  // namespace pg

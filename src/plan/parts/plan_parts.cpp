@@ -1,5 +1,4 @@
-// Products of which each equal part of the rows has a weight of its own: one call of the op a part,
-// so that the values are those of a plan over that part alone.
+// Products of which each equal part of the rows has a weight of its own.
 #include <vector>
 
 #include "src/base/check.h"
@@ -8,13 +7,6 @@
 
 namespace pg {
 namespace {
-
-// run(part, first row, rows) for each of n equal parts.
-template <class Run>
-void run_parts(size_t n, int64_t rows, const Run& run) {
-  const int64_t rows_of_part = rows / static_cast<int64_t>(n);
-  for (size_t i = 0; i < n; ++i) run(i, static_cast<int64_t>(i) * rows_of_part, rows_of_part);
-}
 
 std::vector<Tensor> reads_with(Tensor first, std::vector<Tensor> ws) {
   ws.insert(ws.begin(), first);
@@ -37,21 +29,17 @@ Tensor Plan::add_linear_of_parts(Tensor y, Tensor u, const std::vector<Tensor>& 
 
 Tensor Plan::record_product_of_parts(OutRef sum, Tensor x, const std::vector<Tensor>& ws) {
   const Tensor y{sum.id};
-  const size_t parts = ws.size();
   const int64_t rows = info(x).rows, n_in = info(x).cols, n_out = info(ws.front()).rows;
-  PG_CHECK(rows % static_cast<int64_t>(parts) == 0 && info(y).rows == rows,
+  PG_CHECK(rows % std::ssize(ws) == 0 && info(y).rows == rows,
            "the rows of a product are equal parts");
   std::vector<In> ws_in;
   for (const Tensor w : ws) {
     PG_CHECK(info(w).cols == n_in && info(w).rows == n_out, "the weights of parts have one shape");
-    ws_in.push_back(weight_in(w));
+    ws_in.push_back(in(w));
   }
   const double flops = product_flops(rows, n_in, n_out);
   record(OpId::kLinear, flops, reads_with(x, ws), {sum}, [=, this](Ops& ops, const RunArgs& args) {
-    run_parts(parts, rows, [&](size_t i, int64_t first, int64_t count) {
-      const RunArgs part{args.accumulate, first, count};
-      ops.linear(out(sum, part), rows_in(x, part), ws_in[i], {}, count, n_in, n_out);
-    });
+    ops.linear_of_parts(out(sum, args), in(x), ws_in, rows, n_in, n_out);
   });
   // As add_linear's: recorded behind the rule of what wrote y first, so it runs before that one.
   add_rule(y, [=, this] {
@@ -60,22 +48,19 @@ Tensor Plan::record_product_of_parts(OutRef sum, Tensor x, const std::vector<Ten
     for (const Tensor w : ws) {
       if (const OutRef dw = contribute(w); dw.id >= 0) dws.push_back(dw);
     }
-    PG_CHECK(dws.empty() || dws.size() == parts, "the weights of all parts are trained, or none");
+    PG_CHECK(dws.empty() || dws.size() == ws.size(),
+             "the weights of all parts are trained, or none");
     if (!dws.empty()) {
       record(OpId::kLinearDw, flops, {dy, x}, dws, [=, this](Ops& ops, const RunArgs& args) {
-        run_parts(parts, rows, [&](size_t i, int64_t first, int64_t count) {
-          const RunArgs part{args.accumulate, first, count};
-          ops.linear_dw(out(dws[i], args), rows_in(dy, part), rows_in(x, part), count, n_in, n_out);
-        });
+        std::vector<Out> outs;
+        for (const OutRef& dw : dws) outs.push_back(out(dw, args));
+        ops.linear_dw_of_parts(outs, in(dy), in(x), rows, n_in, n_out);
       });
     }
     if (const OutRef dx = contribute(x); dx.id >= 0) {
       record(OpId::kLinearDx, flops, reads_with(dy, ws), {dx},
              [=, this](Ops& ops, const RunArgs& args) {
-               run_parts(parts, rows, [&](size_t i, int64_t first, int64_t count) {
-                 const RunArgs part{args.accumulate, first, count};
-                 ops.linear_dx(out(dx, part), rows_in(dy, part), in(ws[i]), count, n_in, n_out);
-               });
+               ops.linear_dx_of_parts(out(dx, args), in(dy), ws_in, rows, n_in, n_out);
              });
     }
   });
