@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "harness/command/commands.h"
+#include "harness/recipe/idle_keys.h"
 #include "harness/recipe/recipe.h"
 #include "src/text/terminal_text.h"
 #include "src/text/text_escape.h"
@@ -37,6 +38,9 @@ int print_recipe(const RecipeWords& words, Clock&) {
   for (const RecipeOverride& o : loaded.overrides) {
     std::fputs(fmt::format("{} = {} from {}\n", o.key, escape_terminal(o.value), o.source).c_str(),
                stderr);
+  }
+  for (const IdleKey& idle : find_idle_keys(loaded.recipe)) {
+    std::fputs(("warning: " + escape_terminal(idle.sentence()) + "\n").c_str(), stderr);
   }
   check_recipe(loaded.recipe);
   return 0;

@@ -8,6 +8,7 @@
 #include "harness/command/commands.h"
 #include "harness/command/recipe_path.h"
 #include "harness/command/step_flops.h"
+#include "harness/recipe/idle_keys.h"
 #include "harness/recipe/recipe.h"
 #include "harness/recipe/recipe_changes.h"
 #include "harness/record/code_features.h"
@@ -113,6 +114,7 @@ int explain_recipe(const ExplainWords& words, Clock&) {
   print_artifact(recipe);
   fmt::print("\nwhere it differs from the defaults:\n\n{}",
              write_changes(list_changes(recipe, Recipe())));
+  for (const IdleKey& idle : find_idle_keys(recipe)) fmt::print("\nwarning: {}\n", idle.sentence());
   return 0;
 }
 

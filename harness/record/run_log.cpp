@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "harness/recipe/idle_keys.h"
 #include "harness/recipe/recipe_changes.h"
 #include "harness/recipe/recipe_identity.h"
 #include "harness/record/coder_table.h"
@@ -139,6 +140,7 @@ void RunLog::write_head(const RunFacts& facts, const std::vector<RecipeOverride>
   log_.write_line(fmt::format("val_loader:shards pattern={} tokens:{}",
                               escape_terminal(result_.recipe.data.val_shards),
                               facts.val_tokens - 1));
+  for (const IdleKey& idle : find_idle_keys(result_.recipe)) warn(idle.sentence());
   for (const std::string& fault : facts.data_faults) warn(fault);
   if (facts.is_val_part) {
     warn(kScoredPartWarning);
