@@ -9,7 +9,7 @@
 #include <numeric>
 
 #include "eval/make_scorer.h"
-#include "eval/score/document_chunks.h"
+#include "eval/score/beside/document_list.h"
 #include "eval/score/ledger.h"
 #include "eval/score/network_scorer.h"
 #include "src/base/check.h"
@@ -54,19 +54,6 @@ LedgerTotals sum_costs(Scorer& scorer, const ByteTable& bytes, std::span<const i
   return totals;
 }
 
-// Chunks of each document, longest first.
-std::vector<int64_t> list_document_chunks(std::span<const int32_t> stream, int64_t most_targets) {
-  std::vector<int64_t> counts;
-  bool has_ended = true;
-  for (const Chunk& chunk : follow_documents(stream, most_targets)) {
-    if (has_ended) counts.push_back(0);
-    ++counts.back();
-    has_ended = stream[static_cast<size_t>(chunk.end()) - 1] == kBosId;
-  }
-  std::sort(counts.begin(), counts.end(), std::greater<>());
-  return counts;
-}
-
 // Whether documents of a batch are of lengths so different that a sixteenth more rows than needed run.
 bool wastes_rows(const std::vector<int64_t>& chunks, int64_t rows) {
   int64_t run = 0;
@@ -85,7 +72,11 @@ int64_t count_documents_at_once(const ScoringConfig& config, std::span<const int
       config.mix.kind != MixKind::kNone || (has_phases && ttt.phase_documents < ttt.phases)) {
     return 1;
   }
-  const std::vector<int64_t> chunks = list_document_chunks(stream, ttt.lora_chunk_tokens);
+  std::vector<int64_t> chunks;  // of each document, longest first
+  for (const Document& document : list_documents(stream, ttt.lora_chunk_tokens)) {
+    chunks.push_back(std::ssize(document.chunks));
+  }
+  std::sort(chunks.begin(), chunks.end(), std::greater<>());
   int64_t rows = std::min(std::max(config.eval.batch_tokens / config.eval.context, int64_t{1}),
                           static_cast<int64_t>(chunks.size()));
   while (rows > 1 && wastes_rows(chunks, rows)) rows /= 2;

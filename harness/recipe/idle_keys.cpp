@@ -89,7 +89,7 @@ constexpr auto kRules = std::to_array<Rule>({
     {"ttt.phases ttt.phase_documents", has_phases, "ttt.kind is \"phased\" or \"phased_lora\""},
     {"ttt.adaptive_lr_max", [](const Recipe& r) { return r.ttt.kind == TttKind::kSgd; }, "ttt.kind is \"sgd\""},
     {"ttt.clip_norm ttt.byte_weighted", [](const Recipe& r) { return r.ttt.kind != TttKind::kNone; },
-     "ttt.kind is another than \"none\""},
+     "ttt.kind is another than \"none\", or eval --diagnose-pretraining asks for it"},
     {"ttt.chunk_tokens ttt.epochs ttt.lr ttt.momentum ttt.batch_tokens ttt.frozen_blocks ttt.frozen_scales "
      "ttt.optimizer ttt.polyak_decay ttt.scales_fraction ttt.cosine", trains_weights,
      "ttt.kind is \"sgd\", \"phased\" or \"phased_lora\", or eval --diagnose-pretraining asks for it"},
@@ -116,12 +116,17 @@ bool names(std::string_view keys, std::string_view key) {
   return false;
 }
 
+bool is_off(std::string_view value) {
+  constexpr std::array<std::string_view, 4> kOff = {"0", "0.0", "false", "\"\""};
+  return std::find(kOff.begin(), kOff.end(), value) != kOff.end();
+}
+
 }  // namespace
 
 std::vector<IdleKey> find_idle_keys(const Recipe& recipe) {
   std::vector<IdleKey> idle;
   for (const KeyChange& change : list_changes(recipe, Recipe{})) {
-    if (change.value == "0" || change.value == "false" || change.value == "\"\"") continue;  // off
+    if (is_off(change.value)) continue;
     const std::string key = change.section + "." + change.key;
     for (const Rule& rule : kRules) {
       if (!names(rule.keys, key) || rule.counts(recipe)) continue;

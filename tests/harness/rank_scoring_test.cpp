@@ -5,7 +5,9 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <tuple>
+#include <vector>
 
 #include "src/base/error.h"
 #include "src/device/registry/make_device.h"
@@ -66,11 +68,6 @@ TEST_P(RankScoresOfKind, AnyNumberOfRanksGivesTheSame) {
       scoring.ttt.by_document = ttt == TttKind::kLora || ttt == TttKind::kPhasedLora;
       scoring.ttt.phase_documents = 3;
     }
-    if (mix == MixKind::kNone && windows == Windows::kDocument) {  // documents side by side
-      scoring.ttt.by_document = ttt == TttKind::kLora || ttt == TttKind::kPhasedLora;
-      scoring.ttt.phase_documents = 3;
-      scoring.ttt.lora_reset = LoraReset::kFull;
-    }
     if (mix == MixKind::kCascade) {  // and with what a published form adds to each
       scoring.mix.cascade_buckets = 1 << 10;
       scoring.eval.temperature = 0.98;
@@ -107,6 +104,35 @@ INSTANTIATE_TEST_SUITE_P(Each, RankScoresOfKind,
                            return fmt::format("{}_{}", choice_name(std::get<0>(info.param)),
                                               choice_name(std::get<1>(info.param)));
                          });
+
+// Each rank scores, and learns from, documents of its own.
+TEST_F(RankScores, DocumentsSideBySideAreDealtToRanks) {
+  std::vector<uint16_t> ids = make_random_ids(kTokens, 8);
+  for (size_t t = 0; t < ids.size(); ++t) {
+    if (t % 30 == 0 || ids[t] == kBosId) ids[t] = t % 30 == 0 ? uint16_t{kBosId} : uint16_t{5};
+  }
+  const TokenStream even = make_stream(ids);  // five documents, so that none waits for another
+  for (const TttKind kind : {TttKind::kLora, TttKind::kPhasedLora}) {
+    ScoringConfig scoring = make_scoring(Windows::kDocument, kind, MixKind::kNone);
+    scoring.ttt.by_document = true;
+    scoring.ttt.lora_reset = LoraReset::kFull;
+    scoring.ttt.phases = 2;
+    scoring.ttt.phase_documents = 4;
+    scoring.eval.batch_tokens = scoring.eval.context;  // one after another
+    const Score alone = evaluate(model_, bytes_, even, scoring, *device_, clock_);
+    scoring.eval.batch_tokens = 5 * scoring.eval.context;
+    for (const int count : {1, 2, 5}) {
+      std::vector<int64_t> targets;
+      LedgerHooks hooks;
+      hooks.on_score = [&](int64_t target, int32_t, double) { targets.push_back(target); };
+      LocalRanks ranks = make_ranks(count);
+      const auto score =
+          RankScoring(ranks, "cpu", even, first()).evaluate(model_, scoring, {}, hooks);
+      EXPECT_EQ(score->bits(), alone.bits()) << choice_name(kind) << ", " << count << " ranks";
+      EXPECT_FALSE(std::is_sorted(targets.begin(), targets.end())) << "one after another";
+    }
+  }
+}
 
 TEST_F(RankScores, AStreamOfFewerWindowsThanRanksIsScored) {
   const ScoringConfig scoring = make_scoring(Windows::kStream, TttKind::kNone, MixKind::kNone);

@@ -66,9 +66,9 @@ ROOMS = {
     # What scores takes nothing of quant/ but unpack.h (law L3).
     "eval/mix": ["src/base"],
     "eval/score": SCORE,
-    "eval/score/beside": SCORE,
+    "eval/score/beside": [*SCORE, "eval/score/beside"],
     "eval/learn": [*SCORE, "src/model/learning"],
-    "eval": [*SCORE, "eval/learn"],
+    "eval": [*SCORE, "eval/score/beside", "eval/learn"],
     "eval/code": ["src/base", "eval/score"],
     "eval/code/encode": ["src/base", "eval/score", "eval/code"],
     "eval/audit": [*MODEL, *DATA, "src/data/corpus", "eval/score", "eval/code", "eval/code/encode"],

@@ -26,6 +26,8 @@ class CudaOps final : public Ops {
   // As many products as parts, whose y lie y_part elements apart.
   void multiply_parts(Out y, int64_t y_part, const GpuMatrix& a, const GpuMatrix& b, int64_t parts,
                       int64_t rows, int64_t cols, int64_t inner);
+  bool multiply_rows(Out y, In x, std::span<const In> ws, bool is_transposed, int64_t rows,
+                     int64_t cols, int64_t inner);
 
   GpuRuntime& runtime_;
   DType compute_;

@@ -119,24 +119,29 @@ void CudaOps::linear_dw(Out dw, In dy, In x, int64_t rows, int64_t in, int64_t o
            rows);
 }
 
+// y = x w, or x wT, of each part; false where the weights do not lie equally apart.
+bool CudaOps::multiply_rows(Out y, In x, std::span<const In> ws, bool is_transposed, int64_t rows,
+                            int64_t cols, int64_t inner) {
+  const std::optional<int64_t> w_part = elements_apart(ws);
+  if (!w_part) return false;
+  const int64_t count = rows / std::ssize(ws), x_stride = row_stride(x, inner);
+  multiply_parts(y, count * row_stride(y, cols),
+                 {x.data, x.dtype, x_stride, false, count * x_stride},
+                 {ws[0].data, ws[0].dtype, is_transposed ? inner : cols, is_transposed, *w_part},
+                 std::ssize(ws), count, cols, inner);
+  return true;
+}
+
 void CudaOps::linear_of_parts(Out y, In x, std::span<const In> ws, int64_t rows, int64_t in,
                               int64_t out) {
-  const std::optional<int64_t> w_part = elements_apart(ws);
-  if (!w_part) return Ops::linear_of_parts(y, x, ws, rows, in, out);
-  const int64_t count = rows / std::ssize(ws), x_stride = row_stride(x, in);
-  multiply_parts(y, count * row_stride(y, out),
-                 {x.data, x.dtype, x_stride, false, count * x_stride},
-                 {ws[0].data, ws[0].dtype, in, true, *w_part}, std::ssize(ws), count, out, in);
+  if (multiply_rows(y, x, ws, /*is_transposed=*/true, rows, out, in)) return;
+  Ops::linear_of_parts(y, x, ws, rows, in, out);
 }
 
 void CudaOps::linear_dx_of_parts(Out dx, In dy, std::span<const In> ws, int64_t rows, int64_t in,
                                  int64_t out) {
-  const std::optional<int64_t> w_part = elements_apart(ws);
-  if (!w_part) return Ops::linear_dx_of_parts(dx, dy, ws, rows, in, out);
-  const int64_t count = rows / std::ssize(ws), dy_stride = row_stride(dy, out);
-  multiply_parts(dx, count * row_stride(dx, in),
-                 {dy.data, dy.dtype, dy_stride, false, count * dy_stride},
-                 {ws[0].data, ws[0].dtype, in, false, *w_part}, std::ssize(ws), count, in, out);
+  if (multiply_rows(dx, dy, ws, /*is_transposed=*/false, rows, in, out)) return;
+  Ops::linear_dx_of_parts(dx, dy, ws, rows, in, out);
 }
 
 void CudaOps::linear_dw_of_parts(std::span<const Out> dws, In dy, In x, int64_t rows, int64_t in,
