@@ -55,7 +55,8 @@ void visit_eval_fields(Config& c, Visit&& visit) {
   visit_window_fields(c, visit);
   const auto scoring = affecting(Affects::kScoring, visit);
   scoring("batch_tokens", c.batch_tokens, {.min = 1, .max = 1 << 24, .unit = "tokens",
-      .help = "tokens of the windows scored in one forward pass"});
+      .help = "tokens of the windows scored in one forward pass; with ttt.by_document and adapters anew "
+      "for each, of so many documents side by side"});
   scoring("wallclock_s", c.wallclock_s, {.min = 0, .max = 1e7, .unit = "s",
       .help = "evaluation budget; a score that took longer is marked as over it; 0: none"});
   scoring("exact_share", c.exact_share, {.min = 0, .max = 1,
