@@ -49,7 +49,8 @@ def changed_files(base):
 def compiled_files(build, root):
     entries = json.loads((build / "compile_commands.json").read_text())
     paths = {(pathlib.Path(e["directory"]) / e["file"]).resolve() for e in entries}
-    return sorted(str(p.relative_to(root)) for p in paths if p.is_relative_to(root) and not p.is_relative_to(build))
+    own = [p for p in paths if p.is_relative_to(root) and not p.is_relative_to(build)]
+    return sorted(str(p.relative_to(root)) for p in own if p.suffix == ".cpp")  # nvcc's commands are not clang's
 
 
 def find_unit(name, units):
