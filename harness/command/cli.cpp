@@ -43,7 +43,7 @@ std::vector<Command> list_commands(const RunFunction& run) {
           make_recipe_scale_command(), make_plan_command(),
           make_bench_train_command(),  make_bench_pack_command(),
           make_bench_eval_command(),   make_bench_ops_command(),
-          make_docs_ops_command()};
+          make_selftest_command(),     make_docs_ops_command()};
 }
 
 // Commands of two words: what their first word stands for.

@@ -35,6 +35,7 @@ Command make_bench_train_command();
 Command make_bench_pack_command();
 Command make_bench_eval_command();
 Command make_bench_ops_command();
+Command make_selftest_command();  // exit code 1 when something is wrong
 Command make_docs_ops_command();
 
 }  // namespace pg

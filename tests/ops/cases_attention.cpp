@@ -280,4 +280,15 @@ std::vector<OpCase> attention_cases() {
   return cases;
 }
 
+std::vector<OpCase> attention_record_cases() {
+  const AttentionShape grouped = shape_of(1, 512, 8, 4, 64), wide = shape_of(1, 512, 2, 1, 128);
+  const AttentionShape rows = shape_of(1, 2048, 8, 4, 64);
+  return {attention_case(grouped, 1.0),
+          attention_backward_case(grouped, 1.0),
+          attention_case(wide, 1.0),
+          attention_backward_case(wide, 1.0),
+          xsa_case(rows),
+          xsa_backward_case(rows)};
+}
+
 }  // namespace pg::optest

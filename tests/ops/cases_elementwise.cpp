@@ -320,4 +320,18 @@ std::vector<OpCase> elementwise_cases() {
   return cases;
 }
 
+std::vector<OpCase> elementwise_record_cases() {
+  constexpr int64_t kRows = 2048, kDim = 512, kHidden = 1536, kParams = int64_t{1} << 20;
+  return {add_scaled_case(kRows, kDim),
+          add_scaled_backward_case(kRows, kDim),
+          mix_case(kRows, kDim),
+          mix_backward_case(kRows, kDim),
+          leaky_relu2_case(512 * kHidden, 0.5f),
+          leaky_relu2_backward_case(512 * kHidden, 0.5f),
+          smear_case(2, kRows / 2, kDim),
+          smear_backward_case(2, kRows / 2, kDim),
+          cast_case(kParams, Kind::kF32, Kind::kActivation),
+          sum_squares_case({1, 1, kParams, kParams}, count_sum_pieces(kParams))};
+}
+
 }  // namespace pg::optest

@@ -390,4 +390,8 @@ std::vector<OpCase> gate_cases() {
   return cases;
 }
 
+std::vector<OpCase> gate_record_cases() {
+  return {swiglu_case(512, 1536), swiglu_backward_case(512, 1536)};
+}
+
 }  // namespace pg::optest

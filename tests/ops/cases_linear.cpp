@@ -173,4 +173,14 @@ std::vector<OpCase> linear_cases() {
   return cases;
 }
 
+std::vector<OpCase> linear_record_cases() {
+  return {linear_case(512, 512, 1536, Kind::kActivation),
+          linear_dx_case(512, 512, 1536),
+          linear_dw_case(512, 512, 1536),
+          linear_case(256, 512, 1024, Kind::kF32),
+          embed_case(2048, 8192, 512),
+          embed_backward_case(2048, 8192, 512),
+          bigram_hash_case(4096, 2048, 3072, 1024)};
+}
+
 }  // namespace pg::optest

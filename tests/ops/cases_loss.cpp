@@ -295,4 +295,9 @@ std::vector<OpCase> loss_cases() {
   return cases;
 }
 
+std::vector<OpCase> loss_record_cases() {
+  const LossShape shape = {.rows = 512, .vocab = 8192, .n = 1};
+  return {softcap_xent_case(shape), softcap_xent_backward_case(shape), log_probs_case(shape)};
+}
+
 }  // namespace pg::optest

@@ -457,4 +457,15 @@ std::vector<OpCase> norm_cases() {
   return cases;
 }
 
+std::vector<OpCase> norm_record_cases() {
+  constexpr int64_t kRows = 2048, kDim = 512;
+  const HeadShape heads = {1, 2048, 8, 64, 16};
+  return {rmsnorm_case(kRows, kDim, 0.5f),
+          rmsnorm_backward_case(kRows, kDim, 0.5f),
+          mix_rmsnorm_case(kRows, kDim, 0.5f),
+          mix_rmsnorm_backward_case(kRows, kDim, 0.5f),
+          qk_norm_rope_case(heads),
+          qk_norm_rope_backward_case(heads)};
+}
+
 }  // namespace pg::optest

@@ -337,4 +337,15 @@ std::vector<OpCase> optimizer_cases() {
   return cases;
 }
 
+std::vector<OpCase> optimizer_record_cases() {
+  constexpr int64_t kParams = int64_t{1} << 20;
+  const MatrixBatch matrices = batch_of(2, 512, 1024, 0);
+  return {adamw_case(kParams, {0.008f, 0.9f, 0.95f, 1e-8f, 0.1f, 0.1f, 0.05f}),
+          muon_momentum_case(matrices, /*row_norm=*/true),
+          newton_schulz_case(batch_of(2, 256, 512, 0), 5),
+          normuon_case(matrices, /*columns=*/false, 0.2f),
+          apply_update_case(matrices),
+          lerp_case(kParams, 0.997f)};
+}
+
 }  // namespace pg::optest

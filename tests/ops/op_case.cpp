@@ -17,6 +17,12 @@ uint64_t hash_text(const std::string& text) {
   return fnv1a({reinterpret_cast<const uint8_t*>(text.data()), text.size()});
 }
 
+std::vector<OpCase> join(std::initializer_list<std::vector<OpCase>> families) {
+  std::vector<OpCase> all;
+  for (const auto& family : families) all.insert(all.end(), family.begin(), family.end());
+  return all;
+}
+
 // Results of the reference in double, from the inputs given.
 NamedValues run_reference(const OpCase& op_case, const NamedValues& inputs) {
   Args args;
@@ -244,15 +250,16 @@ Problem make_problem(const OpCase& op_case, DType compute) {
 }
 
 const std::vector<OpCase>& all_cases() {
-  static const std::vector<OpCase> cases = [] {
-    std::vector<OpCase> all;
-    for (const auto& family :
-         {linear_cases(), elementwise_cases(), gate_cases(), head_gate_cases(), layer_cases(),
-          norm_cases(), attention_cases(), loss_cases(), optimizer_cases()}) {
-      all.insert(all.end(), family.begin(), family.end());
-    }
-    return all;
-  }();
+  static const std::vector<OpCase> cases =
+      join({linear_cases(), elementwise_cases(), gate_cases(), head_gate_cases(), layer_cases(),
+            norm_cases(), attention_cases(), loss_cases(), optimizer_cases()});
+  return cases;
+}
+
+const std::vector<OpCase>& record_cases() {
+  static const std::vector<OpCase> cases = join(
+      {linear_record_cases(), elementwise_record_cases(), gate_record_cases(), norm_record_cases(),
+       attention_record_cases(), loss_record_cases(), optimizer_record_cases()});
   return cases;
 }
 

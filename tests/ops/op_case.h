@@ -149,8 +149,11 @@ inline Out out_of(Values& v) { return {v.data(), DType::kF64, false}; }
 
 // ---- using cases ----
 
-// Every case of every op.
+// Every case of every op: small, at and around the edges of tiles.
 const std::vector<OpCase>& all_cases();
+// Of the sizes of a record's step, of the ops that most of it is. Not among all_cases(): the reference
+// takes a second over some.
+const std::vector<OpCase>& record_cases();
 Problem make_problem(const OpCase& op_case, DType compute);
 DType dtype_of(Kind kind, DType compute);
 std::string title(const OpCase& op_case);
@@ -164,5 +167,12 @@ std::vector<OpCase> norm_cases();
 std::vector<OpCase> attention_cases();
 std::vector<OpCase> loss_cases();
 std::vector<OpCase> optimizer_cases();
+std::vector<OpCase> linear_record_cases();
+std::vector<OpCase> elementwise_record_cases();
+std::vector<OpCase> gate_record_cases();
+std::vector<OpCase> norm_record_cases();
+std::vector<OpCase> attention_record_cases();
+std::vector<OpCase> loss_record_cases();
+std::vector<OpCase> optimizer_record_cases();
 
 }  // namespace pg::optest

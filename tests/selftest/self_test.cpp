@@ -1,0 +1,121 @@
+#include "tests/selftest/self_test.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <exception>
+#include <string_view>
+
+#include "src/base/clock.h"
+#include "src/base/error.h"
+#include "src/device/op_table/op_list.h"
+#include "tests/ops/op_runner.h"
+#include "tests/train/trajectory.h"
+
+namespace pg {
+namespace {
+
+using optest::Faults;
+using optest::OpCase;
+
+constexpr size_t kShownFaults = 3;  // of an op
+
+void add(Faults& faults, const Faults& more) {
+  faults.insert(faults.end(), more.begin(), more.end());
+}
+
+void check_cases(Device& device, OpId op, const std::vector<OpCase>& cases, OpVerdict& verdict) {
+  constexpr int kOneThread[] = {1};
+  for (const OpCase& op_case : cases) {
+    if (op_case.op != op) continue;
+    ++verdict.cases;
+    add(verdict.faults, check_values(device, op_case));
+    add(verdict.faults, check_repeats(device, op_case, kOneThread));
+  }
+}
+
+void say(const std::string& line) {
+  fmt::print("{}\n", line);
+  std::fflush(stdout);  // what a device that hangs was at
+}
+
+void say_verdict(const OpVerdict& verdict) {
+  const std::string_view name = op_info(verdict.op).name;
+  if (verdict.faults.empty()) {
+    say(fmt::format("  {:<24} {:>5} {:>8.2f}  right", name, verdict.cases, verdict.seconds));
+    return;
+  }
+  say(fmt::format("  {:<24} {:>5} {:>8.2f}  WRONG: {} faults", name, verdict.cases, verdict.seconds,
+                  verdict.faults.size()));
+  for (size_t i = 0; i < std::min(verdict.faults.size(), kShownFaults); ++i) {
+    say("    " + verdict.faults[i]);
+  }
+}
+
+}  // namespace
+
+OpVerdict check_op(Device& device, OpId op) {
+  OpVerdict verdict{.op = op, .cases = 0, .seconds = 0, .faults = {}};
+  SteadyClock clock;
+  const double start_s = clock.now_s();
+  try {
+    check_cases(device, op, optest::all_cases(), verdict);
+    check_cases(device, op, optest::record_cases(), verdict);
+  } catch (const std::exception& error) {
+    verdict.faults.push_back(fmt::format("{}: {}", op_info(op).name, error.what()));
+  }
+  verdict.seconds = clock.now_s() - start_s;
+  return verdict;
+}
+
+TrainingVerdict check_training(Device& device) {
+  const RichTrajectory rich(device.compute_dtype());
+  return {rich.stray_nats(device), rich.bound_nats()};
+}
+
+int run_self_test(Device& device, const SelfTestOptions& options) {
+  SteadyClock clock;
+  const double start_s = clock.now_s();
+  const DevicePeak peak = device.measure_peak();
+  say(fmt::format("self-test of {}: {}, {}", device.name(), peak.description,
+                  dtype_name(device.compute_dtype())));
+  say(fmt::format("products {:.1f} GFLOP/s, copies {:.1f} GB/s at best",
+                  peak.matmul_flops_per_s / 1e9, peak.copy_bytes_per_s / 1e9));
+  say(fmt::format("\n  {:<24} {:>5} {:>8}  against the fp64 reference", "op", "cases", "s"));
+  std::vector<std::string> wrong;
+  int64_t ops = 0, cases = 0;
+  for (const OpInfo& op : kOps) {
+    if (std::string_view(op.name).find(options.filter) == std::string_view::npos) continue;
+    const OpVerdict verdict = check_op(device, op.id);
+    say_verdict(verdict);
+    ++ops;
+    cases += verdict.cases;
+    if (!verdict.faults.empty()) wrong.emplace_back(op.name);
+  }
+  if (ops == 0) {
+    throw Error(fmt::format("no op has \"{}\" in its name; `train_gpt docs ops` lists them",
+                            options.filter));
+  }
+  say(fmt::format("{} ops, {} cases: {}", ops, cases,
+                  wrong.empty() ? "each value within its bound, the same bits when run again"
+                                : fmt::format("WRONG in {} ops", wrong.size())));
+  if (!options.ops_only) {
+    const TrainingVerdict training = check_training(device);
+    say(fmt::format(
+        "\ntraining, 20 steps of Muon and AdamW: losses {:.2g} nats from the fp64 "
+        "reference's, at most {:.2g} by its roundings: {}",
+        training.stray_nats, training.bound_nats, training.is_right() ? "right" : "WRONG"));
+    if (!training.is_right()) wrong.emplace_back("training");
+    if (options.measure_speed) options.measure_speed();
+  }
+  const std::string took = fmt::format("after {:.0f} s", clock.now_s() - start_s);
+  if (wrong.empty()) {
+    say(fmt::format("\nverdict: pass, {}", took));
+    return 0;
+  }
+  say(fmt::format("\nverdict: FAIL in {}, {}", fmt::join(wrong, ", "), took));
+  return 1;
+}
+
+}  // namespace pg

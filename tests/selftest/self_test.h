@@ -1,0 +1,43 @@
+// `train_gpt selftest`: whether a device computes what the reference does, and how fast, on one page
+// that a user can send. The cases are the op test's, the training is the trajectory test's.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "src/device/device.h"
+#include "src/device/op_id.h"
+
+namespace pg {
+
+// What is wrong with one op; no faults when all is well. An op that throws ends with that as its fault.
+struct OpVerdict {
+  OpId op = {};
+  int64_t cases = 0;
+  double seconds = 0;
+  std::vector<std::string> faults;
+};
+
+// The op over the op test's cases and those of a record's sizes: values within their bounds, nothing
+// written beside the outputs, the same bits when run again and on one thread.
+OpVerdict check_op(Device& device, OpId op);
+
+// How far the losses of twenty steps are from the fp64 reference's, and how far they may be.
+struct TrainingVerdict {
+  double stray_nats = 0, bound_nats = 0;
+  bool is_right() const { return stray_nats <= bound_nats; }  // NaN is not
+};
+TrainingVerdict check_training(Device& device);
+
+struct SelfTestOptions {
+  std::string filter;                   // only ops with this in their names
+  bool ops_only = false;                // no training, no speed
+  std::function<void()> measure_speed;  // prints its part of the page; absent where it says nothing
+};
+
+// Prints the page to stdout, op by op as they are done. Gives the exit code: 1 when something is
+// wrong. Throws Error when no op has the filter in its name.
+int run_self_test(Device& device, const SelfTestOptions& options);
+
+}  // namespace pg
