@@ -219,6 +219,13 @@ void LoraLearner::apply_step(const TrainingRows& rows) {
                                    1.0 - pow_f64(config_.lora_beta2, static_cast<double>(steps_)))};
   }
   device.upload(scalars_.data(), steps_of_factor_.data(), sizeof steps_of_factor_);
+  // <train_gpt>
+  for (Repetition run(device, kept_[&rows]); run.is_due();) give_step(rows);
+}
+
+void LoraLearner::give_step(const TrainingRows& rows) {
+  Device& device = weights_->device();
+  // </train_gpt>
   for (const ParamRange& range : weights_->layout().trained_ranges()) {
     const int64_t place = range.factor == AdapterFactor::kB ? kAdamWScalars : 0;
     const int64_t offset = range.gradient_offset;

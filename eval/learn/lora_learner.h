@@ -54,6 +54,7 @@ class LoraLearner final : public Learner {
   void train(std::span<const int32_t> tokens, const TrainingWindow& window);
   void apply_step(const TrainingRows& rows);
   // <train_gpt>
+  void give_step(const TrainingRows& rows);
   void copy_to_slots(Weights& weights) const;
   // </train_gpt>
   // <parts>
@@ -75,6 +76,9 @@ class LoraLearner final : public Learner {
   DeviceBuffer scalars_;                      // those on the device
   DeviceBuffer start_, zeros_;                // [gradient_elements] f32: the adapters' first values
   int64_t steps_ = 0;                         // since the last reset
+  // <train_gpt>
+  std::map<const TrainingRows*, std::unique_ptr<KeptWork>> kept_;  // the steps behind their gradients
+  // </train_gpt>
 };
 
 }  // namespace pg

@@ -124,8 +124,10 @@ class TrainLoop {
   }
   // What a step asks of the device.
   OpCounts count_step() {
+    device_.set_counting(true);
     device_.take_counts();
     time_step();
+    device_.set_counting(false);
     return device_.take_counts();
   }
   // The second of two, which finds its memory there.

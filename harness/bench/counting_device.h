@@ -2,6 +2,7 @@
 #pragma once
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <utility>
 
 #include "src/device/forward/forwarding_ops.h"
@@ -27,10 +28,19 @@ class CountingDevice final : public ForwardingDevice {
   // The other must outlive this.
   explicit CountingDevice(Device& inner) : ForwardingDevice(inner), ops_(inner.ops()) {}
   OpCounts take_counts() { return ops_.take_counts(); }
+  // Whether work is given call by call, so that each is counted, or as the other device keeps it.
+  void set_counting(bool counts) { counts_ = counts; }
   Ops& ops() override { return ops_; }
+  bool begin_repetition(std::unique_ptr<KeptWork>& kept) override {
+    return !counts_ && inner().begin_repetition(kept);
+  }
+  bool end_repetition(KeptWork* kept, bool failed) override {
+    return counts_ || inner().end_repetition(kept, failed);
+  }
 
  private:
   CountingOps ops_;
+  bool counts_ = true;
 };
 
 }  // namespace pg

@@ -58,6 +58,7 @@ Executor& executor() {
 __attribute__((no_sanitize("thread"))) void run_current_lane() { executor().run_lane(); }
 
 KernelSubstitute* substitute_in_use = nullptr;
+thread_local ScopedRecorder* recorder_in_use = nullptr;
 
 void check_launch(dim3 grid, dim3 block, size_t shared_bytes) {
   const uint64_t threads = uint64_t{block.x} * block.y * block.z;
@@ -240,6 +241,13 @@ ScopedSubstitute::ScopedSubstitute(KernelSubstitute& substitute) : saved_(substi
 }
 ScopedSubstitute::~ScopedSubstitute() { substitute_in_use = saved_; }
 KernelSubstitute* kernel_substitute() { return substitute_in_use; }
+
+ScopedRecorder::ScopedRecorder() {
+  if (recorder_in_use != nullptr) throw LaunchError("launches are recorded already");
+  recorder_in_use = this;
+}
+ScopedRecorder::~ScopedRecorder() { recorder_in_use = nullptr; }
+ScopedRecorder* launch_recorder() { return recorder_in_use; }
 
 uint64_t launch_count() { return executor().launches; }
 

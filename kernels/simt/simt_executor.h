@@ -11,8 +11,11 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <stdexcept>
+#include <utility>
+#include <vector>
 
 struct uint3 {
   unsigned x = 0, y = 0, z = 0;
@@ -97,9 +100,25 @@ class ScopedSubstitute {
   KernelSubstitute* saved_;
 };
 
+// Records the launches of this thread while it lives instead of running them; one at a time. What is
+// recorded holds the arguments as they were.
+class ScopedRecorder {
+ public:
+  ScopedRecorder();
+  ~ScopedRecorder();
+  ScopedRecorder(const ScopedRecorder&) = delete;
+  ScopedRecorder& operator=(const ScopedRecorder&) = delete;
+  void add(std::function<void()> work) { recorded_.push_back(std::move(work)); }
+  std::vector<std::function<void()>> take() { return std::move(recorded_); }
+
+ private:
+  std::vector<std::function<void()>> recorded_;
+};
+
 // ---- for simt_host.h ------------------------------------------------------------------------
 
 KernelSubstitute* kernel_substitute();  // null: none
+ScopedRecorder* launch_recorder();      // of this thread; null: none
 
 // Where a collective is called from. As a default argument here() is the caller's place
 // (std::source_location is missing from clang 14).

@@ -40,6 +40,16 @@ void launch(void (*kernel)(Params...), dim3 grid, dim3 block, size_t shared_byte
             Args... args) {
   static_assert((size_t{0} + ... + sizeof(Params)) <= 4096, "kernel parameters pass 4 KiB");
   const std::tuple<Params...> bound(static_cast<Params>(args)...);
+  if (simt::ScopedRecorder* const recorder = simt::launch_recorder()) {
+    recorder->add([=] {
+      std::apply(
+          [&](const Params&... values) {
+            launch(kernel, grid, block, shared_bytes, nullptr, values...);
+          },
+          bound);
+    });
+    return;
+  }
   if (simt::KernelSubstitute* const substitute = simt::kernel_substitute()) {
     const auto as_arguments = [](const Params&... values) {
       return std::array<simt::KernelArgument, sizeof...(Params)>{{{&values, sizeof values}...}};

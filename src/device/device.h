@@ -10,6 +10,14 @@
 
 namespace pg {
 
+// <train_gpt>
+// What a device keeps of work that is given to it again and again.
+class KeptWork {
+ public:
+  virtual ~KeptWork() = default;
+};
+// </train_gpt>
+
 // What the machine could do at best, measured by a short loop on the device itself.
 struct DevicePeak {
   double matmul_flops_per_s = 0;  // the fastest product in the compute type, all threads
@@ -46,12 +54,47 @@ class Device {
   virtual void wait(uint64_t event) = 0;
   // Returns when all work given to the device so far is done.
   virtual void synchronize() = 0;
+  // <train_gpt>
+  // For Repetition below. begin_repetition: true when what was kept has been given, whole.
+  // end_repetition: `failed` leaves nothing kept; false when the work must be given once more.
+  virtual bool begin_repetition(std::unique_ptr<KeptWork>& /*kept*/) { return false; }
+  virtual bool end_repetition(KeptWork* /*kept*/, bool /*failed*/) { return true; }
+  // </train_gpt>
   // Measures for about 0.1 s.
   virtual DevicePeak measure_peak() = 0;
   // The first of those numbers alone, from about 0.02 s. Neighbours on the machine slow a try: a
   // peak is the best of many that are spread over a run.
   virtual double measure_matmul() = 0;
 };
+
+// <train_gpt>
+// Work that is given again and again: the same ops on the same memory with the same numbers beside it,
+// and nothing from or to the host. A device may keep it and give it at once (a GPU a CUDA graph):
+//   for (Repetition repetition(device, kept); repetition.is_due();) give it;
+// `kept` belongs to this work, and goes before the memory and the device do.
+class Repetition {
+ public:
+  Repetition(Device& device, std::unique_ptr<KeptWork>& kept) : device_(device), kept_(kept) {}
+  Repetition(const Repetition&) = delete;
+  Repetition& operator=(const Repetition&) = delete;
+  ~Repetition() {
+    if (is_open_) device_.end_repetition(kept_.get(), /*failed=*/true);
+  }
+  bool is_due() {
+    if (is_open_) {
+      is_open_ = false;
+      if (device_.end_repetition(kept_.get(), /*failed=*/false)) return false;
+    }
+    is_open_ = !device_.begin_repetition(kept_);
+    return is_open_;
+  }
+
+ private:
+  Device& device_;
+  std::unique_ptr<KeptWork>& kept_;
+  bool is_open_ = false;
+};
+// </train_gpt>
 
 // Owns one allocation of a device.
 class DeviceBuffer {

@@ -121,7 +121,10 @@ void Plan::run(bool accumulate) {
   PG_CHECK(finished_, "run() before finish()");
   accumulates_ = accumulate;
   Ops& ops = weights_->device().ops();
-  for (const OpCall& call : calls_) run_call(ops, call);
+  // <train_gpt>
+  for (Repetition run(weights_->device(), kept_[accumulate ? 1 : 0]); run.is_due();)
+    // </train_gpt>
+    for (const OpCall& call : calls_) run_call(ops, call);
 }
 
 void Plan::run_call(Ops& ops, const OpCall& call) const {

@@ -12,8 +12,14 @@
 // the output's. So recording checks, always, that the output's rules read it as it was when the
 // first of them began, and that no call writes what it reads or writes one buffer twice.
 #pragma once
+// <train_gpt>
+#include <array>
+// </train_gpt>
 #include <cstdint>
 #include <functional>
+// <train_gpt>
+#include <memory>
+// </train_gpt>
 #include <span>
 #include <string>
 #include <vector>
@@ -360,6 +366,9 @@ class Plan {
   // <parts>
   const DeviceBuffer* lender_ = nullptr;
   // </parts>
+  // <train_gpt>
+  std::array<std::unique_ptr<KeptWork>, 2> kept_;  // runs that overwrite, and that accumulate
+  // </train_gpt>
   bool accumulates_ = false;  // the last run
   Tensor loss_gradient_;      // [1] f32: loss_scale over the loss's rows
   int64_t loss_rows_ = 0;

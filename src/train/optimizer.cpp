@@ -148,6 +148,7 @@ Optimizer::Optimizer(Weights& weights, const OptimizerConfig& config, int rank, 
   coefficient_ = DeviceBuffer(device, sizeof(float));
   host_scalars_.resize(kMuonSteps + 2 * own_work().muon.size());
   scalars_ = DeviceBuffer(device, host_scalars_.size() * sizeof(float));
+  kept_muon_.resize(static_cast<size_t>(work_.banks));
 }
 
 void Optimizer::step(int64_t steps_done, double lr_multiplier, double decay_multiplier) {
@@ -211,6 +212,10 @@ void Optimizer::begin_step(int64_t steps_done, double lr_multiplier, double deca
 }
 
 void Optimizer::step_adamw() {
+  for (Repetition run(weights_->device(), kept_adamw_); run.is_due();) give_adamw();
+}
+
+void Optimizer::give_adamw() {
   for (const AdamWWork& work : own_work().adamw) {
     weights_->device().ops().adamw(
         write(weights_->masters() + work.offset), write(first_moments() + work.offset),
@@ -221,6 +226,11 @@ void Optimizer::step_adamw() {
 }
 
 void Optimizer::step_muon(int bank) {
+  std::unique_ptr<KeptWork>& kept = kept_muon_[static_cast<size_t>(bank)];
+  for (Repetition run(weights_->device(), kept); run.is_due();) give_muon(bank);
+}
+
+void Optimizer::give_muon(int bank) {
   Ops& ops = weights_->device().ops();
   for (size_t i = 0; i < own_work().muon.size(); ++i) {
     const MuonWork& work = own_work().muon[i];

@@ -2,6 +2,7 @@
 // With several ranks each steps what is its own (rank_work.h); one rank owns everything.
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "src/plan/weights.h"
@@ -47,6 +48,8 @@ class Optimizer {
   float* neuron_moments() const { return neuron_moments_.as<float>(); }
 
  private:
+  void give_adamw();
+  void give_muon(int bank);
   bool is_balanced(const MatrixBatch& shape) const;
   Out orthogonalise(const MatrixBatch& shape);
   void normalise_neurons(Out update, const MuonWork& work);
@@ -68,6 +71,8 @@ class Optimizer {
   // What changes from step to step, written once a step: see the places in optimizer.cpp.
   std::vector<float> host_scalars_;
   DeviceBuffer scalars_;
+  std::unique_ptr<KeptWork> kept_adamw_;
+  std::vector<std::unique_ptr<KeptWork>> kept_muon_;  // of each bank
 };
 
 }  // namespace pg

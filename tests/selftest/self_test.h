@@ -23,10 +23,15 @@ struct OpVerdict {
 // written beside the outputs, the same bits when run again and on one thread.
 OpVerdict check_op(Device& device, OpId op);
 
-// How far the losses of twenty steps are from the fp64 reference's, and how far they may be.
+// How far the losses of twenty steps are from the fp64 reference's, and how far they may be; whether
+// work that the device keeps and repeats (a GPU's graphs) has the bits of work given anew.
 struct TrainingVerdict {
   double stray_nats = 0, bound_nats = 0;
-  bool is_right() const { return stray_nats <= bound_nats; }  // NaN is not
+  bool repeats_have_same_bits = false;
+  int64_t repeats = 0;  // how often it did
+  bool is_right() const {
+    return stray_nats <= bound_nats && repeats_have_same_bits;
+  }  // NaN is not
 };
 TrainingVerdict check_training(Device& device);
 

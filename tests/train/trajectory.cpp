@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 
 #include "kernels/bf16.h"
 #include "src/base/check.h"
+#include "src/device/forward/forwarding_ops.h"
 #include "src/device/registry/make_device.h"
 #include "src/plan/plan.h"
 #include "tests/model/model_fixture.h"
@@ -60,6 +62,25 @@ OptimizerConfig make_rich_optimizer() {
   optimizer.muon_momentum_warmup_steps = 10;
   return optimizer;
 }
+
+// Lets another device repeat work or not, and counts how often it does.
+class RepeatingDevice final : public ForwardingDevice {
+ public:
+  RepeatingDevice(Device& inner, bool repeats) : ForwardingDevice(inner), repeats_(repeats) {}
+  Ops& ops() override { return inner().ops(); }
+  bool begin_repetition(std::unique_ptr<KeptWork>& kept) override {
+    const bool has_repeated = repeats_ && inner().begin_repetition(kept);
+    if (has_repeated) ++repeated;
+    return has_repeated;
+  }
+  bool end_repetition(KeptWork* kept, bool failed) override {
+    return !repeats_ || inner().end_repetition(kept, failed);
+  }
+  int64_t repeated = 0;
+
+ private:
+  bool repeats_;
+};
 
 Trajectory take_reference_steps(const char* reference, const TrajectorySetup& setup) {
   const auto device = make_device(reference);
@@ -130,6 +151,16 @@ double RichTrajectory::compare(const Trajectory& got) const {
 double RichTrajectory::stray_nats(Device& device) const {
   PG_CHECK(device.compute_dtype() == compute_, "the bound is of another type");
   return compare(take_steps(device, setup_));
+}
+
+RichTrajectory::Repeats RichTrajectory::compare_repeats(Device& device) const {
+  RepeatingDevice giving(device, false), repeating(device, true);
+  const Trajectory want = take_steps(giving, setup_), got = take_steps(repeating, setup_);
+  bool have_same_bits = got.losses_nats == want.losses_nats;
+  for (size_t i = 0; i < want.weights.size(); ++i) {
+    have_same_bits &= got.weights[i].values == want.weights[i].values;
+  }
+  return {have_same_bits, repeating.repeated};
 }
 
 double RichTrajectory::stray_of_rest_nats() const {

@@ -44,6 +44,13 @@ class RichTrajectory {
   double bound_nats() const { return bound_nats_; }
   // How far the losses of a device of that type are from the reference's.
   double stray_nats(Device& device) const;
+  // Whether weights and losses have the same bits where a device is given all work anew in each step,
+  // and how often it repeated some instead.
+  struct Repeats {
+    bool have_same_bits;
+    int64_t count;
+  };
+  Repeats compare_repeats(Device& device) const;
   // The same of a model that never steps, by the reference: a bound above it means nothing.
   double stray_of_rest_nats() const;
 

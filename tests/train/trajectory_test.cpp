@@ -63,6 +63,15 @@ TEST(Trajectory, TwentyStepsOfEveryDeviceAreTheReferences) {
   }
 }
 
+// Momentum warms up over the steps, so that numbers of a step that were kept from another would show.
+// The first two of twenty steps are given; from then on the plan, AdamW and each bank are repeated.
+TEST(Trajectory, WorkThatIsRepeatedHasTheBitsOfWorkThatIsGiven) {
+  const auto device = make_device("simt");
+  const RichTrajectory::Repeats repeats = RichTrajectory(DType::kBF16).compare_repeats(*device);
+  EXPECT_TRUE(repeats.have_same_bits);
+  EXPECT_GT(repeats.count, 18 * 2);
+}
+
 // As every op has (tests/ops/exact_ops_test.cpp), and initialisation, schedules and tables.
 TEST(Trajectory, TwelveStepsEndWithTheSameBitsOnEveryProcessor) {
   std::vector<uint8_t> bytes;

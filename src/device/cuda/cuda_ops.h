@@ -11,6 +11,8 @@ class CudaOps final : public Ops {
   CudaOps(GpuRuntime& runtime, DType compute)
       : runtime_(runtime), compute_(compute), scratch_(runtime) {}
 
+  uint64_t scratch_growths() const { return scratch_.growths(); }
+
 #include "src/device/op_overrides.inc"
   void linear_of_parts(Out y, In x, std::span<const In> ws, int64_t rows, int64_t in,
                        int64_t out) override;

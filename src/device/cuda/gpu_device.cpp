@@ -23,7 +23,51 @@ double time_calls(GpuRuntime& runtime, double budget_s, const Call& call) {
   }
 }
 
+// Work is done once, which gives it its working memory and its products their plans, then recorded,
+// then repeated; from the beginning where working memory has grown since.
+struct GpuWork final : KeptWork {
+  std::unique_ptr<GpuGraph> graph;
+  uint64_t growths = 0;  // of working memory, when it was done last
+  bool is_recorded = false;
+  bool is_refused = false;
+};
+
 }  // namespace
+
+bool GpuDevice::begin_repetition(std::unique_ptr<KeptWork>& kept) {
+  if (repetitions_++ > 0) return false;
+  const uint64_t growths = ops_.scratch_growths();
+  if (kept == nullptr) {
+    kept = std::make_unique<GpuWork>();
+    return false;
+  }
+  auto& work = static_cast<GpuWork&>(*kept);
+  if (work.growths != growths) work.graph.reset();
+  if (work.graph != nullptr) {
+    --repetitions_;
+    work.graph->launch();
+    return true;
+  }
+  work.is_recorded = !work.is_refused && work.growths == growths;
+  if (work.is_recorded) runtime_->begin_graph();
+  return false;
+}
+
+bool GpuDevice::end_repetition(KeptWork* kept, bool failed) {
+  if (--repetitions_ > 0) return true;
+  auto& work = static_cast<GpuWork&>(*kept);
+  if (work.is_recorded) {
+    work.is_recorded = false;
+    std::unique_ptr<GpuGraph> graph = runtime_->end_graph();
+    if (failed) return true;
+    work.is_refused = graph == nullptr;
+    if (work.is_refused) return false;
+    work.graph = std::move(graph);
+    work.graph->launch();
+  }
+  work.growths = ops_.scratch_growths();
+  return true;
+}
 
 double GpuDevice::measure_matmul() {
   const int64_t n = runtime_->filling_product();

@@ -38,6 +38,8 @@ class GpuDevice final : public Device {
   bool is_done(uint64_t event) override { return runtime_->is_done(event); }
   void wait(uint64_t event) override { runtime_->wait(event); }
   void synchronize() override { runtime_->synchronize(); }
+  bool begin_repetition(std::unique_ptr<KeptWork>& kept) override;
+  bool end_repetition(KeptWork* kept, bool failed) override;
   DevicePeak measure_peak() override;
   double measure_matmul() override;
 
@@ -46,6 +48,7 @@ class GpuDevice final : public Device {
   std::unique_ptr<GpuRuntime> runtime_;
   DType compute_;
   CudaOps ops_;
+  int repetitions_ = 0;  // open; those within another are part of it
 };
 
 }  // namespace pg

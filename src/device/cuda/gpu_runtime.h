@@ -4,6 +4,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "kernels/kernel_args.h"
@@ -34,6 +35,13 @@ struct GpuProduct {
   float alpha = 1, beta = 0;
 };
 
+// Work that was recorded instead of done (a CUDA graph), with the pointers and numbers of that time.
+class GpuGraph {
+ public:
+  virtual ~GpuGraph() = default;  // waits until it is not running
+  virtual void launch() = 0;      // queues all of it, in order with other work
+};
+
 // Failures throw Error. Work is queued on one stream, in order, and is not waited for.
 class GpuRuntime {
  public:
@@ -60,6 +68,11 @@ class GpuRuntime {
   virtual void synchronize() = 0;
 
   virtual void multiply(const GpuProduct& product) = 0;
+
+  // From here on work is recorded. Nothing goes from or to the host, is allocated or waited for.
+  virtual void begin_graph() = 0;
+  // What was recorded, or null where the runtime cannot repeat it: it has not been done then.
+  virtual std::unique_ptr<GpuGraph> end_graph() = 0;
 };
 
 }  // namespace pg

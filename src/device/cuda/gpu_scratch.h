@@ -1,6 +1,7 @@
 // Working memory of CudaOps within one op: named slots that grow at first use and are kept, so that
 // a repeated step allocates nothing.
 #pragma once
+#include <cstdint>
 #include <vector>
 
 #include "src/device/cuda/gpu_runtime.h"
@@ -17,6 +18,9 @@ class GpuScratch {
       if (slot.memory != nullptr) runtime_.release(slot.memory);
     }
   }
+
+  // How often memory has been given up for larger: work that was recorded before must not run again.
+  uint64_t growths() const { return growths_; }
 
   // At least `count` elements of T, of unspecified content, until the same slot is asked for again;
   // aligned to 256 bytes, whatever the runtime gives.
@@ -41,6 +45,7 @@ class GpuScratch {
         runtime_.synchronize();  // what is queued may still use the old memory
         runtime_.release(slot.memory);
         slot = {};
+        ++growths_;
       }
       slot = {runtime_.allocate(bytes + kAlignment), bytes};
     }
@@ -50,6 +55,7 @@ class GpuScratch {
 
   GpuRuntime& runtime_;
   std::vector<Slot> slots_;
+  uint64_t growths_ = 0;
 };
 
 }  // namespace pg

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <vector>
 
+#include "src/base/check.h"
 #include "src/base/error.h"
 
 namespace pg {
@@ -32,35 +33,7 @@ std::vector<float> unpack_matrix(const GpuMatrix& matrix, int64_t index, int64_t
   return values;
 }
 
-}  // namespace
-
-std::string HostRuntime::description() const { return "1 thread, CUDA kernels on fibers"; }
-
-void* HostRuntime::allocate(size_t bytes) {
-  const size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
-  void* const memory = std::aligned_alloc(kAlignment, std::max(rounded, kAlignment));
-  if (memory == nullptr) throw Error("not enough memory: " + std::to_string(bytes) + " bytes");
-  std::memset(memory, 0, rounded);
-  return memory;
-}
-
-void HostRuntime::release(void* memory) { std::free(memory); }
-
-void HostRuntime::upload(void* device_to, const void* host_from, size_t bytes) {
-  std::memcpy(device_to, host_from, bytes);
-}
-void HostRuntime::download(void* host_to, const void* device_from, size_t bytes) {
-  std::memcpy(host_to, device_from, bytes);
-}
-void HostRuntime::start_download(void* host_to, const void* device_from, size_t bytes) {
-  download(host_to, device_from, bytes);
-}
-void HostRuntime::copy(void* device_to, const void* device_from, size_t bytes) {
-  std::memcpy(device_to, device_from, bytes);
-}
-void HostRuntime::fill_zero(void* memory, size_t bytes) { std::memset(memory, 0, bytes); }
-
-void HostRuntime::multiply(const GpuProduct& p) {
+void multiply_now(const GpuProduct& p) {
   std::vector<float> sums(static_cast<size_t>(p.cols));
   for (int64_t index = 0; index < p.batch; ++index) {
     const std::vector<float> a = unpack_matrix(p.a, index, p.rows, p.inner);
@@ -86,6 +59,73 @@ void HostRuntime::multiply(const GpuProduct& p) {
       }
     }
   }
+}
+
+class HostGraph final : public GpuGraph {
+ public:
+  explicit HostGraph(std::vector<std::function<void()>> work) : work_(std::move(work)) {}
+  void launch() override {
+    for (const auto& give : work_) give();
+  }
+
+ private:
+  std::vector<std::function<void()>> work_;
+};
+
+}  // namespace
+
+std::string HostRuntime::description() const { return "1 thread, CUDA kernels on fibers"; }
+
+void HostRuntime::give(std::function<void()> work) {
+  if (recorder_) return recorder_->add(std::move(work));
+  work();
+}
+
+void* HostRuntime::allocate(size_t bytes) {
+  check_not_recording();
+  const size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  void* const memory = std::aligned_alloc(kAlignment, std::max(rounded, kAlignment));
+  if (memory == nullptr) throw Error("not enough memory: " + std::to_string(bytes) + " bytes");
+  std::memset(memory, 0, rounded);
+  return memory;
+}
+
+void HostRuntime::release(void* memory) { std::free(memory); }
+
+void HostRuntime::upload(void* device_to, const void* host_from, size_t bytes) {
+  check_not_recording();
+  std::memcpy(device_to, host_from, bytes);
+}
+void HostRuntime::download(void* host_to, const void* device_from, size_t bytes) {
+  check_not_recording();
+  std::memcpy(host_to, device_from, bytes);
+}
+void HostRuntime::start_download(void* host_to, const void* device_from, size_t bytes) {
+  download(host_to, device_from, bytes);
+}
+void HostRuntime::copy(void* device_to, const void* device_from, size_t bytes) {
+  give([=] { std::memcpy(device_to, device_from, bytes); });
+}
+void HostRuntime::fill_zero(void* memory, size_t bytes) {
+  give([=] { std::memset(memory, 0, bytes); });
+}
+
+void HostRuntime::multiply(const GpuProduct& product) {
+  give([=] { multiply_now(product); });
+}
+
+void HostRuntime::begin_graph() { recorder_ = std::make_unique<simt::ScopedRecorder>(); }
+
+std::unique_ptr<GpuGraph> HostRuntime::end_graph() {
+  PG_CHECK(recorder_ != nullptr, "end_graph() without begin_graph()");
+  auto graph = std::make_unique<HostGraph>(recorder_->take());
+  recorder_.reset();
+  return graph;
+}
+
+void HostRuntime::check_not_recording() const {
+  if (recorder_ == nullptr) return;
+  throw Error("recording a graph: the host's memory was used, or a wait, or an allocation");
 }
 
 }  // namespace pg

@@ -1,6 +1,10 @@
 // The simt device's stand-in for the CUDA runtime and cuBLASLt: host memory, and products in f32
-// loops. Work is done when a call returns.
+// loops. Work is done when a call returns, or recorded as a graph, whose launch does it then.
 #pragma once
+#include <functional>
+#include <memory>
+
+#include "kernels/simt/simt_executor.h"
 #include "src/device/cuda/gpu_runtime.h"
 
 namespace pg {
@@ -22,10 +26,20 @@ class HostRuntime : public GpuRuntime {
 
   uint64_t record() override { return 0; }
   bool is_done(uint64_t /*event*/) override { return true; }
-  void wait(uint64_t /*event*/) override {}
-  void synchronize() override {}
+  void wait(uint64_t /*event*/) override { check_not_recording(); }
+  void synchronize() override { check_not_recording(); }
 
   void multiply(const GpuProduct& product) override;
+
+  void begin_graph() override;
+  std::unique_ptr<GpuGraph> end_graph() override;
+
+ private:
+  // Does it, or records it as launches are.
+  void give(std::function<void()> work);
+  void check_not_recording() const;
+
+  std::unique_ptr<simt::ScopedRecorder> recorder_;  // while a graph is recorded
 };
 
 }  // namespace pg

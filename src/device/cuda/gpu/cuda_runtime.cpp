@@ -135,6 +135,20 @@ auto key_of(const GpuProduct& p) {
                     p.d_batch_stride, alignment_of(p.d), p.beta != 0);
 }
 
+class CudaGraph final : public GpuGraph {
+ public:
+  CudaGraph(cudaGraphExec_t graph, cudaStream_t stream) : graph_(graph), stream_(stream) {}
+  ~CudaGraph() override {
+    cudaStreamSynchronize(stream_);
+    cudaGraphExecDestroy(graph_);
+  }
+  void launch() override { check(cudaGraphLaunch(graph_, stream_), "launching a graph"); }
+
+ private:
+  cudaGraphExec_t graph_;
+  cudaStream_t stream_;
+};
+
 class CudaRuntime final : public GpuRuntime {
  public:
   CudaRuntime() {
@@ -250,6 +264,21 @@ class CudaRuntime final : public GpuRuntime {
                          plan.c.handle, p.d, plan.d.handle, &plan.algorithm, workspace_,
                          kWorkspaceBytes, stream_),
           "product");
+  }
+
+  // Of this thread alone: what others do beside it, as a checkpoint's writer, goes on.
+  void begin_graph() override {
+    check(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal), "recording a graph");
+  }
+  std::unique_ptr<GpuGraph> end_graph() override {
+    cudaGraph_t recorded = nullptr;
+    cudaGraphExec_t graph = nullptr;
+    if (cudaStreamEndCapture(stream_, &recorded) == cudaSuccess && recorded != nullptr) {
+      if (cudaGraphInstantiate(&graph, recorded, 0) != cudaSuccess) graph = nullptr;
+      cudaGraphDestroy(recorded);
+    }
+    cudaGetLastError();  // a refusal would show in the next launch
+    return graph == nullptr ? nullptr : std::make_unique<CudaGraph>(graph, stream_);
   }
 
  private:
