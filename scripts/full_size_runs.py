@@ -21,7 +21,7 @@ import tomllib
 RECIPES = [  # the seeds of the project, and the record that its defaults are
     "2026-03-23_LeakyReLU_LegalTTT_ParallelMuon", "2026-03-21_PR398_11L_EMA", "2026-03-28_PR1031_MTP2_Funnel",
     "2026-03-28_PR1033_Complementary_NgramMixer", "AOMTS_base", "AOMTS_tst_2mtp", "TST_2605.06546_s6_r30",
-    "2026-04-05_SP8192_GPTQ_SDClip_Loop45", "2026-04-27_SP8192_CaseOps_SparseGate"]
+    "2026-04-05_SP8192_GPTQ_SDClip_Loop45", "2026-04-13_SP8192_Lanes_PhasedLoRA", "2026-04-27_SP8192_CaseOps_SparseGate"]
 CAP_BYTES = 16_000_000
 CODED_SHARE = 1e-3  # a file is longer than the bits that were metered by its head and the coder's last word
 SHARD_HEADER_BYTES = 1024  # 256 int32: magic, version, tokens

@@ -77,7 +77,8 @@ class LoraLearner final : public Learner {
   DeviceBuffer start_, zeros_;                // [gradient_elements] f32: the adapters' first values
   int64_t steps_ = 0;                         // since the last reset
   // <train_gpt>
-  std::map<const TrainingRows*, std::unique_ptr<KeptWork>> kept_;  // the steps behind their gradients
+  // The steps behind the gradients of a plan's rows.
+  std::map<const TrainingRows*, std::unique_ptr<KeptWork>> kept_;
   // </train_gpt>
 };
 

@@ -174,6 +174,8 @@ int audit_artifact(const AuditWords& words, Clock&) {
     ProgressLine::for_stream(stderr).warn(fmt::format(
         "audit of what is not the artifact's own scoring: {}", session.foreign_scoring));
   }
+  // What cannot be read is said before probes have taken their minutes.
+  const AuditBudget budget = collect_budget(words, recipe);
   EvalConfig eval = recipe.eval;
   eval.batch_tokens = std::min(eval.batch_tokens, kBatchWindows * eval.context);
   std::vector<int32_t> text =
@@ -197,7 +199,7 @@ int audit_artifact(const AuditWords& words, Clock&) {
   Certificate certificate;
   certificate.probes = audit_scorer(subject, text, options);
   progress.finish();
-  certificate.probes.push_back(probe_budget(collect_budget(words, recipe)));
+  certificate.probes.push_back(probe_budget(budget));
   certificate.probes.push_back(search_train(words, recipe, tokenizer, val));
   const auto scorer = make_scorer(model, scoring, *session.device, tokens);
   // Read again: what is scored must be what lies in the file.

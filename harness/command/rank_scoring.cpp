@@ -101,7 +101,7 @@ DiagnosticLoss RankScoring::diagnose_on(Comm& comm, Device& device, const ModelC
 void RankScoring::run(const std::function<void(Comm&, Device&)>& body) const {
   ranks_.run([&](Comm& comm) {
     if (comm.rank() == 0) return body(comm, *first_.device);
-    const std::unique_ptr<Device> own = make_device(device_name_);
+    const std::unique_ptr<Device> own = make_device(device_name_, comm.rank());
     body(comm, *own);
   });
 }

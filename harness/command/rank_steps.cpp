@@ -18,6 +18,7 @@
 #include "src/data/corpus/piece_bytes.h"
 #include "src/data/tokenizer.h"
 #include "src/device/comm/agreement.h"
+#include "src/device/comm/comm_staged.h"
 #include "src/device/registry/make_device.h"
 #include "src/train/loss_targets.h"
 
@@ -73,7 +74,11 @@ TrainResult train_on_ranks(LocalRanks& ranks, const Recipe& recipe, const RankTe
       };
     }
     std::unique_ptr<Device> own;  // of the others
-    if (setup.device == nullptr) setup.device = (own = make_device(recipe.track.device)).get();
+    if (setup.device == nullptr) {
+      setup.device = (own = make_device(recipe.track.device, comm.rank())).get();
+    }
+    const std::unique_ptr<Comm> staged = stage_where_needed(comm, *setup.device);
+    if (staged != nullptr) setup.comm = staged.get();
     setup.validate = [&](const std::vector<HostTensor>& weights) {
       const DiagnosticLoss loss = scoring.diagnose_on(comm, *setup.device, recipe.model, weights,
                                                       without_overlap(recipe.eval), {});

@@ -36,6 +36,11 @@ class Device {
   // Whether a row of an op's result has the same bits whatever rows are computed with it.
   virtual bool rows_are_independent() const { return false; }
 
+  // <train_gpt>
+  // Whether the host may read and write the device's memory while no work is under way.
+  virtual bool memory_is_host() const { return false; }
+  // </train_gpt>
+
   // Zeroed memory, aligned to 64 bytes. Throws Error when there is not enough.
   virtual void* allocate(size_t bytes) = 0;
   virtual void release(void* memory) = 0;

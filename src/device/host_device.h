@@ -13,6 +13,9 @@ class HostDevice : public Device {
   std::string_view name() const override { return name_; }
   DType compute_dtype() const override { return compute_; }
 
+  // <train_gpt>
+  bool memory_is_host() const override { return true; }
+  // </train_gpt>
   void* allocate(size_t bytes) override;
   void release(void* memory) override;
   void upload(void* device_to, const void* host_from, size_t bytes) override;

@@ -14,8 +14,10 @@
 
 #include "src/base/threads.h"
 #include "src/device/comm/comm_single.h"
+#include "src/device/comm/comm_staged.h"
 #include "src/device/comm/comm_threads.h"
 #include "src/device/comm/run_ranks.h"
+#include "src/device/registry/make_device.h"
 #include "tests/comm/comm_checks.h"
 #include "tests/plan/allocation_counter.h"
 
@@ -30,6 +32,16 @@ TEST_P(Ranks, GiveWhatThePlainModelGives) {
     require(comm.ranks() == GetParam(), "as many ranks as were started");
     require(comm.name() == (GetParam() == 1 ? "single" : "threads"), "the name");
     check_comm(comm, 17);
+  });
+}
+
+TEST_P(Ranks, GiveItThroughTheirHostsToo) {
+  run_ranks(GetParam(), [&](Comm& comm) {
+    const auto device = make_device("cpu:exact");
+    const std::unique_ptr<Comm> staged = make_staged_comm(comm, *device);
+    require(staged->ranks() == GetParam(), "as many ranks as were started");
+    require(&staged->host() == &comm, "the host's");
+    check_comm(*staged, 18);
   });
 }
 

@@ -16,6 +16,7 @@ class LateDevice final : public Device {
   std::string_view name() const override { return inner_->name(); }
   Ops& ops() override { return inner_->ops(); }
   DType compute_dtype() const override { return inner_->compute_dtype(); }
+  bool memory_is_host() const override { return true; }
   void* allocate(size_t bytes) override { return inner_->allocate(bytes); }
   void release(void* memory) override { inner_->release(memory); }
   void upload(void* to, const void* from, size_t bytes) override {

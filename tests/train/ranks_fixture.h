@@ -7,6 +7,7 @@
 
 #include "src/base/bytes.h"
 #include "src/base/error.h"
+#include "src/device/comm/comm_staged.h"
 #include "src/device/comm/run_ranks.h"
 #include "src/files/write_file.h"
 #include "src/train/checkpoint.h"
@@ -38,7 +39,8 @@ class RanksTest : public TrainerTest {
       const std::unique_ptr<Device> device = make_device(device_name_);
       TrainSetup setup = setup_;
       setup.device = device.get();
-      setup.comm = &comm;
+      const std::unique_ptr<Comm> staged = stage_where_needed(comm, *device);
+      setup.comm = staged != nullptr ? staged.get() : &comm;
       if (comm.rank() > 0) {  // they must not need what is rank 0's
         setup.clock = nullptr;
         setup.observer = nullptr;

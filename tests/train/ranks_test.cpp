@@ -51,6 +51,25 @@ TEST_F(Ranks, AnyNumberOfRanksOfTheKernelsGivesTheSameWeights) {
   for (const int ranks : {2, 4}) expect_same(one.exported, train_on(ranks).exported);
 }
 
+// Devices whose memory no other may touch, as GPUs: what ranks exchange goes through their hosts.
+TEST_F(Ranks, DevicesWithMemoryOfTheirOwnGiveTheSameWeights) {
+  setup_.train.max_steps = 2;
+  device_name_ = "cpu";
+  const TrainResult one = train_on(1);
+  const std::vector<StepReport> steps = std::exchange(recorder_.steps, {});
+  device_name_ = "fenced";
+  for (const int ranks : {2, 4}) {
+    recorder_.steps.clear();
+    expect_same(one.exported, train_on(ranks).exported);
+    ASSERT_EQ(recorder_.steps.size(), steps.size());
+    EXPECT_EQ(recorder_.steps.back().loss_nats, steps.back().loss_nats);
+  }
+  setup_.train.sums = Sums::kFast;
+  const TrainResult fast = train_on(4);
+  device_name_ = "cpu";
+  expect_same(fast.exported, train_on(4).exported);
+}
+
 // Rank 0's decisions go from host to host: no rank waits for its device but for the step before.
 TEST_F(Ranks, NoRankWaitsForItsDeviceWithinAStep) {
   constexpr int kRanks = 4;

@@ -65,7 +65,7 @@ TEST(Trajectory, TwentyStepsOfEveryDeviceAreTheReferences) {
 
 // Momentum warms up over the steps, so that numbers of a step that were kept from another would show.
 // The first two of twenty steps are given; from then on the plan, AdamW and each bank are repeated.
-TEST(Trajectory, WorkThatIsRepeatedHasTheBitsOfWorkThatIsGiven) {
+TEST(Trajectory, RepeatedWorkOfTheKernelsHasTheBitsOfWorkThatIsGiven) {
   const auto device = make_device("simt");
   const RichTrajectory::Repeats repeats = RichTrajectory(DType::kBF16).compare_repeats(*device);
   EXPECT_TRUE(repeats.have_same_bits);

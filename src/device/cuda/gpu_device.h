@@ -20,6 +20,7 @@ class GpuDevice final : public Device {
   Ops& ops() override { return ops_; }
   DType compute_dtype() const override { return compute_; }
 
+  bool memory_is_host() const override { return runtime_->memory_is_host(); }
   void* allocate(size_t bytes) override { return runtime_->allocate(bytes); }
   void release(void* memory) override { runtime_->release(memory); }
   void upload(void* device_to, const void* host_from, size_t bytes) override {

@@ -53,6 +53,7 @@ class GpuRuntime {
   virtual int64_t filling_product() const = 0;
   virtual size_t filling_copy() const = 0;
 
+  virtual bool memory_is_host() const = 0;   // see Device
   virtual void* allocate(size_t bytes) = 0;  // zeroed, aligned to 256 bytes
   virtual void release(void* memory) = 0;
   // Host memory is free again on return, or holds the values.

@@ -72,6 +72,7 @@ class FencedDevice final : public ForwardingDevice {
       : ForwardingDevice(*inner), inner_(std::move(inner)), ops_(inner_->ops(), memory_) {}
 
   Ops& ops() override { return ops_; }
+  bool memory_is_host() const override { return false; }
   void* allocate(size_t bytes) override { return memory_.allocate(bytes); }
   void release(void* memory) override { memory_.release(memory); }
   void upload(void* to, const void* from, size_t bytes) override {

@@ -55,6 +55,7 @@ class ForwardingDevice : public Device {
   std::string_view name() const override { return inner_.name(); }
   DType compute_dtype() const override { return inner_.compute_dtype(); }
   bool rows_are_independent() const override { return inner_.rows_are_independent(); }
+  bool memory_is_host() const override { return inner_.memory_is_host(); }
   void* allocate(size_t bytes) override { return inner_.allocate(bytes); }
   void release(void* memory) override { inner_.release(memory); }
   void upload(void* to, const void* from, size_t bytes) override { inner_.upload(to, from, bytes); }

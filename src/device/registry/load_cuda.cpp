@@ -12,7 +12,7 @@ namespace {
 
 constexpr const char* kModule = "device_cuda.so";
 
-using Maker = Device* (*)(const char* name, bool is_bf16, const char** refusal);
+using Maker = Device* (*)(const char* name, bool is_bf16, int place, const char** refusal);
 
 Maker load_maker() {
   std::error_code unknown;  // leaves the path empty: the loader then looks where it always does
@@ -33,16 +33,17 @@ Maker load_maker() {
 
 }  // namespace
 
-std::unique_ptr<Device> load_cuda_device(const std::string& name, DType compute) {
+std::unique_ptr<Device> load_cuda_device(const std::string& name, DType compute, int place) {
   const char* refusal = nullptr;
-  std::unique_ptr<Device> device(load_maker()(name.c_str(), compute == DType::kBF16, &refusal));
+  std::unique_ptr<Device> device(
+      load_maker()(name.c_str(), compute == DType::kBF16, place, &refusal));
   if (device == nullptr) throw Error(refusal);
   return device;
 }
 
 std::string why_no_cuda() {
   try {
-    load_cuda_device("cuda", DType::kBF16);
+    load_cuda_device("cuda", DType::kBF16, 0);
     return "";
   } catch (const Error& error) {
     return error.what();

@@ -15,28 +15,28 @@ namespace {
 
 struct NamedDevice {
   std::string_view name;
-  std::unique_ptr<Device> (*make)();
+  std::unique_ptr<Device> (*make)(int place);
 };
 
 constexpr auto kDevices = std::to_array<NamedDevice>({
-    {"cpu", [] { return make_cpu_device(cpu_has_fast_bf16() ? DType::kBF16 : DType::kF32); }},
-    {"cpu:bf16", [] { return make_cpu_device(DType::kBF16); }},
-    {kExactDevice, [] { return make_cpu_device(DType::kF32); }},
-    {"reference", [] { return make_reference_device(DType::kF32); }},
-    {"reference:f64", [] { return make_reference_device(DType::kF64); }},
-    {"cuda", [] { return load_cuda_device("cuda", DType::kBF16); }},
-    {"cuda:f32", [] { return load_cuda_device("cuda:f32", DType::kF32); }},
-    {"fenced", [] { return make_fenced_device(make_device("cpu")); }},
-    {"simt", [] { return make_simt_device(DType::kBF16); }},
-    {"simt:f32", [] { return make_simt_device(DType::kF32); }},
+    {"cpu", [](int) { return make_cpu_device(cpu_has_fast_bf16() ? DType::kBF16 : DType::kF32); }},
+    {"cpu:bf16", [](int) { return make_cpu_device(DType::kBF16); }},
+    {kExactDevice, [](int) { return make_cpu_device(DType::kF32); }},
+    {"reference", [](int) { return make_reference_device(DType::kF32); }},
+    {"reference:f64", [](int) { return make_reference_device(DType::kF64); }},
+    {"cuda", [](int place) { return load_cuda_device("cuda", DType::kBF16, place); }},
+    {"cuda:f32", [](int place) { return load_cuda_device("cuda:f32", DType::kF32, place); }},
+    {"fenced", [](int) { return make_fenced_device(make_device("cpu")); }},
+    {"simt", [](int) { return make_simt_device(DType::kBF16); }},
+    {"simt:f32", [](int) { return make_simt_device(DType::kF32); }},
 });
 
 }  // namespace
 
-std::unique_ptr<Device> make_device(std::string_view name) {
+std::unique_ptr<Device> make_device(std::string_view name, int place) {
   std::string present;
   for (const NamedDevice& device : kDevices) {
-    if (device.name == name) return device.make();
+    if (device.name == name) return device.make(place);
     if (!present.empty()) present += ", ";
     present += device.name;
   }

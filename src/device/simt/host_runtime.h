@@ -16,6 +16,7 @@ class HostRuntime : public GpuRuntime {
   int64_t filling_product() const override { return 64; }
   size_t filling_copy() const override { return size_t{1} << 20; }
 
+  bool memory_is_host() const override { return true; }
   void* allocate(size_t bytes) override;
   void release(void* memory) override;
   void upload(void* device_to, const void* host_from, size_t bytes) override;

@@ -8,6 +8,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <string_view>
 #include <tuple>
 #include <vector>
 
@@ -151,12 +152,21 @@ class CudaGraph final : public GpuGraph {
 
 class CudaRuntime final : public GpuRuntime {
  public:
-  CudaRuntime() {
+  // On GPU number `place`, counted around.
+  explicit CudaRuntime(int place) {
     int devices = 0;
     check(cudaGetDeviceCount(&devices), "looking for a GPU");
     if (devices == 0) throw Error("CUDA: there is no GPU; use --device cpu");
-    check(cudaSetDevice(0), "choosing the first GPU");
-    check(cudaGetDeviceProperties(&properties_, 0), "properties of the GPU");
+    const int device = place % devices;
+    check(cudaSetDevice(device), "choosing a GPU");
+    check(cudaGetDeviceProperties(&properties_, device), "properties of the GPU");
+    cudaDeviceProp first{};
+    check(cudaGetDeviceProperties(&first, 0), "properties of the GPU");
+    if (std::string_view(first.name) != properties_.name) {
+      throw Error("CUDA: ranks on GPUs of different kinds, \"" + std::string(first.name) +
+                  "\" and \"" + properties_.name +
+                  "\", would not agree; choose some of one kind with CUDA_VISIBLE_DEVICES");
+    }
     if (properties_.major < 8) {
       throw Error("CUDA: \"" + std::string(properties_.name) + "\" has compute capability " +
                   std::to_string(properties_.major) + "." + std::to_string(properties_.minor) +
@@ -184,6 +194,7 @@ class CudaRuntime final : public GpuRuntime {
   int64_t filling_product() const override { return 8192; }
   size_t filling_copy() const override { return size_t{1} << 30; }
 
+  bool memory_is_host() const override { return false; }
   void* allocate(size_t bytes) override {
     void* memory = nullptr;
     const cudaError_t status = cudaMalloc(&memory, std::max<size_t>(bytes, 1));
@@ -340,13 +351,13 @@ class CudaRuntime final : public GpuRuntime {
 }  // namespace
 }  // namespace pg
 
-// A new device on the first GPU, or null with *refusal set to the reason, which lives until the next
+// A new device on GPU number `place`, counted around, or null with *refusal set to the reason, which lives until the next
 // call.
 extern "C" __attribute__((visibility("default"))) pg::Device* pg_make_cuda_device(
-    const char* name, bool is_bf16, const char** refusal) {
+    const char* name, bool is_bf16, int place, const char** refusal) {
   static std::string reason;
   try {
-    return std::make_unique<pg::GpuDevice>(name, std::make_unique<pg::CudaRuntime>(),
+    return std::make_unique<pg::GpuDevice>(name, std::make_unique<pg::CudaRuntime>(place),
                                            is_bf16 ? pg::DType::kBF16 : pg::DType::kF32)
         .release();
   } catch (const pg::Error& error) {
