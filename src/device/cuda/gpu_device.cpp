@@ -35,7 +35,12 @@ struct GpuWork final : KeptWork {
 }  // namespace
 
 bool GpuDevice::begin_repetition(std::unique_ptr<KeptWork>& kept) {
-  if (repetitions_++ > 0) return false;
+  if (repetitions_ == 0 && repeat_or_record(kept)) return true;
+  ++repetitions_;
+  return false;
+}
+
+bool GpuDevice::repeat_or_record(std::unique_ptr<KeptWork>& kept) {
   const uint64_t growths = ops_.scratch_growths();
   if (kept == nullptr) {
     kept = std::make_unique<GpuWork>();
@@ -44,7 +49,6 @@ bool GpuDevice::begin_repetition(std::unique_ptr<KeptWork>& kept) {
   auto& work = static_cast<GpuWork&>(*kept);
   if (work.growths != growths) work.graph.reset();
   if (work.graph != nullptr) {
-    --repetitions_;
     work.graph->launch();
     return true;
   }

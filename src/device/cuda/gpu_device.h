@@ -45,6 +45,9 @@ class GpuDevice final : public Device {
   double measure_matmul() override;
 
  private:
+  // Whether what was kept has been given; else it is to be given, for the first time or for a recording.
+  bool repeat_or_record(std::unique_ptr<KeptWork>& kept);
+
   std::string name_;
   std::unique_ptr<GpuRuntime> runtime_;
   DType compute_;

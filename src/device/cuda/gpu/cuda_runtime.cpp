@@ -229,10 +229,11 @@ class CudaRuntime final : public GpuRuntime {
     copy_bytes(device_to, device_from, bytes, cudaMemcpyDeviceToDevice);
   }
   void fill_zero(void* memory, size_t bytes) override {
-    check(cudaMemsetAsync(memory, 0, bytes, stream_), "filling with zeros");
+    check_work(cudaMemsetAsync(memory, 0, bytes, stream_), "filling with zeros");
   }
 
   uint64_t record() override {
+    check_launches();
     cudaEvent_t event = nullptr;
     if (free_events_.empty()) {
       check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "event");
@@ -247,8 +248,12 @@ class CudaRuntime final : public GpuRuntime {
   bool is_done(uint64_t number) override {
     const auto found = events_.find(number);
     if (found == events_.end()) return true;
+    check_launches();
     const cudaError_t status = cudaEventQuery(found->second);
-    if (status == cudaErrorNotReady) return false;
+    if (status == cudaErrorNotReady) {
+      cudaGetLastError();  // it would show as a launch's
+      return false;
+    }
     check(status, "work on the GPU");
     forget_through(number);
     return true;
@@ -260,6 +265,7 @@ class CudaRuntime final : public GpuRuntime {
     forget_through(number);
   }
   void synchronize() override {
+    check_launches();
     check(cudaStreamSynchronize(stream_), "work on the GPU");
     forget_through(last_event_);
     finish_downloads(last_event_ + 1);
@@ -270,22 +276,28 @@ class CudaRuntime final : public GpuRuntime {
     auto found = plans_.find(key);
     if (found == plans_.end()) found = plans_.emplace(key, make_plan(library_.handle, p)).first;
     const ProductPlan& plan = found->second;
-    check(cublasLtMatmul(library_.handle, plan.operation.handle, &p.alpha, p.b.data, plan.a.handle,
-                         p.a.data, plan.b.handle, &p.beta, p.beta == 0 ? p.d : p.c.data,
-                         plan.c.handle, p.d, plan.d.handle, &plan.algorithm, workspace_,
-                         kWorkspaceBytes, stream_),
-          "product");
+    check_work(cublasLtMatmul(library_.handle, plan.operation.handle, &p.alpha, p.b.data,
+                              plan.a.handle, p.a.data, plan.b.handle, &p.beta,
+                              p.beta == 0 ? p.d : p.c.data, plan.c.handle, p.d, plan.d.handle,
+                              &plan.algorithm, workspace_, kWorkspaceBytes, stream_),
+               "product");
   }
 
   // Of this thread alone: what others do beside it, as a checkpoint's writer, goes on.
   void begin_graph() override {
     check(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal), "recording a graph");
+    is_recording_ = true;
+    is_recorded_ = true;
   }
   std::unique_ptr<GpuGraph> end_graph() override {
     cudaGraph_t recorded = nullptr;
     cudaGraphExec_t graph = nullptr;
+    is_recording_ = false;
+    if (cudaGetLastError() != cudaSuccess) is_recorded_ = false;  // a launch
     if (cudaStreamEndCapture(stream_, &recorded) == cudaSuccess && recorded != nullptr) {
-      if (cudaGraphInstantiate(&graph, recorded, 0) != cudaSuccess) graph = nullptr;
+      if (!is_recorded_ || cudaGraphInstantiate(&graph, recorded, 0) != cudaSuccess) {
+        graph = nullptr;
+      }
       cudaGraphDestroy(recorded);
     }
     cudaGetLastError();  // a refusal would show in the next launch
@@ -293,9 +305,17 @@ class CudaRuntime final : public GpuRuntime {
   }
 
  private:
+  // What cannot be recorded is given once more, and tells then what is wrong.
+  template <class Status>
+  void check_work(Status status, const char* what) {
+    if (!is_recording_) return check(status, what);
+    if (status != Status{}) is_recorded_ = false;
+  }
+  // A launch that the driver refuses does nothing, and says so here alone.
+  static void check_launches() { check(cudaGetLastError(), "launching a kernel"); }
   void copy_bytes(void* to, const void* from, size_t bytes, cudaMemcpyKind kind) {
     if (bytes == 0) return;
-    check(cudaMemcpyAsync(to, from, bytes, kind, stream_), "copying");
+    check_work(cudaMemcpyAsync(to, from, bytes, kind, stream_), "copying");
   }
   struct Pinned {
     void* memory = nullptr;
@@ -344,7 +364,8 @@ class CudaRuntime final : public GpuRuntime {
   std::map<uint64_t, cudaEvent_t> events_;  // recorded and not known to be done
   std::vector<cudaEvent_t> free_events_;
   uint64_t last_event_ = 0;
-  std::deque<Download> downloads_;  // under way
+  bool is_recording_ = false, is_recorded_ = false;  // a graph; all of it so far
+  std::deque<Download> downloads_;                   // under way
   std::vector<Pinned> free_pinned_;
 };
 
