@@ -24,6 +24,15 @@ if(PG_HAVE_CUDA AND NOT PG_SANITIZE)
   set_tests_properties(kernels_cuda PROPERTIES LABELS fast SKIP_REGULAR_EXPRESSION "\\[  SKIPPED \\]")
 endif()
 
+# The runtime that a GPU has, over stand-ins for the CUDA runtime and cuBLASLt.
+if(PG_HAVE_CUDA AND TARGET CUDA::cublasLt)
+  file(GLOB fake_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/fake_cuda/*.cpp)
+  add_executable(fake_cuda_test ${fake_sources} ${CMAKE_SOURCE_DIR}/src/device/cuda/gpu/cuda_runtime.cpp)
+  target_include_directories(fake_cuda_test SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS})
+  target_link_libraries(fake_cuda_test PRIVATE op_cases trajectory GTest::gtest_main)
+  gtest_discover_tests(fake_cuda_test WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} PROPERTIES LABELS fast TIMEOUT 300 DISCOVERY_TIMEOUT 60)
+endif()
+
 # Registers, spills, widths of accesses and tensor-core instructions of the kernels' machine code: kernels/budgets.txt.
 set(kernel_budgets ${Python3_EXECUTABLE} ${CMAKE_CURRENT_LIST_DIR}/budgets/kernel_budgets_test.py)
 add_test(NAME Kernels.PassedBudgetsAreCaught COMMAND ${kernel_budgets} --self)

@@ -22,6 +22,7 @@ constexpr size_t kWorkspaceBytes = size_t{32} << 20;  // what NVIDIA advises for
 
 void check(cudaError_t status, const char* what) {
   if (status == cudaSuccess) return;
+  cudaGetLastError();  // it is told here, and not again by what comes after
   throw Error(std::string("CUDA: ") + what + ": \"" + cudaGetErrorString(status) + "\"");
 }
 
@@ -32,8 +33,8 @@ void check(cublasStatus_t status, const char* what) {
 
 cudaDataType_t data_type(DType dtype) { return dtype == DType::kBF16 ? CUDA_R_16BF : CUDA_R_32F; }
 
-// A handle of cuBLASLt that is destroyed with its owner.
-template <class Handle, cublasStatus_t (*destroy)(Handle)>
+// A handle that is destroyed with its owner.
+template <class Handle, class Status, Status (*destroy)(Handle)>
 struct Owned {
   Handle handle = nullptr;
   Owned() = default;
@@ -46,10 +47,11 @@ struct Owned {
     if (handle != nullptr) destroy(handle);
   }
 };
-using Library = Owned<cublasLtHandle_t, cublasLtDestroy>;
-using Operation = Owned<cublasLtMatmulDesc_t, cublasLtMatmulDescDestroy>;
-using Layout = Owned<cublasLtMatrixLayout_t, cublasLtMatrixLayoutDestroy>;
-using Preference = Owned<cublasLtMatmulPreference_t, cublasLtMatmulPreferenceDestroy>;
+using Library = Owned<cublasLtHandle_t, cublasStatus_t, cublasLtDestroy>;
+using Operation = Owned<cublasLtMatmulDesc_t, cublasStatus_t, cublasLtMatmulDescDestroy>;
+using Layout = Owned<cublasLtMatrixLayout_t, cublasStatus_t, cublasLtMatrixLayoutDestroy>;
+using Preference =
+    Owned<cublasLtMatmulPreference_t, cublasStatus_t, cublasLtMatmulPreferenceDestroy>;
 
 // cuBLASLt's matrices lie by columns, so it is given the transposed product: dT = bT aT.
 struct ProductPlan {
@@ -154,6 +156,7 @@ class CudaRuntime final : public GpuRuntime {
  public:
   // On GPU number `place`, counted around.
   explicit CudaRuntime(int place) {
+    cudaGetLastError();  // of one before this, as it ended
     int devices = 0;
     check(cudaGetDeviceCount(&devices), "looking for a GPU");
     if (devices == 0) throw Error("CUDA: there is no GPU; use --device cpu");
@@ -172,18 +175,19 @@ class CudaRuntime final : public GpuRuntime {
                   std::to_string(properties_.major) + "." + std::to_string(properties_.minor) +
                   "; 8.0 is the least (A100 and later)");
     }
-    check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "stream");
+    check(cudaStreamCreateWithFlags(&owned_stream_.handle, cudaStreamNonBlocking), "stream");
+    stream_ = owned_stream_.handle;
     check(cublasLtCreate(&library_.handle), "start");
     workspace_ = allocate(kWorkspaceBytes);
   }
   ~CudaRuntime() override {
     cudaStreamSynchronize(stream_);
     release(workspace_);
-    finish_downloads(last_event_ + 1);
+    // Where downloads were to go may be gone: whoever failed did not wait for them.
+    for (const Download& download : downloads_) free_pinned_.push_back(download.staging);
     for (const Pinned& pinned : free_pinned_) cudaFreeHost(pinned.memory);
     for (const cudaEvent_t event : free_events_) cudaEventDestroy(event);
     for (const auto& [number, event] : events_) cudaEventDestroy(event);
-    cudaStreamDestroy(stream_);
   }
 
   std::string description() const override {
@@ -207,7 +211,12 @@ class CudaRuntime final : public GpuRuntime {
                   " MiB free; use a smaller train.micro_batch_tokens");
     }
     check(status, "allocation");
-    fill_zero(memory, bytes);
+    try {
+      fill_zero(memory, bytes);
+    } catch (...) {
+      release(memory);
+      throw;
+    }
     return memory;
   }
   void release(void* memory) override { cudaFree(memory); }
@@ -221,8 +230,13 @@ class CudaRuntime final : public GpuRuntime {
   // By way of pinned memory: a copy to any other would wait here for all work before it.
   void start_download(void* host_to, const void* device_from, size_t bytes) override {
     if (bytes == 0) return;
-    Pinned staging = take_pinned(bytes);
-    copy_bytes(staging.memory, device_from, bytes, cudaMemcpyDeviceToHost);
+    const Pinned staging = take_pinned(bytes);
+    try {
+      copy_bytes(staging.memory, device_from, bytes, cudaMemcpyDeviceToHost);
+    } catch (...) {
+      free_pinned_.push_back(staging);
+      throw;
+    }
     downloads_.push_back({last_event_ + 1, host_to, bytes, staging});
   }
   void copy(void* device_to, const void* device_from, size_t bytes) override {
@@ -234,14 +248,14 @@ class CudaRuntime final : public GpuRuntime {
 
   uint64_t record() override {
     check_launches();
-    cudaEvent_t event = nullptr;
     if (free_events_.empty()) {
-      check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "event");
-    } else {
-      event = free_events_.back();
-      free_events_.pop_back();
+      cudaEvent_t made = nullptr;
+      check(cudaEventCreateWithFlags(&made, cudaEventDisableTiming), "event");
+      free_events_.push_back(made);
     }
+    const cudaEvent_t event = free_events_.back();
     check(cudaEventRecord(event, stream_), "recording an event");
+    free_events_.pop_back();
     events_.emplace(++last_event_, event);
     return last_event_;
   }
@@ -357,7 +371,8 @@ class CudaRuntime final : public GpuRuntime {
   }
 
   cudaDeviceProp properties_{};
-  cudaStream_t stream_ = nullptr;
+  Owned<cudaStream_t, cudaError_t, cudaStreamDestroy> owned_stream_;
+  cudaStream_t stream_ = nullptr;  // that one
   Library library_;
   void* workspace_ = nullptr;
   std::map<decltype(key_of(GpuProduct{})), ProductPlan> plans_;
