@@ -91,7 +91,7 @@ class StagedComm final : public Comm {
       }
     }
     void expect(const CommPiece& piece, const CommPiece& staged) {
-      arrivals.push_back({piece.data, staged.data, piece.bytes});
+      if (piece.bytes > 0) arrivals.push_back({piece.data, staged.data, piece.bytes});
     }
     // Floats are summed in place.
     static size_t padded(size_t bytes) { return (bytes + 15) / 16 * 16; }
@@ -103,6 +103,7 @@ class StagedComm final : public Comm {
     return free_.back();
   }
   void send(const CommPiece& piece, const CommPiece& staged) {
+    if (piece.bytes == 0) return;  // its address may be none
     device_.download(staged.data, piece.data, piece.bytes);
   }
   // The operation that was begun is under way.
