@@ -143,6 +143,17 @@ TEST(Graphs, WhatTouchesTheHostWhileRecordedIsAnErrorThatLeavesTheDeviceInOrder)
   expect_right_steps(average);
 }
 
+TEST(Graphs, WorkThatFailedIsGivenOnceMoreBeforeItIsRecorded) {
+  const auto device = make_device("simt");
+  Average average(*device);
+  const auto fail = [&] {
+    for (Repetition run(*device, average.kept()); run.is_due();) throw Error("it failed");
+  };
+  EXPECT_THROW(fail(), Error);
+  expect_right_steps(average);
+  EXPECT_EQ(average.times_given, 2);
+}
+
 TEST(Graphs, WorkWithinWorkIsPartOfIt) {
   const auto device = make_device("simt");
   Average outer(*device), inner(*device);

@@ -26,8 +26,9 @@ double time_calls(GpuRuntime& runtime, double budget_s, const Call& call) {
 // Work is done once, which gives it its working memory and its products their plans, then recorded,
 // then repeated; from the beginning where working memory has grown since.
 struct GpuWork final : KeptWork {
+  static constexpr uint64_t kNever = ~uint64_t{0};
   std::unique_ptr<GpuGraph> graph;
-  uint64_t growths = 0;  // of working memory, when it was done last
+  uint64_t growths = kNever;  // of working memory, when it was done last
   bool is_recorded = false;
   bool is_refused = false;
 };
@@ -63,13 +64,14 @@ bool GpuDevice::end_repetition(KeptWork* kept, bool failed) {
   if (work.is_recorded) {
     work.is_recorded = false;
     std::unique_ptr<GpuGraph> graph = runtime_->end_graph();
-    if (failed) return true;
-    work.is_refused = graph == nullptr;
+    work.is_refused = !failed && graph == nullptr;
     if (work.is_refused) return false;
-    work.graph = std::move(graph);
-    work.graph->launch();
+    if (!failed) {
+      work.graph = std::move(graph);
+      work.graph->launch();
+    }
   }
-  work.growths = ops_.scratch_growths();
+  work.growths = failed ? GpuWork::kNever : ops_.scratch_growths();
   return true;
 }
 
