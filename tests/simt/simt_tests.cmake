@@ -30,7 +30,7 @@ if(PG_HAVE_CUDA AND TARGET CUDA::cublasLt)
   add_executable(fake_cuda_test ${fake_sources} ${CMAKE_SOURCE_DIR}/src/device/cuda/gpu/cuda_runtime.cpp)
   target_include_directories(fake_cuda_test SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS})
   target_link_libraries(fake_cuda_test PRIVATE op_cases trajectory GTest::gtest_main)
-  gtest_discover_tests(fake_cuda_test WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} PROPERTIES LABELS fast TIMEOUT 300 DISCOVERY_TIMEOUT 60)
+  gtest_discover_tests(fake_cuda_test WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} PROPERTIES LABELS fast_unit TIMEOUT 300 DISCOVERY_TIMEOUT 60)
 endif()
 
 # Registers, spills, widths of accesses and tensor-core instructions of the kernels' machine code: kernels/budgets.txt.
@@ -61,5 +61,5 @@ if(NOT PG_SANITIZE)
   target_link_libraries(simt_races_test PRIVATE op_cases GTest::gtest_main)
   set_target_properties(simt_races_test PROPERTIES UNITY_BUILD OFF)
   gtest_discover_tests(simt_races_test WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} TEST_PREFIX Races.
-    PROPERTIES LABELS fast TIMEOUT 300 DISCOVERY_TIMEOUT 60)
+    PROPERTIES LABELS fast_unit TIMEOUT 300 DISCOVERY_TIMEOUT 60)
 endif()
