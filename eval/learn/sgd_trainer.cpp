@@ -1,6 +1,7 @@
 #include "eval/learn/sgd_trainer.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <numbers>
 
@@ -43,7 +44,7 @@ SgdTrainer::SgdTrainer(const ModelConfig& model, const TttConfig& config, int64_
   windows_.reserve(static_cast<size_t>(rows_.rows()));
   const size_t bytes = static_cast<size_t>(weights.gradient_elements()) * sizeof(float);
   momentum_ = DeviceBuffer(weights.device(), bytes);
-  scalars_ = DeviceBuffer(weights.device(), host_scalars_.size() * sizeof(float));
+  scalars_ = DeviceBuffer(weights.device(), 3 * sizeof(float));
   // <parts>
   if (config.optimizer == TttOptimizer::kAdamw) {
     second_ = DeviceBuffer(weights.device(), bytes);
@@ -81,6 +82,11 @@ void SgdTrainer::take_up() {
 void SgdTrainer::train_scales_alone(bool alone) {
   if (alone == scales_alone_) return;
   scales_alone_ = alone;
+  // </parts>
+  // <train_gpt>
+  kept_.reset();  // it has the memory of the old moments
+  // </train_gpt>
+  // <parts>
   rows_.train_scales_alone(alone);
   steps_ = 0;
   momentum_ = DeviceBuffer(weights_->device(), momentum_.bytes());
@@ -110,7 +116,7 @@ void SgdTrainer::follow_average() {
   }
 }
 
-void SgdTrainer::apply_adamw(double lr) {
+void SgdTrainer::load_adamw(double lr) {
   constexpr double kBeta1 = 0.9, kBeta2 = 0.999, kEpsilon = 1e-8;  // as published
   ++steps_;
   const auto step = static_cast<double>(steps_);
@@ -122,6 +128,9 @@ void SgdTrainer::apply_adamw(double lr) {
                              .bias1 = static_cast<float>(1 - pow_f64(kBeta1, step)),
                              .bias2 = static_cast<float>(1 - pow_f64(kBeta2, step))};
   weights_->device().upload(adamw_.data(), &numbers, sizeof numbers);
+}
+
+void SgdTrainer::give_adamw() {
   for (const ParamRange& range : weights_->layout().trained_ranges()) {
     const int64_t flat = range.gradient_offset;
     weights_->device().ops().adamw(
@@ -130,7 +139,6 @@ void SgdTrainer::apply_adamw(double lr) {
         {weights_->gradients() + flat, DType::kF32}, rows_.clip_coefficient(),
         {adamw_.data(), DType::kF32}, /*cautious=*/false, range.elements);
   }
-  weights_->refresh_trained();
 }
 // </parts>
 
@@ -154,33 +162,50 @@ void SgdTrainer::train_pass(std::span<const int32_t> tokens, int64_t first, int6
     rows_.compute_gradient(tokens, windows_, config_.clip_norm);
     // <parts>
     if (config_.optimizer == TttOptimizer::kAdamw) {
-      apply_adamw(lr);
+      load_adamw(lr);
     } else
       // </parts>
-      apply_step(lr);
-    // <parts>
-    follow_average();
-    // </parts>
+      load_step(lr);
+    // <train_gpt>
+    for (Repetition run(weights_->device(), kept_); run.is_due();)
+      // </train_gpt>
+      give_step();
   }
 }
 
+void SgdTrainer::load_step(double lr) {
+  const std::array<float, 3> numbers = {static_cast<float>(config_.momentum), /*decay*/ 1.0f,
+                                        static_cast<float>(lr)};
+  weights_->device().upload(scalars_.data(), numbers.data(), sizeof numbers);
+}
+
+void SgdTrainer::give_step() {
+  // <parts>
+  if (config_.optimizer == TttOptimizer::kAdamw) {
+    give_adamw();
+  } else
+    // </parts>
+    give_sgd();
+  weights_->refresh_trained();
+  // <parts>
+  follow_average();
+  // </parts>
+}
+
 // m = mu m + g', p = p - lr m. muon_momentum() gives this m; its own result, Nesterov's, is unused.
-void SgdTrainer::apply_step(double lr) {
-  Device& device = weights_->device();
-  host_scalars_ = {static_cast<float>(config_.momentum), /*decay*/ 1.0f, static_cast<float>(lr)};
-  device.upload(scalars_.data(), host_scalars_.data(), host_scalars_.size() * sizeof(float));
+void SgdTrainer::give_sgd() {
+  Ops& ops = weights_->device().ops();
   const In momentum{scalars_.data(), DType::kF32};
   const In decay_step{scalars_.as<float>() + 1, DType::kF32};
-  device.ops().muon_momentum({}, {momentum_.data(), DType::kF32},
-                             {weights_->gradients(), DType::kF32}, rows_.clip_coefficient(),
-                             momentum, /*row_norm=*/false, flat(weights_->gradient_elements()));
+  ops.muon_momentum({}, {momentum_.data(), DType::kF32}, {weights_->gradients(), DType::kF32},
+                    rows_.clip_coefficient(), momentum, /*row_norm=*/false,
+                    flat(weights_->gradient_elements()));
   for (const ParamRange& range : weights_->layout().trained_ranges()) {
-    device.ops().apply_update({weights_->masters() + range.offset, DType::kF32},
-                              {momentum_.as<float>() + range.gradient_offset, DType::kF32},
-                              rows_.clip_coefficient(), decay_step, /*cautious=*/false,
-                              flat(range.elements));
+    ops.apply_update({weights_->masters() + range.offset, DType::kF32},
+                     {momentum_.as<float>() + range.gradient_offset, DType::kF32},
+                     rows_.clip_coefficient(), decay_step, /*cautious=*/false,
+                     flat(range.elements));
   }
-  weights_->refresh_trained();
 }
 
 uint64_t SgdTrainer::state_hash() const {

@@ -1,8 +1,10 @@
 // SGD with momentum, or AdamW, on whole weights at test time. It trains on whatever text it is given: for a
 // score only sgd_learner.h may give it some, and only what is scored already.
 #pragma once
-#include <array>
 #include <cstdint>
+// <train_gpt>
+#include <memory>
+// </train_gpt>
 #include <span>
 #include <vector>
 
@@ -33,9 +35,13 @@ class SgdTrainer {
   uint64_t state_hash() const;  // trained weights and momentum
 
  private:
-  void apply_step(double lr);
+  // A step's numbers go to the device, then its ops.
+  void load_step(double lr);
+  void give_step();
+  void give_sgd();
   // <parts>
-  void apply_adamw(double lr);
+  void load_adamw(double lr);
+  void give_adamw();
   void follow_average();
   void copy_trained(float* to, const float* from, bool to_masters);
   // </parts>
@@ -46,7 +52,6 @@ class SgdTrainer {
   TrainingRows rows_;
   std::vector<TrainingWindow> windows_;
   DeviceBuffer momentum_;  // [gradient_elements] f32
-  std::array<float, 3> host_scalars_ = {};
   DeviceBuffer scalars_;  // [3] f32: momentum, decay, step
   // <parts>
   int64_t steps_ = 0;
@@ -56,6 +61,9 @@ class SgdTrainer {
   DeviceBuffer average_, latest_;  // [gradient_elements] f32: Polyak's, and what it is of
   DeviceBuffer polyak_;            // [2] f32: decay, and 1 less
   // </parts>
+  // <train_gpt>
+  std::unique_ptr<KeptWork> kept_;  // a step's ops
+  // </train_gpt>
 };
 
 // From 1 at step 0 to 0 at the last of `steps`.

@@ -75,6 +75,11 @@ TrainingRows TrainingRows::shorten(const ModelConfig& model, const TttConfig& co
 }
 
 void TrainingRows::train_scales_alone(bool alone) {
+  // </parts>
+  // <train_gpt>
+  kept_.reset();
+  // </train_gpt>
+  // <parts>
   held_.clear();
   int64_t largest = 0;
   for (int i = 0; i < weights_->count(); ++i) {
@@ -135,6 +140,19 @@ void TrainingRows::compute_gradient(std::span<const int32_t> tokens,
   // The plan divides by all rows, skipped ones included.
   plan_.set_loss_scale(static_cast<float>(rows() * positions_) / static_cast<float>(counted));
   plan_.run();
+  // <train_gpt>
+  for (Repetition run(weights_->device(), keep_for(max_norm)); run.is_due();) give_norm(max_norm);
+}
+
+// What is kept holds for one norm.
+std::unique_ptr<KeptWork>& TrainingRows::keep_for(double max_norm) {
+  if (max_norm != kept_norm_) kept_.reset();
+  kept_norm_ = max_norm;
+  return kept_;
+}
+
+void TrainingRows::give_norm(double max_norm) {
+  // </train_gpt>
   weights_->finish_gradients();
   // <parts>
   hold_gradients();
@@ -155,9 +173,11 @@ void TrainingRows::compute_gradients_apart(std::span<const Row> rows, double max
   plan_.load(ids_, next_ids_);
   plan_.set_loss_scale(static_cast<float>(positions_) / static_cast<float>(counted));
   plan_.run();
-  weights_->finish_gradients();
-  for (int64_t row = 0; row < plan_.batch(); ++row) {
-    measure(row, weights_->gradient_elements() / plan_.batch(), max_norm);
+  for (Repetition run(weights_->device(), keep_for(max_norm)); run.is_due();) {
+    weights_->finish_gradients();
+    for (int64_t row = 0; row < plan_.batch(); ++row) {
+      measure(row, weights_->gradient_elements() / plan_.batch(), max_norm);
+    }
   }
 }
 // </train_gpt>

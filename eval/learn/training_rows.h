@@ -2,6 +2,9 @@
 // targets, clipped. Shared by the learners.
 #pragma once
 #include <cstdint>
+// <train_gpt>
+#include <memory>
+// </train_gpt>
 #include <span>
 #include <vector>
 
@@ -67,6 +70,10 @@ class TrainingRows {
   void clear();
   void place(size_t row, std::span<const int32_t> tokens, const TrainingWindow& window);
   void measure(int64_t row, int64_t elements, double max_norm);
+  // <train_gpt>
+  std::unique_ptr<KeptWork>& keep_for(double max_norm);
+  void give_norm(double max_norm);
+  // </train_gpt>
   // <parts>
   int64_t weigh_by_bytes(std::span<const int32_t> tokens, std::span<const TrainingWindow> windows);
   void hold_gradients();
@@ -87,6 +94,10 @@ class TrainingRows {
   std::vector<int> held_;
   DeviceBuffer zeros_;  // as many as the largest of them has
   // </parts>
+  // <train_gpt>
+  double kept_norm_ = 0;
+  std::unique_ptr<KeptWork> kept_;  // the gradients' last touch and their norm
+  // </train_gpt>
 };
 
 // Continues `hash` with device values.

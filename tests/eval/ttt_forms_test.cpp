@@ -14,6 +14,7 @@
 #include "src/model/learning/adapters.h"
 #include "src/model/model.h"
 #include "tests/eval/ttt_fixture.h"
+#include "tests/train/repeating_device.h"
 
 namespace pg {
 namespace {
@@ -282,6 +283,35 @@ TEST_F(TestTimeTraining, TheAdaptiveRateGrowsOverThirtyPercentOfTheChunks) {
   EXPECT_DOUBLE_EQ(adaptive_multiplier(99, 100, 3), 3.0);
   EXPECT_DOUBLE_EQ(adaptive_multiplier(1, 2, 3), 3.0);
   EXPECT_EQ(adaptive_multiplier(7, 100, 1), 1.0);
+}
+
+// What a GPU keeps of a step's work, it does again with the numbers of the step.
+TEST_F(TestTimeTraining, RepeatedWorkOfTheKernelsHasTheBitsOfWorkGivenAnew) {
+  std::vector<TttConfig> forms;
+  for (const TttKind kind :
+       {TttKind::kSgd, TttKind::kPhased, TttKind::kLora, TttKind::kPhasedLora}) {
+    forms.push_back(make_ttt(kind));
+  }
+  forms.push_back(make_ttt(TttKind::kSgd));
+  forms.back().optimizer = TttOptimizer::kAdamw;
+  forms.back().polyak_decay = 0.9;
+  forms.back().frozen_scales = false;
+  const auto simt = make_device("simt");
+  for (const TttConfig& ttt : forms) {
+    const auto score = [&](bool repeats, int64_t* repeated) {
+      RepeatingDevice device(*simt, repeats);
+      NetworkScorer scorer(model_, eval_, device, nullptr, make(ttt, kTokens));
+      const std::vector<float> losses = list_losses(scorer, ids_, LedgerTier::kMetered);
+      *repeated = device.repeated;
+      return losses;
+    };
+    int64_t none = 0, repeated = 0;
+    const std::vector<float> given = score(false, &none), kept = score(true, &repeated);
+    EXPECT_EQ(given, kept) << choice_name(ttt.kind);
+    EXPECT_EQ(none, 0);
+    // Plans that score, plans that learn, their norms and their steps; each is given twice before.
+    EXPECT_GT(repeated, 3) << choice_name(ttt.kind);
+  }
 }
 
 }  // namespace

@@ -6,11 +6,11 @@
 
 #include "kernels/bf16.h"
 #include "src/base/check.h"
-#include "src/device/forward/forwarding_ops.h"
 #include "src/device/registry/make_device.h"
 #include "src/plan/plan.h"
 #include "tests/model/model_fixture.h"
 #include "tests/ops/tolerance.h"
+#include "tests/train/repeating_device.h"
 
 namespace pg {
 namespace {
@@ -62,25 +62,6 @@ OptimizerConfig make_rich_optimizer() {
   optimizer.muon_momentum_warmup_steps = 10;
   return optimizer;
 }
-
-// Lets another device repeat work or not, and counts how often it does.
-class RepeatingDevice final : public ForwardingDevice {
- public:
-  RepeatingDevice(Device& inner, bool repeats) : ForwardingDevice(inner), repeats_(repeats) {}
-  Ops& ops() override { return inner().ops(); }
-  bool begin_repetition(std::unique_ptr<KeptWork>& kept) override {
-    const bool has_repeated = repeats_ && inner().begin_repetition(kept);
-    if (has_repeated) ++repeated;
-    return has_repeated;
-  }
-  bool end_repetition(KeptWork* kept, bool failed) override {
-    return !repeats_ || inner().end_repetition(kept, failed);
-  }
-  int64_t repeated = 0;
-
- private:
-  bool repeats_;
-};
 
 Trajectory take_reference_steps(const char* reference, const TrajectorySetup& setup) {
   const auto device = make_device(reference);
