@@ -16,7 +16,7 @@ constexpr int kKeptPacks = 8;  // per thread: 32 registers
 template <int kRowThreads, bool kVector>
 __global__ void __launch_bounds__(kBlockThreads)
     log_probs_kernel(Dest<float> log_probs, Dest<float> entropy, const float* __restrict__ logits,
-                     SoftcapArgs cap, int64_t rows, int vocab) {
+                     SoftcapArgs args, int64_t rows, int vocab) {
   __shared__ float top_partial[kBlockWarps];
   __shared__ double partial[2][kBlockWarps];
   constexpr int kStep = kRowThreads * kPack, kKept = kKeptPacks * kStep;
@@ -24,6 +24,7 @@ __global__ void __launch_bounds__(kBlockThreads)
   if (row >= rows) return;
   const int first = thread_in_row<kRowThreads>() * kPack;
   const float* z_row = logits + row * vocab;
+  const SoftcapForm cap = read_form(args);
 
   const auto capped = [&](Pack<float, kPack> z) {
     PG_UNROLL
@@ -85,7 +86,8 @@ __global__ void __launch_bounds__(kBlockThreads)
 }  // namespace log_probs_kernels
 
 void softcap_log_probs(Dest<float> log_probs, Dest<float> entropy, const float* logits, float cap,
-                       float shift, float width, int64_t rows, int64_t vocab, Stream stream) {
+                       float shift, float width, const float* sides, int64_t rows, int64_t vocab,
+                       Stream stream) {
   if (rows == 0) return;
   const bool vector =
       has_vector_rows<kPack>(logits, vocab) && has_vector_rows<kPack>(log_probs.data, vocab);
@@ -93,7 +95,7 @@ void softcap_log_probs(Dest<float> log_probs, Dest<float> entropy, const float* 
   with_row_variant(fits_warp, vector, [&]<int kRowThreads, bool kVector>() {
     launch(&log_probs_kernel<kRowThreads, kVector>, grid_of_rows<kRowThreads>(rows),
            dim3(kBlockThreads), 0, stream, log_probs, entropy, logits,
-           SoftcapArgs{cap, shift, 1.0f / width}, rows, static_cast<int>(vocab));
+           SoftcapArgs{cap, shift, 1.0f / width, sides}, rows, static_cast<int>(vocab));
   });
 }
 

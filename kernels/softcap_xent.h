@@ -13,6 +13,7 @@ namespace pg::kernels {
 struct XentForm {
   float cap, shift, width, z_loss;
   const float* row_weights;
+  const float* sides;  // [2] or null
 };
 
 // lse[rows] = log sum exp c; loss[rows] = (sum_i w_i) lse - sum_i w_i c[y_i]. logits [rows, vocab].
@@ -27,5 +28,12 @@ void softcap_xent_backward(Dest<T> dlogits, const float* logits, const float* ls
                            const int32_t* targets, const float* weights, const float* dloss,
                            const XentForm& form, int64_t rows, int64_t vocab, int64_t n,
                            Stream stream);
+
+// dsides[2] of the same where form.sides is given. partial: working memory, 2 count_row_chunks(rows) of
+// column_sums.h.
+void softcap_xent_sides_backward(Dest<float> dsides, const float* logits, const float* lse,
+                                 const int32_t* targets, const float* weights, const float* dloss,
+                                 const XentForm& form, int64_t rows, int64_t vocab, int64_t n,
+                                 float* partial, Stream stream);
 
 }  // namespace pg::kernels

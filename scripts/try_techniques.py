@@ -51,6 +51,7 @@ TECHNIQUES = {
     "untied head": (["model.tied_head=false"], ["lm_head"], []),
     "softcap, none": (["model.softcap_form=none"], [], []),
     "softcap, asymmetric": (["model.softcap_form=asymmetric", "model.logit_softcap=11.5"], [], []),
+    "softcap, learned of each side": (["model.softcap_form=two_sided", "model.logit_softcap=5"], ["logit_sides"], []),
     "YaRN": (["model.yarn_factor=4", "model.rope_context=256"], [], []),
     "memory tokens": (["model.memory_tokens=16"], ["memory"], []),
     "no q gain, block scales, q/k norm": (["model.q_gain=false", "model.block_scales=false", "model.qk_norm=false"], [], []),

@@ -51,6 +51,9 @@ enum class OpId : uint8_t {
   kXsaBackward,
   kSoftcapXent,
   kSoftcapXentBackward,
+  // <parts>
+  kSoftcapXentSidesBackward,
+  // </parts>
   kSoftcapLogProbs,
   kCast,
   kSum,

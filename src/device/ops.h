@@ -29,7 +29,10 @@ struct Softcap {
   float cap;
   // <parts>
   float shift = 0, width = cap;
-  float ratio() const { return cap == 0 ? 1.0f : cap / width; }  // dc/dz where tanh is 0
+  // Where given, f32 [2]: c = s tanh(z / s) instead, s = sides[0] where z > 0 and sides[1] elsewhere.
+  In sides = {};
+  // dc/dz where tanh is 0
+  float ratio() const { return cap == 0 || sides ? 1.0f : cap / width; }
   // </parts>
   // Of the loss alone. A row of weight r has r times its loss, r f32 [rows], 1 where absent; and with
   // z_loss > 0 each row whose targets' weights are not 0 in all has z_loss lse^2 more.
@@ -297,6 +300,13 @@ class Ops {
   virtual void softcap_xent_backward(Out dlogits, In logits, In lse, In targets, In weights,
                                      In dloss, const Softcap& cap, int64_t rows, int64_t vocab,
                                      int64_t n) = 0;
+  // <parts>
+  // Of the same where cap.sides is given: dsides f32 [2], each the sum over its side's logits of dloss
+  // ((r sum_i w_i + 2 z_loss lse) p - r sum_i w_i onehot(y_i)) (t - z/s (1 - t^2)), t = c/s.
+  virtual void softcap_xent_sides_backward(Out dsides, In logits, In lse, In targets, In weights,
+                                           In dloss, const Softcap& cap, int64_t rows,
+                                           int64_t vocab, int64_t n) = 0;
+  // </parts>
   // What a score reads: log_probs[rows, vocab] f32 = c - lse, so that what is left to subtract is 0;
   // entropy[rows] f32 = lse - sum p c, nats. The sums and c - lse are in f64: a rounding then differs
   // from token to token, and the probabilities of a row add up to 1 within 1e-6 also where lse is

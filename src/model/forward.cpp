@@ -199,13 +199,14 @@ class Forward {
   // </train_gpt>
 
   // <parts>
-  void shape(Softcap& cap) const {
+  void shape(Softcap& cap) {
     if (c.softcap_form == SoftcapForm::kNone) cap.cap = 0;
     if (c.softcap_form == SoftcapForm::kAsymmetric) {
       // A sigmoid((z + B) / C) = A/2 tanh((z + B) / 2C) + A/2, whose last term no softmax sees.
       cap.shift = static_cast<float>(c.softcap_shift);
       cap.width = static_cast<float>(2 * c.softcap_width);
     }
+    if (c.softcap_form == SoftcapForm::kTwoSided) p.cap_sides(weight(kLogitSides));
   }
   // </parts>
 

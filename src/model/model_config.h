@@ -29,10 +29,12 @@ enum class ParallelResidual : uint8_t { kNone, kGptj, kLanes, kLanesInTurn };
 template <>
 inline constexpr auto kChoiceNames<ParallelResidual> = name_choices("none", "gptj", "lanes",
                                                                     "lanes_in_turn");
-// How a logit z becomes the one that is scored: c tanh(z/c), z itself, or A sigmoid((z + B)/C).
-enum class SoftcapForm : uint8_t { kSymmetric, kNone, kAsymmetric };
+// How a logit z becomes the one that is scored: c tanh(z/c), z itself, A sigmoid((z + B)/C), or
+// s tanh(z/s) with a learned s for positive and for negative z (AsymLogit, PR #1923).
+enum class SoftcapForm : uint8_t { kSymmetric, kNone, kAsymmetric, kTwoSided };
 template <>
-inline constexpr auto kChoiceNames<SoftcapForm> = name_choices("symmetric", "none", "asymmetric");
+inline constexpr auto kChoiceNames<SoftcapForm> = name_choices("symmetric", "none", "asymmetric",
+                                                               "two_sided");
 // Which optimizer has a small projection: AdamW, from gain 1, or Muon, from gain 1/sqrt(2 layers).
 enum class ProjectionGroup : uint8_t { kAdam, kMuon };
 template <>
@@ -133,7 +135,8 @@ void visit_part_fields(Config& c, Visit&& visit) {
       "value_embed_layers"});
   training("softcap_form", c.softcap_form, {.help = "logits: symmetric, c tanh(z/c) with c = "
       "logit_softcap; none; asymmetric, 2c sigmoid((z + softcap_shift)/softcap_width) (modded-nanogpt "
-      "record 54 with c = 11.5)"});
+      "record 54 with c = 11.5); two_sided, a learned c for z > 0 and one for the others, logit_softcap "
+      "at first (PR #1923)"});
   training("softcap_shift", c.softcap_shift, {.min = -1000, .max = 1000,
       .help = "of the asymmetric form"});
   training("softcap_width", c.softcap_width, {.min = 0.01, .max = 1000,

@@ -376,6 +376,10 @@ std::vector<ParamSpec> list_params(const ModelConfig& c) {
     list.enter(-1, "");
     list.add(kHead, "lm_head", c.vocab_size, c.dim, ParamGroup::kHead, ParamInit::kConstant, 0.0);
   }
+  if (c.softcap_form == SoftcapForm::kTwoSided) {
+    list.enter(-1, "");
+    list.vector(kLogitSides, "logit_sides", 2, c.logit_softcap);
+  }
   if (!c.q_gain) list.drop(kQGain);
   if (!c.block_scales) {
     list.drop(kAttentionScale);

@@ -43,7 +43,8 @@ enum class ParamRole : uint8_t {
   kGate,
   kAttentionNormGain,
   kMlpNormGain,
-  kFinalNormGain,  // of no block, as the next two
+  kFinalNormGain,  // of no block, as the next three
+  kLogitSides,
   kTokenSmearGate,
   kTokenSmearScale,
   kOwnValueScale,

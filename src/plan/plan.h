@@ -160,7 +160,11 @@ class Plan {
   // The row weights of `cap` are a tensor here, [rows] f32, or absent.
   LossTensors softcap_xent(Tensor logits, Tensor targets, Tensor weights, const Softcap& cap,
                            Tensor row_weights = {});
-  LogProbTensors softcap_log_probs(Tensor logits, const Softcap& cap);
+  LogProbTensors softcap_log_probs(Tensor logits, Softcap cap);
+  // <parts>
+  // The caps [2] of each side of logits, of what is recorded from here on: Softcap::sides.
+  void cap_sides(Tensor sides) { logit_sides_ = sides; }
+  // </parts>
   // The mean of x, f64 [1] on the device; with `accumulate`, of the runs so far, added up.
   Tensor mean(Tensor x);
 
@@ -369,6 +373,9 @@ class Plan {
   // <train_gpt>
   std::array<std::unique_ptr<KeptWork>, 2> kept_;  // runs that overwrite, and that accumulate
   // </train_gpt>
+  // <parts>
+  Tensor logit_sides_;
+  // </parts>
   bool accumulates_ = false;  // the last run
   Tensor loss_gradient_;      // [1] f32: loss_scale over the loss's rows
   int64_t loss_rows_ = 0;

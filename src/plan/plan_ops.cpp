@@ -235,14 +235,23 @@ Tensor Plan::xsa(Tensor x, Tensor v, const AttentionShape& shape) {
   return y;
 }
 
-LogProbTensors Plan::softcap_log_probs(Tensor logits, const Softcap& cap) {
+LogProbTensors Plan::softcap_log_probs(Tensor logits, Softcap cap) {
   const int64_t rows = info(logits).rows, vocab = info(logits).cols;
   const LogProbTensors y{make_f32("softcap_log_probs", rows, vocab),
                          make_f32("softcap_log_probs.entropy", rows, 1)};
   keep(y.log_probs);
   keep(y.entropy);
-  record(OpId::kSoftcapLogProbs, 0, {logits}, {write_to(y.log_probs), write_to(y.entropy)},
-         [=, this](Ops& ops, const RunArgs& args) {
+  // <parts>
+  if (logit_sides_) cap.sides = in(logit_sides_);
+  // </parts>
+  record(OpId::kSoftcapLogProbs, 0,
+         {
+             logits,
+             // <parts>
+             logit_sides_
+             // </parts>
+         },
+         {write_to(y.log_probs), write_to(y.entropy)}, [=, this](Ops& ops, const RunArgs& args) {
            ops.softcap_log_probs(out(write_to(y.log_probs), args), out(write_to(y.entropy), args),
                                  rows_in(logits, args), cap, args.rows, vocab);
          });

@@ -166,6 +166,12 @@ inline std::span<const ModelPart> model_parts() {
          c.softcap_form = SoftcapForm::kAsymmetric;
          c.logit_softcap = 11.5;
        }},
+      {"two_sided_softcap",
+       [](ModelConfig& c) {
+         c.softcap_form = SoftcapForm::kTwoSided;
+         c.logit_softcap = 3.0;
+       },
+       {"logit_sides"}},
       {"loop",
        [](ModelConfig& c) {
          c.loop_first = 1;

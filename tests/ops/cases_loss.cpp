@@ -11,6 +11,8 @@ namespace {
 
 size_t index(int64_t i) { return static_cast<size_t>(i); }
 
+constexpr float kSides[2] = {4.0f, 6.0f};
+
 struct LossShape {
   int64_t rows, vocab, n;
   float cap = 30.0f;
@@ -19,17 +21,26 @@ struct LossShape {
   float shift = 0.0f, width = 0.0f;  // width 0: cap
   float z_loss = 0.0f;
   bool has_row_weights = false;
+  bool has_sides = false;  // caps of kSides instead
 
+  bool has_own_width() const { return width > 0 || has_sides; }
   // A bound of |c| for logits of this scale.
   double bound() const { return cap > 0 ? static_cast<double>(cap) : 6 * logit_scale; }
   double ratio() const { return cap > 0 && width > 0 ? static_cast<double>(cap / width) : 1.0; }
+  double cap_of(double z) const {
+    return static_cast<double>(has_sides ? kSides[z > 0 ? 0 : 1] : cap);
+  }
   double capped(double z) const {
     if (cap == 0) return z;
+    if (has_sides) return cap_of(z) * std::tanh(z / cap_of(z));
     const float divisor = width > 0 ? width : cap;
     return cap * std::tanh((z + shift) / divisor);
   }
-  // dc/dz, and that of a tanh alone.
-  double slope(double c) const { return cap == 0 ? 1.0 : 1.0 - (c / cap) * (c / cap); }
+  // dc/dz, that of a tanh alone.
+  double slope(double z) const {
+    const double t = cap == 0 ? 0.0 : capped(z) / cap_of(z);
+    return 1.0 - t * t;
+  }
   Softcap form_of_logits() const {
     Softcap form = cap;
     form.shift = shift;
@@ -40,6 +51,7 @@ struct LossShape {
     Softcap form = form_of_logits();
     form.z_loss = z_loss;
     if (has_row_weights) form.row_weights = a.in("row_weights");
+    if (has_sides) form.sides = a.in("sides");
     return form;
   }
 };
@@ -51,7 +63,7 @@ std::string describe_loss(const LossShape& s) {
          (s.width > 0 ? " shift=" + std::to_string(s.shift) + " width=" + std::to_string(s.width)
                       : "") +
          (s.z_loss > 0 ? " z_loss=" + std::to_string(s.z_loss) : "") +
-         (s.has_row_weights ? " row weights" : "");
+         (s.has_row_weights ? " row weights" : "") + (s.has_sides ? " sides" : "");
 }
 
 Fill targets_of(const LossShape& s) {
@@ -91,7 +103,7 @@ RowTargets row_targets(const Problem& p, const LossShape& s, int64_t row) {
 // c = cap tanh(z / cap): kTanhUnits for the tanh, one for the argument (x tanh'(x) <= 0.45), one
 // for the product; one more for a shifted argument. Without a cap c is z.
 double capped_logit_units(const LossShape& s) {
-  return s.cap > 0 ? (kTanhUnits + (s.width > 0 ? 3 : 2)) * s.cap : 0.0;
+  return s.cap > 0 ? (kTanhUnits + (s.has_own_width() ? 3 : 2)) * s.cap : 0.0;
 }
 
 // 1, 3/4, 1/2, 1/4, ...: of rows.
@@ -137,8 +149,9 @@ Values loss_errors(const Problem& p, const LossShape& s) {
 // dz = dloss (W p - sum_i w_i 1[y_i]) dc/dz, with r W + 2 z lse for W and r w_i for w_i: p errs by the
 // error of c - lse and exp, the bracket by n + 2 roundings, and four of what is put in for W and w_i;
 // 1 - t^2 absolutely by twice that of t and two roundings, and one of the slope at the middle.
-Values dlogits_errors(const Problem& p, const LossShape& s, double dloss) {
-  Values errors(index(s.rows * s.vocab));
+// Calls body(i, z, dc, error) for each logit: dc = dL/dc without dloss, and its error in units.
+template <class Body>
+void for_each_score(const Problem& p, const LossShape& s, const Body& body) {
   const Values row_weights = row_weights_of(s);
   const double more = s.has_row_weights || s.z_loss > 0 ? 4 : 0;
   for (int64_t r = 0; r < s.rows; ++r) {
@@ -148,74 +161,127 @@ Values dlogits_errors(const Problem& p, const LossShape& s, double dloss) {
     const double p_units = capped_logit_units(s) + s.bound() + std::abs(lse) + kExpUnits;
     for (int64_t j = 0; j < s.vocab; ++j) {
       const size_t i = index(r * s.vocab + j);
-      const double c = s.capped(p.in("logits")[i]);
+      const double z = p.in("logits")[i];
       double hit = 0.0;
       for (int64_t k = 0; k < s.n; ++k) {
         const bool is_target = p.in("targets")[index(r * s.n + k)] == static_cast<double>(j);
         if (is_target) hit += row_weight * p.in("weights")[index(k)];
       }
-      const double expected = weight * std::exp(c - lse);
-      const double bracket_error =
-          p_units * expected + (static_cast<double>(s.n + 2) + more) * (expected + hit);
-      const double t = s.cap > 0 ? std::abs(c / s.cap) : 0.0;
-      const double slope_error = 2 * (kTanhUnits + 1) * t + (s.width > 0 ? 4 : 2);
-      errors[i] = kUnitF32 * std::abs(dloss) * s.ratio() *
-                  (bracket_error * s.slope(c) + std::abs(expected - hit) * (slope_error + 2));
+      const double expected = weight * std::exp(s.capped(z) - lse);
+      body(i, z, expected - hit,
+           p_units * expected + (static_cast<double>(s.n + 2) + more) * (expected + hit));
     }
   }
+}
+
+Values dlogits_errors(const Problem& p, const LossShape& s, double dloss) {
+  Values errors(index(s.rows * s.vocab));
+  for_each_score(p, s, [&](size_t i, double z, double dc, double dc_units) {
+    const double t = s.cap > 0 ? std::abs(s.capped(z) / s.cap_of(z)) : 0.0;
+    const double slope_error = 2 * (kTanhUnits + 1) * t + (s.has_own_width() ? 4 : 2);
+    errors[i] = kUnitF32 * std::abs(dloss) * s.ratio() *
+                (dc_units * s.slope(z) + std::abs(dc) * (slope_error + 2));
+  });
   return errors;
 }
 
+// ds = sum dloss dc (t - u (1 - t^2)), u = z/s: t errs by that of tanh and its argument, 1 - t^2 as in
+// dlogits, what it is multiplied by and the difference by a rounding each; then the sum.
+Values dsides_errors(const Problem& p, const LossShape& s, double dloss) {
+  Values errors(2);
+  for_each_score(p, s, [&](size_t, double z, double dc, double dc_units) {
+    const double u = std::abs(z) / s.cap_of(z), t = std::abs(s.capped(z)) / s.cap_of(z);
+    const double of_side = t - u * s.slope(z);
+    const double units = kTanhUnits + 3 + u * (2 * (kTanhUnits + 1) * t + 6);
+    errors[z > 0 ? 0 : 1] += kUnitF32 * std::abs(dloss) *
+                             (dc_units * std::abs(of_side) + std::abs(dc) * units +
+                              (sum_units(s.rows * s.vocab) + 2) * std::abs(dc * of_side));
+  });
+  return errors;
+}
+
+// The operands of all three, but lse and dloss.
+std::vector<Operand> loss_inputs(const LossShape& s) {
+  std::vector<Operand> inputs = {
+      input_f32("logits", s.rows * s.vocab, normal(s.logit_scale)),
+      {"targets", Role::kIn, Kind::kI32, s.rows * s.n, targets_of(s), {}},
+      input_f32("weights", s.n, fixed(weights_of(s.n))),
+      input_f32("row_weights", s.rows, fixed(row_weights_of(s)))};
+  if (s.has_sides) inputs.push_back(input_f32("sides", 2, fixed({kSides[0], kSides[1]})));
+  return inputs;
+}
+
+std::vector<Operand> with_more(std::vector<Operand> operands, std::vector<Operand> more) {
+  operands.insert(operands.end(), more.begin(), more.end());
+  return operands;
+}
+
+void call_sides_backward(Ops& ops, const Args& a, const LossShape& s) {
+  ops.softcap_xent_sides_backward(a.out("dsides"), a.in("logits"), a.in("lse"), a.in("targets"),
+                                  a.in("weights"), a.in("dloss"), s.form(a), s.rows, s.vocab, s.n);
+}
+
 OpCase softcap_xent_case(const LossShape& s) {
-  return {OpId::kSoftcapXent,
-          describe_loss(s),
-          {input_f32("logits", s.rows * s.vocab, normal(s.logit_scale)),
-           {"targets", Role::kIn, Kind::kI32, s.rows * s.n, targets_of(s), {}},
-           input_f32("weights", s.n, fixed(weights_of(s.n))),
-           input_f32("row_weights", s.rows, fixed(row_weights_of(s))),
-           input_f32("dloss", 1, fixed({kConstantCotangent})),  // for the gradient alone
-           output_f32("loss", s.rows, [=](const Problem& p) { return loss_errors(p, s); }),
-           output_f32("lse", s.rows, [=](const Problem& p) { return lse_errors(p, s); })},
-          [=](Ops& ops, const Args& a) {
-            ops.softcap_xent(a.out("loss"), a.out("lse"), a.in("logits"), a.in("targets"),
-                             a.in("weights"), s.form(a), s.rows, s.vocab, s.n);
-          },
-          {{"loss"},
-           {"logits"},
-           [=](Ops& ops, const Args& a) {
-             ops.softcap_xent_backward(a.out("dlogits"), a.in("logits"), a.in("lse"),
-                                       a.in("targets"), a.in("weights"), a.in("dloss"), s.form(a),
-                                       s.rows, s.vocab, s.n);
-           },
-           /*is_cotangent_constant=*/true}};
+  return {
+      OpId::kSoftcapXent,
+      describe_loss(s),
+      with_more(loss_inputs(s),
+                {input_f32("dloss", 1, fixed({kConstantCotangent})),  // for the gradient alone
+                 output_f32("loss", s.rows, [=](const Problem& p) { return loss_errors(p, s); }),
+                 output_f32("lse", s.rows, [=](const Problem& p) { return lse_errors(p, s); })}),
+      [=](Ops& ops, const Args& a) {
+        ops.softcap_xent(a.out("loss"), a.out("lse"), a.in("logits"), a.in("targets"),
+                         a.in("weights"), s.form(a), s.rows, s.vocab, s.n);
+      },
+      {{"loss"},
+       s.has_sides ? std::vector<std::string>{"logits", "sides"}
+                   : std::vector<std::string>{"logits"},
+       [=](Ops& ops, const Args& a) {
+         if (s.has_sides) call_sides_backward(ops, a, s);
+         ops.softcap_xent_backward(a.out("dlogits"), a.in("logits"), a.in("lse"), a.in("targets"),
+                                   a.in("weights"), a.in("dloss"), s.form(a), s.rows, s.vocab, s.n);
+       },
+       /*is_cotangent_constant=*/true}};
 }
 
 Values lse_of(const Problem& p, const LossShape& s) {
   Values lse(index(s.rows));
   const std::vector<int32_t> targets(index(s.rows * s.n), 0);
+  Softcap form = s.form_of_logits();
+  if (s.has_sides) form.sides = in_of(p.in("sides"));
   ReferenceOps().softcap_xent({}, out_of(lse), in_of(p.in("logits")),
-                              In{targets.data(), DType::kI32}, in_of(p.in("weights")),
-                              s.form_of_logits(), s.rows, s.vocab, s.n);
+                              In{targets.data(), DType::kI32}, in_of(p.in("weights")), form, s.rows,
+                              s.vocab, s.n);
   return lse;
+}
+
+std::vector<Operand> backward_inputs(const LossShape& s, float dloss) {
+  return with_more(
+      loss_inputs(s),
+      {input_f32("lse", s.rows, derived([=](const Problem& p) { return lse_of(p, s); })),
+       input_f32("dloss", 1, fixed({dloss}))});
 }
 
 OpCase softcap_xent_backward_case(const LossShape& s) {
   const float dloss = 1.0f / static_cast<float>(s.rows);
-  return {OpId::kSoftcapXentBackward,
-          describe_loss(s),
-          {input_f32("logits", s.rows * s.vocab, normal(s.logit_scale)),
-           {"targets", Role::kIn, Kind::kI32, s.rows * s.n, targets_of(s), {}},
-           input_f32("weights", s.n, fixed(weights_of(s.n))),
-           input_f32("row_weights", s.rows, fixed(row_weights_of(s))),
-           input_f32("lse", s.rows, derived([=](const Problem& p) { return lse_of(p, s); })),
-           input_f32("dloss", 1, fixed({dloss})),
-           output("dlogits", s.rows * s.vocab,
-                  [=](const Problem& p) { return dlogits_errors(p, s, dloss); })},
+  return {OpId::kSoftcapXentBackward, describe_loss(s),
+          with_more(backward_inputs(s, dloss),
+                    {output("dlogits", s.rows * s.vocab,
+                            [=](const Problem& p) { return dlogits_errors(p, s, dloss); })}),
           [=](Ops& ops, const Args& a) {
             ops.softcap_xent_backward(a.out("dlogits"), a.in("logits"), a.in("lse"),
                                       a.in("targets"), a.in("weights"), a.in("dloss"), s.form(a),
                                       s.rows, s.vocab, s.n);
           }};
+}
+
+OpCase softcap_xent_sides_backward_case(const LossShape& s) {
+  const float dloss = 1.0f / static_cast<float>(s.rows);
+  return {OpId::kSoftcapXentSidesBackward, describe_loss(s),
+          with_more(backward_inputs(s, dloss),
+                    {output_f32("dsides", 2,
+                                [=](const Problem& p) { return dsides_errors(p, s, dloss); })}),
+          [=](Ops& ops, const Args& a) { call_sides_backward(ops, a, s); }};
 }
 
 // log p_j = c_j - lse, both from c and u = c_j - max (a rounding of at most 2 cap), e^u, and sums in
@@ -242,13 +308,19 @@ OpCase log_probs_case(const LossShape& s) {
       describe({{"rows", s.rows}, {"vocab", s.vocab}}) + " cap=" + std::to_string(s.cap) +
           " logits=" + std::to_string(s.logit_scale) +
           (s.width > 0 ? " shift=" + std::to_string(s.shift) + " width=" + std::to_string(s.width)
-                       : ""),
-      {input_f32("logits", s.rows * s.vocab, normal(s.logit_scale)),
-       output_f32("log_probs", s.rows * s.vocab, errors(s.rows * s.vocab, log_prob_units(s))),
-       output_f32("entropy", s.rows, errors(s.rows, entropy_units(s)))},
+                       : "") +
+          (s.has_sides ? " sides" : ""),
+      with_more(
+          s.has_sides ? std::vector<Operand>{input_f32("sides", 2, fixed({kSides[0], kSides[1]}))}
+                      : std::vector<Operand>{},
+          {input_f32("logits", s.rows * s.vocab, normal(s.logit_scale)),
+           output_f32("log_probs", s.rows * s.vocab, errors(s.rows * s.vocab, log_prob_units(s))),
+           output_f32("entropy", s.rows, errors(s.rows, entropy_units(s)))}),
       [=](Ops& ops, const Args& a) {
-        ops.softcap_log_probs(a.out("log_probs"), a.out("entropy"), a.in("logits"),
-                              s.form_of_logits(), s.rows, s.vocab);
+        Softcap form = s.form_of_logits();
+        if (s.has_sides) form.sides = a.in("sides");
+        ops.softcap_log_probs(a.out("log_probs"), a.out("entropy"), a.in("logits"), form, s.rows,
+                              s.vocab);
       }};
 }
 
@@ -278,10 +350,22 @@ std::vector<OpCase> loss_cases() {
        .cap = 0.0f,
        .logit_scale = 3.0,
        .z_loss = 0.01f,
-       .has_row_weights = true}};
+       .has_row_weights = true},
+      // A cap of each side; more rows than a chunk has.
+      {.rows = 7, .vocab = 67, .n = 1, .cap = kSides[1], .has_sides = true},
+      {.rows = 40,
+       .vocab = 129,
+       .n = 2,
+       .cap = kSides[1],
+       .has_skipped = true,
+       .z_loss = 0.01f,
+       .has_row_weights = true,
+       .has_sides = true},
+      {.rows = 5, .vocab = 1500, .n = 1, .cap = kSides[1], .has_sides = true}};
   for (const LossShape& s : shapes) {
     cases.push_back(softcap_xent_case(s));
     cases.push_back(softcap_xent_backward_case(s));
+    if (s.has_sides) cases.push_back(softcap_xent_sides_backward_case(s));
   }
   // Vocabularies around the 16 lanes of the sums.
   for (const int64_t vocab : {1, 15, 16, 17, 61, 1000}) {
@@ -297,7 +381,11 @@ std::vector<OpCase> loss_cases() {
 
 std::vector<OpCase> loss_record_cases() {
   const LossShape shape = {.rows = 512, .vocab = 8192, .n = 1};
-  return {softcap_xent_case(shape), softcap_xent_backward_case(shape), log_probs_case(shape)};
+  LossShape of_sides = shape;
+  of_sides.cap = kSides[1];
+  of_sides.has_sides = true;
+  return {softcap_xent_case(shape), softcap_xent_backward_case(shape),
+          softcap_xent_sides_backward_case(of_sides), log_probs_case(shape)};
 }
 
 }  // namespace pg::optest

@@ -26,6 +26,12 @@ constexpr SoftcapXentCase kSoftcapXentCases[] = {
     {.rows = 2, .vocab = 2053, .targets = 3},
     {.rows = 6, .vocab = 67, .targets = 2, .cap = 11.5f, .shift = 5.0f, .width = 15.0f},
     {.rows = 6, .vocab = 67, .targets = 2, .z_loss = 0.01f, .has_row_weights = true},
+    {.rows = 20,
+     .vocab = 301,
+     .targets = 2,
+     .cap = 35.0f,
+     .has_row_weights = true,
+     .has_sides = true},
 };
 
 constexpr OptimizerCase kOptimizerCases[] = {

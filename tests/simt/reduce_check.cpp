@@ -103,6 +103,8 @@ std::string check_log_probs(const LogProbsFamily& family, const LogProbsCase& c)
   Softcap cap = c.cap;
   cap.shift = c.shift;
   if (c.cap == 0) cap.width = 1;
+  const Values side_values = {12.0, 20.0};
+  if (c.has_sides) cap.sides = in_of(side_values);
   Values want(logits.size()), want_entropy(static_cast<size_t>(c.rows));
   ReferenceOps().softcap_log_probs(out_of(want), out_of(want_entropy), in_of(logits), cap, c.rows,
                                    c.vocab);
@@ -113,8 +115,10 @@ std::string check_log_probs(const LogProbsFamily& family, const LogProbsCase& c)
   return for_each_schedule([&]() -> std::string {
     const DeviceArray<float> z(logits, c.offset), log_probs(prior, c.offset);
     const DeviceArray<float> entropy(std::vector<float>(static_cast<size_t>(c.rows), NAN));
+    const DeviceArray<float> sides({12.0f, 20.0f});
     family.log_probs({log_probs.data(), c.accumulate}, {entropy.data(), false}, z.data(), cap.cap,
-                     cap.shift, cap.width, c.rows, c.vocab, nullptr);
+                     cap.shift, cap.width, c.has_sides ? sides.data() : nullptr, c.rows, c.vocab,
+                     nullptr);
     return first_error({outputs.check("log_probs", log_probs, want, size),
                         outputs.check("entropy", entropy, want_entropy, size)});
   });

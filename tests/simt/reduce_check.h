@@ -35,6 +35,7 @@ struct LogProbsCase {
   double mean = 0.0;  // of the logits
   size_t offset = 0;
   bool accumulate = false;
+  bool has_sides = false;  // caps of 12 and 20 instead
 };
 std::string check_log_probs(const LogProbsFamily& family, const LogProbsCase& c);
 

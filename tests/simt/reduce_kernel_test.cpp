@@ -48,6 +48,7 @@ TEST_F(ReduceKernel, LogProbsAreRight) {
   EXPECT_EQ(check_log_probs(kLogProbs, {.rows = 3, .vocab = 64, .offset = 1}), "");
   EXPECT_EQ(check_log_probs(kLogProbs, {.rows = 3, .vocab = 67, .accumulate = true}), "");
   EXPECT_EQ(check_log_probs(kLogProbs, {.rows = 3, .vocab = 67, .shift = 5.0f}), "");
+  EXPECT_EQ(check_log_probs(kLogProbs, {.rows = 3, .vocab = 67, .has_sides = true}), "");
   // All far below 0, where a stray 0 would be the largest.
   EXPECT_EQ(check_log_probs(kLogProbs, {.rows = 3, .vocab = 67, .cap = 0.0f, .mean = -500}), "");
 }
@@ -61,7 +62,7 @@ TEST_F(ReduceKernel, AlignmentNeverChangesABit) {
     const DeviceArray<double> sums({0.0});
     kernels::sum_pieces_of_squares(sums.data(), values.data(), {1, 1, count, count}, 1, nullptr);
     kernels::softcap_log_probs({log_probs.data(), false}, {entropy.data(), false}, values.data(),
-                               30.0f, 0.0f, 30.0f, 1, count, nullptr);
+                               30.0f, 0.0f, 30.0f, nullptr, 1, count, nullptr);
     EXPECT_EQ(same.check("sums", sums.fetch()), "");
     EXPECT_EQ(same.check("log_probs", log_probs.fetch()), "");
     EXPECT_EQ(same.check("entropy", entropy.fetch()), "");

@@ -12,6 +12,7 @@ struct SoftcapXentFamily {
   decltype(&kernels::softcap_xent) forward;
   decltype(&kernels::softcap_xent_backward<float>) backward_f32;
   decltype(&kernels::softcap_xent_backward<bf16>) backward_bf16;
+  decltype(&kernels::softcap_xent_sides_backward) sides_backward;
 };
 
 struct SoftcapXentCase {
@@ -21,7 +22,10 @@ struct SoftcapXentCase {
   bool accumulate = false;
   float shift = 0.0f, width = 0.0f, z_loss = 0.0f;  // width 0: cap
   bool has_row_weights = false;
+  bool has_sides = false;  // caps of kSides instead, and their gradients too
 };
+
+inline constexpr float kSides[2] = {20.0f, 35.0f};
 
 // First failure of forward and both types of backward over all schedules, as check_rmsnorm; "" when
 // there is none. Targets include skipped ones, equal ones and, at some rows, none at all; weights

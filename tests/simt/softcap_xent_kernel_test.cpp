@@ -7,9 +7,9 @@
 namespace pg::kerneltest {
 namespace {
 
-constexpr SoftcapXentFamily kProduct = {&kernels::softcap_xent,
-                                        &kernels::softcap_xent_backward<float>,
-                                        &kernels::softcap_xent_backward<bf16>};
+constexpr SoftcapXentFamily kProduct = {
+    &kernels::softcap_xent, &kernels::softcap_xent_backward<float>,
+    &kernels::softcap_xent_backward<bf16>, &kernels::softcap_xent_sides_backward};
 
 class SoftcapXentKernel : public testing::Test {
  protected:
@@ -58,6 +58,27 @@ TEST_F(SoftcapXentKernel, TakesEveryFormOfLogits) {
   }
 }
 
+TEST_F(SoftcapXentKernel, TakesACapOfEachSide) {
+  for (const int64_t vocab : {1, 77, 2052}) {
+    EXPECT_EQ(
+        check_softcap_xent(
+            kProduct, {.rows = 40, .vocab = vocab, .targets = 2, .cap = 35.0f, .has_sides = true}),
+        "")
+        << vocab;
+    EXPECT_EQ(check_softcap_xent(kProduct, {.rows = 5,
+                                            .vocab = vocab,
+                                            .targets = 1,
+                                            .cap = 35.0f,
+                                            .offset = 1,
+                                            .accumulate = true,
+                                            .z_loss = 0.01f,
+                                            .has_row_weights = true,
+                                            .has_sides = true}),
+              "")
+        << vocab;
+  }
+}
+
 TEST_F(SoftcapXentKernel, TakesWeightsOfRowsAndTheSquareOfTheNormaliser) {
   for (const int64_t vocab : {77, 2053}) {
     EXPECT_EQ(
@@ -90,7 +111,7 @@ TEST_F(SoftcapXentKernel, UniformLogitsCostLogVocab) {
   const DeviceArray<float> logits(std::vector<float>(vocab, 3.0f)), loss({0.0f}), weights({1.0f});
   const DeviceArray<int32_t> targets({421});
   kernels::softcap_xent({loss.data(), false}, {}, logits.data(), targets.data(), weights.data(),
-                        {30.0f, 0.0f, 30.0f, 0.0f, nullptr}, 1, vocab, 1, nullptr);
+                        {30.0f, 0.0f, 30.0f, 0.0f, nullptr, nullptr}, 1, vocab, 1, nullptr);
   EXPECT_NEAR(loss.fetch()[0], std::log(1000.0), 1e-5);
 }
 
@@ -100,7 +121,7 @@ TEST_F(SoftcapXentKernel, NanLogitGivesNanLoss) {
   const DeviceArray<float> logits(values), loss({0.0f}), weights({1.0f});
   const DeviceArray<int32_t> targets({3});
   kernels::softcap_xent({loss.data(), false}, {}, logits.data(), targets.data(), weights.data(),
-                        {30.0f, 0.0f, 30.0f, 0.0f, nullptr}, 1, 100, 1, nullptr);
+                        {30.0f, 0.0f, 30.0f, 0.0f, nullptr, nullptr}, 1, 100, 1, nullptr);
   EXPECT_TRUE(std::isnan(loss.fetch()[0]));
 }
 

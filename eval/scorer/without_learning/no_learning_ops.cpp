@@ -15,6 +15,10 @@ void CpuOps::mix_backward(Out, Out, Out, Out, In, In, In, In, In, int64_t, int64
 }
 void CpuOps::leaky_relu2_backward(Out, In, In, float, int64_t) { fail_left_out(); }
 // <parts>
+void CpuOps::softcap_xent_sides_backward(Out, In, In, In, In, In, const Softcap&, int64_t, int64_t,
+                                         int64_t) {
+  fail_left_out();
+}
 void CpuOps::swiglu_backward(Out, Out, In, In, In, int64_t, int64_t) { fail_left_out(); }
 void CpuOps::token_smear_backward(Out, Out, Out, In, In, In, In, In, const TokenSmearShape&) {
   fail_left_out();

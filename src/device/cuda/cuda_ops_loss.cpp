@@ -1,4 +1,5 @@
 // The loss, what a score reads, and sums of fixed order.
+#include "kernels/column_sums.h"
 #include "kernels/log_probs.h"
 #include "kernels/reduce.h"
 #include "kernels/softcap_xent.h"
@@ -11,7 +12,12 @@ namespace {
 static_assert(kernels::kSummedPiece == kSumPiece);
 
 kernels::XentForm form_of(const Softcap& cap) {
-  return {cap.cap, cap.shift, cap.width, cap.z_loss, optional_as<float>(cap.row_weights)};
+  return {cap.cap,
+          cap.shift,
+          cap.width,
+          cap.z_loss,
+          optional_as<float>(cap.row_weights),
+          optional_as<float>(cap.sides)};
 }
 
 enum Slot : size_t { kPieces, kTree };
@@ -35,10 +41,20 @@ void CudaOps::softcap_xent_backward(Out dlogits, In logits, In lse, In targets, 
   });
 }
 
+void CudaOps::softcap_xent_sides_backward(Out dsides, In logits, In lse, In targets, In weights,
+                                          In dloss, const Softcap& cap, int64_t rows, int64_t vocab,
+                                          int64_t n) {
+  auto* const partial = scratch_.of<float>(kPieces, 2 * kernels::count_row_chunks(rows));
+  kernels::softcap_xent_sides_backward(
+      dest<float>(dsides), logits.as<float>(), lse.as<float>(), targets.as<int32_t>(),
+      weights.as<float>(), dloss.as<float>(), form_of(cap), rows, vocab, n, partial, stream());
+}
+
 void CudaOps::softcap_log_probs(Out log_probs, Out entropy, In logits, const Softcap& cap,
                                 int64_t rows, int64_t vocab) {
   kernels::softcap_log_probs(dest<float>(log_probs), dest<float>(entropy), logits.as<float>(),
-                             cap.cap, cap.shift, cap.width, rows, vocab, stream());
+                             cap.cap, cap.shift, cap.width, optional_as<float>(cap.sides), rows,
+                             vocab, stream());
 }
 
 void CudaOps::sum(Out sum, In x, double scale, int64_t count) {

@@ -158,6 +158,13 @@ void ForwardingOps::softcap_xent_backward(Out dlogits, In logits, In lse, In tar
   call(OpId::kSoftcapXentBackward)
       ->softcap_xent_backward(dlogits, logits, lse, targets, weights, dloss, cap, rows, vocab, n);
 }
+void ForwardingOps::softcap_xent_sides_backward(Out dsides, In logits, In lse, In targets,
+                                                In weights, In dloss, const Softcap& cap,
+                                                int64_t rows, int64_t vocab, int64_t n) {
+  call(OpId::kSoftcapXentSidesBackward)
+      ->softcap_xent_sides_backward(dsides, logits, lse, targets, weights, dloss, cap, rows, vocab,
+                                    n);
+}
 void ForwardingOps::softcap_log_probs(Out log_probs, Out entropy, In logits, const Softcap& cap,
                                       int64_t rows, int64_t vocab) {
   call(OpId::kSoftcapLogProbs)->softcap_log_probs(log_probs, entropy, logits, cap, rows, vocab);

@@ -136,6 +136,10 @@ inline constexpr auto kOps = std::to_array<OpInfo>({
     {OpId::kSoftcapXentBackward, "softcap_xent_backward", NoGradient::kIsRule, Tolerance::kSoftmax,
      "dz = ((r W + 2 z_loss lse(c)) p - r sum_i w_i 1[y_i]) dc/dz, W = sum_i w_i, dc/dz = "
      "cap/width (1 - (c/cap)^2), or 1"},
+    // <parts>
+    {OpId::kSoftcapXentSidesBackward, "softcap_xent_sides_backward", NoGradient::kIsRule,
+     Tolerance::kSum, "ds = sum of dc (t - z/s (1 - t^2)) over the logits of a side, t = c/s"},
+    // </parts>
     {OpId::kSoftcapLogProbs, "softcap_log_probs", NoGradient::kReported, Tolerance::kSoftmax,
      "log p = c - lse(c), entropy = -sum p log p, c = cap tanh((z + shift)/width), or z"},
     {OpId::kCast, "cast", NoGradient::kOutsidePlans, Tolerance::kExact, "y = x in y's type"},

@@ -362,18 +362,31 @@ double live_weight(const std::vector<int32_t>& targets, const Values& weights, i
   return total;
 }
 
-double capped(const Softcap& cap, double z) {
-  if (cap.cap == 0) return z;
-  return static_cast<double>(cap.cap) *
-         std::tanh((z + static_cast<double>(cap.shift)) / static_cast<double>(cap.width));
-}
+// c of a logit z, and what its gradients are made of.
+class CapOfLogits {
+ public:
+  explicit CapOfLogits(const Softcap& form) : form_(form) {
+    if (form.sides) sides_ = read(form.sides, 2);
+  }
+  double value(double z) const { return is_none() ? z : cap(z) * tanh(z); }
+  double slope(double z) const { return is_none() ? 1.0 : ratio() * (1.0 - tanh(z) * tanh(z)); }
+  // Where sides are given, dc/ds of the logit's side.
+  double side_slope(double z) const { return tanh(z) - z / cap(z) * (1.0 - tanh(z) * tanh(z)); }
 
-// dc/dz
-double slope_at(const Softcap& cap, double c) {
-  if (cap.cap == 0) return 1.0;
-  const double t = c / static_cast<double>(cap.cap);
-  return static_cast<double>(cap.ratio()) * (1.0 - t * t);
-}
+ private:
+  bool is_none() const { return form_.cap == 0 && sides_.empty(); }
+  double ratio() const { return static_cast<double>(form_.ratio()); }
+  double cap(double z) const {
+    return sides_.empty() ? static_cast<double>(form_.cap) : sides_[z > 0 ? 0 : 1];
+  }
+  double tanh(double z) const {
+    if (!sides_.empty()) return std::tanh(z / cap(z));
+    return std::tanh((z + static_cast<double>(form_.shift)) / static_cast<double>(form_.width));
+  }
+
+  const Softcap& form_;
+  Values sides_;
+};
 
 Values row_weights_of(const Softcap& cap, int64_t rows) {
   if (cap.row_weights) return read(cap.row_weights, rows);
@@ -393,7 +406,8 @@ void ReferenceOps::softcap_xent(Out loss, Out lse, In logits, In targets, In wei
                                 const Softcap& cap, int64_t rows, int64_t vocab, int64_t n) {
   // loss = r ((sum_i w_i) lse - sum_i w_i c[y_i]) + z_loss lse^2
   Values c = read(logits, rows * vocab);
-  for (double& v : c) v = capped(cap, v);
+  const CapOfLogits capped(cap);
+  for (double& v : c) v = capped.value(v);
   const auto target = read_ids(targets, rows * n);
   const Values weight = read(weights, n), row_weight = row_weights_of(cap, rows);
   Values loss_values = zeros(rows), lse_values = zeros(rows);
@@ -413,37 +427,64 @@ void ReferenceOps::softcap_xent(Out loss, Out lse, In logits, In targets, In wei
   write(lse, lse_values);
 }
 
-void ReferenceOps::softcap_xent_backward(Out dlogits, In logits, In lse, In targets, In weights,
-                                         In dloss, const Softcap& cap, int64_t rows, int64_t vocab,
-                                         int64_t n) {
-  // dz = dloss ((r sum_i w_i + 2 z_loss lse) p - r sum_i w_i onehot(y_i)) dc/dz, p = exp(c - lse)
-  const Values z = read(logits, rows * vocab), lse_values = read(lse, rows),
-               weight = read(weights, n), row_weight = row_weights_of(cap, rows);
+namespace {
+
+// dL/dc of all rows: dloss ((r sum_i w_i + 2 z_loss lse) p - r sum_i w_i onehot(y_i)), p = exp(c - lse)
+Values score_gradients(const Values& z, In lse, In targets, In weights, In dloss,
+                       const Softcap& cap, int64_t rows, int64_t vocab, int64_t n) {
+  const Values lse_values = read(lse, rows), weight = read(weights, n),
+               row_weight = row_weights_of(cap, rows);
   const auto target = read_ids(targets, rows * n);
   const double loss_scale = read(dloss, 1)[0];
-  Values dz = zeros(rows * vocab);
+  const CapOfLogits capped(cap);
+  Values gradients = zeros(rows * vocab);
   for (int64_t r = 0; r < rows; ++r) {
     const double row_lse = lse_values[index(r)];
     double total_weight = live_weight(target, weight, r);
     const double z_loss = total_weight != 0 ? static_cast<double>(cap.z_loss) : 0.0;
     total_weight = row_weight[index(r)] * total_weight + 2.0 * z_loss * row_lse;
     for (int64_t j = 0; j < vocab; ++j) {
-      const double c = capped(cap, z[index(r * vocab + j)]);
-      double dc = total_weight * std::exp(c - row_lse);
+      double dc = total_weight * std::exp(capped.value(z[index(r * vocab + j)]) - row_lse);
       for (int64_t i = 0; i < n; ++i) {
         if (target[index(r * n + i)] == j) dc -= row_weight[index(r)] * weight[index(i)];
       }
-      dz[index(r * vocab + j)] = loss_scale * dc * slope_at(cap, c);
+      gradients[index(r * vocab + j)] = loss_scale * dc;
     }
   }
+  return gradients;
+}
+
+}  // namespace
+
+void ReferenceOps::softcap_xent_backward(Out dlogits, In logits, In lse, In targets, In weights,
+                                         In dloss, const Softcap& cap, int64_t rows, int64_t vocab,
+                                         int64_t n) {
+  const Values z = read(logits, rows * vocab);
+  Values dz = score_gradients(z, lse, targets, weights, dloss, cap, rows, vocab, n);
+  const CapOfLogits capped(cap);
+  for (size_t i = 0; i < dz.size(); ++i) dz[i] *= capped.slope(z[i]);
   write(dlogits, dz);
+}
+
+void ReferenceOps::softcap_xent_sides_backward(Out dsides, In logits, In lse, In targets,
+                                               In weights, In dloss, const Softcap& cap,
+                                               int64_t rows, int64_t vocab, int64_t n) {
+  const Values z = read(logits, rows * vocab);
+  const Values dc = score_gradients(z, lse, targets, weights, dloss, cap, rows, vocab, n);
+  Values sums = zeros(2);
+  const CapOfLogits capped(cap);
+  for (size_t i = 0; i < dc.size(); ++i) {
+    sums[z[i] > 0 ? 0 : 1] += dc[i] * capped.side_slope(z[i]);
+  }
+  write(dsides, sums);
 }
 
 void ReferenceOps::softcap_log_probs(Out log_probs, Out entropy, In logits, const Softcap& cap,
                                      int64_t rows, int64_t vocab) {
   // log p = c - lse; entropy = -sum p log p
   Values log_p = read(logits, rows * vocab), entropies = zeros(rows);
-  for (double& v : log_p) v = capped(cap, v);
+  const CapOfLogits capped(cap);
+  for (double& v : log_p) v = capped.value(v);
   for (int64_t r = 0; r < rows; ++r) {
     const double lse = log_sum_exp(&log_p[index(r * vocab)], vocab);
     for (int64_t j = 0; j < vocab; ++j) {

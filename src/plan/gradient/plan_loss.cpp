@@ -11,10 +11,17 @@ LossTensors Plan::softcap_xent(Tensor logits, Tensor targets, Tensor weights, co
   Softcap form = cap;
   // <parts>
   if (row_weights) form.row_weights = in(row_weights);  // a constant: it lies where it will lie
+  const Tensor sides = logit_sides_;
+  if (sides) form.sides = in(sides);
   // </parts>
   const LossTensors y{make_f32("softcap_xent", rows, 1), make_f32("softcap_xent.lse", rows, 1)};
   keep(y.loss);
-  record(OpId::kSoftcapXent, 0, {logits, targets, weights, row_weights},
+  record(OpId::kSoftcapXent, 0,
+         {logits, targets, weights,
+          // <parts>
+          sides,
+          // </parts>
+          row_weights},
          {write_to(y.loss), write_to(y.lse)}, [=, this](Ops& ops, const RunArgs& args) {
            ops.softcap_xent(out(write_to(y.loss), args), out(write_to(y.lse), args), in(logits),
                             in(targets), in(weights), form, rows, vocab, n);
@@ -22,11 +29,25 @@ LossTensors Plan::softcap_xent(Tensor logits, Tensor targets, Tensor weights, co
   add_rule(y.loss, [=, this] {
     const OutRef dlogits = contribute(logits);
     record(OpId::kSoftcapXentBackward, 0,
-           {logits, y.lse, targets, weights, row_weights, loss_gradient_}, {dlogits},
-           [=, this](Ops& ops, const RunArgs& args) {
+           {logits, y.lse, targets, weights,
+            // <parts>
+            sides,
+            // </parts>
+            row_weights, loss_gradient_},
+           {dlogits}, [=, this](Ops& ops, const RunArgs& args) {
              ops.softcap_xent_backward(out(dlogits, args), in(logits), in(y.lse), in(targets),
                                        in(weights), in(loss_gradient_), form, rows, vocab, n);
            });
+    // <parts>
+    const OutRef dsides = contribute(sides);
+    if (dsides.id < 0) return;
+    record(OpId::kSoftcapXentSidesBackward, 0,
+           {logits, y.lse, targets, weights, sides, row_weights, loss_gradient_}, {dsides},
+           [=, this](Ops& ops, const RunArgs& args) {
+             ops.softcap_xent_sides_backward(out(dsides, args), in(logits), in(y.lse), in(targets),
+                                             in(weights), in(loss_gradient_), form, rows, vocab, n);
+           });
+    // </parts>
   });
   return y;
 }

@@ -54,6 +54,7 @@ CASES = {
         "softcap_form": "none", "value_residual": "first_input", "value_embed_at": "0,3", "resid_mix": False},
     "scalar of values, no skips, no scale by depth": {"value_residual": "scalar", "unet_skips": False, "ln_scale": False,
                                                       "leaky_slope": 0.0, "xsa_last_n": 4},
+    "caps of each side": {"softcap_form": "two_sided", "logit_softcap": 3.0},
     "gated attention": {"attention_gate": "gated"},
     "attention output gate": {"attention_gate": "output", "attention_gate_width": 5, "norm_gains": True},
     "gated attention from noise": {"attention_gate": "gated_normal", "xsa_last_n": 4},
@@ -279,6 +280,9 @@ class Model:
             return z
         if c["softcap_form"] == "asymmetric":
             return 2 * c["logit_softcap"] * torch.sigmoid((z + c["softcap_shift"]) / c["softcap_width"])
+        if c["softcap_form"] == "two_sided":
+            up, down = self.w["logit_sides"].flatten()
+            return torch.where(z > 0, up * torch.tanh(z / up), down * torch.tanh(z / down))
         return c["logit_softcap"] * torch.tanh(z / c["logit_softcap"])
 
     def loss(self, ids, targets):

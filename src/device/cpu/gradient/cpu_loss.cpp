@@ -19,6 +19,7 @@ struct Targets {
   int64_t n;
   // <parts>
   float row_weight = 1.0f;
+  bool stops_at_scores = false;  // where sides are given: the gradient of c, not of z
   // </parts>
 
   float total_weight() const {
@@ -37,7 +38,7 @@ RowLoss compute_row_loss(const float* z, float* t, const Targets& targets, const
   compute_tanh(t, z, form, vocab);
   float cap = form.cap;
   // <parts>
-  if (cap == 0) cap = 1.0f;  // t is c
+  if (leaves_capped(form)) cap = 1.0f;  // t is c
   // </parts>
   const float largest = cap * max_of(t, vocab);
   const float sum =
@@ -83,11 +84,18 @@ void compute_row_gradient(float* dz, float* t, const float* z, float lse, const 
   const float cap = form.cap;
   compute_tanh(t, z, form, vocab);
   // <parts>
-  if (cap == 0) {
+  if (leaves_capped(form)) {
 #pragma omp simd
     for (int64_t i = 0; i < vocab; ++i) dz[i] = factor * exp_simd(t[i] - lse);
     for (int64_t i = 0; i < targets.n; ++i) {
       if (targets.ids[i] >= 0) dz[targets.ids[i]] -= dloss * targets.weights[i];
+    }
+    if (!form.sides || targets.stops_at_scores) return;
+    const LogitSides sides(form.sides);
+#pragma omp simd
+    for (int64_t i = 0; i < vocab; ++i) {
+      const float of_cap = t[i] * sides.inverse(z[i]);
+      dz[i] *= std::fma(-of_cap, of_cap, 1.0f);
     }
     return;
   }
@@ -144,6 +152,39 @@ void CpuOps::softcap_xent_backward(Out dlogits, In logits, In lse, In targets, I
     });
   });
 }
+
+// <parts>
+void CpuOps::softcap_xent_sides_backward(Out dsides, In logits, In lse, In targets, In weights,
+                                         In dloss, const Softcap& cap, int64_t rows, int64_t vocab,
+                                         int64_t n) {
+  const auto* const ids = targets.as<int32_t>();
+  const auto* const ws = weights.as<float>();
+  const float loss_scale = *dloss.as<float>();
+  const LogitSides sides(cap.sides);
+  const int64_t grain = chunk_rows(vocab);
+  const ColumnSums sums(dsides, chunk_count(rows, grain), 2, *scratch_, kSlotPartials);
+  parallel_ranges(rows, grain, [&](int64_t begin, int64_t end) {
+    float* const c = thread_floats(*scratch_, thread_index(), kSlotRows, 2 * vocab);
+    float* const dc = c + vocab;
+    float* const total = sums.start_chunk(begin / grain);
+    if (total == nullptr) return;
+    for (int64_t row = begin; row < end; ++row) {
+      const float* const z = logits.as<float>() + row * vocab;
+      Targets row_targets{ids + row * n, ws, n};
+      if (cap.row_weights) row_targets.row_weight = cap.row_weights.as<float>()[row];
+      row_targets.stops_at_scores = true;
+      compute_row_gradient(dc, c, z, lse.as<float>()[row], row_targets, cap, loss_scale, vocab);
+      const auto part = [=](int64_t i) {  // of dc/ds
+        const float inverse = sides.inverse(z[i]), t = c[i] * inverse;
+        return dc[i] * std::fma(-z[i] * inverse, std::fma(-t, t, 1.0f), t);
+      };
+      total[0] += sum_loop(vocab, [=](int64_t i) { return z[i] > 0 ? part(i) : 0.0f; });
+      total[1] += sum_loop(vocab, [=](int64_t i) { return z[i] > 0 ? 0.0f : part(i); });
+    }
+  });
+  sums.combine();
+}
+// </parts>
 
 void CpuOps::sum(Out sum, In x, double scale, int64_t count) {
   const auto* const xs = x.as<float>();
