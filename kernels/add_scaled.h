@@ -1,5 +1,5 @@
 // A sum of two matrices, one of them scaled, forward and backward; T is float or bf16, arithmetic is
-// f32. s = s1 s2, with s1, s2 f32 [1] in device memory; a null s2 counts as 1.
+// f32. s = s1 s2, with s1, s2 f32 [1] in device memory; a null one counts as 1.
 #pragma once
 #include "kernels/row_views.h"
 

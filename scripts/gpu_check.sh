@@ -10,6 +10,7 @@ if ! nvidia-smi > /dev/null 2>&1; then
   echo "gpu_check: nvidia-smi finds no GPU; on a CPU use: build/train_gpt selftest" >&2
   exit 1
 fi
+scripts/fetch_cudnn_frontend.sh
 scripts/build.sh cuda
 mkdir -p "$folder"
 nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.max.sm --format=csv | tee "$folder/gpu.txt"

@@ -28,6 +28,13 @@ class CudaOps final : public Ops {
   // As many products as parts, whose y lie y_part elements apart.
   void multiply_parts(Out y, int64_t y_part, const GpuMatrix& a, const GpuMatrix& b, int64_t parts,
                       int64_t rows, int64_t cols, int64_t inner);
+  // A library's attention, where there is one and it computes such shapes; else null.
+  GpuAttention* library_attention(const AttentionShape& shape);
+  // False where the library has no plan for the shape.
+  bool attention_by_library(GpuAttention& library, Out y, Out lse, In q, In k, In v,
+                            const AttentionShape& shape);
+  void attention_backward_by_library(GpuAttention& library, Out dq, Out dk, Out dv, In dy, In y,
+                                     In lse, In q, In k, In v, const AttentionShape& shape);
   bool multiply_rows(Out y, In x, std::span<const In> ws, bool is_transposed, int64_t rows,
                      int64_t cols, int64_t inner);
 

@@ -1,9 +1,9 @@
 // Attention on the launchers of kernels/attention.h.
 #include "kernels/attention.h"
 #include "kernels/attention_plain.h"
-#include "kernels/dense_rows.h"
 #include "src/device/cuda/cuda_dispatch.h"
 #include "src/device/cuda/cuda_ops.h"
+#include "src/device/cuda/row_reader.h"
 
 namespace pg {
 namespace {
@@ -21,40 +21,11 @@ kernels::AttentionSizes sizes_of(const AttentionShape& shape) {
 int64_t q_cols(const AttentionShape& shape) { return shape.heads * shape.head_dim; }
 int64_t kv_cols(const AttentionShape& shape) { return shape.kv_heads * shape.head_dim; }
 
-template <class T>
-struct Rows {
-  const T* data;
-  int64_t stride;
-};
-
-// Operands as the kernels read them: bf16 rows that are misaligned, as those of odd views are, are
-// copied.
-class RowReader {
- public:
-  RowReader(GpuScratch& scratch, kernels::Stream stream) : scratch_(scratch), stream_(stream) {}
-
-  template <class T>
-  Rows<T> read(Slot slot, In x, int64_t rows, int64_t cols) const {
-    const T* const data = x.as<T>();
-    const int64_t stride = row_stride(x, cols);
-    if constexpr (std::is_same_v<T, bf16>) {
-      if (!kernels::has_16_byte_rows(data, stride)) {
-        T* const dense = scratch_.of<T>(slot, rows * cols);
-        kernels::copy_to_dense(dense, data, stride, rows, cols, stream_);
-        return {dense, cols};
-      }
-    }
-    return {data, stride};
-  }
-
- private:
-  GpuScratch& scratch_;
-  kernels::Stream stream_;
-};
-
 }  // namespace
 
 void CudaOps::attention(Out y, Out lse, In q, In k, In v, const AttentionShape& shape) {
+  GpuAttention* const library = library_attention(shape);
+  if (library != nullptr && y && attention_by_library(*library, y, lse, q, k, v, shape)) return;
   const RowReader reader(scratch_, stream());
   const int64_t rows = shape.rows(), kv_rows = shape.batch * shape.keys();
   with_type(compute_, [&]<class T>(T) {
@@ -69,6 +40,9 @@ void CudaOps::attention(Out y, Out lse, In q, In k, In v, const AttentionShape& 
 void CudaOps::attention_backward(Out dq, Out dk, Out dv, In dy, In y, In lse, In q, In k, In v,
                                  const AttentionShape& shape) {
   PG_CHECK(shape.first == 0, "a gradient is that of all queries");
+  if (GpuAttention* const library = library_attention(shape)) {
+    return attention_backward_by_library(*library, dq, dk, dv, dy, y, lse, q, k, v, shape);
+  }
   const RowReader reader(scratch_, stream());
   const int64_t rows = shape.rows();
   float* const delta = scratch_.of<float>(kDelta, rows * shape.heads);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "src/base/error.h"
+#include "src/device/cuda/cudnn/cudnn_attention.h"
 #include "src/device/cuda/gpu_device.h"
 
 namespace pg {
@@ -154,8 +155,8 @@ class CudaGraph final : public GpuGraph {
 
 class CudaRuntime final : public GpuRuntime {
  public:
-  // On GPU number `place`, counted around.
-  explicit CudaRuntime(int place) {
+  // On GPU number `place`, counted around; with cuDNN's attention where that is asked for.
+  CudaRuntime(int place, bool uses_cudnn) {
     cudaGetLastError();  // of one before this, as it ended
     int devices = 0;
     check(cudaGetDeviceCount(&devices), "looking for a GPU");
@@ -178,6 +179,10 @@ class CudaRuntime final : public GpuRuntime {
     check(cudaStreamCreateWithFlags(&owned_stream_.handle, cudaStreamNonBlocking), "stream");
     stream_ = owned_stream_.handle;
     check(cublasLtCreate(&library_.handle), "start");
+    if (uses_cudnn) {
+      attention_ = std::make_unique<RecordableAttention>(
+          *this, make_cudnn_attention(stream_, properties_.major * 10 + properties_.minor));
+    }
     workspace_ = allocate(kWorkspaceBytes);
   }
   ~CudaRuntime() override {
@@ -192,7 +197,8 @@ class CudaRuntime final : public GpuRuntime {
 
   std::string description() const override {
     return std::string(properties_.name) + ", " + std::to_string(properties_.multiProcessorCount) +
-           " multiprocessors";
+           " multiprocessors" +
+           (attention_ != nullptr ? ", attention by " + attention_->description() : "");
   }
   kernels::Stream stream() const override { return stream_; }
   int64_t filling_product() const override { return 8192; }
@@ -297,6 +303,8 @@ class CudaRuntime final : public GpuRuntime {
                "product");
   }
 
+  GpuAttention* library_attention() override { return attention_.get(); }
+
   // Of this thread alone: what others do beside it, as a checkpoint's writer, goes on.
   void begin_graph() override {
     check(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal), "recording a graph");
@@ -319,6 +327,41 @@ class CudaRuntime final : public GpuRuntime {
   }
 
  private:
+  // A library's attention; what of it cannot be recorded is given once more as well.
+  class RecordableAttention final : public GpuAttention {
+   public:
+    RecordableAttention(CudaRuntime& runtime, std::unique_ptr<GpuAttention> library)
+        : runtime_(runtime), library_(std::move(library)) {}
+    std::string description() const override { return library_->description(); }
+    const GpuAttentionPlan* plan_forward(const GpuAttentionShape& shape) override {
+      return library_->plan_forward(shape);
+    }
+    const GpuAttentionPlan& plan_backward(const GpuAttentionShape& shape) override {
+      return library_->plan_backward(shape);
+    }
+    void run(const GpuAttentionShape& shape, const GpuAttentionForward& operands,
+             void* workspace) override {
+      record_or_run(shape, operands, workspace);
+    }
+    void run(const GpuAttentionShape& shape, const GpuAttentionBackward& operands,
+             void* workspace) override {
+      record_or_run(shape, operands, workspace);
+    }
+
+   private:
+    template <class Operands>
+    void record_or_run(const GpuAttentionShape& shape, const Operands& operands, void* workspace) {
+      try {
+        library_->run(shape, operands, workspace);
+      } catch (const Error&) {
+        if (!runtime_.is_recording_) throw;
+        runtime_.is_recorded_ = false;
+      }
+    }
+    CudaRuntime& runtime_;
+    std::unique_ptr<GpuAttention> library_;
+  };
+
   // What cannot be recorded is given once more, and tells then what is wrong.
   template <class Status>
   void check_work(Status status, const char* what) {
@@ -374,6 +417,7 @@ class CudaRuntime final : public GpuRuntime {
   Owned<cudaStream_t, cudaError_t, cudaStreamDestroy> owned_stream_;
   cudaStream_t stream_ = nullptr;  // that one
   Library library_;
+  std::unique_ptr<GpuAttention> attention_;  // null: our own kernels
   void* workspace_ = nullptr;
   std::map<decltype(key_of(GpuProduct{})), ProductPlan> plans_;
   std::map<uint64_t, cudaEvent_t> events_;  // recorded and not known to be done
@@ -393,7 +437,9 @@ extern "C" __attribute__((visibility("default"))) pg::Device* pg_make_cuda_devic
     const char* name, bool is_bf16, int place, const char** refusal) {
   static std::string reason;
   try {
-    return std::make_unique<pg::GpuDevice>(name, std::make_unique<pg::CudaRuntime>(place),
+    const bool uses_cudnn = std::string_view(name) == "cuda:cudnn";
+    return std::make_unique<pg::GpuDevice>(name,
+                                           std::make_unique<pg::CudaRuntime>(place, uses_cudnn),
                                            is_bf16 ? pg::DType::kBF16 : pg::DType::kF32)
         .release();
   } catch (const pg::Error& error) {
