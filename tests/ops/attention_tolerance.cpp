@@ -10,6 +10,8 @@
 //   every term of
 //            such a sum then errs by one unit of the compute type, which is unit * min(sum |terms|,
 //            6 |terms|_2).
+//   dk, dv   of a library are sums of what each query head gives, which it rounds to the compute type
+//            before it adds them: one unit of each.
 #include "tests/ops/attention_tolerance.h"
 
 #include <algorithm>
@@ -75,6 +77,33 @@ class Geometry {
     return starts_ == nullptr ? 0 : static_cast<int64_t>((*starts_)[index(b * s.tokens + t)]);
   }
   const Values* starts_ = nullptr;  // of packed rows
+};
+
+// What each query head gives to the gradients of its key head: as many values as there would be with
+// a key head for each; none where they are added up unrounded.
+class HeadParts {
+ public:
+  HeadParts(const Problem& p, const AttentionShape& shape) : s_(shape) {
+    const bool is_grouped = shape.heads > shape.kv_heads;
+    if (p.is_by_library && is_grouped) {
+      count_ = index(shape.batch * shape.keys() * shape.heads * shape.head_dim);
+    }
+  }
+  size_t count() const { return count_; }
+  size_t place(const QueryRow& row, int64_t j) const {
+    return index(((row.b * s_.keys() + j) * s_.heads + row.h) * s_.head_dim);
+  }
+  // The element of dk or dv that part i is added to.
+  size_t sum_of(size_t i) const {
+    const auto part = static_cast<int64_t>(i);
+    const int64_t d = part % s_.head_dim, head = part / s_.head_dim % s_.heads;
+    const int64_t kv_row = part / s_.head_dim / s_.heads;
+    return index((kv_row * s_.kv_heads + head / (s_.heads / s_.kv_heads)) * s_.head_dim + d);
+  }
+
+ private:
+  const AttentionShape& s_;
+  size_t count_ = 0;
 };
 
 struct Dot {
@@ -146,6 +175,8 @@ AttentionBackwardErrors attention_backward_errors(const Problem& p, const Attent
   const size_t q_count = p.in("q").size(), kv_count = p.in("k").size();
   TermNorms dq_terms(q_count), dk_terms(kv_count), dv_terms(kv_count);
   AttentionBackwardErrors errors{Values(q_count), Values(kv_count), Values(kv_count)};
+  const HeadParts parts(p, shape);
+  Values dk_parts(parts.count(), 0.0), dv_parts(parts.count(), 0.0);
   const double scale = std::abs(shape.scale);
   const double dot_units = sum_units(shape.head_dim) + 2;
   g.for_each_row([&](const QueryRow& row) {
@@ -168,6 +199,10 @@ AttentionBackwardErrors attention_backward_errors(const Problem& p, const Attent
         dq_terms.add(row.q + d, scale * ds * k);
         dk_terms.add(ik + d, scale * ds * q);
         dv_terms.add(ik + d, probability * dy);
+        if (parts.count() > 0) {
+          dk_parts[parts.place(row, j) + d] += scale * ds * q;
+          dv_parts[parts.place(row, j) + d] += probability * dy;
+        }
         errors.dq[row.q + d] += scale * ds_error * std::abs(k);
         errors.dk[ik + d] += scale * ds_error * std::abs(q);
         errors.dv[ik + d] += p_error * std::abs(dy);
@@ -182,6 +217,10 @@ AttentionBackwardErrors attention_backward_errors(const Problem& p, const Attent
   for (size_t i = 0; i < kv_count; ++i) {
     errors.dk[i] += dk_terms.error(i, p.compute_unit, group_rows + 1);
     errors.dv[i] += dv_terms.error(i, p.compute_unit, group_rows + 1);
+  }
+  for (size_t i = 0; i < parts.count(); ++i) {
+    errors.dk[parts.sum_of(i)] += p.compute_unit * std::abs(dk_parts[i]);
+    errors.dv[parts.sum_of(i)] += p.compute_unit * std::abs(dv_parts[i]);
   }
   return errors;
 }

@@ -30,6 +30,9 @@ struct Problem {
 
   NamedValues inputs;       // by operand; for kInOut the content before the call
   double compute_unit = 0;  // unit roundoff of the compute type
+  // Of attention: it stores each query head's part of a key head's gradient, and what it adds to an
+  // output, in the compute type first.
+  bool is_by_library = false;
   Solve solve;
 
   const Values& in(const std::string& name) const { return inputs.at(name); }

@@ -34,6 +34,8 @@ if(PG_HAVE_CUDA AND TARGET CUDA::cublasLt)
   gtest_discover_tests(fake_cuda_test WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} PROPERTIES LABELS fast_unit TIMEOUT 300 DISCOVERY_TIMEOUT 60)
 endif()
 
+include(${CMAKE_CURRENT_LIST_DIR}/fake_cudnn/cudnn_tests.cmake)
+
 # Registers, spills, widths of accesses and tensor-core instructions of the kernels' machine code: kernels/budgets.txt.
 set(kernel_budgets ${Python3_EXECUTABLE} ${CMAKE_CURRENT_LIST_DIR}/budgets/kernel_budgets_test.py)
 add_test(NAME Kernels.PassedBudgetsAreCaught COMMAND ${kernel_budgets} --self)

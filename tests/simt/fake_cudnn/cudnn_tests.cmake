@@ -1,0 +1,17 @@
+# cuDNN's attention without a GPU: over a stand-in for cuDNN, and cuDNN's own plans for a GPU that is described.
+if(NOT PG_HAVE_CUDNN OR PG_SANITIZE)
+  add_test(NAME Cudnn.IsNotCompiledIn COMMAND ${CMAKE_COMMAND} -E echo
+    "skipped: this build has no cuDNN; scripts/fetch_cudnn_frontend.sh fetches what it needs")
+  set_tests_properties(Cudnn.IsNotCompiledIn PROPERTIES LABELS fast SKIP_REGULAR_EXPRESSION "skipped")
+  return()
+endif()
+
+# The stand-in is this program: the front end finds its functions by name.
+file(GLOB fake_cudnn_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/*.cpp)
+file(GLOB fake_cuda_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/../fake_cuda/*.cpp)
+list(FILTER fake_cuda_sources EXCLUDE REGEX "_test[.]cpp$")
+add_executable(fake_cudnn_test ${fake_cudnn_sources} ${fake_cuda_sources} ${CMAKE_SOURCE_DIR}/src/device/cuda/gpu/cuda_runtime.cpp)
+target_include_directories(fake_cudnn_test SYSTEM PRIVATE ${CUDNN_INCLUDE_DIR} ${CUDAToolkit_INCLUDE_DIRS})
+target_link_libraries(fake_cudnn_test PRIVATE pg_cudnn op_cases trajectory GTest::gtest_main ${CMAKE_DL_LIBS})
+set_target_properties(fake_cudnn_test PROPERTIES ENABLE_EXPORTS ON)
+gtest_discover_tests(fake_cudnn_test WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} PROPERTIES LABELS fast TIMEOUT 300 DISCOVERY_TIMEOUT 60)
