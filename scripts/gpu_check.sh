@@ -23,6 +23,11 @@ page() {
   "${@:2}" 2>&1 | tee "$folder/$name.txt" || failed+=("$name")
 }
 page selftest build-cuda/train_gpt selftest --device cuda
+if why=$(build-cuda/tests/selftest --device cuda:cudnn --filter lerp --ops-only 2>&1); then
+  page selftest_cudnn build-cuda/train_gpt selftest --device cuda:cudnn
+else
+  tail -n 1 <<< "$why" | tee "$folder/selftest_cudnn.txt"
+fi
 page selftest_f32 build-cuda/train_gpt selftest --device cuda:f32 --ops-only
 if command -v compute-sanitizer > /dev/null; then
   for tool in memcheck racecheck initcheck synccheck; do

@@ -7,6 +7,7 @@
 #include <ostream>
 #include <set>
 
+#include "src/base/error.h"
 #include "src/device/reference/reference_device.h"
 #include "src/device/registry/load_cuda.h"
 #include "src/device/registry/make_device.h"
@@ -35,11 +36,23 @@ const auto kHostDevices = std::to_array<DeviceUnderTest>({
     {"simt_f32", [] { return make_device("simt:f32"); }},
 });
 
+bool has_device(const char* name) {
+  try {
+    make_device(name);
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 std::vector<DeviceUnderTest> devices_under_test() {
   std::vector<DeviceUnderTest> devices(kHostDevices.begin(), kHostDevices.end());
   if (why_no_cuda().empty()) {
     devices.push_back({"cuda", [] { return make_device("cuda"); }});
     devices.push_back({"cuda_f32", [] { return make_device("cuda:f32"); }});
+    if (has_device("cuda:cudnn")) {
+      devices.push_back({"cuda_cudnn", [] { return make_device("cuda:cudnn"); }});
+    }
   }
   return devices;
 }

@@ -11,6 +11,7 @@
 #include "src/base/error.h"
 #include "src/device/op_table/op_list.h"
 #include "tests/ops/op_runner.h"
+#include "tests/selftest/library_attention.h"
 #include "tests/train/trajectory.h"
 
 namespace pg {
@@ -75,6 +76,26 @@ TrainingVerdict check_training(Device& device) {
   return {rich.stray_nats(device), rich.bound_nats(), repeats.have_same_bits, repeats.count};
 }
 
+bool check_library(Device& device, const LibraryMaker& make) {
+  std::unique_ptr<Device> library;
+  try {
+    library = make();
+  } catch (const Error& error) {
+    say(fmt::format("\nattention of --device cuda:cudnn: not compared: {}", error.what()));
+    return true;
+  }
+  const AttentionShape timed = attention_of_a_record();
+  try {
+    const LibraryVerdict verdict =
+        compare_attention(device, *library, attention_cases_of_all_sizes(), timed);
+    for (const std::string& line : describe_comparison(verdict, timed)) say(line);
+    return verdict.faults.empty();
+  } catch (const Error& error) {
+    say(fmt::format("\nattention of --device cuda:cudnn: WRONG: {}", error.what()));
+    return false;
+  }
+}
+
 int run_self_test(Device& device, const SelfTestOptions& options) {
   SteadyClock clock;
   const double start_s = clock.now_s();
@@ -112,6 +133,11 @@ int run_self_test(Device& device, const SelfTestOptions& options) {
                     training.repeats,
                     training.repeats_have_same_bits ? "the same bits" : "WRONG, other bits"));
     if (!training.is_right()) wrong.emplace_back("training");
+    const bool wants_attention =
+        op_info(OpId::kAttentionBackward).name.find(options.filter) != std::string_view::npos;
+    if (options.make_library && wants_attention && !check_library(device, options.make_library)) {
+      wrong.emplace_back("attention of cuda:cudnn");
+    }
     if (options.measure_speed) options.measure_speed();
   }
   const std::string took = fmt::format("after {:.0f} s", clock.now_s() - start_s);

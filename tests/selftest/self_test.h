@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -35,10 +36,16 @@ struct TrainingVerdict {
 };
 TrainingVerdict check_training(Device& device);
 
+// Prints how a library's attention on the same GPU compares with the device's own, and whether it is
+// right; one that cannot be made is said, with the reason, and is not wrong.
+using LibraryMaker = std::function<std::unique_ptr<Device>()>;
+bool check_library(Device& device, const LibraryMaker& make);
+
 struct SelfTestOptions {
   std::string filter;                   // only ops with this in their names
-  bool ops_only = false;                // no training, no speed
+  bool ops_only = false;                // no training, no speed, no library
   std::function<void()> measure_speed;  // prints its part of the page; absent where it says nothing
+  LibraryMaker make_library;            // absent where there is none to compare with
 };
 
 // Prints the page to stdout, op by op as they are done. Gives the exit code: 1 when something is

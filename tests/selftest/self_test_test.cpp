@@ -49,7 +49,8 @@ struct Page {
 
 Page test_lerp(Device& device) {
   testing::internal::CaptureStdout();
-  const int code = run_self_test(device, {.filter = "lerp", .ops_only = true, .measure_speed = {}});
+  const int code = run_self_test(
+      device, {.filter = "lerp", .ops_only = true, .measure_speed = {}, .make_library = {}});
   return {code, testing::internal::GetCapturedStdout()};
 }
 
@@ -84,11 +85,31 @@ TEST(SelfTest, StepsThatGoAstrayAreSeenInTraining) {
   EXPECT_FALSE(verdict.is_right()) << verdict.stray_nats << " of " << verdict.bound_nats;
 }
 
+struct HasNoAttention : ReferenceOps {
+  void attention(Out, Out, In, In, In, const AttentionShape&) override {
+    throw Error("the library refused");
+  }
+};
+
+TEST(SelfTest, ALibraryThatIsNotThereIsSaidAndOneThatFailsIsWrong) {
+  const auto device = make_reference_device(DType::kF32);
+  testing::internal::CaptureStdout();
+  EXPECT_TRUE(
+      check_library(*device, []() -> std::unique_ptr<Device> { throw Error("cuDNN: not here"); }));
+  EXPECT_FALSE(
+      check_library(*device, [] { return std::make_unique<BrokenDevice<HasNoAttention>>(); }));
+  EXPECT_EQ(testing::internal::GetCapturedStdout(),
+            "\nattention of --device cuda:cudnn: not compared: cuDNN: not here\n"
+            "\nattention of --device cuda:cudnn: WRONG: the library refused\n");
+}
+
 TEST(SelfTest, ANameThatNoOpHasIsSaid) {
   const auto device = make_reference_device(DType::kF32);
   testing::internal::CaptureStdout();
   EXPECT_THROW(
-      run_self_test(*device, {.filter = "no such op", .ops_only = true, .measure_speed = {}}),
+      run_self_test(
+          *device,
+          {.filter = "no such op", .ops_only = true, .measure_speed = {}, .make_library = {}}),
       Error);
   testing::internal::GetCapturedStdout();
 }

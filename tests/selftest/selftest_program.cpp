@@ -38,6 +38,7 @@ int self_test(const std::string& name, SelfTestOptions options) {
     bench.profile = true;
     run_bench_train(bench);
   };
+  if (name == "cuda") options.make_library = [] { return make_device("cuda:cudnn"); };
   return run_self_test(*device, options);
 }
 

@@ -18,6 +18,7 @@
 #include "src/base/rng.h"
 #include "src/device/cuda/cudnn/cudnn_attention.h"
 #include "tests/ops/op_runner.h"
+#include "tests/selftest/library_attention.h"
 #include "tests/simt/fake_cuda/fake_cuda.h"
 #include "tests/train/trajectory.h"
 
@@ -96,6 +97,31 @@ TEST_F(FakeCudnn, TwentyStepsAreTheReferencesAndRepeatedOnesHaveTheirBits) {
   EXPECT_TRUE(repeats.have_same_bits);
   EXPECT_GT(repeats.count, 0);
   EXPECT_GT(fake_cudnn::count_passes(), before + 20 * 3);
+}
+
+// What the self-test of a GPU says of both ways.
+TEST_F(FakeCudnn, TheSelfTestComparesItWithOurOwn) {
+  const auto own = make_fake("cuda"), library = make_fake();
+  std::vector<optest::OpCase> cases = attention_cases_of_all_sizes();
+  EXPECT_GT(cases.size(), 100u);
+  cases.resize(12);  // the others take their time
+  const AttentionShape timed = {2, 9, 4, 2, 16, 0.25f};
+  const LibraryVerdict right = compare_attention(*own, *library, cases, timed);
+  EXPECT_TRUE(right.faults.empty());
+  const std::vector<std::string> lines = describe_comparison(right, timed);
+  ASSERT_EQ(lines.size(), 5u);
+  EXPECT_EQ(lines[1],
+            "attention of --device cuda:cudnn, 12 cases: each value within its bound, the same "
+            "bits when run again");
+  for (const PassTimes& times :
+       {right.own, right.library, right.own_backward, right.library_backward}) {
+    EXPECT_GT(times.best_s, 0);
+    EXPECT_GE(times.median_s, times.best_s);
+  }
+  fake_cudnn::scale_results(1.1f);
+  const LibraryVerdict wrong = compare_attention(*own, *library, cases, timed);
+  EXPECT_GT(wrong.faults.size(), 3u);
+  EXPECT_NE(describe_comparison(wrong, timed)[1].find("WRONG"), std::string::npos);
 }
 
 // One pass each way over a small shape, whose outputs are given back.
