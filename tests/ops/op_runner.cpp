@@ -149,6 +149,7 @@ Faults compare(const Operand& operand, DType compute, const Problem& problem, bo
 }
 
 bool is_by_library(const Device& device, OpId op) {
+  if (device.name() == "cuda:cudnn_forward") return op == OpId::kAttention;
   return device.name() == "cuda:cudnn" &&
          (op == OpId::kAttention || op == OpId::kAttentionBackward);
 }

@@ -29,7 +29,7 @@ class CudaOps final : public Ops {
   void multiply_parts(Out y, int64_t y_part, const GpuMatrix& a, const GpuMatrix& b, int64_t parts,
                       int64_t rows, int64_t cols, int64_t inner);
   // A library's attention, where there is one and it computes such shapes; else null.
-  GpuAttention* library_attention(const AttentionShape& shape);
+  GpuAttention* library_attention(const AttentionShape& shape, bool is_backward);
   // False where the library has no plan for the shape.
   bool attention_by_library(GpuAttention& library, Out y, Out lse, In q, In k, In v,
                             const AttentionShape& shape);

@@ -24,7 +24,7 @@ int64_t kv_cols(const AttentionShape& shape) { return shape.kv_heads * shape.hea
 }  // namespace
 
 void CudaOps::attention(Out y, Out lse, In q, In k, In v, const AttentionShape& shape) {
-  GpuAttention* const library = library_attention(shape);
+  GpuAttention* const library = library_attention(shape, false);
   if (library != nullptr && y && attention_by_library(*library, y, lse, q, k, v, shape)) return;
   const RowReader reader(scratch_, stream());
   const int64_t rows = shape.rows(), kv_rows = shape.batch * shape.keys();
@@ -40,7 +40,7 @@ void CudaOps::attention(Out y, Out lse, In q, In k, In v, const AttentionShape& 
 void CudaOps::attention_backward(Out dq, Out dk, Out dv, In dy, In y, In lse, In q, In k, In v,
                                  const AttentionShape& shape) {
   PG_CHECK(shape.first == 0, "a gradient is that of all queries");
-  if (GpuAttention* const library = library_attention(shape)) {
+  if (GpuAttention* const library = library_attention(shape, true)) {
     return attention_backward_by_library(*library, dq, dk, dv, dy, y, lse, q, k, v, shape);
   }
   const RowReader reader(scratch_, stream());

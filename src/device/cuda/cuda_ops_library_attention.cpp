@@ -62,12 +62,12 @@ bool starts_at_16_bytes(const void* memory) {
 
 }  // namespace
 
-GpuAttention* CudaOps::library_attention(const AttentionShape& shape) {
+GpuAttention* CudaOps::library_attention(const AttentionShape& shape, bool is_backward) {
   constexpr int64_t kHeadMultiple = 8, kLargestHead = 128;  // cuDNN's, for every GPU from 8.0 on
   const bool is_computed = compute_ == DType::kBF16 && !shape.packed.starts && shape.rows() > 0 &&
                            shape.keys() > 1 && shape.head_dim % kHeadMultiple == 0 &&
                            shape.head_dim <= kLargestHead && shape.heads % shape.kv_heads == 0;
-  return is_computed ? runtime_.library_attention() : nullptr;
+  return is_computed ? runtime_.library_attention(is_backward) : nullptr;
 }
 
 bool CudaOps::attention_by_library(GpuAttention& library, Out y, Out lse, In q, In k, In v,

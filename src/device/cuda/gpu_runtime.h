@@ -70,8 +70,8 @@ class GpuRuntime {
   virtual void synchronize() = 0;
 
   virtual void multiply(const GpuProduct& product) = 0;
-  // A library's attention, where the device was asked for with one; else null.
-  virtual GpuAttention* library_attention() { return nullptr; }
+  // A library's attention, where the device was asked for with one for that pass; else null.
+  virtual GpuAttention* library_attention(bool /*is_backward*/) { return nullptr; }
 
   // From here on work is recorded. Nothing goes from or to the host, is allocated or waited for.
   virtual void begin_graph() = 0;

@@ -26,6 +26,8 @@ constexpr auto kDevices = std::to_array<NamedDevice>({
     {"reference:f64", [](int) { return make_reference_device(DType::kF64); }},
     {"cuda", [](int place) { return load_cuda_device("cuda", DType::kBF16, place); }},
     {"cuda:cudnn", [](int place) { return load_cuda_device("cuda:cudnn", DType::kBF16, place); }},
+    {"cuda:cudnn_forward",
+     [](int place) { return load_cuda_device("cuda:cudnn_forward", DType::kBF16, place); }},
     {"cuda:f32", [](int place) { return load_cuda_device("cuda:f32", DType::kF32, place); }},
     {"fenced", [](int) { return make_fenced_device(make_device("cpu")); }},
     {"simt", [](int) { return make_simt_device(DType::kBF16); }},

@@ -153,10 +153,17 @@ class CudaGraph final : public GpuGraph {
   cudaStream_t stream_;
 };
 
+// What computes attention, by the device's name.
+enum class AttentionBy { kOwnKernels, kCudnn, kCudnnForward };
+AttentionBy attention_by(std::string_view device) {
+  if (device == "cuda:cudnn") return AttentionBy::kCudnn;
+  return device == "cuda:cudnn_forward" ? AttentionBy::kCudnnForward : AttentionBy::kOwnKernels;
+}
+
 class CudaRuntime final : public GpuRuntime {
  public:
-  // On GPU number `place`, counted around; with cuDNN's attention where that is asked for.
-  CudaRuntime(int place, bool uses_cudnn) {
+  // On GPU number `place`, counted around.
+  CudaRuntime(int place, AttentionBy attention_by) : attention_by_(attention_by) {
     cudaGetLastError();  // of one before this, as it ended
     int devices = 0;
     check(cudaGetDeviceCount(&devices), "looking for a GPU");
@@ -179,7 +186,7 @@ class CudaRuntime final : public GpuRuntime {
     check(cudaStreamCreateWithFlags(&owned_stream_.handle, cudaStreamNonBlocking), "stream");
     stream_ = owned_stream_.handle;
     check(cublasLtCreate(&library_.handle), "start");
-    if (uses_cudnn) {
+    if (attention_by_ != AttentionBy::kOwnKernels) {
       attention_ = std::make_unique<RecordableAttention>(
           *this, make_cudnn_attention(stream_, properties_.major * 10 + properties_.minor));
     }
@@ -198,7 +205,8 @@ class CudaRuntime final : public GpuRuntime {
   std::string description() const override {
     return std::string(properties_.name) + ", " + std::to_string(properties_.multiProcessorCount) +
            " multiprocessors" +
-           (attention_ != nullptr ? ", attention by " + attention_->description() : "");
+           (attention_ != nullptr ? ", attention by " + attention_->description() : "") +
+           (attention_by_ == AttentionBy::kCudnnForward ? " forward alone" : "");
   }
   kernels::Stream stream() const override { return stream_; }
   int64_t filling_product() const override { return 8192; }
@@ -303,7 +311,10 @@ class CudaRuntime final : public GpuRuntime {
                "product");
   }
 
-  GpuAttention* library_attention() override { return attention_.get(); }
+  GpuAttention* library_attention(bool is_backward) override {
+    const bool is_own = is_backward && attention_by_ == AttentionBy::kCudnnForward;
+    return is_own ? nullptr : attention_.get();
+  }
 
   // Of this thread alone: what others do beside it, as a checkpoint's writer, goes on.
   void begin_graph() override {
@@ -417,6 +428,7 @@ class CudaRuntime final : public GpuRuntime {
   Owned<cudaStream_t, cudaError_t, cudaStreamDestroy> owned_stream_;
   cudaStream_t stream_ = nullptr;  // that one
   Library library_;
+  AttentionBy attention_by_;
   std::unique_ptr<GpuAttention> attention_;  // null: our own kernels
   void* workspace_ = nullptr;
   std::map<decltype(key_of(GpuProduct{})), ProductPlan> plans_;
@@ -437,9 +449,8 @@ extern "C" __attribute__((visibility("default"))) pg::Device* pg_make_cuda_devic
     const char* name, bool is_bf16, int place, const char** refusal) {
   static std::string reason;
   try {
-    const bool uses_cudnn = std::string_view(name) == "cuda:cudnn";
-    return std::make_unique<pg::GpuDevice>(name,
-                                           std::make_unique<pg::CudaRuntime>(place, uses_cudnn),
+    auto runtime = std::make_unique<pg::CudaRuntime>(place, pg::attention_by(name));
+    return std::make_unique<pg::GpuDevice>(name, std::move(runtime),
                                            is_bf16 ? pg::DType::kBF16 : pg::DType::kF32)
         .release();
   } catch (const pg::Error& error) {
