@@ -170,6 +170,8 @@ class CudnnAttention final : public GpuAttention {
     if (error.is_bad()) fail("description of a GPU", error.get_message());
   }
   ~CudnnAttention() override {
+    forward_.clear();
+    backward_.clear();
     if (handle_ != nullptr) fe::detail::destroy_handle(handle_);
   }
 
@@ -219,8 +221,7 @@ class CudnnAttention final : public GpuAttention {
     if (version_ < kLeastVersion) {
       throw Error("cuDNN: " + version_text(version_) + " is too old, " +
                   version_text(kLeastVersion) +
-                  " is the least; install a later one, or use "
-                  "--device cuda");
+                  " is the least; install a later one, or use --device cuda");
     }
   }
 
@@ -294,14 +295,26 @@ class CudnnAttention final : public GpuAttention {
   Plans forward_, backward_;
 };
 
+// The front end throws where the library lacks a function.
+template <class Where>
+std::unique_ptr<GpuAttention> make_attention(Where where, int compute_capability) {
+  try {
+    return std::make_unique<CudnnAttention>(where, compute_capability);
+  } catch (const Error&) {
+    throw;
+  } catch (const std::exception& thrown) {
+    fail("start", thrown.what());
+  }
+}
+
 }  // namespace
 
 std::unique_ptr<GpuAttention> make_cudnn_attention(kernels::Stream stream, int compute_capability) {
-  return std::make_unique<CudnnAttention>(stream, compute_capability);
+  return make_attention(stream, compute_capability);
 }
 
 std::unique_ptr<GpuAttention> make_cudnn_planner(std::string_view device, int compute_capability) {
-  return std::make_unique<CudnnAttention>(device, compute_capability);
+  return make_attention(device, compute_capability);
 }
 
 }  // namespace pg
