@@ -21,6 +21,7 @@
 
 #include "harness/bench/shape_device.h"
 #include "harness/recipe/recipe.h"
+#include "kernels/bf16.h"
 #include "src/base/error.h"
 #include "src/device/cuda/cudnn/cudnn_attention.h"
 #include "src/device/op_id.h"
@@ -156,6 +157,11 @@ class CudnnPlans : public testing::Test {
     expect_plan("forward", forward, [&] { return library.plan_forward(forward); });
     if (!is_trained) return;
     expect_plan("backward", shape, [&] { return &library.plan_backward(shape); });
+    // Only the algorithm that adds up in order writes the scores' gradients down; no note of an engine
+    // tells the other, which adds by atomics, from it.
+    const int64_t tile = 64, rows = (shape.tokens + tile - 1) / tile * tile;
+    EXPECT_GE(library.plan_backward(shape).workspace_bytes,
+              static_cast<size_t>(shape.batch * shape.heads * rows * rows) * sizeof(bf16));
   }
 
   const FakeDriverImage* image_ = nullptr;
