@@ -108,6 +108,14 @@ struct MatrixBatch {
   int64_t size() const { return rows * cols; }  // of one matrix
 };
 
+// <train_gpt>
+// Such matrices f32, where they lie.
+struct MatricesOut {
+  Out data;
+  MatrixBatch shape;
+};
+// </train_gpt>
+
 // Elements whose squares are one sum: see sum_squares.
 inline constexpr int64_t kSumPiece = 16384;
 constexpr int64_t count_sum_pieces(int64_t elements) {
@@ -357,6 +365,13 @@ class Ops {
   // (Turbo-Muon, Boissin et al. 2025; Prach, Lampert 2022).
   virtual void newton_schulz(Out u, std::span<const NewtonSchulzCoefficients> steps,
                              NewtonSchulzStart start, const MatrixBatch& shape) = 0;
+  // <train_gpt>
+  // The same of several batches whose matrices have one shape: what it gives for each. No op of its
+  // own.
+  virtual void newton_schulz_of_batches(std::span<const MatricesOut> us,
+                                        std::span<const NewtonSchulzCoefficients> steps,
+                                        NewtonSchulzStart start);
+  // </train_gpt>
   // In place, per matrix of u f32, over its rows i, or its columns (NorMuon, Li et al. 2025):
   //   v_i = b2 v_i + (1-b2) mean(u_i^2), w_i = u_i / sqrt(max(v_i, 1e-10)), u = w scale / max(|w|_F, 1e-10);
   // scale is rms sqrt(rows cols), or with an rms of 0 what |u|_F was; b2 f32 [1]. v f32, of each

@@ -127,19 +127,8 @@ Optimizer::Optimizer(Weights& weights, const OptimizerConfig& config, int rank, 
   const int64_t flat = weights.flat_elements(), matrices = weights.layout().matrix_elements();
   first_ = DeviceBuffer(device, static_cast<size_t>(flat) * sizeof(float));
   second_ = DeviceBuffer(device, static_cast<size_t>(flat - matrices) * sizeof(float));
-  int64_t largest = 1, balanced = 0, neurons = 0;
-  for (const MuonWork& work : own_work().muon) {
-    const MatrixBatch& shape = work.shape;
-    largest = std::max(largest, shape.count * shape.stride);
-    if (!is_balanced(shape)) continue;
-    balanced = std::max(balanced, shape.count * shape.stride);
-    neurons = std::max(neurons, shape.count * std::max(shape.rows, shape.cols));
-  }
-  update_ = DeviceBuffer(device, static_cast<size_t>(largest) * sizeof(float));
-  if (balanced > 0) {
-    polar_ = DeviceBuffer(device, static_cast<size_t>(balanced) * sizeof(float));
-    balance_ = DeviceBuffer(device, static_cast<size_t>(neurons) * sizeof(float));
-  }
+  update_ = DeviceBuffer(device, static_cast<size_t>(work_.update_elements) * sizeof(float));
+  list_equal_matrices();
   if (config.normuon != NorMuon::kOff) {
     neuron_moments_ = DeviceBuffer(device, static_cast<size_t>(work_.neurons) * sizeof(float));
   }
@@ -149,6 +138,40 @@ Optimizer::Optimizer(Weights& weights, const OptimizerConfig& config, int rank, 
   host_scalars_.resize(kMuonSteps + 2 * own_work().muon.size());
   scalars_ = DeviceBuffer(device, host_scalars_.size() * sizeof(float));
   kept_muon_.resize(static_cast<size_t>(work_.banks));
+}
+
+void Optimizer::list_equal_matrices() {
+  const std::vector<MuonWork>& muon = own_work().muon;
+  for (size_t i = 0; i < muon.size(); ++i) {
+    const auto is_equal = [&](const EqualMatrices& equal) {
+      const MuonWork& first = muon[equal.works.front()];
+      return equal.bank == muon[i].bank && first.shape.rows == muon[i].shape.rows &&
+             first.shape.cols == muon[i].shape.cols;
+    };
+    const auto found = std::find_if(equal_matrices_.begin(), equal_matrices_.end(), is_equal);
+    EqualMatrices& equal = found != equal_matrices_.end() ? *found : equal_matrices_.emplace_back();
+    equal.bank = muon[i].bank;
+    equal.works.push_back(i);
+  }
+  int64_t neurons = 0;
+  for (const EqualMatrices& equal : equal_matrices_) {
+    int64_t of_equal = 0;
+    for (const size_t i : equal.works) {
+      const MatrixBatch& shape = muon[i].shape;
+      if (is_balanced(shape)) of_equal += shape.count * std::max(shape.rows, shape.cols);
+    }
+    neurons = std::max(neurons, of_equal);
+  }
+  if (neurons > 0) {
+    polar_ = DeviceBuffer(weights_->device(), update_.bytes());
+    balance_ = DeviceBuffer(weights_->device(), static_cast<size_t>(neurons) * sizeof(float));
+  }
+  for (EqualMatrices& equal : equal_matrices_) {
+    for (const size_t i : equal.works) {
+      const MuonWork& work = muon[i];
+      equal.updates.push_back({at(is_balanced(work.shape) ? polar_ : update_, work), work.shape});
+    }
+  }
 }
 
 void Optimizer::step(int64_t steps_done, double lr_multiplier, double decay_multiplier) {
@@ -227,24 +250,30 @@ void Optimizer::give_adamw() {
 
 void Optimizer::step_muon(int bank) {
   std::unique_ptr<KeptWork>& kept = kept_muon_[static_cast<size_t>(bank)];
-  for (Repetition run(weights_->device(), kept); run.is_due();) give_muon(bank);
+  for (Repetition run(weights_->device(), kept); run.is_due();) {
+    for (const EqualMatrices& matrices : equal_matrices_) {
+      if (matrices.bank == bank) give_muon(matrices);
+    }
+  }
 }
 
-void Optimizer::give_muon(int bank) {
+void Optimizer::give_muon(const EqualMatrices& matrices) {
   Ops& ops = weights_->device().ops();
-  for (size_t i = 0; i < own_work().muon.size(); ++i) {
+  for (const size_t i : matrices.works) {
     const MuonWork& work = own_work().muon[i];
-    if (work.bank != bank) continue;
-    const int64_t offset = work.offset;
-    const MatrixBatch& shape = work.shape;
-    ops.muon_momentum(write(update_.as<float>()), write(first_moments() + offset),
-                      read(weights_->gradients() + offset), read(coefficient_.as<float>()),
-                      scalars_at(kMomentum), config_.muon_row_norm, shape);
-    const Out update = orthogonalise(shape);
+    ops.muon_momentum(at(update_, work), write(first_moments() + work.offset),
+                      read(weights_->gradients() + work.offset), read(coefficient_.as<float>()),
+                      scalars_at(kMomentum), config_.muon_row_norm, work.shape);
+  }
+  orthogonalise(matrices);
+  for (size_t k = 0; k < matrices.works.size(); ++k) {
+    const size_t i = matrices.works[k];
+    const MuonWork& work = own_work().muon[i];
+    const Out update = matrices.updates[k].data;
     if (config_.normuon != NorMuon::kOff) normalise_neurons(update, work);
-    ops.apply_update(write(weights_->masters() + offset), read(update.as<float>()),
+    ops.apply_update(write(weights_->masters() + work.offset), read(update.as<float>()),
                      read(coefficient_.as<float>()), scalars_at(kMuonSteps + 2 * i),
-                     config_.cautious_weight_decay, shape);
+                     config_.cautious_weight_decay, work.shape);
   }
 }
 
@@ -256,22 +285,26 @@ bool Optimizer::is_balanced(const MatrixBatch& shape) const {
 // side all have the norm that those of an orthogonal one have on the average: with X the update and
 // D its rows' norms' inverses, O = polar(D X), then D_i <- D_i ((m/n) / |O_i|^2)^beta, and anew. Its
 // momentum is Muon's up to a factor, which polar() drops.
-Out Optimizer::orthogonalise(const MatrixBatch& shape) {
+void Optimizer::orthogonalise(const EqualMatrices& matrices) {
   Ops& ops = weights_->device().ops();
   const auto start = config_.newton_schulz_scaling == NewtonSchulzScaling::kAol
                          ? NewtonSchulzStart::kAol
                          : NewtonSchulzStart::kNorm;
-  if (!is_balanced(shape)) {
-    ops.newton_schulz(write(update_.as<float>()), iterations_, start, shape);
-    return write(update_.as<float>());
+  if (!is_balanced(matrices.updates.front().shape)) {
+    ops.newton_schulz_of_batches(matrices.updates, iterations_, start);
+    return;
   }
-  const Out polar = write(polar_.as<float>());
   for (int64_t k = 0; k < config_.aurora_iterations; ++k) {
-    ops.balance_neurons(polar, write(balance_.as<float>()), read(update_.as<float>()),
-                        static_cast<float>(config_.aurora_beta), /*is_first=*/k == 0, shape);
-    ops.newton_schulz(polar, iterations_, start, shape);
+    float* balance = balance_.as<float>();
+    for (size_t j = 0; j < matrices.works.size(); ++j) {
+      const auto& [polar, shape] = matrices.updates[j];
+      const Out update = at(update_, own_work().muon[matrices.works[j]]);
+      ops.balance_neurons(polar, write(balance), read(update.as<float>()),
+                          static_cast<float>(config_.aurora_beta), /*is_first=*/k == 0, shape);
+      balance += shape.count * std::max(shape.rows, shape.cols);
+    }
+    ops.newton_schulz_of_batches(matrices.updates, iterations_, start);
   }
-  return polar;
 }
 
 // NorMuon (Li et al. 2025, arXiv 2510.05491), by rows to a fixed size; or modded-nanogpt's, by the
@@ -286,12 +319,14 @@ void Optimizer::normalise_neurons(Out update, const MuonWork& work) {
 }
 
 int64_t Optimizer::ops_per_step() const {
-  const auto adamw = static_cast<int64_t>(own_work().adamw.size());
+  const auto adamw = std::ssize(own_work().adamw);
   int64_t muon = 0;
-  // Muon's momentum, its orthogonal factor and the update.
-  for (const MuonWork& work : own_work().muon) {
-    muon += 2 + (config_.normuon != NorMuon::kOff ? 1 : 0);
-    muon += (is_balanced(work.shape) ? 2 * config_.aurora_iterations : 1);
+  for (const EqualMatrices& matrices : equal_matrices_) {
+    const int64_t works = std::ssize(matrices.works);
+    // Muon's momentum and the update, NorMuon; the orthogonal factor of all.
+    muon += works * (2 + (config_.normuon != NorMuon::kOff ? 1 : 0));
+    const bool balanced = is_balanced(matrices.updates.front().shape);
+    muon += balanced ? config_.aurora_iterations * (works + 1) : 1;
   }
   // A sum of squares each; AdamW is one op; the norm and the coefficient.
   return 2 * adamw + muon + std::ssize(own_work().muon) + 2 + weights_->refresh_ops();

@@ -48,11 +48,23 @@ class Optimizer {
   float* neuron_moments() const { return neuron_moments_.as<float>(); }
 
  private:
+  // Matrices of a bank that have one shape, which go through Newton-Schulz together.
+  struct EqualMatrices {
+    int bank = 0;
+    std::vector<size_t> works;         // of own_work().muon
+    std::vector<MatricesOut> updates;  // of each, where it is made orthogonal
+  };
+
+  void list_equal_matrices();
   void give_adamw();
-  void give_muon(int bank);
+  void give_muon(const EqualMatrices& matrices);
   bool is_balanced(const MatrixBatch& shape) const;
-  Out orthogonalise(const MatrixBatch& shape);
+  void orthogonalise(const EqualMatrices& matrices);
   void normalise_neurons(Out update, const MuonWork& work);
+  // In a buffer that a bank's updates lie in as its matrices do.
+  static Out at(const DeviceBuffer& buffer, const MuonWork& work) {
+    return {buffer.as<float>() + work.update_offset, DType::kF32};
+  }
   In scalars_at(size_t place) const { return {scalars_.as<float>() + place, DType::kF32}; }
 
   Weights* weights_;
@@ -62,9 +74,10 @@ class Optimizer {
   WorkTable work_;
   DeviceBuffer first_, second_;  // momentum of Muon and AdamW; AdamW's second moments
   DeviceBuffer neuron_moments_;
-  DeviceBuffer update_;       // [the largest batch of matrices] f32
-  DeviceBuffer polar_;        // Aurora: [the largest that is not square] f32
-  DeviceBuffer balance_;      // Aurora: [the most of the longer sides of a batch] f32
+  std::vector<EqualMatrices> equal_matrices_;
+  DeviceBuffer update_;       // [work.update_elements] f32
+  DeviceBuffer polar_;        // Aurora: [work.update_elements] f32
+  DeviceBuffer balance_;      // Aurora: [the most of the longer sides of equal matrices] f32
   DeviceBuffer sums_;         // [work.sums] f64
   DeviceBuffer squares_;      // [1] f64
   DeviceBuffer coefficient_;  // [1] f32

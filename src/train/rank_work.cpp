@@ -9,12 +9,18 @@ namespace {
 
 int64_t matrix_cost(const ParamSpec& spec) { return newton_schulz_flops(spec.rows, spec.cols); }
 
+struct Bank {
+  int64_t cost = 0, elements = 0;  // in memory
+  std::vector<int> matrices;       // in the order of memory
+};
+
 class Division {
  public:
   Division(const Weights& weights, int ranks)
       : weights_(weights),
         first_sum_(static_cast<size_t>(weights.count()), -1),
-        first_neuron_(first_sum_) {
+        first_neuron_(first_sum_),
+        update_offset_(first_sum_) {
     table_.ranks.resize(static_cast<size_t>(ranks));
     for (const ParamRange& range : weights.layout().trained_ranges()) {
       if (range.group != ParamGroup::kMatrix) divide_range(range);
@@ -48,35 +54,55 @@ class Division {
     table_.sums += pieces;
   }
 
-  // The matrices of each bank, in the order of memory.
+  // The matrices of each bank, in the order of memory. Where two ranges have matrices of one shape,
+  // both are one bank: these go through Newton-Schulz together.
   void list_banks() {
-    std::vector<std::pair<int64_t, std::vector<int>>> banks;  // its cost, its matrices
     for (const ParamRange& range : weights_.layout().trained_ranges()) {
       if (range.group != ParamGroup::kMatrix) continue;
-      auto& [cost, matrices] = banks.emplace_back();
+      std::vector<int> matrices;
       for (const int i : weights_.layout().order()) {
         const int64_t at = weights_.layout().offset(i) - range.offset;
         if (at < 0 || at >= range.elements) continue;
         matrices.push_back(i);
-        cost += matrix_cost(weights_.spec(i));
         first_sum_[static_cast<size_t>(i)] = table_.sums;
         table_.sums += count_sum_pieces(weights_.spec(i).elements());
         first_neuron_[static_cast<size_t>(i)] = table_.neurons;
         table_.neurons += count_neurons(weights_.spec(i));
       }
+      Bank& bank = bank_of(matrices);
+      for (const int i : matrices) {
+        bank.cost += matrix_cost(weights_.spec(i));
+        update_offset_[static_cast<size_t>(i)] =
+            bank.elements + weights_.layout().offset(i) - range.offset;
+      }
+      bank.matrices.insert(bank.matrices.end(), matrices.begin(), matrices.end());
+      bank.elements += range.elements;
+      table_.update_elements = std::max(table_.update_elements, bank.elements);
     }
-    std::stable_sort(banks.begin(), banks.end(),
-                     [](const auto& a, const auto& b) { return a.first > b.first; });
-    for (auto& [cost, matrices] : banks) banks_.push_back(std::move(matrices));
+    std::stable_sort(banks_.begin(), banks_.end(),
+                     [](const Bank& a, const Bank& b) { return a.cost > b.cost; });
     table_.banks = static_cast<int>(banks_.size());
     for (RankWork& rank : table_.ranks) rank.bank_stretches.resize(banks_.size());
+  }
+
+  // The one that has a matrix of the shape of one of these, or a new one.
+  Bank& bank_of(const std::vector<int>& matrices) {
+    const auto has_shape_of = [&](const Bank& bank) {
+      return std::find_first_of(bank.matrices.begin(), bank.matrices.end(), matrices.begin(),
+                                matrices.end(), [&](int a, int b) {
+                                  return weights_.spec(a).rows == weights_.spec(b).rows &&
+                                         weights_.spec(a).cols == weights_.spec(b).cols;
+                                }) != bank.matrices.end();
+    };
+    const auto found = std::find_if(banks_.begin(), banks_.end(), has_shape_of);
+    return found != banks_.end() ? *found : banks_.emplace_back();
   }
 
   // Largest first, each to the rank that has the least so far.
   void divide_matrices() {
     std::vector<int> by_cost;
-    for (const std::vector<int>& bank : banks_) {
-      by_cost.insert(by_cost.end(), bank.begin(), bank.end());
+    for (const Bank& bank : banks_) {
+      by_cost.insert(by_cost.end(), bank.matrices.begin(), bank.matrices.end());
     }
     std::stable_sort(by_cost.begin(), by_cost.end(), [&](int a, int b) {
       return matrix_cost(weights_.spec(a)) > matrix_cost(weights_.spec(b));
@@ -92,7 +118,8 @@ class Division {
     for (size_t r = 0; r < table_.ranks.size(); ++r) {
       for (size_t bank = 0; bank < banks_.size(); ++bank) {
         std::vector<int> own;
-        std::copy_if(banks_[bank].begin(), banks_[bank].end(), std::back_inserter(own),
+        const std::vector<int>& all = banks_[bank].matrices;
+        std::copy_if(all.begin(), all.end(), std::back_inserter(own),
                      [&](int i) { return owner[static_cast<size_t>(i)] == r; });
         add_matrices(table_.ranks[r], bank, own);
       }
@@ -108,7 +135,8 @@ class Division {
                     .shape = batch.shape,
                     .first_sum = first_sum(first),
                     .first_neuron = first_neuron(first),
-                    .bank = static_cast<int>(bank)};
+                    .bank = static_cast<int>(bank),
+                    .update_offset = update_offset_[static_cast<size_t>(first)]};
       for (size_t i = 0; i < batch.params.size(); ++i) {
         const int param = batch.params[i];
         rank.bank_stretches[bank].push_back({weights_.layout().offset(param), batch.shape.size()});
@@ -142,8 +170,8 @@ class Division {
   }
 
   const Weights& weights_;
-  std::vector<int64_t> first_sum_, first_neuron_;  // by parameter; matrices only
-  std::vector<std::vector<int>> banks_;
+  std::vector<int64_t> first_sum_, first_neuron_, update_offset_;  // by parameter; matrices only
+  std::vector<Bank> banks_;
   WorkTable table_;
 };
 

@@ -36,6 +36,7 @@ struct MuonWork {
   int64_t first_sum = 0, sums_stride = 0;
   int64_t first_neuron = 0, neurons_stride = 0;  // Optimizer::neuron_moments()
   int bank = 0;
+  int64_t update_offset = 0;  // in the memory of the bank's updates, which lie as its matrices do
 };
 
 // A part of memory, in elements.
@@ -57,7 +58,8 @@ struct RankWork {
 // kSumPiece elements, which begin anew with every matrix: `sums` pieces in all.
 struct WorkTable {
   std::vector<RankWork> ranks;
-  int banks = 0;  // of matrices; the one with the most work first
+  int banks = 0;                // of matrices; the one with the most work first
+  int64_t update_elements = 0;  // of the largest bank
   int64_t sums = 0;
   int64_t neurons = 0;  // of all matrices
 };

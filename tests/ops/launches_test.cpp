@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kernels/simt/simt_executor.h"
+#include "src/base/rng.h"
 #include "src/device/cuda/gpu_device.h"
 #include "src/device/simt/host_runtime.h"
 
@@ -78,6 +79,31 @@ TEST_F(Launches, OfNewtonSchulzAreThreeProductsAnIteration) {
     EXPECT_EQ(
         count([&](Ops& ops) { ops.newton_schulz(out(a_), steps, NewtonSchulzStart::kAol, shape); }),
         3 + 3 * 5 + 3);
+  }
+}
+
+// Batches that lie differently share the products, and have what each of them has alone: in bits, since
+// a matrix's sums do not depend on the others.
+TEST_F(Launches, OfNewtonSchulzOfBatchesAreTheProductsOfOne) {
+  const std::vector<NewtonSchulzCoefficients> steps(5, {3.4445f, -4.7750f, 2.0315f});
+  for (const auto& [rows, cols] : {std::pair<int64_t, int64_t>{8, 12}, {12, 8}}) {
+    const MatrixBatch shapes[] = {{3, rows, cols, 200}, {2, rows, cols, 96}, {1, rows, cols, 96}};
+    for (const auto start : {NewtonSchulzStart::kNorm, NewtonSchulzStart::kAol}) {
+      std::vector<float> alone[3], together[3];
+      std::vector<MatricesOut> us;
+      for (size_t i = 0; i < 3; ++i) {
+        for (size_t k = 0; k < 600; ++k) {
+          alone[i].push_back(static_cast<float>(CounterRng(5, i).normal(k)));
+        }
+        together[i] = alone[i];
+        us.push_back({out(together[i]), shapes[i]});
+        device_.ops().newton_schulz(out(alone[i]), steps, start, shapes[i]);
+      }
+      const bool is_aol = start == NewtonSchulzStart::kAol;
+      EXPECT_EQ(count([&](Ops& ops) { ops.newton_schulz_of_batches(us, steps, start); }),
+                3 * (is_aol ? 4 : 3) + 3 * 5 + (is_aol ? 2 : 0));
+      for (size_t i = 0; i < 3; ++i) EXPECT_EQ(together[i], alone[i]) << i;
+    }
   }
 }
 

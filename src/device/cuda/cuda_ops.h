@@ -20,6 +20,9 @@ class CudaOps final : public Ops {
                           int64_t out) override;
   void linear_dw_of_parts(std::span<const Out> dws, In dy, In x, int64_t rows, int64_t in,
                           int64_t out) override;
+  void newton_schulz_of_batches(std::span<const MatricesOut> us,
+                                std::span<const NewtonSchulzCoefficients> steps,
+                                NewtonSchulzStart start) override;
 
  private:
   kernels::Stream stream() const { return runtime_.stream(); }

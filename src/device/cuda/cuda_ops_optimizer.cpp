@@ -1,5 +1,6 @@
 // Optimizer steps. All that a step changes from one to the next is read by the kernels, a NaN
 // coefficient too; a batch of matrices is one launch each.
+#include <numeric>
 #include <utility>
 
 #include "kernels/adamw.h"
@@ -17,34 +18,36 @@ static_assert(kernels::kAdamWStepScalars == kAdamWScalars);
 
 // X <- a X + (b A + c A A) X with A = X Xt, or A = Xt X and X B of a tall X. As in Muon's published
 // form X, A and B are stored in the compute type T, and products add in f32 before they round once:
-// an iteration is three products of the whole batch, and nothing else touches memory.
+// an iteration is three products of all matrices, whichever batches they lie in, and nothing else
+// touches memory.
 template <class T>
 class NewtonSchulz {
  public:
-  NewtonSchulz(GpuRuntime& runtime, GpuScratch& scratch, float* u, const MatrixBatch& batch)
-      : runtime_(runtime), scratch_(scratch), u_(u), shape_(matrices_of(batch)) {
-    squares_ =
-        scratch_.of<double>(kSquares, shape_.count * kernels::count_summed_pieces(shape_.size()));
-    x_ = scratch_.of<T>(kX, shape_.count * x_stride_);
-    next_x_ = scratch_.of<T>(kNextX, shape_.count * x_stride_);
-    gram_ = scratch_.of<T>(kGram, shape_.count * gram_stride_);
-    polynomial_ = scratch_.of<T>(kPolynomial, shape_.count * gram_stride_);
+  // us: at least one batch, of matrices of one shape.
+  NewtonSchulz(GpuRuntime& runtime, GpuScratch& scratch, std::span<const MatricesOut> us)
+      : runtime_(runtime), scratch_(scratch), us_(us) {
+    squares_ = scratch_.of<double>(kSquares, count_ * pieces_);
+    x_ = scratch_.of<T>(kX, count_ * x_stride_);
+    next_x_ = scratch_.of<T>(kNextX, count_ * x_stride_);
+    gram_ = scratch_.of<T>(kGram, count_ * gram_stride_);
+    polynomial_ = scratch_.of<T>(kPolynomial, count_ * gram_stride_);
   }
 
   void normalise() {
-    kernels::sum_pieces_of_squares(squares_, u_, shape_,
-                                   kernels::count_summed_pieces(shape_.size()), stream());
+    for_each_batch([&](float* u, const kernels::Matrices& shape, int64_t first) {
+      kernels::sum_pieces_of_squares(squares_ + first * pieces_, u, shape, pieces_, stream());
+    });
     start(nullptr);
   }
 
   // Vectors of the smaller side times s_i = (sum_j |A_ij|)^(-1/2), A's elements times s_i s_j. The
   // sums are of A in f32.
   void scale_almost_orthogonal() {
-    auto* const gram = scratch_.of<float>(kWideGram, shape_.count * side_ * side_);
-    auto* const scales = scratch_.of<float>(kScales, shape_.count * side_);
+    auto* const gram = scratch_.of<float>(kWideGram, count_ * side_ * side_);
+    auto* const scales = scratch_.of<float>(kScales, count_ * side_);
     multiply_gram(gram, DType::kF32, side_ * side_);
-    kernels::sum_almost_orthogonal(scales, gram, shape_.count, side_, stream());
-    kernels::scale_gram<T>(gram_, gram_stride_, gram, scales, shape_.count, side_, stream());
+    kernels::sum_almost_orthogonal(scales, gram, count_, side_, stream());
+    kernels::scale_gram<T>(gram_, gram_stride_, gram, scales, count_, side_, stream());
     start(scales);
     has_gram_ = true;
   }
@@ -55,12 +58,16 @@ class NewtonSchulz {
     const GpuMatrix gram = of_side(gram_), polynomial = of_side(polynomial_);
     multiply(side_, side_, side_, gram, gram, c, gram, b, polynomial_, kType, side_, gram_stride_);
     const GpuMatrix x = of_x();
-    multiply(shape_.rows, shape_.cols, side_, is_tall_ ? x : polynomial, is_tall_ ? polynomial : x,
-             1.0f, x, a, next_x_, kType, shape_.cols, x_stride_);
+    multiply(rows_, cols_, side_, is_tall_ ? x : polynomial, is_tall_ ? polynomial : x, 1.0f, x, a,
+             next_x_, kType, cols_, x_stride_);
     std::swap(x_, next_x_);
   }
 
-  void store() { kernels::end_newton_schulz<T>(u_, x_, x_stride_, shape_, stream()); }
+  void store() {
+    for_each_batch([&](float* u, const kernels::Matrices& shape, int64_t first) {
+      kernels::end_newton_schulz<T>(u, x_ + first * x_stride_, x_stride_, shape, stream());
+    });
+  }
 
  private:
   enum Slot : size_t { kSquares, kX, kNextX, kGram, kPolynomial, kWideGram, kScales };
@@ -69,19 +76,33 @@ class NewtonSchulz {
   static constexpr int64_t padded(int64_t elements) { return (elements + 127) / 128 * 128; }
 
   kernels::Stream stream() const { return runtime_.stream(); }
+
+  // body(u, shape, how many matrices come before)
+  template <class Body>
+  void for_each_batch(const Body& body) const {
+    int64_t first = 0;
+    for (const MatricesOut& u : us_) {
+      body(u.data.as<float>(), matrices_of(u.shape), first);
+      first += u.shape.count;
+    }
+  }
   void start(const float* scales) {
-    kernels::start_newton_schulz<T>(x_, x_stride_, u_, squares_, scales, shape_, stream());
+    for_each_batch([&](const float* u, const kernels::Matrices& shape, int64_t first) {
+      kernels::start_newton_schulz<T>(
+          x_ + first * x_stride_, x_stride_, u, squares_ + first * pieces_,
+          scales == nullptr ? nullptr : scales + first * side_, shape, stream());
+    });
   }
 
   GpuMatrix of_x(bool is_transposed = false) const {
-    return {x_, kType, shape_.cols, is_transposed, x_stride_};
+    return {x_, kType, cols_, is_transposed, x_stride_};
   }
   GpuMatrix of_side(const T* data) const { return {data, kType, side_, false, gram_stride_}; }
 
   // A
   void multiply_gram(void* d, DType d_type, int64_t d_batch_stride) {
-    multiply(side_, side_, is_tall_ ? shape_.rows : shape_.cols, of_x(is_tall_), of_x(!is_tall_),
-             1.0f, {}, 0.0f, d, d_type, side_, d_batch_stride);
+    multiply(side_, side_, is_tall_ ? rows_ : cols_, of_x(is_tall_), of_x(!is_tall_), 1.0f, {},
+             0.0f, d, d_type, side_, d_batch_stride);
   }
 
   void multiply(int64_t rows, int64_t cols, int64_t inner, const GpuMatrix& a, const GpuMatrix& b,
@@ -90,7 +111,7 @@ class NewtonSchulz {
     runtime_.multiply({.rows = rows,
                        .cols = cols,
                        .inner = inner,
-                       .batch = shape_.count,
+                       .batch = count_,
                        .a = a,
                        .b = b,
                        .c = c,
@@ -104,11 +125,15 @@ class NewtonSchulz {
 
   GpuRuntime& runtime_;
   GpuScratch& scratch_;
-  float* const u_;
-  const kernels::Matrices shape_;
-  const bool is_tall_ = shape_.rows > shape_.cols;
-  const int64_t side_ = is_tall_ ? shape_.cols : shape_.rows;
-  const int64_t x_stride_ = padded(shape_.size()), gram_stride_ = padded(side_ * side_);
+  const std::span<const MatricesOut> us_;
+  const int64_t rows_ = us_[0].shape.rows, cols_ = us_[0].shape.cols;
+  const int64_t count_ = std::accumulate(
+      us_.begin(), us_.end(), int64_t{0},
+      [](int64_t sum, const MatricesOut& u) { return sum + u.shape.count; });  // of all batches
+  const bool is_tall_ = rows_ > cols_;
+  const int64_t side_ = is_tall_ ? cols_ : rows_;
+  const int64_t pieces_ = kernels::count_summed_pieces(rows_ * cols_);
+  const int64_t x_stride_ = padded(rows_ * cols_), gram_stride_ = padded(side_ * side_);
   double* squares_;
   T *x_, *next_x_;         // [count, rows, cols]
   T *gram_, *polynomial_;  // A, b A + c A A [count, side, side]
@@ -134,10 +159,23 @@ void CudaOps::muon_momentum(Out u, Out m, In g, In coefficient, In mu, bool row_
 
 void CudaOps::newton_schulz(Out u, std::span<const NewtonSchulzCoefficients> steps,
                             NewtonSchulzStart start, const MatrixBatch& shape) {
-  PG_CHECK(!u.accumulate, "newton_schulz works in place");
-  if (shape.count == 0 || shape.size() == 0) return;
+  const MatricesOut batch = {u, shape};
+  newton_schulz_of_batches({&batch, 1}, steps, start);
+}
+
+void CudaOps::newton_schulz_of_batches(std::span<const MatricesOut> us,
+                                       std::span<const NewtonSchulzCoefficients> steps,
+                                       NewtonSchulzStart start) {
+  int64_t elements = 0;
+  for (const auto& [u, shape] : us) {
+    PG_CHECK(!u.accumulate, "newton_schulz works in place");
+    PG_CHECK(shape.rows == us[0].shape.rows && shape.cols == us[0].shape.cols,
+             "batches that are one have matrices of one shape");
+    elements += shape.count * shape.size();
+  }
+  if (elements == 0) return;
   with_type(compute_, [&]<class T>(T) {
-    NewtonSchulz<T> iteration(runtime_, scratch_, u.as<float>(), shape);
+    NewtonSchulz<T> iteration(runtime_, scratch_, us);
     iteration.normalise();
     if (start == NewtonSchulzStart::kAol) iteration.scale_almost_orthogonal();
     for (const NewtonSchulzCoefficients& coefficients : steps) iteration.iterate(coefficients);

@@ -201,6 +201,11 @@ void ForwardingOps::newton_schulz(Out u, std::span<const NewtonSchulzCoefficient
                                   NewtonSchulzStart start, const MatrixBatch& shape) {
   call(OpId::kNewtonSchulz)->newton_schulz(u, steps, start, shape);
 }
+void ForwardingOps::newton_schulz_of_batches(std::span<const MatricesOut> us,
+                                             std::span<const NewtonSchulzCoefficients> steps,
+                                             NewtonSchulzStart start) {
+  call(OpId::kNewtonSchulz)->newton_schulz_of_batches(us, steps, start);
+}
 void ForwardingOps::normuon(Out u, Out v, In coefficient, In beta2, bool columns, float rms,
                             const MatrixBatch& shape, int64_t v_stride) {
   call(OpId::kNormuon)->normuon(u, v, coefficient, beta2, columns, rms, shape, v_stride);

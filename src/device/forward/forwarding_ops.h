@@ -11,6 +11,9 @@ class ForwardingOps : public Ops {
   explicit ForwardingOps(Ops& inner) : inner_(inner) {}
 
 #include "src/device/op_overrides.inc"
+  void newton_schulz_of_batches(std::span<const MatricesOut> us,
+                                std::span<const NewtonSchulzCoefficients> steps,
+                                NewtonSchulzStart start) override;
   int64_t packed_bytes(DType w, int64_t in, int64_t out) const override {
     return inner_.packed_bytes(w, in, out);
   }

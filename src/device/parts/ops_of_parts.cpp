@@ -1,4 +1,5 @@
-// Products of parts of the rows, for devices that have no quicker way: one after another.
+// Work in parts - products of parts of the rows, batches of matrices - for devices that have no
+// quicker way: one after another.
 #include <span>
 #include <type_traits>
 
@@ -46,6 +47,12 @@ void Ops::linear_dw_of_parts(std::span<const Out> dws, In dy, In x, int64_t rows
     linear_dw(dws[static_cast<size_t>(i)], rows_from(dy, i * count, out),
               rows_from(x, i * count, in), count, in, out);
   }
+}
+
+void Ops::newton_schulz_of_batches(std::span<const MatricesOut> us,
+                                   std::span<const NewtonSchulzCoefficients> steps,
+                                   NewtonSchulzStart start) {
+  for (const MatricesOut& u : us) newton_schulz(u.data, steps, start, u.shape);
 }
 
 }  // namespace pg
