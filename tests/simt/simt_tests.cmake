@@ -12,6 +12,11 @@ if(PG_HAVE_CUDA)
   add_dependencies(simt_test pg_kernels_cuda)
 endif()
 
+if(NOT PG_SANITIZE)
+  add_test(NAME Kernels.ConfigureWithoutNvccInOneLine COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_LIST_DIR}/cuda/configure_test.py ${CMAKE_SOURCE_DIR})
+  set_tests_properties(Kernels.ConfigureWithoutNvccInOneLine PROPERTIES LABELS fast TIMEOUT 300)
+endif()
+
 # Links every launcher as nvcc compiled it, and runs where there is a GPU; elsewhere its tests say that they skip.
 if(PG_HAVE_CUDA AND NOT PG_SANITIZE)
   set(dir ${CMAKE_CURRENT_LIST_DIR})
