@@ -13,6 +13,7 @@
 #include "tests/simt/reduce_check.h"
 #include "tests/simt/rmsnorm_check.h"
 #include "tests/simt/row_mix_check.h"
+#include "tests/simt/row_parts_check.h"
 #include "tests/simt/softcap_xent_check.h"
 
 namespace pg::kerneltest {
@@ -38,6 +39,9 @@ std::vector<Mutant<BagsFamily>> bags_mutants();
 std::vector<Mutant<PrependRowsFamily>> prepend_rows_mutants();
 std::vector<Mutant<SmearFamily>> smear_mutants();
 std::vector<Mutant<TokenSmearFamily>> token_smear_mutants();
+std::vector<Mutant<ColumnSumsFamily>> column_sums_mutants();
+std::vector<Mutant<DenseRowsFamily>> dense_rows_mutants();
+std::vector<Mutant<ProductRowsFamily>> product_rows_mutants();
 std::vector<Mutant<AddScaledFamily<bf16>>> add_scaled_mutants();
 std::vector<Mutant<MixFamily<bf16>>> mix_mutants();
 std::vector<Mutant<LeakyRelu2Family<bf16>>> leaky_relu2_mutants();

@@ -64,3 +64,21 @@ pg_mutant(token_smear forgets_that_the_next_row_starts_a_sequence "row + 1 < row
 pg_mutant(token_smear skips_what_registers_do_not_hold "first + kKept; column < dim; column += kStep) {\n      product" "dim; column < dim; column += kStep) {\n      product")
 pg_mutant(token_smear sums_warps_before_they_are_done "  __syncthreads();\n  for (int i = static_cast" "  for (int i = static_cast")
 pg_mutant(token_smear counts_only_the_first_chunks "chunk < chunks; chunk += kWarpThreads" "chunk < 1; chunk += kWarpThreads")
+# ---- column_sums.cu ------------------------------------------------------------------------------
+pg_mutant_family(column_sums ColumnSumsFamily "sum_chunks<float>" "sum_chunks<bf16>")
+pg_mutant(column_sums adds_warps_before_they_are_done "  __syncthreads();\n" "")
+pg_mutant(column_sums forgets_the_last_warp_of_chunks "i < kBlockWarps; ++i) sum += of_warps" "i + 1 < kBlockWarps; ++i) sum += of_warps")
+pg_mutant(column_sums reads_a_chunk_past_the_last "first + i < chunks && column" "first + i <= chunks && column")
+pg_mutant(column_sums scales_what_was_there "if (scale != nullptr) sum *= *scale;\n" "if (scale != nullptr) sum = (sum + static_cast<float>(out.data[column])) * *scale;\n")
+# ---- dense_rows.cu -------------------------------------------------------------------------------
+pg_mutant_family(dense_rows DenseRowsFamily "copy_to_dense<bf16>")
+pg_mutant(dense_rows copies_what_lies_between_rows "data[i / cols * stride + i % cols]" "data[i]")
+pg_mutant(dense_rows leaves_out_the_last_element "if (i < count)" "if (i + 1 < count)")
+pg_mutant(dense_rows copies_the_first_block_alone "int64_t{blockIdx.x} * kBlockThreads + static_cast" "static_cast")
+# ---- product_rows.cu -----------------------------------------------------------------------------
+pg_mutant_family(product_rows ProductRowsFamily "add_product<float>" "add_product<bf16>")
+pg_mutant(product_rows takes_addends_for_dense "addend.data + row * addend.stride" "addend.data + row * cols")
+pg_mutant(product_rows writes_rows_as_if_dense "y.data + row * y.stride" "y.data + row * cols")
+pg_mutant(product_rows overwrites_what_it_should_add_to "first, cols, y.accumulate" "first, cols, false")
+pg_mutant(product_rows takes_every_addend_for_aligned "has_vector_rows<kPack>(addend.data, cols) && addend" "addend")
+pg_mutant(product_rows runs_past_the_last_row_of_a_product "  if (row >= rows) return;\n" "")

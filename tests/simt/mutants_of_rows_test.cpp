@@ -29,6 +29,11 @@ constexpr RowMixCase kRowMixCases[] = {
     {.rows = 12, .tokens = 12, .dim = 520, .width = 2},
 };
 
+constexpr RowPartsCase kRowPartsCases[] = {
+    {.rows = 65, .cols = 33, .gap = 7},
+    {.rows = 17, .cols = 24, .gap = 8, .offset = 1},
+};
+
 template <class Family, class Case>
 void expect_caught(const std::vector<Mutant<Family>>& mutants,
                    std::string (*check)(const Family&, const Case&), std::span<const Case> cases,
@@ -90,6 +95,23 @@ TEST(MutantsOfRows, TokenSmearsAreAllCaught) {
       token_smear_mutants(), &check_token_smear, kRowMixCases,
       {&token_smear<float>, &token_smear<bf16>, &token_smear_backward<float>,
        &token_smear_backward<bf16>});
+}
+
+TEST(MutantsOfRows, ColumnSumsAreAllCaught) {
+  expect_caught<ColumnSumsFamily, RowPartsCase>(
+      column_sums_mutants(), &check_column_sums, kRowPartsCases,
+      {&kernels::sum_chunks<float>, &kernels::sum_chunks<bf16>});
+}
+
+TEST(MutantsOfRows, DenseCopiesAreAllCaught) {
+  expect_caught<DenseRowsFamily, RowPartsCase>(dense_rows_mutants(), &check_dense_rows,
+                                               kRowPartsCases, {&kernels::copy_to_dense<bf16>});
+}
+
+TEST(MutantsOfRows, AdditionsToProductsAreAllCaught) {
+  expect_caught<ProductRowsFamily, RowPartsCase>(
+      product_rows_mutants(), &check_product_rows, kRowPartsCases,
+      {&kernels::add_product<float>, &kernels::add_product<bf16>});
 }
 
 }  // namespace

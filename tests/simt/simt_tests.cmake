@@ -11,6 +11,14 @@ set_source_files_properties(${CMAKE_CURRENT_LIST_DIR}/ptx/ptx_harness.cpp PROPER
 if(PG_HAVE_CUDA)
   add_dependencies(simt_test pg_kernels_cuda)
 endif()
+# The tests of launchers once more, by PTX; of each architecture whose instructions are not another's.
+if(NOT PG_SANITIZE)
+  foreach(architecture compute_80 compute_90)
+    add_test(NAME Ptx.KernelTests.${architecture} COMMAND simt_test --gtest_brief=1 --gtest_filter=*Kernel.* WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+    set_tests_properties(Ptx.KernelTests.${architecture} PROPERTIES LABELS fast TIMEOUT 300
+      ENVIRONMENT PG_KERNELS_BY_PTX=${architecture} SKIP_REGULAR_EXPRESSION "ptx_harness.cpp:[0-9]+: Skipped")
+  endforeach()
+endif()
 
 if(NOT PG_SANITIZE)
   add_test(NAME Kernels.ConfigureWithoutNvccInOneLine COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_LIST_DIR}/cuda/configure_test.py ${CMAKE_SOURCE_DIR})

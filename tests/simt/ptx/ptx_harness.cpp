@@ -36,7 +36,12 @@ class WholeProgramByPtx : public testing::Environment {
   void SetUp() override {
     const char* const architecture = std::getenv("PG_KERNELS_BY_PTX");
     if (architecture == nullptr) return;
+    if (const std::string reason = why_no_ptx(); !reason.empty()) GTEST_SKIP() << reason;
     ASSERT_FALSE(ptx_files(architecture).empty()) << "no PTX of " << architecture;
+    const std::vector<std::string> distinct = distinct_architectures();
+    if (std::find(distinct.begin(), distinct.end(), architecture) == distinct.end()) {
+      GTEST_SKIP() << "its PTX is that of an architecture before it, in every file";
+    }
     kernels_ = &product_kernels(architecture);
     substitute_ = std::make_unique<simt::ScopedSubstitute>(*kernels_);
   }
