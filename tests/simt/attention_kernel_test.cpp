@@ -63,7 +63,7 @@ std::vector<int32_t> starts_at(int64_t tokens, const std::vector<int32_t>& begin
 TEST_F(AttentionKernel, IsRightForPackedSequencesUnderEverySchedule) {
   // Within and at the edges of fragments, warps, tiles and blocks; of one row; a first tile that is odd.
   const std::vector<int32_t> starts = starts_at(290, {1, 16, 17, 63, 100, 128, 192, 193, 280});
-  for (const int64_t dim : {16, 64, 128}) {
+  for (const int64_t dim : {16, 32, 64, 128}) {
     EXPECT_EQ(check<bf16>({.sizes = sizes(290, 2, 1, dim), .starts = starts}), "") << dim;
   }
   EXPECT_EQ(check<float>({.sizes = sizes(90, 2, 1, 9), .starts = std::span(starts).first(90)}), "");
