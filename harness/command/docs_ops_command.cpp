@@ -59,7 +59,9 @@ std::string write_docs_ops() {
       "`src/device/ops.h`.\n\n"
       "Tolerance is what bounds an op's error against the fp64 reference: *exact* for integers and "
       "copies, *elementwise* "
-      "for a few roundings, *sum* for sums of products, *softmax* for exponentials of sums.\n\n"
+      "for a few roundings, *sum* for sums of products, *softmax* for exponentials of sums. What "
+      "each "
+      "CUDA kernel was proven by, and whether a GPU has run it, stands in `docs/kernels.md`.\n\n"
       "| op | formula | gradient rule | tolerance |\n|---|---|---|---|\n";
   for (const OpInfo& op : kOps) {
     const std::string gradient = op.gradient.exists()
