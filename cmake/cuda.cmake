@@ -5,8 +5,11 @@ if(PG_HAVE_CUDA)
     file(GLOB device_cuda_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/device/cuda/*.cpp ${CMAKE_SOURCE_DIR}/src/device/cuda/gpu/*.cpp
       ${CMAKE_SOURCE_DIR}/src/device/parts/*.cpp)
     include(${CMAKE_CURRENT_LIST_DIR}/cudnn.cmake)
-    add_library(device_cuda MODULE ${device_cuda_sources} src/device/cuda/cudnn/cudnn_library.cpp)
-    target_link_libraries(device_cuda PRIVATE pg_options pg_kernels_cuda pg_cudnn CUDA::cudart_static CUDA::cublasLt)
+    add_library(device_cuda MODULE ${device_cuda_sources} src/device/cuda/cudnn/cudnn_library.cpp ${pg_nccl_sources})
+    target_link_libraries(device_cuda PRIVATE pg_options pg_kernels_cuda pg_cudnn CUDA::cudart_static CUDA::cublasLt ${CMAKE_DL_LIBS})
+    if(NCCL_INCLUDE_DIR)
+      target_include_directories(device_cuda SYSTEM PRIVATE ${NCCL_INCLUDE_DIR})
+    endif()
     # Its names are its own: the program has launchers of the same names, for the host.
     # A name that it lacks fails here and not when a user asks for a GPU.
     target_link_options(device_cuda PRIVATE -Wl,-Bsymbolic -Wl,--exclude-libs,ALL -Wl,-z,defs)

@@ -18,7 +18,7 @@
 #include "src/data/corpus/piece_bytes.h"
 #include "src/data/tokenizer.h"
 #include "src/device/comm/agreement.h"
-#include "src/device/comm/comm_staged.h"
+#include "src/device/comm/join_devices.h"
 #include "src/device/registry/make_device.h"
 #include "src/train/loss_targets.h"
 
@@ -59,7 +59,8 @@ TrainResult train_on_ranks(LocalRanks& ranks, const Recipe& recipe, const RankTe
   ranks.run([&](Comm& comm) {
     check_ranks_agree(comm, recipe,
                       {{"training data", show_fingerprint(text.train)},
-                       {"validation data", show_fingerprint(text.val)}});
+                       {"validation data", show_fingerprint(text.val)},
+                       {"track.exchange", std::string(choice_name(recipe.track.exchange))}});
     TrainSetup setup;
     if (comm.rank() == 0) setup = first;
     setup.comm = &comm;
@@ -77,8 +78,11 @@ TrainResult train_on_ranks(LocalRanks& ranks, const Recipe& recipe, const RankTe
     if (setup.device == nullptr) {
       setup.device = (own = make_device(recipe.track.device, comm.rank())).get();
     }
-    const std::unique_ptr<Comm> staged = stage_where_needed(comm, *setup.device);
-    if (staged != nullptr) setup.comm = staged.get();
+    const DeviceLink link = join_devices(comm, *setup.device, recipe.track.exchange);
+    if (link.comm != nullptr) setup.comm = link.comm.get();
+    if (setup.observer != nullptr && !link.way.empty()) {
+      setup.observer->on_note(fmt::format("exchange:{} ranks, {}", comm.ranks(), link.way));
+    }
     setup.validate = [&](const std::vector<HostTensor>& weights) {
       const DiagnosticLoss loss = scoring.diagnose_on(comm, *setup.device, recipe.model, weights,
                                                       without_overlap(recipe.eval), {});

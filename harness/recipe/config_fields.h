@@ -24,6 +24,8 @@ void visit_track_fields(Config& c, Visit&& visit) {
   shown("name", c.name, {.help = "track, as in records/<track>/ and submission.json"});
   shown("hardware", c.hardware, {.help = "hardware the track prescribes; goes into the record"});
   training("device", c.device, {.help = "device to run on; --device overrides it"});
+  shown("exchange", c.exchange, {.help = "what moves the ranks' gradients and weights between GPUs: nccl, "
+      "or the memory of their hosts; auto: nccl where every rank has it and a GPU of its own"});
 }
 
 template <class Config, class Visit>

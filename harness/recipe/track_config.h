@@ -4,6 +4,7 @@
 #include <string>
 
 #include "src/base/field.h"
+#include "src/device/comm/join_devices.h"
 
 namespace pg {
 
@@ -11,6 +12,7 @@ struct TrackConfig {
   std::string name = "non_record";
   std::string hardware = "any CPU";
   std::string device = "cpu";
+  ExchangeBy exchange = ExchangeBy::kAny;
 };
 
 struct RecordConfig {

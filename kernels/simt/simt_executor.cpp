@@ -249,6 +249,9 @@ ScopedRecorder::ScopedRecorder() {
 ScopedRecorder::~ScopedRecorder() { recorder_in_use = nullptr; }
 ScopedRecorder* launch_recorder() { return recorder_in_use; }
 
+ScopedRunning::ScopedRunning() : saved_(std::exchange(recorder_in_use, nullptr)) {}
+ScopedRunning::~ScopedRunning() { recorder_in_use = saved_; }
+
 uint64_t launch_count() { return executor().launches; }
 
 void run_grid(dim3 grid, dim3 block, size_t shared_bytes, void (*body)(void*), void* context) {

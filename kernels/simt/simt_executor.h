@@ -31,6 +31,8 @@ struct dim3 {
 extern uint3 threadIdx, blockIdx;
 extern dim3 blockDim, gridDim;
 
+struct CUstream_st;  // the CUDA runtime's own name for what a cudaStream_t points to
+
 namespace pg::simt {
 
 // ---- for tests ------------------------------------------------------------------------------
@@ -101,18 +103,35 @@ class ScopedSubstitute {
 };
 
 // Records the launches of this thread while it lives instead of running them; one at a time. What is
-// recorded holds the arguments as they were.
+// recorded holds the arguments as they were. A subclass may do otherwise with them.
 class ScopedRecorder {
  public:
   ScopedRecorder();
-  ~ScopedRecorder();
+  virtual ~ScopedRecorder();
   ScopedRecorder(const ScopedRecorder&) = delete;
   ScopedRecorder& operator=(const ScopedRecorder&) = delete;
   void add(std::function<void()> work) { recorded_.push_back(std::move(work)); }
+  // kernel: the host function's address, which stands for its name.
+  virtual void add_launch(std::function<void()> work, const void* /*kernel*/,
+                          ::CUstream_st* /*stream*/) {
+    add(std::move(work));
+  }
   std::vector<std::function<void()>> take() { return std::move(recorded_); }
 
  private:
   std::vector<std::function<void()>> recorded_;
+};
+
+// Launches of this thread run while it lives, whoever records.
+class ScopedRunning {
+ public:
+  ScopedRunning();
+  ~ScopedRunning();
+  ScopedRunning(const ScopedRunning&) = delete;
+  ScopedRunning& operator=(const ScopedRunning&) = delete;
+
+ private:
+  ScopedRecorder* saved_;
 };
 
 // ---- for simt_host.h ------------------------------------------------------------------------

@@ -13,8 +13,6 @@
 #include "kernels/simt/simt_executor.h"
 #include "kernels/simt/simt_tensor_core.h"
 
-struct CUstream_st;  // streams are ignored here: every launch has run when it returns
-
 #define __global__
 #define __device__
 #define __host__
@@ -35,19 +33,22 @@ struct alignas(16) uint4 {
 
 namespace pg::kernels {
 
+// The stream is for who records: every other launch has run when it returns.
 template <class... Params, class... Args>
-void launch(void (*kernel)(Params...), dim3 grid, dim3 block, size_t shared_bytes, ::CUstream_st*,
-            Args... args) {
+void launch(void (*kernel)(Params...), dim3 grid, dim3 block, size_t shared_bytes,
+            ::CUstream_st* stream, Args... args) {
   static_assert((size_t{0} + ... + sizeof(Params)) <= 4096, "kernel parameters pass 4 KiB");
   const std::tuple<Params...> bound(static_cast<Params>(args)...);
   if (simt::ScopedRecorder* const recorder = simt::launch_recorder()) {
-    recorder->add([=] {
-      std::apply(
-          [&](const Params&... values) {
-            launch(kernel, grid, block, shared_bytes, nullptr, values...);
-          },
-          bound);
-    });
+    recorder->add_launch(
+        [=] {
+          std::apply(
+              [&](const Params&... values) {
+                launch(kernel, grid, block, shared_bytes, nullptr, values...);
+              },
+              bound);
+        },
+        reinterpret_cast<const void*>(kernel), stream);
     return;
   }
   if (simt::KernelSubstitute* const substitute = simt::kernel_substitute()) {

@@ -37,6 +37,7 @@ struct Checker {
   std::unordered_map<uintptr_t, Cell> cells;  // by address
   std::string race;
   bool is_watching = false;
+  AccessListener listener = nullptr;
 
   void report(const Moment& now, const std::string& what) {
     if (!race.empty()) return;
@@ -114,7 +115,12 @@ bool is_shared(const char* address) {
 void note_access(const void* at, size_t bytes, bool is_write) {
   const char* const address = static_cast<const char*>(at);
   Checker& c = checker();
-  if (!c.is_watching || !is_in_kernel() || !is_shared(address)) return;
+  if (!is_in_kernel()) return;
+  if (!is_shared(address)) {
+    if (c.listener != nullptr) c.listener(at, bytes, is_write);
+    return;
+  }
+  if (!c.is_watching) return;
   const Moment now = current_moment();
   for (size_t i = 0; i < bytes; ++i) {
     Cell& cell = c.cells[reinterpret_cast<uintptr_t>(address + i)];
@@ -127,6 +133,7 @@ void note_access(const void* at, size_t bytes, bool is_write) {
   }
 }
 
+void listen_to_accesses(AccessListener listener) { checker().listener = listener; }
 void watch_accesses(bool are_watched) { checker().is_watching = are_watched; }
 bool are_accesses_watched() { return checker().is_watching; }
 

@@ -14,7 +14,12 @@ namespace pg::simt {
 void watch_accesses(bool are_watched = true);
 bool are_accesses_watched();
 
-// The running thread has read or written `bytes` bytes; memory that is not shared is left alone.
+// Hears of every access of a kernel to other memory than the block's shared, its stack included; null:
+// nobody. For who orders the work of streams, in tests/simt/fake_cuda.
+using AccessListener = void (*)(const void* at, size_t bytes, bool is_write);
+void listen_to_accesses(AccessListener listener);
+
+// The running thread has read or written `bytes` bytes.
 void note_access(const void* at, size_t bytes, bool is_write);
 
 // The first race since the last call, in words; "" when there was none.

@@ -11,6 +11,9 @@
 namespace pg {
 
 // <train_gpt>
+class Comm;
+struct DeviceLink;
+
 // What a device keeps of work that is given to it again and again.
 class KeptWork {
  public:
@@ -64,6 +67,9 @@ class Device {
   // end_repetition: `failed` leaves nothing kept; false when the work must be given once more.
   virtual bool begin_repetition(std::unique_ptr<KeptWork>& /*kept*/) { return false; }
   virtual bool end_repetition(KeptWork* /*kept*/, bool /*failed*/) { return true; }
+  // How the ranks of `host` reach each other's device memory without their hosts': see DeviceLink.
+  // Every one of them calls it at once; `host` outlives what comes of it. Here: not at all.
+  virtual void join(Comm& /*host*/, DeviceLink& /*link*/) {}
   // </train_gpt>
   // Measures for about 0.1 s.
   virtual DevicePeak measure_peak() = 0;

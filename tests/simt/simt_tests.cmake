@@ -37,13 +37,17 @@ if(PG_HAVE_CUDA AND NOT PG_SANITIZE)
   set_tests_properties(kernels_cuda PROPERTIES LABELS fast SKIP_REGULAR_EXPRESSION "\\[  SKIPPED \\]")
 endif()
 
-# The runtime that a GPU has, over stand-ins for the CUDA runtime and cuBLASLt.
-if(PG_HAVE_CUDA AND TARGET CUDA::cublasLt)
+# The runtime that a GPU has and NCCL as ranks use it, over stand-ins for the CUDA runtime, cuBLASLt and NCCL.
+if(PG_HAVE_CUDA AND TARGET CUDA::cublasLt AND NCCL_INCLUDE_DIR)
   file(GLOB fake_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/fake_cuda/*.cpp)
-  add_executable(fake_cuda_test ${fake_sources} ${CMAKE_SOURCE_DIR}/src/device/cuda/gpu/cuda_runtime.cpp)
-  target_include_directories(fake_cuda_test SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS})
-  target_sources(fake_cuda_test PRIVATE ${CMAKE_SOURCE_DIR}/src/device/cuda/cudnn/no_cudnn_attention.cpp)
-  target_link_libraries(fake_cuda_test PRIVATE op_cases trajectory GTest::gtest_main)
+  list(APPEND fake_sources ${CMAKE_SOURCE_DIR}/src/device/cuda/gpu/cuda_runtime.cpp ${pg_nccl_sources}
+    ${CMAKE_SOURCE_DIR}/src/device/cuda/cudnn/no_cudnn_attention.cpp
+    ${CMAKE_SOURCE_DIR}/tests/comm/comm_checks.cpp ${CMAKE_SOURCE_DIR}/tests/data/data_fixture.cpp)
+  add_executable(fake_cuda_test ${fake_sources})
+  target_include_directories(fake_cuda_test SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS} ${NCCL_INCLUDE_DIR})
+  target_link_libraries(fake_cuda_test PRIVATE op_cases trajectory pg_data_corpus GTest::gtest_main)
+  # The stand-in for NCCL is found as a library is, and kernels' names by their symbols.
+  set_target_properties(fake_cuda_test PROPERTIES ENABLE_EXPORTS ON)
   gtest_discover_tests(fake_cuda_test WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} PROPERTIES LABELS fast_unit TIMEOUT 300 DISCOVERY_TIMEOUT 60)
 endif()
 

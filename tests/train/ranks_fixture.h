@@ -7,7 +7,7 @@
 
 #include "src/base/bytes.h"
 #include "src/base/error.h"
-#include "src/device/comm/comm_staged.h"
+#include "src/device/comm/join_devices.h"
 #include "src/device/comm/run_ranks.h"
 #include "src/files/write_file.h"
 #include "src/train/checkpoint.h"
@@ -32,15 +32,19 @@ class RanksTest : public TrainerTest {
     setup_.train.max_steps = 6;
   }
 
+  virtual std::unique_ptr<Device> make_rank_device(int rank) {
+    return make_device(device_name_, rank);
+  }
+
   // Rank 0's result.
   TrainResult train_on(int ranks) {
     TrainResult result;
     run_ranks(ranks, [&](Comm& comm) {
-      const std::unique_ptr<Device> device = make_device(device_name_);
+      const std::unique_ptr<Device> device = make_rank_device(comm.rank());
       TrainSetup setup = setup_;
       setup.device = device.get();
-      const std::unique_ptr<Comm> staged = stage_where_needed(comm, *device);
-      setup.comm = staged != nullptr ? staged.get() : &comm;
+      const DeviceLink link = join_devices(comm, *device, exchange_);
+      setup.comm = link.comm != nullptr ? link.comm.get() : &comm;
       if (comm.rank() > 0) {  // they must not need what is rank 0's
         setup.clock = nullptr;
         setup.observer = nullptr;
@@ -93,6 +97,7 @@ class RanksTest : public TrainerTest {
   }
 
   const char* device_name_ = "cpu";
+  ExchangeBy exchange_ = ExchangeBy::kAny;
   std::vector<TrainResult> others_;
   std::mutex mutex_;
 };

@@ -124,9 +124,4 @@ std::unique_ptr<Comm> make_staged_comm(Comm& host, Device& device) {
   return std::make_unique<StagedComm>(host, device);
 }
 
-std::unique_ptr<Comm> stage_where_needed(Comm& host, Device& device) {
-  if (host.ranks() == 1 || device.memory_is_host()) return nullptr;
-  return make_staged_comm(host, device);
-}
-
 }  // namespace pg

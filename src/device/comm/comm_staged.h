@@ -12,7 +12,4 @@ namespace pg {
 // start waits for the device. Both must outlive it.
 std::unique_ptr<Comm> make_staged_comm(Comm& host, Device& device);
 
-// The same where it is needed: null for one rank, and where `host` can reach the device's memory.
-std::unique_ptr<Comm> stage_where_needed(Comm& host, Device& device);
-
 }  // namespace pg

@@ -41,6 +41,7 @@ class GpuDevice final : public Device {
   void synchronize() override { runtime_->synchronize(); }
   bool begin_repetition(std::unique_ptr<KeptWork>& kept) override;
   bool end_repetition(KeptWork* kept, bool failed) override;
+  void join(Comm& host, DeviceLink& link) override { runtime_->join(host, link); }
   DevicePeak measure_peak() override;
   double measure_matmul() override;
 

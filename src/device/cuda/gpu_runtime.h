@@ -77,6 +77,8 @@ class GpuRuntime {
   virtual void begin_graph() = 0;
   // What was recorded, or null where the runtime cannot repeat it: it has not been done then.
   virtual std::unique_ptr<GpuGraph> end_graph() = 0;
+
+  virtual void join(Comm& /*host*/, DeviceLink& /*link*/) {}  // see Device
 };
 
 }  // namespace pg

@@ -1,6 +1,9 @@
 #include <cublasLt.h>
 
+#include <algorithm>
 #include <cstring>
+#include <utility>
+#include <vector>
 
 #include "kernels/bf16.h"
 #include "tests/simt/fake_cuda/fake_state.h"
@@ -29,6 +32,16 @@ struct Layout {
     const int64_t elements = (batch - 1) * batch_stride + (cols - 1) * stride + rows;
     return static_cast<size_t>(elements) * element_bytes();
   }
+  // Its columns, without what lies between them.
+  void add_ranges(std::vector<pg::fake_cuda::MemoryRange>& ranges, const void* data) const {
+    for (int64_t n = 0; n < batch; ++n) {
+      for (int64_t j = 0; j < cols; ++j) {
+        const auto at = static_cast<size_t>(n * batch_stride + j * stride) * element_bytes();
+        ranges.push_back({static_cast<const std::byte*>(data) + at,
+                          static_cast<size_t>(rows) * element_bytes()});
+      }
+    }
+  }
 };
 
 template <class T, class Handle>
@@ -44,6 +57,7 @@ cublasStatus_t make(Handle* handle, const T& value) {
 }
 template <class T, class Handle>
 cublasStatus_t destroy(Handle handle, const char* call) {
+  const std::lock_guard lock(pg::fake_cuda::world());
   delete reinterpret_cast<T*>(handle);
   add_live(-1);
   return is_to_fail(call) ? CUBLAS_STATUS_INTERNAL_ERROR : CUBLAS_STATUS_SUCCESS;
@@ -110,7 +124,8 @@ struct Product {
 
 }  // namespace
 
-#define FAKE_CALL(status) \
+#define FAKE_CALL(status)                             \
+  const std::lock_guard lock(pg::fake_cuda::world()); \
   if (is_to_fail(__func__)) return status
 
 extern "C" {
@@ -205,7 +220,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t operation, 
                               cublasLtMatrixLayout_t b, const void* beta, const void* c_data,
                               cublasLtMatrixLayout_t c, void* d_data, cublasLtMatrixLayout_t d,
                               const cublasLtMatmulAlgo_t*, void* workspace, size_t workspace_bytes,
-                              cudaStream_t) {
+                              cudaStream_t stream) {
   FAKE_CALL(CUBLAS_STATUS_EXECUTION_FAILED);
   const Product product = {as<Operation>(operation),
                            as<Layout>(a),
@@ -224,7 +239,16 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t operation, 
       (product.beta != 0 && !is_of_device(c_data, product.c.bytes()))) {
     return CUBLAS_STATUS_INVALID_VALUE;
   }
-  give([product] { product.compute(); });
+  pg::fake_cuda::Work work;
+  work.name = "product";
+  product.a.add_ranges(work.reads, a_data);
+  product.b.add_ranges(work.reads, b_data);
+  if (product.beta != 0) product.c.add_ranges(work.reads, c_data);
+  product.d.add_ranges(work.writes, d_data);
+  // All or none of it: its begin stands for the whole.
+  work.writes.push_back({workspace, std::min<size_t>(workspace_bytes, 64)});
+  work.run = [product] { product.compute(); };
+  give(stream, std::move(work));
   return CUBLAS_STATUS_SUCCESS;
 }
 

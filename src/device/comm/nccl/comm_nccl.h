@@ -1,27 +1,28 @@
-// Comm between the GPUs of one machine: one process, a thread for each GPU. Compiled and linked, and
-// NOT YET RUN ON A GPU: there was none to try it on.
+// Comm between GPUs by NCCL: over NVLink or PCIe within a machine, over its network between machines.
+// Ranks of one process are threads, each with a GPU of its own; processes are MPI's. NOT YET RUN ON
+// SEVERAL GPUS: there was none to try it on; tests run it over stand-ins (tests/simt/fake_cuda).
 //
-//   const std::shared_ptr<NcclGroup> group = make_nccl_group(ranks);
-//   run_ranks(ranks, [&](Comm& host) {
-//     ... choose this rank's GPU ...
-//     const std::unique_ptr<Comm> comm = make_nccl_comm(group, host, stream);
-//
-// Operations run on a stream of their own, after what `stream` (a cudaStream_t) was given before the
-// start; wait() makes `stream` wait for them, not the host.
+// Operations run on a stream of their own, after what the rank's stream was given before the start;
+// wait() makes that stream wait for them, not the host.
 #pragma once
-#include <memory>
+#include <array>
+#include <string>
 
-#include "src/device/comm/comm.h"
+#include "src/device/comm/device_link.h"
+
+struct CUstream_st;  // the CUDA runtime's own name for what a cudaStream_t points to
 
 namespace pg {
 
-// What the ranks share; the last of them to go takes it along.
-class NcclGroup;
+// A rank's GPU, chosen by its thread.
+struct NcclSeat {
+  ::CUstream_st* stream = nullptr;  // that its work is given to
+  std::string gpu;                  // its kind
+  std::array<char, 16> gpu_id = {};
+};
 
-// Throws Error where this build has no NCCL, or the machine no GPU.
-std::shared_ptr<NcclGroup> make_nccl_group(int ranks);
-// Returns when every rank of the group has called it, each on its own thread with its own `host`,
-// which must outlive it.
-std::unique_ptr<Comm> make_nccl_comm(std::shared_ptr<NcclGroup> group, Comm& host, void* stream);
+// See Device::join(). Where a rank has no NCCL, or no GPU for itself, none uses it. Throws Error where
+// NCCL fails, and on every rank where their GPUs are of different kinds.
+void join_by_nccl(Comm& host, const NcclSeat& seat, DeviceLink& link);
 
 }  // namespace pg

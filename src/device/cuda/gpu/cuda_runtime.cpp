@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "src/base/error.h"
+#include "src/device/comm/nccl/comm_nccl.h"
 #include "src/device/cuda/cudnn/cudnn_attention.h"
 #include "src/device/cuda/gpu_device.h"
 
@@ -337,6 +338,13 @@ class CudaRuntime final : public GpuRuntime {
     return graph == nullptr ? nullptr : std::make_unique<CudaGraph>(graph, stream_);
   }
 
+  void join(Comm& host, DeviceLink& link) override {
+    NcclSeat seat{stream_, properties_.name, {}};
+    static_assert(sizeof seat.gpu_id == sizeof properties_.uuid);
+    std::memcpy(seat.gpu_id.data(), &properties_.uuid, sizeof properties_.uuid);
+    join_by_nccl(host, seat, link);
+  }
+
  private:
   // A library's attention; what of it cannot be recorded is given once more as well.
   class RecordableAttention final : public GpuAttention {
@@ -443,11 +451,11 @@ class CudaRuntime final : public GpuRuntime {
 }  // namespace
 }  // namespace pg
 
-// A new device on GPU number `place`, counted around, or null with *refusal set to the reason, which lives until the next
-// call.
+// A new device on GPU number `place`, counted around, or null with *refusal set to the reason, which lives until the
+// thread's next call.
 extern "C" __attribute__((visibility("default"))) pg::Device* pg_make_cuda_device(
     const char* name, bool is_bf16, int place, const char** refusal) {
-  static std::string reason;
+  thread_local std::string reason;
   try {
     auto runtime = std::make_unique<pg::CudaRuntime>(place, pg::attention_by(name));
     return std::make_unique<pg::GpuDevice>(name, std::move(runtime),
