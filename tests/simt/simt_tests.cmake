@@ -83,3 +83,23 @@ if(NOT PG_SANITIZE)
   gtest_discover_tests(simt_races_test WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} TEST_PREFIX Races.
     PROPERTIES LABELS fast_unit TIMEOUT 300 DISCOVERY_TIMEOUT 60)
 endif()
+
+# The device of a GPU and its ranks in any order of streams (streams/), on kernels whose accesses are reported, like those above.
+if(PG_HAVE_CUDA AND TARGET CUDA::cublasLt AND NCCL_INCLUDE_DIR AND NOT PG_SANITIZE)
+  include(${CMAKE_CURRENT_LIST_DIR}/streams/stream_mutants.cmake)
+  file(GLOB stream_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/streams/*.cpp)
+  set(ordered_sources ${fake_sources})
+  list(FILTER ordered_sources EXCLUDE REGEX "_test\\.cpp$")
+  add_executable(streams_test ${stream_sources} ${ordered_sources} ${pg_simt_sources}
+    ${CMAKE_SOURCE_DIR}/kernels/simt/simt_race_hooks.cpp ${pg_stream_mutant_files})
+  pg_add_host_kernels(streams_test ${pg_kernel_sources})
+  foreach(source ${pg_kernel_sources})
+    cmake_path(GET source STEM name)
+    set_source_files_properties(${CMAKE_BINARY_DIR}/simt/${name}.simt.cpp PROPERTIES COMPILE_OPTIONS "${watched}")
+  endforeach()
+  target_include_directories(streams_test SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS} ${NCCL_INCLUDE_DIR})
+  target_link_libraries(streams_test PRIVATE op_cases trajectory pg_data_corpus GTest::gtest_main)
+  target_link_options(streams_test PRIVATE -Wl,--wrap=memcpy)  # streams/wrapped_memcpy.cpp
+  set_target_properties(streams_test PROPERTIES ENABLE_EXPORTS ON UNITY_BUILD OFF)
+  gtest_discover_tests(streams_test WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} PROPERTIES LABELS fast TIMEOUT 300 DISCOVERY_TIMEOUT 60)
+endif()
