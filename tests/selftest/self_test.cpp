@@ -54,6 +54,23 @@ void say_verdict(const OpVerdict& verdict) {
   }
 }
 
+// True when all is well.
+bool test_link(const SelfTestOptions& options) {
+  constexpr int64_t kPieceFloats = int64_t{8} << 20;  // 32 MiB, as a bank of weights
+  if (options.places == 1) {
+    say("\nranks on several GPUs: skipped, there is one");
+    return true;
+  }
+  const LinkVerdict link = check_link(options.places, options.make_at, kPieceFloats);
+  say(fmt::format(
+      "\nranks on {} GPUs, {}: exchange {:.1f}, all_gather {:.1f}, reduce_scatter {:.1f} "
+      "GB/s into each: {}",
+      options.places, link.way, link.exchange_bytes_per_s / 1e9, link.gather_bytes_per_s / 1e9,
+      link.scatter_bytes_per_s / 1e9, link.faults.empty() ? "right" : "WRONG"));
+  for (const std::string& fault : link.faults) say("    " + fault);
+  return link.faults.empty();
+}
+
 }  // namespace
 
 OpVerdict check_op(Device& device, OpId op) {
@@ -138,6 +155,7 @@ int run_self_test(Device& device, const SelfTestOptions& options) {
     if (options.make_library && wants_attention && !check_library(device, options.make_library)) {
       wrong.emplace_back("attention of cuda:cudnn");
     }
+    if (options.places > 0 && !test_link(options)) wrong.emplace_back("ranks");
     if (options.measure_speed) options.measure_speed();
   }
   const std::string took = fmt::format("after {:.0f} s", clock.now_s() - start_s);

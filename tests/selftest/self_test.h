@@ -9,6 +9,7 @@
 
 #include "src/device/device.h"
 #include "src/device/op_id.h"
+#include "tests/selftest/link_check.h"
 
 namespace pg {
 
@@ -46,6 +47,8 @@ struct SelfTestOptions {
   bool ops_only = false;                // no training, no speed, no library
   std::function<void()> measure_speed;  // prints its part of the page; absent where it says nothing
   LibraryMaker make_library;            // absent where there is none to compare with
+  int places = 0;                       // of devices like this, for ranks: GPUs; 0: none are meant
+  MakeDeviceAt make_at;                 // the device of a place
 };
 
 // Prints the page to stdout, op by op as they are done. Gives the exit code: 1 when something is

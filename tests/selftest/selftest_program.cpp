@@ -25,6 +25,8 @@ const char* choose_shape(double flops_per_s) {
 int self_test(const std::string& name, SelfTestOptions options) {
   const std::unique_ptr<Device> device = make_device(name);
   const char* const shape = choose_shape(device->measure_matmul());
+  options.places = count_places(name);
+  options.make_at = [&](int place) { return make_device(name, place); };
   options.measure_speed = [&] {
     if (shape == nullptr) {
       fmt::print("\nspeed: not measured, this device is too slow to train on\n");

@@ -42,7 +42,8 @@ if(PG_HAVE_CUDA AND TARGET CUDA::cublasLt AND NCCL_INCLUDE_DIR)
   file(GLOB fake_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/fake_cuda/*.cpp)
   list(APPEND fake_sources ${CMAKE_SOURCE_DIR}/src/device/cuda/gpu/cuda_runtime.cpp ${pg_nccl_sources}
     ${CMAKE_SOURCE_DIR}/src/device/cuda/cudnn/no_cudnn_attention.cpp
-    ${CMAKE_SOURCE_DIR}/tests/comm/comm_checks.cpp ${CMAKE_SOURCE_DIR}/tests/data/data_fixture.cpp)
+    ${CMAKE_SOURCE_DIR}/tests/comm/comm_checks.cpp ${CMAKE_SOURCE_DIR}/tests/data/data_fixture.cpp
+    ${CMAKE_SOURCE_DIR}/tests/selftest/link_check.cpp)
   add_executable(fake_cuda_test ${fake_sources})
   target_include_directories(fake_cuda_test SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS} ${NCCL_INCLUDE_DIR})
   target_link_libraries(fake_cuda_test PRIVATE op_cases trajectory pg_data_corpus GTest::gtest_main)

@@ -14,18 +14,19 @@ constexpr const char* kModule = "device_cuda.so";
 
 using Maker = Device* (*)(const char* name, bool is_bf16, int place, const char** refusal);
 
-Maker load_maker() {
+// Of the module, by name.
+void* load_symbol(const char* name) {
   std::error_code unknown;  // leaves the path empty: the loader then looks where it always does
   const std::filesystem::path folder =
       std::filesystem::read_symlink("/proc/self/exe", unknown).parent_path();
   std::string path = (folder / kModule).string();
   // Tests lie one folder below the program.
   if (!std::filesystem::exists(path, unknown)) path = (folder.parent_path() / kModule).string();
-  Maker make = nullptr;
+  void* symbol = nullptr;
   if (void* const module = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL)) {  // never unloaded
-    make = reinterpret_cast<Maker>(::dlsym(module, "pg_make_cuda_device"));
+    symbol = ::dlsym(module, name);
   }
-  if (make != nullptr) return make;
+  if (symbol != nullptr) return symbol;
   const char* const reason = ::dlerror();
   throw Error(std::string("no CUDA: \"") + (reason != nullptr ? reason : "") +
               "\"; install the CUDA toolkit and build again, or use --device cpu");
@@ -35,10 +36,14 @@ Maker load_maker() {
 
 std::unique_ptr<Device> load_cuda_device(const std::string& name, DType compute, int place) {
   const char* refusal = nullptr;
-  std::unique_ptr<Device> device(
-      load_maker()(name.c_str(), compute == DType::kBF16, place, &refusal));
+  const auto make = reinterpret_cast<Maker>(load_symbol("pg_make_cuda_device"));
+  std::unique_ptr<Device> device(make(name.c_str(), compute == DType::kBF16, place, &refusal));
   if (device == nullptr) throw Error(refusal);
   return device;
+}
+
+int count_cuda_devices() {
+  return reinterpret_cast<int (*)()>(load_symbol("pg_count_cuda_devices"))();
 }
 
 std::string why_no_cuda() {

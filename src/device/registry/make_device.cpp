@@ -46,6 +46,10 @@ std::unique_ptr<Device> make_device(std::string_view name, int place) {
   throw Error("unknown device: \"" + std::string(name) + "\"; use one of " + present);
 }
 
+int count_places(std::string_view name) {
+  return name.starts_with("cuda") ? count_cuda_devices() : 0;
+}
+
 std::string describe_device_libraries() {
   const dnnl_version_t& version = *dnnl_version();
   return "oneDNN " + std::to_string(version.major) + '.' + std::to_string(version.minor) + '.' +

@@ -19,6 +19,9 @@ inline constexpr std::string_view kExactDevice = "cpu:exact";
 // machine's GPUs the one of that number, counted around: a rank's.
 std::unique_ptr<Device> make_device(std::string_view name, int place = 0);
 
+// How many GPUs a device of that name has to choose from; 0 for one that runs on the host.
+int count_places(std::string_view name);
+
 // "oneDNN 2.6.0": what devices compute with, as this process has loaded it.
 std::string describe_device_libraries();
 

@@ -14,6 +14,7 @@
 #include "src/device/comm/nccl/nccl_facts.h"
 #include "src/device/comm/nccl/nccl_library.h"
 #include "tests/comm/comm_checks.h"
+#include "tests/selftest/link_check.h"
 #include "tests/simt/fake_cuda/fake_ranks.h"
 
 namespace pg {
@@ -279,6 +280,40 @@ TEST_F(NcclRanks, ARankThatDiesInTrainingEndsItWithItsReason) {
   std::string said;
   EXPECT_LT(seconds_of([&] { said = error_of([&] { train_on(2); }); }), 20);
   EXPECT_EQ(said, "NCCL: sending: \"an error of the fake NCCL\"");
+}
+
+// ---- the self-test's part of it ----------------------------------------------------------------
+
+LinkVerdict check_fake_link(int ranks) {
+  return check_link(
+      ranks, [](int place) { return make_fake_gpu(DType::kF32, place); }, 1000);
+}
+
+TEST_F(NcclRanks, PassTheSelfTest) {
+  for (const int ranks : {2, 4}) {
+    const LinkVerdict verdict = check_fake_link(ranks);
+    EXPECT_EQ(verdict.faults, std::vector<std::string>());
+    EXPECT_TRUE(verdict.way.starts_with("NCCL 2.")) << verdict.way;
+    EXPECT_GT(verdict.exchange_bytes_per_s, 0);
+    EXPECT_GT(verdict.gather_bytes_per_s, 0);
+    EXPECT_GT(verdict.scatter_bytes_per_s, 0);
+  }
+  fake_cuda::show_devices(1);
+  const LinkVerdict verdict = check_fake_link(2);
+  EXPECT_EQ(verdict.faults, std::vector<std::string>());
+  EXPECT_TRUE(verdict.way.starts_with("through the memory of the hosts: rank 0 and rank 1 "))
+      << verdict.way;
+}
+
+TEST_F(NcclRanks, FailTheSelfTestWhereNumbersAreNotTheirs) {
+  fake_cuda::fail_call(fake_cuda::CallPlace{"ncclReduce", 2, 1});
+  EXPECT_EQ(check_fake_link(2).faults,
+            std::vector<std::string>{"NCCL: a sum: \"an error of the fake NCCL\""});
+  // What rank 0 has for rank 1 does not get there.
+  fake_cuda::drop_call(fake_cuda::CallPlace{"cudaMemcpyAsync", 2, 0});
+  const LinkVerdict wrong = check_fake_link(2);
+  ASSERT_EQ(wrong.faults.size(), 1u);
+  EXPECT_TRUE(wrong.faults[0].starts_with("exchange: rank 1 has ")) << wrong.faults[0];
 }
 
 // ---- what keeps ranks from it ------------------------------------------------------------------

@@ -467,3 +467,9 @@ extern "C" __attribute__((visibility("default"))) pg::Device* pg_make_cuda_devic
     return nullptr;
   }
 }
+
+// GPUs that there are.
+extern "C" __attribute__((visibility("default"))) int pg_count_cuda_devices() {
+  int devices = 0;
+  return cudaGetDeviceCount(&devices) == cudaSuccess ? devices : 0;
+}
