@@ -48,7 +48,7 @@ struct SelfTestOptions {
   std::function<void()> measure_speed;  // prints its part of the page; absent where it says nothing
   LibraryMaker make_library;            // absent where there is none to compare with
   int places = 0;                       // of devices like this, for ranks: GPUs; 0: none are meant
-  MakeDeviceAt make_at;                 // the device of a place
+  MakeDeviceAt make_at = {};            // the device of a place
 };
 
 // Prints the page to stdout, op by op as they are done. Gives the exit code: 1 when something is

@@ -178,7 +178,9 @@ TEST_F(NcclRanks, EachCallMayFail) {
   for (const int gpu : {0, 1}) {
     fake_cuda::fail_call(fake_cuda::CallPlace{});
     work_is_right();
-    for (const auto& [name, calls] : fake_cuda::count_calls_of(gpu)) {
+    for (const auto& counted : fake_cuda::count_calls_of(gpu)) {
+      const std::string& name = counted.first;
+      const int64_t calls = counted.second;
       if (name.starts_with("cublas")) continue;
       for (int64_t n = 1; n <= (many.contains(name) ? 3 : calls); ++n) {
         fake_cuda::fail_call(fake_cuda::CallPlace{name, n, gpu});

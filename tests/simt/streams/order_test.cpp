@@ -41,11 +41,11 @@ class StreamOrder : public testing::TestWithParam<Order> {
     fake_cuda::watch_order(false);
     fake_cuda::order_streams(Order::kAtOnce);
   }
-  void fill(void* memory, int stream) { cudaMemsetAsync(memory, 1, kBytes, streams_[stream]); }
-  void copy(void* to, const void* from, int stream) {
+  void fill(void* memory, size_t stream) { cudaMemsetAsync(memory, 1, kBytes, streams_[stream]); }
+  void copy(void* to, const void* from, size_t stream) {
     cudaMemcpyAsync(to, from, kBytes, cudaMemcpyDeviceToDevice, streams_[stream]);
   }
-  void let_wait(int stream, int for_stream) {
+  void let_wait(size_t stream, size_t for_stream) {
     cudaEventRecord(event_, streams_[for_stream]);
     cudaStreamWaitEvent(streams_[stream], event_, 0);
   }
