@@ -24,7 +24,7 @@ __global__ void __launch_bounds__(kBlockThreads)
   if (row >= rows) return;
   const int first = thread_in_row<kRowThreads>() * kPack;
   const float* z_row = logits + row * vocab;
-  const SoftcapForm cap = read_form(args);
+  const SidedSoftcap cap = read_form(args);
 
   const auto capped = [&](Pack<float, kPack> z) {
     PG_UNROLL

@@ -12,13 +12,13 @@ struct SoftcapArgs {
 };
 
 // The same, read: what a thread keeps while it walks a row.
-struct SoftcapForm {
+struct SidedSoftcap {
   float cap[2], inverse_width[2];  // of z + shift > 0, and of the rest
   float shift;
 };
 
-__device__ __forceinline__ SoftcapForm read_form(const SoftcapArgs& args) {
-  SoftcapForm form = {{args.cap, args.cap}, {args.inverse_width, args.inverse_width}, args.shift};
+__device__ __forceinline__ SidedSoftcap read_form(const SoftcapArgs& args) {
+  SidedSoftcap form = {{args.cap, args.cap}, {args.inverse_width, args.inverse_width}, args.shift};
   if (args.sides != nullptr) {
     PG_UNROLL
     for (int i = 0; i < 2; ++i) {
@@ -40,7 +40,7 @@ struct Softcapped {
 // With e = exp(-2|z|/width): tanh = (1 - e)/(1 + e) and 1 - tanh^2 = 4e/(1 + e)^2. e is at most 1, so
 // nothing overflows and the slope keeps its relative accuracy in saturation. Near 0 the error is
 // 2^-24 cap, absolute.
-__device__ __forceinline__ Softcapped softcap(float z, const SoftcapForm& form) {
+__device__ __forceinline__ Softcapped softcap(float z, const SidedSoftcap& form) {
   z += form.shift;
   const float cap = z > 0.0f ? form.cap[0] : form.cap[1];
   if (cap == 0.0f) return {z, 1.0f};

@@ -40,7 +40,7 @@ __global__ void __launch_bounds__(kBlockThreads)
   if (row >= rows) return;
   const int thread = thread_in_row<kRowThreads>();
   const float* z_row = logits + row * vocab;
-  const SoftcapForm form = read_form(args);
+  const SidedSoftcap form = read_form(args);
 
   // The targets first: these scattered reads overlap with the pass below.
   float weight = 0.0f, target_sum = 0.0f;
@@ -123,7 +123,7 @@ __global__ void __launch_bounds__(kBlockThreads)
   if (row >= rows) return;
   const float* z_row = logits + row * vocab;
   T* dz_row = dlogits.data + row * vocab;
-  const SoftcapForm form = read_form(args);
+  const SidedSoftcap form = read_form(args);
   const RowGradient of_row(lse, targets, weights, args, row, n);
   const float loss_scale = args.ratio * *dloss;
 
@@ -153,7 +153,7 @@ __global__ void __launch_bounds__(kBlockThreads)
                               CapArgs args, int64_t rows, int64_t chunk_rows, int vocab, int n) {
   __shared__ float of_warps[2][kBlockWarps];
   constexpr int kPack = kPackOf<float>;
-  const SoftcapForm form = read_form(args);
+  const SidedSoftcap form = read_form(args);
   const int64_t begin = blockIdx.x * chunk_rows;
   const int64_t end = begin + chunk_rows < rows ? begin + chunk_rows : rows;
   float up = 0.0f, down = 0.0f;

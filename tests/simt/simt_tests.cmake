@@ -102,5 +102,5 @@ if(PG_HAVE_CUDA AND TARGET CUDA::cublasLt AND NCCL_INCLUDE_DIR AND NOT PG_SANITI
   target_link_libraries(streams_test PRIVATE op_cases trajectory pg_data_corpus GTest::gtest_main)
   target_link_options(streams_test PRIVATE -Wl,--wrap=memcpy)  # streams/wrapped_memcpy.cpp
   set_target_properties(streams_test PROPERTIES ENABLE_EXPORTS ON UNITY_BUILD OFF)
-  gtest_discover_tests(streams_test WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} PROPERTIES LABELS fast TIMEOUT 300 DISCOVERY_TIMEOUT 60)
+  gtest_discover_tests(streams_test WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} PROPERTIES LABELS fast_unit TIMEOUT 300 DISCOVERY_TIMEOUT 60)
 endif()

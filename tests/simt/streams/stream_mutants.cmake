@@ -14,6 +14,7 @@ function(pg_stream_mutant name find replace)
   string(REPLACE "#pragma once\n" "" mutated "${mutated}")
   string(REPLACE "pg::GpuDevice" "pg::${name}::GpuDevice" mutated "${mutated}")
   string(REPLACE "pg::CudaRuntime" "pg::${name}::CudaRuntime" mutated "${mutated}")
+  string(REPLACE "pg::attention_by" "pg::${name}::attention_by" mutated "${mutated}")
   string(REPLACE "namespace pg {" "namespace pg::${name} {" mutated "${mutated}")
   string(REPLACE "extern \"C\" __attribute__((visibility(\"default\"))) pg::Device* pg_make_cuda_device("
     "pg::Device* make_${name}(const char*, bool, int, const char**);\npg::Device* make_${name}(" mutated "${mutated}")
