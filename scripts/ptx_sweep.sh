@@ -15,12 +15,13 @@ if ! command -v nvcc > /dev/null; then
 fi
 scripts/build.sh release simt_test
 log=build/ptx_sweep.log
+commit=$(git describe --always --dirty)  # before the result is written
 
 # instructions <architecture>: a digest of all PTX but the lines that name the architecture.
 instructions() { cat build/kernels_ptx/*."$1".ptx | grep -v '^\.target' | sha256sum; }
 
 {
-  echo "# What scripts/ptx_sweep.sh found: $(date -u +%F), commit $(git describe --always --dirty), $(nvcc --version | grep -o 'V[0-9.]*$')"
+  echo "# What scripts/ptx_sweep.sh found: $(date -u +%F), commit $commit, $(nvcc --version | grep -o 'V[0-9.]*$')"
   seen=()
   for architecture in compute_80 compute_90 compute_100; do
     [ -e build/kernels_ptx/rmsnorm."$architecture".ptx ] || continue
