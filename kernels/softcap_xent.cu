@@ -166,7 +166,7 @@ __global__ void __launch_bounds__(kBlockThreads)
       PG_UNROLL
       for (int i = 0; i < kPack; ++i) {
         const Softcapped c = softcap(z.v[i], form);
-        const float inverse = form.inverse_width[z.v[i] > 0.0f ? 0 : 1];
+        const float inverse = z.v[i] > 0.0f ? form.inverse_width[0] : form.inverse_width[1];
         gradient[i] = of_row.of_probability(c.value);
         of_side[i] = inverse * (c.value - z.v[i] * c.slope);  // t - z/s (1 - t^2)
       }
