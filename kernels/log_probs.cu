@@ -13,10 +13,10 @@ inline namespace log_probs_kernels {
 constexpr int kPack = kPackOf<float>;
 constexpr int kKeptPacks = 8;  // per thread: 32 registers
 
-template <int kRowThreads, bool kVector>
+template <int kRowThreads, bool kVector, bool kSided>
 __global__ void __launch_bounds__(kBlockThreads)
     log_probs_kernel(Dest<float> log_probs, Dest<float> entropy, const float* __restrict__ logits,
-                     SoftcapArgs args, int64_t rows, int vocab) {
+                     SoftcapArgs args, const float* __restrict__ sides, int64_t rows, int vocab) {
   __shared__ float top_partial[kBlockWarps];
   __shared__ double partial[2][kBlockWarps];
   constexpr int kStep = kRowThreads * kPack, kKept = kKeptPacks * kStep;
@@ -24,7 +24,7 @@ __global__ void __launch_bounds__(kBlockThreads)
   if (row >= rows) return;
   const int first = thread_in_row<kRowThreads>() * kPack;
   const float* z_row = logits + row * vocab;
-  const SidedSoftcap cap = read_form(args);
+  const auto cap = read_form<kSided>(args, sides);
 
   const auto capped = [&](Pack<float, kPack> z) {
     PG_UNROLL
@@ -93,9 +93,10 @@ void softcap_log_probs(Dest<float> log_probs, Dest<float> entropy, const float* 
       has_vector_rows<kPack>(logits, vocab) && has_vector_rows<kPack>(log_probs.data, vocab);
   const bool fits_warp = vocab <= kWarpThreads * kKeptPacks * kPack;
   with_row_variant(fits_warp, vector, [&]<int kRowThreads, bool kVector>() {
-    launch(&log_probs_kernel<kRowThreads, kVector>, grid_of_rows<kRowThreads>(rows),
-           dim3(kBlockThreads), 0, stream, log_probs, entropy, logits,
-           SoftcapArgs{cap, shift, 1.0f / width, sides}, rows, static_cast<int>(vocab));
+    launch(sides != nullptr ? &log_probs_kernel<kRowThreads, kVector, true>
+                            : &log_probs_kernel<kRowThreads, kVector, false>,
+           grid_of_rows<kRowThreads>(rows), dim3(kBlockThreads), 0, stream, log_probs, entropy,
+           logits, SoftcapArgs{cap, shift, 1.0f / width}, sides, rows, static_cast<int>(vocab));
   });
 }
 

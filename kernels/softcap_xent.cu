@@ -17,19 +17,21 @@ inline namespace softcap_xent_kernels {
 constexpr int64_t kMaxWarpVocab = 2048;
 
 struct CapArgs : SoftcapArgs {
+  const float* sides;
   float ratio;  // dc/dz where tanh is 0
   float z_loss;
   const float* row_weights;
 };
 
 CapArgs make_args(const XentForm& form) {
-  return {{form.cap, form.shift, 1.0f / form.width, form.sides},
+  return {{form.cap, form.shift, 1.0f / form.width},
+          form.sides,
           form.cap == 0.0f || form.sides != nullptr ? 1.0f : form.cap / form.width,
           form.z_loss,
           form.row_weights};
 }
 
-template <int kRowThreads, bool kVector>
+template <int kRowThreads, bool kVector, bool kSided>
 __global__ void __launch_bounds__(kBlockThreads)
     softcap_xent_kernel(Dest<float> loss, Dest<float> lse, const float* __restrict__ logits,
                         const int32_t* __restrict__ targets, const float* __restrict__ weights,
@@ -40,7 +42,7 @@ __global__ void __launch_bounds__(kBlockThreads)
   if (row >= rows) return;
   const int thread = thread_in_row<kRowThreads>();
   const float* z_row = logits + row * vocab;
-  const SidedSoftcap form = read_form(args);
+  const auto form = read_form<kSided>(args, args.sides);
 
   // The targets first: these scattered reads overlap with the pass below.
   float weight = 0.0f, target_sum = 0.0f;
@@ -112,7 +114,7 @@ class RowGradient {
   float lse_, weight_, row_weight_;
 };
 
-template <class T, int kRowThreads, bool kVector>
+template <class T, int kRowThreads, bool kVector, bool kSided>
 __global__ void __launch_bounds__(kBlockThreads)
     softcap_xent_backward_kernel(Dest<T> dlogits, const float* __restrict__ logits,
                                  const float* __restrict__ lse, const int32_t* __restrict__ targets,
@@ -123,7 +125,7 @@ __global__ void __launch_bounds__(kBlockThreads)
   if (row >= rows) return;
   const float* z_row = logits + row * vocab;
   T* dz_row = dlogits.data + row * vocab;
-  const SidedSoftcap form = read_form(args);
+  const auto form = read_form<kSided>(args, args.sides);
   const RowGradient of_row(lse, targets, weights, args, row, n);
   const float loss_scale = args.ratio * *dloss;
 
@@ -153,7 +155,7 @@ __global__ void __launch_bounds__(kBlockThreads)
                               CapArgs args, int64_t rows, int64_t chunk_rows, int vocab, int n) {
   __shared__ float of_warps[2][kBlockWarps];
   constexpr int kPack = kPackOf<float>;
-  const SidedSoftcap form = read_form(args);
+  const SidedSoftcap form = read_form<true>(args, args.sides);
   const int64_t begin = blockIdx.x * chunk_rows;
   const int64_t end = begin + chunk_rows < rows ? begin + chunk_rows : rows;
   float up = 0.0f, down = 0.0f;
@@ -166,7 +168,7 @@ __global__ void __launch_bounds__(kBlockThreads)
       PG_UNROLL
       for (int i = 0; i < kPack; ++i) {
         const Softcapped c = softcap(z.v[i], form);
-        const float inverse = z.v[i] > 0.0f ? form.inverse_width[0] : form.inverse_width[1];
+        const float inverse = of_sign(z.v[i], form.inverse_up, form.inverse_down);
         gradient[i] = of_row.of_probability(c.value);
         of_side[i] = inverse * (c.value - z.v[i] * c.slope);  // t - z/s (1 - t^2)
       }
@@ -194,9 +196,10 @@ void softcap_xent(Dest<float> loss, Dest<float> lse, const float* logits, const 
   if (rows == 0) return;
   const bool vector = has_vector_rows<kPackOf<float>>(logits, vocab);
   with_row_variant(vocab <= kMaxWarpVocab, vector, [&]<int kRowThreads, bool kVector>() {
-    launch(&softcap_xent_kernel<kRowThreads, kVector>, grid_of_rows<kRowThreads>(rows),
-           dim3(kBlockThreads), 0, stream, loss, lse, logits, targets, weights, make_args(form),
-           rows, static_cast<int>(vocab), static_cast<int>(n));
+    launch(form.sides != nullptr ? &softcap_xent_kernel<kRowThreads, kVector, true>
+                                 : &softcap_xent_kernel<kRowThreads, kVector, false>,
+           grid_of_rows<kRowThreads>(rows), dim3(kBlockThreads), 0, stream, loss, lse, logits,
+           targets, weights, make_args(form), rows, static_cast<int>(vocab), static_cast<int>(n));
   });
 }
 
@@ -209,9 +212,11 @@ void softcap_xent_backward(Dest<T> dlogits, const float* logits, const float* ls
   const bool vector = has_vector_rows<kPackOf<T>>(logits, vocab) &&
                       has_vector_rows<kPackOf<T>>(dlogits.data, vocab);
   with_row_variant(vocab <= kMaxWarpVocab, vector, [&]<int kRowThreads, bool kVector>() {
-    launch(&softcap_xent_backward_kernel<T, kRowThreads, kVector>, grid_of_rows<kRowThreads>(rows),
-           dim3(kBlockThreads), 0, stream, dlogits, logits, lse, targets, weights, dloss,
-           make_args(form), rows, static_cast<int>(vocab), static_cast<int>(n));
+    launch(form.sides != nullptr ? &softcap_xent_backward_kernel<T, kRowThreads, kVector, true>
+                                 : &softcap_xent_backward_kernel<T, kRowThreads, kVector, false>,
+           grid_of_rows<kRowThreads>(rows), dim3(kBlockThreads), 0, stream, dlogits, logits, lse,
+           targets, weights, dloss, make_args(form), rows, static_cast<int>(vocab),
+           static_cast<int>(n));
   });
 }
 

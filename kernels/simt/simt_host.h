@@ -262,6 +262,7 @@ inline float rsqrtf(float x) { return 1.0f / std::sqrt(x); }
 inline float __expf(float x) { return std::exp2(x * 1.4426950408889634f); }  // as ex2.approx
 inline float __logf(float x) { return std::log2(x) * 0.6931471805599453f; }  // as lg2.approx
 inline float __uint_as_float(unsigned bits) { return std::bit_cast<float>(bits); }
+inline unsigned __float_as_uint(float value) { return std::bit_cast<unsigned>(value); }
 inline float __fdividef(float x, float y) { return x / y; }
 template <class T>
 T __ldg(const T* address) {

@@ -96,7 +96,7 @@ pg_mutant(softcap_xent counts_the_tail_as_logits ".value : -INFINITY" ".value : 
 pg_mutant(softcap_xent reads_skipped_targets "    if (target < 0) continue;\n" "")
 pg_mutant(softcap_xent counts_skipped_weights "targets_[j] >= 0 ? weights[j] : 0.0f" "weights[j]")
 pg_mutant(softcap_xent lets_one_of_equal_targets_win "gradient[i] -= place == i ? row_weight_ * weights_[j] : 0.0f" "gradient[i] = place == i ? -row_weight_ * weights_[j] : gradient[i]")
-pg_mutant(softcap_xent takes_the_other_side_of_logits "const float cap = z > 0.0f ? form.cap[0] : form.cap[1]" "const float cap = z > 0.0f ? form.cap[1] : form.cap[0]")
+pg_mutant(softcap_xent takes_the_other_side_of_logits "of_sign(z, form.up, form.down)" "of_sign(z, form.down, form.up)")
 pg_mutant(softcap_xent keeps_the_ratio_of_one_cap "form.cap == 0.0f || form.sides != nullptr ? 1.0f : form.cap / form.width" "form.cap == 0.0f ? 1.0f : form.cap / form.width / (form.sides != nullptr ? 2.0f : 1.0f)")
 pg_mutant(softcap_xent forgets_what_the_argument_gives_to_a_side "inverse * (c.value - z.v[i] * c.slope)" "inverse * c.value")
 pg_mutant(softcap_xent gives_the_tail_to_a_side "first + i < vocab ? gradient[i] * of_side[i] : 0.0f" "gradient[i] * (first + i < vocab ? of_side[i] : 1.0f)")
