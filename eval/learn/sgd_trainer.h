@@ -52,7 +52,7 @@ class SgdTrainer {
   TrainingRows rows_;
   std::vector<TrainingWindow> windows_;
   DeviceBuffer momentum_;  // [gradient_elements] f32
-  DeviceBuffer scalars_;  // [3] f32: momentum, decay, step
+  DeviceBuffer scalars_;   // [3] f32: momentum, decay, step
   // <parts>
   int64_t steps_ = 0;
   bool scales_alone_ = false;

@@ -223,8 +223,8 @@ TEST(Mutants, TheProductPassesTheSameCases) {
   EXPECT_EQ(check_rmsnorms({&rmsnorm<float>, &rmsnorm<bf16>, &rmsnorm_backward<float>,
                             &rmsnorm_backward<bf16>}),
             "");
-  EXPECT_EQ(check_softcap_xents(
-                {&softcap_xent, &softcap_xent_backward<float>, &softcap_xent_backward<bf16>}),
+  EXPECT_EQ(check_softcap_xents({&softcap_xent, &softcap_xent_backward<float>,
+                                 &softcap_xent_backward<bf16>, &softcap_xent_sides_backward}),
             "");
   EXPECT_EQ(check_adamws({&adamw}), "");
   EXPECT_EQ(check_muons({&muon_momentum, &apply_update}), "");
