@@ -59,6 +59,13 @@ void check_documents(const TttConfig& ttt, const EvalConfig& eval) {
         "ttt.by_document is true, but ttt.lora_reset = \"none\" keeps adapters from document to "
         "document; set ttt.lora_reset = \"warm\" or \"full\", or ttt.by_document = false");
   }
+  if (ttt.lora_queues > 1 && !(ttt.by_document && ttt.lora_reset == LoraReset::kWarm)) {
+    throw Error(fmt::format(
+        "ttt.lora_queues is \"{}\", but a document takes nothing up from one before it; "
+        "set ttt.by_document = true with ttt.lora_reset = \"warm\", or ttt.lora_queues "
+        "= 1",
+        ttt.lora_queues));
+  }
   if (ttt.phase_documents > 0 && !has_phases) {
     throw Error(
         fmt::format("ttt.phase_documents is \"{}\", but ttt.kind = \"{}\" has no phases; set "

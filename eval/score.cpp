@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "eval/make_scorer.h"
+#include "eval/score/beside/document_batches.h"
 #include "eval/score/beside/document_list.h"
 #include "eval/score/ledger.h"
 #include "eval/score/network_scorer.h"
@@ -43,8 +44,9 @@ LedgerTotals sum_costs(Scorer& scorer, const ByteTable& bytes, std::span<const i
                        LedgerHooks hooks = {}) {
   hooks.on_progress = on_progress;
   const Ledger ledger(stream, bytes);
-  const LedgerTotals totals = scorer.documents_at_once() > 1 ? ledger.score_beside(scorer, hooks)
-                                                             : ledger.score(scorer, hooks);
+  const LedgerTotals totals = scorer.document_rows().count() > 1
+                                  ? ledger.score_beside(scorer, hooks)
+                                  : ledger.score(scorer, hooks);
   if (totals.bytes == 0) {
     throw Error(
         fmt::format("validation stream stands for no bytes: {} tokens; give shards that hold text "
@@ -55,9 +57,11 @@ LedgerTotals sum_costs(Scorer& scorer, const ByteTable& bytes, std::span<const i
 }
 
 // Whether documents of a batch are of lengths so different that a sixteenth more rows than needed run.
-bool wastes_rows(const std::vector<int64_t>& chunks, int64_t rows) {
+bool wastes_rows(std::span<const int64_t> chunks, const DocumentRows& rows) {
   int64_t run = 0;
-  for (size_t i = 0; i < chunks.size(); i += static_cast<size_t>(rows)) run += chunks[i] * rows;
+  for (const DocumentBatch& batch : batch_documents(chunks, /*first=*/0, rows)) {
+    run += batch.most_chunks * rows.count();
+  }
   return 16 * run > 17 * std::accumulate(chunks.begin(), chunks.end(), int64_t{0});
 }
 
@@ -67,19 +71,20 @@ bool wastes_rows(const std::vector<int64_t>& chunks, int64_t rows) {
 int64_t count_documents_at_once(const ScoringConfig& config, std::span<const int32_t> stream) {
   const TttConfig& ttt = config.ttt;
   const bool has_phases = ttt.kind == TttKind::kPhasedLora;
-  if ((ttt.kind != TttKind::kLora && !has_phases) || !ttt.by_document ||
-      ttt.lora_reset != LoraReset::kFull || ttt.byte_weighted ||
-      config.mix.kind != MixKind::kNone || (has_phases && ttt.phase_documents < ttt.phases)) {
+  const int64_t queues = ttt.lora_reset == LoraReset::kFull ? 0 : ttt.lora_queues;
+  if ((ttt.kind != TttKind::kLora && !has_phases) || !ttt.by_document || queues == 1 ||
+      ttt.byte_weighted || config.mix.kind != MixKind::kNone ||
+      (has_phases && ttt.phase_documents < ttt.phases)) {
     return 1;
   }
-  std::vector<int64_t> chunks;  // of each document, longest first
+  std::vector<int64_t> chunks;  // of each document
   for (const Document& document : list_documents(stream, ttt.lora_chunk_tokens)) {
     chunks.push_back(std::ssize(document.chunks));
   }
-  std::sort(chunks.begin(), chunks.end(), std::greater<>());
   int64_t rows = std::min(std::max(config.eval.batch_tokens / config.eval.context, int64_t{1}),
                           static_cast<int64_t>(chunks.size()));
-  while (rows > 1 && wastes_rows(chunks, rows)) rows /= 2;
+  if (queues > 0) rows = std::min(rows, queues);
+  while (rows > 1 && wastes_rows(chunks, {.of_a_rank = rows, .queues = queues})) rows /= 2;
   return rows;
 }
 
@@ -126,7 +131,7 @@ void follow_evaluation(const UnpackedModel& model, const TokenStream& val,
   ScoringConfig of_rank = config;
   of_rank.ttt.documents_at_once = count_documents_at_once(config, stream);
   const auto scorer = make_scorer(model, of_rank, device, tokens, &share);
-  if (scorer->documents_at_once() > 1) {
+  if (scorer->document_rows().count() > 1) {
     Ledger::follow_beside(*scorer, stream);
   } else {
     Ledger::follow(*scorer, stream);

@@ -61,6 +61,7 @@ constexpr auto kFrozenScoring = std::to_array<FrozenValue>({
     {"ttt.phase_documents", "0"},
     {"ttt.lora_per_run", "false"},
     {"ttt.lora_clipped", "true"},
+    {"ttt.lora_queues", "1"},
     // </parts>
 });
 // clang-format on

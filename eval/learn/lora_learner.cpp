@@ -99,8 +99,18 @@ void LoraLearner::learn(const ScoredChunk& scored, Weights& /*weights*/) {
   if (config_.lora_reset != LoraReset::kNone) {
     for (int64_t t = end - 1; t >= first; --t) {
       if (tokens[static_cast<size_t>(t)] != kBosId) continue;
+      // <parts>
+      if (config_.lora_queues > 1) leave_to_queue(document_, /*slot=*/0);
+      // </parts>
       reset(/*keeps_a=*/config_.lora_reset == LoraReset::kWarm);
       first = t + 1;
+      // <parts>
+      ++document_;
+      if (config_.lora_queues > 1) {
+        take_from_queue(document_, /*slot=*/0);
+        weights_->refresh_trained();
+      }
+      // </parts>
     }
   }
   // <parts>
@@ -140,12 +150,28 @@ void LoraLearner::copy_to_slots(Weights& weights) const {
   }
 }
 
-// As learn() for each, one window a chunk; documents that have ended learn nothing.
+void LoraLearner::begin_documents(std::span<const int64_t> numbers) {
+  reset(/*keeps_a=*/false);
+  numbers_.assign(numbers.begin(), numbers.end());
+  if (document_queues() == 0) return;
+  for (size_t slot = 0; slot < numbers_.size(); ++slot) {
+    if (numbers_[slot] >= 0) take_from_queue(numbers_[slot], static_cast<int64_t>(slot));
+  }
+  weights_->refresh_trained();
+}
+
+// As learn() for each, one window a chunk; documents that have ended, behind the others, learn nothing.
 void LoraLearner::learn_beside(std::span<const ScoredChunk> scored) {
   std::vector<TrainingRows::Row> rows;
-  for (const ScoredChunk& of : scored) {
+  for (size_t slot = 0; slot < scored.size(); ++slot) {
+    const ScoredChunk& of = scored[slot];
     const Chunk& chunk = of.chunk();
-    if (chunk.count < config_.lora_chunk_tokens || of.tokens().back() == kBosId) break;
+    const bool has_ended = of.tokens().back() == kBosId;
+    if (has_ended && document_queues() > 0) {
+      leave_to_queue(numbers_[slot], static_cast<int64_t>(slot));
+    }
+    if (has_ended || chunk.count < config_.lora_chunk_tokens) continue;
+    PG_CHECK(rows.size() == slot, "documents side by side end from the last on");
     rows.push_back({of.tokens(), next_window(of.tokens(), chunk.first, chunk.end())});
   }
   if (rows.empty()) return;
@@ -188,6 +214,40 @@ TrainingWindow LoraLearner::next_window(std::span<const int32_t> tokens, int64_t
   }
   return {.begin = begin, .first = first, .end = end};
 }
+
+// <parts>
+void LoraLearner::start_anew(const ScoredChunk& scored) {
+  if (scored.tokens().back() == kBosId) ++document_;
+  queues_.clear();
+  reset(/*keeps_a=*/false);
+}
+
+// Adapters lie as A of a slot and B of it, those of a slot behind all of the slot before.
+const ParamRange& LoraLearner::range_of_a(int64_t slot) const {
+  for (const ParamRange& range : weights_->layout().trained_ranges()) {
+    if (range.factor == AdapterFactor::kA && slot-- == 0) return range;
+  }
+  PG_CHECK(false, "no such slot");
+}
+
+void LoraLearner::leave_to_queue(int64_t document, int64_t slot) {
+  const ParamRange& a = range_of_a(slot);
+  const size_t bytes = static_cast<size_t>(a.elements) * sizeof(float);
+  DeviceBuffer& left = queues_[document % config_.lora_queues];
+  if (left.bytes() == 0) left = DeviceBuffer(weights_->device(), bytes);
+  weights_->device().copy(left.data(), weights_->masters() + a.offset, bytes);
+}
+
+// Into the masters. Nothing was left before the first document of a queue.
+void LoraLearner::take_from_queue(int64_t document, int64_t slot) {
+  const ParamRange& a = range_of_a(slot);
+  const auto found = queues_.find(document % config_.lora_queues);
+  const float* const values =
+      found == queues_.end() ? start_.as<float>() + a.gradient_offset : found->second.as<float>();
+  weights_->device().copy(weights_->masters() + a.offset, values,
+                          static_cast<size_t>(a.elements) * sizeof(float));
+}
+// </parts>
 
 void LoraLearner::reset(bool keeps_a) {
   Device& device = weights_->device();
@@ -247,6 +307,12 @@ uint64_t LoraLearner::state_hash() const {
   uint64_t hash = fnv1a(std::bit_cast<std::array<uint8_t, sizeof(steps_)>>(steps_));
   if (!rows_) return hash;
   Device& device = weights_->device();
+  // <parts>
+  for (const auto& [queue, left] : queues_) {
+    hash = hash_floats(device, left.as<float>(), static_cast<int64_t>(left.bytes() / sizeof(float)),
+                       hash);
+  }
+  // </parts>
   // Without a first moment AdamW's first buffer is the last gradient, which no later step reads.
   hash = hash_floats(device, second_.as<float>(), weights_->gradient_elements(), hash);
   for (const ParamSpec& spec : adapters_) {

@@ -38,12 +38,16 @@ class LoraLearner final : public Learner {
   void learn(const ScoredChunk& scored, Weights& weights) override;
   uint64_t state_hash() const override;
   // <parts>
-  // The adapters as start() left them, whatever lora_reset says.
-  void start_anew() { reset(/*keeps_a=*/false); }
+  // The adapters as start() left them, in all queues, whatever lora_reset says; in the place of
+  // learning from `scored`.
+  void start_anew(const ScoredChunk& scored);
   // </parts>
   // <train_gpt>
   int64_t documents_at_once() const override { return config_.documents_at_once; }
-  void begin_documents() override { start_anew(); }
+  int64_t document_queues() const override {
+    return config_.lora_reset == LoraReset::kWarm ? config_.lora_queues : 0;
+  }
+  void begin_documents(std::span<const int64_t> numbers) override;
   void learn_beside(std::span<const ScoredChunk> scored) override;
   // </train_gpt>
 
@@ -59,6 +63,10 @@ class LoraLearner final : public Learner {
   // </train_gpt>
   // <parts>
   TrainingRows& rows_for(const TrainingWindow& window);
+  // Of a document of the text: A of a slot to its queue, and from there as its predecessor left it.
+  void leave_to_queue(int64_t document, int64_t slot);
+  void take_from_queue(int64_t document, int64_t slot);
+  const ParamRange& range_of_a(int64_t slot) const;
   // </parts>
 
   TttConfig config_;
@@ -70,6 +78,8 @@ class LoraLearner final : public Learner {
   std::unique_ptr<TrainingRows> rows_;
   // <parts>
   std::map<int64_t, TrainingRows> short_rows_;  // by document: of windows below the context
+  std::map<int64_t, DeviceBuffer> queues_;      // [elements of A] f32: of those with a document
+  int64_t document_ = 0;                        // of the text, in its order: which is being scored
   // </parts>
   DeviceBuffer first_, second_;               // [gradient_elements] f32: AdamW's moments
   std::array<AdamWStep, 2> steps_of_factor_;  // of A and of B
@@ -77,6 +87,7 @@ class LoraLearner final : public Learner {
   DeviceBuffer start_, zeros_;                // [gradient_elements] f32: the adapters' first values
   int64_t steps_ = 0;                         // since the last reset
   // <train_gpt>
+  std::vector<int64_t> numbers_;  // in the text, of the documents that are side by side
   // The steps behind the gradients of a plan's rows.
   std::map<const TrainingRows*, std::unique_ptr<KeptWork>> kept_;
   // </train_gpt>

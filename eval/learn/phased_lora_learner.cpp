@@ -45,7 +45,7 @@ void PhasedLoraLearner::copy_base(const Weights& from, Weights& to) const {
 void PhasedLoraLearner::learn(const ScoredChunk& scored, Weights& weights) {
   PG_CHECK(base_ != nullptr, "learn() before start()");
   if (learn_phases(scored, weights)) {
-    lora_.start_anew();
+    lora_.start_anew(scored);
   } else {
     lora_.learn(scored, weights);
   }

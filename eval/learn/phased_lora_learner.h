@@ -29,11 +29,14 @@ class PhasedLoraLearner final : public Learner {
   // </parts>
   // <train_gpt>
   int64_t documents_at_once() const override { return lora_.documents_at_once(); }
-  void begin_documents() override { lora_.begin_documents(); }
+  int64_t document_queues() const override { return lora_.document_queues(); }
+  void begin_documents(std::span<const int64_t> numbers) override {
+    lora_.begin_documents(numbers);
+  }
   void learn_beside(std::span<const ScoredChunk> scored) override { lora_.learn_beside(scored); }
   int64_t documents_until(int64_t done) const override { return phases_.documents_until(done); }
   void learn_text(const ScoredChunk& scored, Weights& weights) override {
-    learn_phases(scored, weights);
+    if (learn_phases(scored, weights)) lora_.start_anew(scored);
   }
   // </train_gpt>
   // <parts>

@@ -67,6 +67,7 @@ struct TttConfig {
   int64_t phase_documents = 0;
   bool lora_per_run = false;
   bool lora_clipped = true;
+  int64_t lora_queues = 1;
   const ByteTable* bytes = nullptr;  // no key: the tokenizer's, from whoever scores; outlives this
   // </parts>
   // <train_gpt>
@@ -108,6 +109,9 @@ void visit_ttt_part_fields(Config& c, Visit&& visit) {
       .help = "lora: each run of a looped block has adapters of its own (PR #1530)"});
   scoring("lora_clipped", c.lora_clipped, {
       .help = "lora: clip_norm holds for adapters too; false: for the phases alone (PR #1530)"});
+  scoring("lora_queues", c.lora_queues, {.min = 1, .max = 1 << 20, .help = "lora: by_document with "
+      "lora_reset = warm: a document takes A as the document so many before it left it (PR #1767: 64 on each "
+      "of 8 GPUs), so that as many may be scored side by side"});
 }
 // </parts>
 template <class Config, class Visit>

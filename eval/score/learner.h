@@ -29,9 +29,10 @@ class Learner {
   virtual bool follows_documents() const { return false; }
   // </parts>
   // <train_gpt>
-  // See Scorer::documents_at_once() and what follows it; rows of a batch here, of one rank.
+  // See Scorer::document_rows() and what follows it; rows of a batch here, of one rank.
   virtual int64_t documents_at_once() const { return 1; }
-  virtual void begin_documents() {}
+  virtual int64_t document_queues() const { return 0; }
+  virtual void begin_documents(std::span<const int64_t> /*numbers*/) {}
   virtual void learn_beside(std::span<const ScoredChunk> /*scored*/) {}
   virtual int64_t documents_until(int64_t /*done*/) const {
     return std::numeric_limits<int64_t>::max();

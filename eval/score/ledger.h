@@ -68,6 +68,7 @@ class Ledger {
   // <train_gpt>
   // beside/ledger_beside.cpp
   struct OpenBeside {
+    int64_t row = 0;
     int64_t begin = 0;  // of the document, in the stream
     Chunk chunk;        // in the document
   };

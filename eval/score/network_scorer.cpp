@@ -191,34 +191,40 @@ void NetworkScorer::close_chunk(const ScoredChunk& scored) {
 }
 
 // <train_gpt>
-// The windows of a place in the documents are a round, document d in its row d: one place after the
-// other, since documents end from the last on.
+// The windows of a place in the documents are a round, each in its document's row: one place after
+// the other, since documents end from the last of a rank on.
 void NetworkScorer::open_documents(std::span<const OpenDocument> documents) {
   tail_.clear();
   for (auto& [context, lane] : growing_) lane.clear();
   windows_.clear();
+  open_rows_.clear();
   std::vector<std::vector<EvalWindow>> windows;  // of each document
+  size_t places = 0;
   for (const OpenDocument& open : documents) {
+    open_rows_.push_back(open.row);
     windows.push_back(plan_windows(0, {open.chunk.first, open.chunk.end()}, shape_));
+    places = std::max(places, windows.back().size());
   }
-  for (size_t place = 0; place < windows.front().size(); ++place) {
-    for (size_t d = 0; d < documents.size() && place < windows[d].size(); ++d) {
+  for (size_t place = 0; place < places; ++place) {
+    WindowLane* begun = nullptr;
+    for (size_t d = 0; d < documents.size(); ++d) {
+      if (place >= windows[d].size()) continue;
       const EvalWindow& window = windows[d][place];
       const bool is_tail = window.score_from >= shape_.context - shape_.stride;
       WindowLane* lane = is_tail ? &tail_ : &growing_lane(window);
-      if (d == 0) lane->begin_round();
+      if (begun != lane) lane->begin_round();
+      begun = lane;
       windows_.push_back({.window = window,
                           .lane = lane,
-                          .number = lane->add(window, documents[d].known),
-                          .document = d});
+                          .number = lane->add(window, documents[d].known, documents[d].row),
+                          .row = documents[d].row});
     }
   }
 }
 
-void NetworkScorer::predict_beside(size_t document, int64_t target,
-                                   TokenDistribution& distribution) {
+void NetworkScorer::predict_beside(int64_t row, int64_t target, TokenDistribution& distribution) {
   const auto at = std::find_if(windows_.begin(), windows_.end(), [&](const Placed& placed) {
-    return placed.document == document && target < placed.window.end_target();
+    return placed.row == row && target < placed.window.end_target();
   });
   PG_CHECK(at != windows_.end() && at->window.first_target() <= target,
            "predict_beside() of a target that no open chunk holds");
@@ -226,17 +232,20 @@ void NetworkScorer::predict_beside(size_t document, int64_t target,
   distribution.mixed = {};
 }
 
-// A rank learns from the documents in its rows.
+// A rank learns from the documents in its rows, which lie behind each other.
 void NetworkScorer::close_documents(std::span<const ScoredChunk> scored) {
   if (!is_first_) {
     for (const Placed& placed : windows_) placed.lane->run_until(placed.number, {});
   }
   windows_.clear();
-  const auto count = static_cast<int64_t>(scored.size());
-  const int64_t first = std::min((share_ == nullptr ? 0 : share_->rank()) * rows_, count);
-  const auto own = scored.subspan(static_cast<size_t>(first),
-                                  static_cast<size_t>(std::min(rows_, count - first)));
-  if (!own.empty()) learner_->learn_beside(own);
+  const auto place_of = [&](int64_t row) {
+    return std::lower_bound(open_rows_.begin(), open_rows_.end(), row) - open_rows_.begin();
+  };
+  const auto first = place_of(first_row_of_rank()), end = place_of(first_row_of_rank() + rows_);
+  if (end > first) {
+    learner_->learn_beside(
+        scored.subspan(static_cast<size_t>(first), static_cast<size_t>(end - first)));
+  }
 }
 // </train_gpt>
 

@@ -53,13 +53,17 @@ class NetworkScorer final : public Scorer {
   void perceive(int64_t target, int32_t token) override;
   void close_chunk(const ScoredChunk& scored) override;
   // <train_gpt>
-  int64_t documents_at_once() const override {
-    const int64_t of_a_rank = learner_ ? learner_->documents_at_once() : 1;
-    return of_a_rank > 1 ? of_a_rank * ranks_ : 1;
+  DocumentRows document_rows() const override {
+    if (!learner_ || learner_->documents_at_once() == 1) return {};
+    return {.ranks = ranks_,
+            .of_a_rank = learner_->documents_at_once(),
+            .queues = learner_->document_queues()};
   }
-  void begin_documents() override { learner_->begin_documents(); }
+  void begin_documents(std::span<const int64_t> numbers) override {
+    learner_->begin_documents(rows_of_rank(numbers));
+  }
   void open_documents(std::span<const OpenDocument> documents) override;
-  void predict_beside(size_t document, int64_t target, TokenDistribution& distribution) override;
+  void predict_beside(int64_t row, int64_t target, TokenDistribution& distribution) override;
   void close_documents(std::span<const ScoredChunk> scored) override;
   int64_t documents_until(int64_t done) const override { return learner_->documents_until(done); }
   void close_text(const ScoredChunk& scored) override { learner_->learn_text(scored, weights_); }
@@ -82,7 +86,7 @@ class NetworkScorer final : public Scorer {
     WindowLane* lane = nullptr;
     int64_t number = 0;
     // <train_gpt>
-    size_t document = 0;
+    int64_t row = 0;  // of a document beside others
     // </train_gpt>
   };
 
@@ -99,6 +103,12 @@ class NetworkScorer final : public Scorer {
   // <parts>
   WindowLane& growing_lane(const EvalWindow& window);
   // </parts>
+  // <train_gpt>
+  int64_t first_row_of_rank() const { return share_ == nullptr ? 0 : share_->rank() * rows_; }
+  std::span<const int64_t> rows_of_rank(std::span<const int64_t> of_rows) const {
+    return of_rows.subspan(static_cast<size_t>(first_row_of_rank()), static_cast<size_t>(rows_));
+  }
+  // </train_gpt>
   std::vector<Chunk> plan_stream_order(int64_t tokens) const;
   std::vector<Chunk> plan_document_order(int64_t tokens) const;
 
@@ -123,6 +133,9 @@ class NetworkScorer final : public Scorer {
 
   std::span<const int32_t> known_;
   std::vector<Placed> windows_;  // of the open chunk, as far as its tokens are known
+  // <train_gpt>
+  std::vector<int64_t> open_rows_;  // with documents that are open beside each other
+  // </train_gpt>
 };
 
 }  // namespace pg

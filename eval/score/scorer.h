@@ -56,9 +56,19 @@ class ScoredChunk {
 };
 
 // <train_gpt>
+// Where documents are scored side by side: in rows 0, 1, ..., those of rank 0 first. With queues
+// document i of the text takes up what document i - queues left, on the same rank: rank_of(i).
+struct DocumentRows {
+  int64_t ranks = 1, of_a_rank = 1;
+  int64_t queues = 0;  // 0: no document takes anything up
+  int64_t count() const { return ranks * of_a_rank; }
+  int64_t rank_of(int64_t document) const { return document % queues % ranks; }
+};
+
 // A document that is scored beside others, as if it were a text of its own: targets and tokens count
 // from its first. `known` holds the tokens before the open chunk's last target.
 struct OpenDocument {
+  int64_t row = 0;
   Chunk chunk;
   std::span<const int32_t> known;
 };
@@ -84,17 +94,17 @@ class Scorer {
   virtual void perceive(int64_t target, int32_t token) = 0;
   virtual void close_chunk(const ScoredChunk& scored) = 0;
   // <train_gpt>
-  // Above 1: with chunks that follow documents, so many of them may be scored side by side, which costs
-  // less and gives each the distributions that it has in the text's order:
-  //   begin_documents()                    as many as there may be at most, or fewer
-  //   open_documents(documents)            a chunk of each
-  //   predict_beside(d, t)                 of document d; by a chunk's targets first, then documents
-  //   close_documents(scored)              learning; then the next chunks
-  // From chunk to chunk the last documents may be absent, because they have ended.
-  virtual int64_t documents_at_once() const { return 1; }
-  virtual void begin_documents() {}
+  // More than one: with chunks that follow documents, so many of them may be scored side by side, which
+  // costs less and gives each the distributions that it has in the text's order:
+  //   begin_documents(numbers)             in the text, of each row; -1: none
+  //   open_documents(documents)            a chunk of each, by row
+  //   predict_beside(row, t)               by a chunk's targets first, then documents
+  //   close_documents(scored)              of the same; learning; then the next chunks
+  // From chunk to chunk the last documents of a rank may be absent, because they have ended.
+  virtual DocumentRows document_rows() const { return {}; }
+  virtual void begin_documents(std::span<const int64_t> /*numbers*/) {}
   virtual void open_documents(std::span<const OpenDocument> /*documents*/) {}
-  virtual void predict_beside(size_t /*document*/, int64_t /*target*/,
+  virtual void predict_beside(int64_t /*row*/, int64_t /*target*/,
                               TokenDistribution& /*distribution*/) {}
   virtual void close_documents(std::span<const ScoredChunk> /*scored*/) {}
   // Documents that must have ended, with all before them, before others begin: the least number above

@@ -50,15 +50,18 @@ int64_t WindowLane::add(const EvalWindow& window) {
 }
 
 // <train_gpt>
-int64_t WindowLane::add(const EvalWindow& window, std::span<const int32_t> known) {
-  texts_.resize(windows_.size());  // of begin_round()
+int64_t WindowLane::add(const EvalWindow& window, std::span<const int32_t> known, int64_t row) {
+  const size_t number = round_begin_ + static_cast<size_t>(row);
+  PG_CHECK(number >= windows_.size() && row < round_windows(), "rows of a round ascend");
+  windows_.resize(number);  // without windows in the rows between
+  texts_.resize(number);
   texts_.push_back(known);
   return add(window);
 }
 
 void WindowLane::begin_round() {
   const auto in_round = static_cast<size_t>(round_windows());
-  windows_.resize((windows_.size() + in_round - 1) / in_round * in_round);
+  round_begin_ = (windows_.size() + in_round - 1) / in_round * in_round;
 }
 
 NetworkDistribution WindowLane::predict_beside(int64_t number, int64_t target) {
@@ -168,7 +171,7 @@ void WindowLane::run_round(int64_t round, int64_t target, std::span<const int32_
   }
   windows_run_ += count;
   // <train_gpt>
-  windows_run_ -= std::count(windows.begin(), windows.end(), EvalWindow{});  // of begin_round()
+  windows_run_ -= std::count(windows.begin(), windows.end(), EvalWindow{});  // rows without
   // </train_gpt>
   if (count > rows_) {
     for (size_t r = 0; r < rank_rows_.size(); ++r) rank_values_[r] = rank_rows_[r] * vocab_;

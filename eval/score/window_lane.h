@@ -38,8 +38,9 @@ class WindowLane {
   // Gives the window's number within the lane.
   int64_t add(const EvalWindow& window);
   // <train_gpt>
-  // The same of a text of its own, for predict_beside().
-  int64_t add(const EvalWindow& window, std::span<const int32_t> known);
+  // The same of a text of its own, for predict_beside(), in a row of the round: not before those of
+  // windows that are there.
+  int64_t add(const EvalWindow& window, std::span<const int32_t> known, int64_t row);
   // The windows to come begin a round.
   void begin_round();
   // predict() where each window's targets and tokens are those of its own text, and all of a round's
@@ -83,6 +84,7 @@ class WindowLane {
   std::vector<EvalWindow> windows_;  // of the open chunk
   // <train_gpt>
   std::vector<std::span<const int32_t>> texts_;  // of each window, or none
+  size_t round_begin_ = 0;
   // </train_gpt>
   std::vector<int32_t> ids_;  // [rows, context]
   int64_t ready_round_ = -1, ready_from_ = 0;

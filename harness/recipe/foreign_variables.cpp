@@ -46,7 +46,8 @@ constexpr auto kVariables = std::to_array<ForeignVariable>({
      "train.seq_len_growth goes by the clock where train.wallclock_s is given, else by steps"},
     {"SEQ_CHANGE_WARMUP_STEPS", kOff, "a longer train.seq_len_growth begins at the full rate"},
     {"TTT_BATCH_SIZE", kNothing,
-     "documents side by side are eval.batch_tokens / eval.context, with ttt.lora_reset = full"},
+     "documents side by side are eval.batch_tokens / eval.context, with ttt.lora_reset = full or "
+     "ttt.lora_queues"},
     {"TTT_EVAL_SEQ_LEN", kNothing, "the context of test-time training is eval.context"},
     {"TTT_BETA1", kOff, "adapters have no first moment"},
     {"TTT_WARM_START_A", kNothing, "what a document leaves to the next is ttt.lora_reset"},

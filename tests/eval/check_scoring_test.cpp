@@ -102,6 +102,16 @@ TEST(CheckScoring, DocumentsNeedAdaptersWindowsAndAReset) {
          c.ttt.by_document = false;
        },
        "ttt.lora_per_run is true and ttt.lora_clipped false"},
+      {[](ScoringConfig& c) {
+         c.ttt.lora_queues = 2;
+         c.ttt.lora_reset = LoraReset::kFull;
+       },
+       "ttt.lora_queues is \"2\", but a document takes nothing up"},
+      {[](ScoringConfig& c) {
+         c.ttt.lora_queues = 2;
+         c.ttt.by_document = false;
+       },
+       "set ttt.by_document = true with ttt.lora_reset = \"warm\""},
   };
   for (const auto& [change, fix] : defects) {
     EXPECT_NE(problem_with(change).find(fix), std::string::npos) << problem_with(change);

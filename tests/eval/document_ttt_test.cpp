@@ -255,6 +255,7 @@ TEST_F(ByDocument, EveryKeyChangesTheScore) {
   EXPECT_TRUE(changes("attn,mlp", [](TttConfig& t) { t.lora_rank = 2; }));
   const auto clip = [](TttConfig& t) { t.clip_norm = 1e-9; };
   EXPECT_TRUE(changes("q,v", [&](TttConfig& t) { clip(t); }));
+  EXPECT_TRUE(changes("q", [](TttConfig& t) { t.lora_queues = 2; }));
   // Clipped to 1e-9 a gradient is no longer far above AdamW's epsilon.
   TttConfig ttt = make_document_ttt(TttKind::kLora);
   ttt.lora_clipped = false;

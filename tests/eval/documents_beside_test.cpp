@@ -23,6 +23,7 @@ struct Way {
   int64_t stride = 4;
   bool clipped = false;
   int64_t epochs = 1;
+  int64_t queues = 0;  // of warm adapters
 };
 
 class DocumentsBeside : public TestTimeTraining {
@@ -42,7 +43,8 @@ class DocumentsBeside : public TestTimeTraining {
     scoring.ttt = make_ttt(way.kind);
     scoring.ttt.by_document = true;
     scoring.ttt.lora_chunk_tokens = 4;
-    scoring.ttt.lora_reset = LoraReset::kFull;
+    scoring.ttt.lora_reset = way.queues > 0 ? LoraReset::kWarm : LoraReset::kFull;
+    scoring.ttt.lora_queues = std::max<int64_t>(way.queues, 1);
     scoring.ttt.lora_clipped = way.clipped;
     scoring.ttt.lora_epochs = way.epochs;
     scoring.ttt.clip_norm = 0.02;
@@ -95,6 +97,39 @@ TEST_F(DocumentsBeside, CostWhatTheyCostInTheTextsOrder) {
   }
 }
 
+TEST_F(DocumentsBeside, TakeUpWhatTheDocumentBeforeThemInTheirQueueLeft) {
+  std::vector<std::vector<double>> of_queues;
+  for (const int64_t queues : {1, 2, 3, 4, 40}) {
+    for (const TttKind kind : {TttKind::kLora, TttKind::kPhasedLora}) {
+      const Way way = {.kind = kind, .queues = queues};
+      const std::vector<double> in_order = list_costs(way, 1, text_);
+      for (int64_t at_once = 2; at_once <= std::min<int64_t>(queues, 6); ++at_once) {
+        EXPECT_EQ(list_costs(way, at_once, text_), in_order)
+            << choice_name(kind) << ", " << queues << " queues, " << at_once << " at once";
+      }
+      if (kind == TttKind::kLora && queues <= 3) of_queues.push_back(in_order);
+    }
+  }
+  for (size_t a = 0; a < of_queues.size(); ++a) {
+    for (size_t b = 0; b < a; ++b) EXPECT_NE(of_queues[a], of_queues[b]) << a << " and " << b;
+  }
+  // Each of so many queues has one document, and nothing to take up.
+  EXPECT_EQ(list_costs({.queues = 40}, 1, text_), list_costs({}, 1, text_));
+}
+
+// A document's cost follows from those of its queue alone, as long as no phase is due.
+TEST_F(DocumentsBeside, CostsIgnoreOtherQueues) {
+  const Way way = {.queues = 2};
+  std::vector<uint16_t> ids = text_;  // documents 0 and 2 of 0, 1, 2, ... from tokens 0 and 23 on
+  ids[5] = static_cast<uint16_t>(31 - ids[5]);
+  const std::vector<double> before = list_costs(way, 2, text_), after = list_costs(way, 2, ids);
+  const auto of_document = [](const std::vector<double>& costs, int64_t begin, int64_t end) {
+    return std::vector<double>(costs.begin() + begin, costs.begin() + end);
+  };
+  EXPECT_EQ(of_document(before, 17, 23), of_document(after, 17, 23));
+  EXPECT_NE(of_document(before, 23, 90), of_document(after, 23, 90));
+}
+
 // Of their own document, and without phases of all others.
 TEST_F(DocumentsBeside, CostsIgnoreLaterTokens) {
   for (const TttKind kind : {TttKind::kLora, TttKind::kPhasedLora}) {
@@ -141,23 +176,26 @@ TEST_F(DocumentsBeside, TheCodedTextIsTheSame) {
   const ByteTable bytes = make_test_bytes();
   const std::vector<int32_t> stream(even_text_.begin(), even_text_.end());
   ManualClock clock;
-  const auto encode = [&](int64_t at_once) {
-    ScoringConfig scoring = make_scoring({TttKind::kPhasedLora});
-    scoring.eval.batch_tokens = at_once * kContext;
-    TextEncoder encoder(stream[0]);
-    evaluate(model_, bytes, make_stream(even_text_), scoring, *device_, clock, {}, nullptr,
-             encoder.hooks());
-    return encoder.finish({}, stream);
-  };
-  const Bytes file = encode(4);
-  EXPECT_EQ(file, encode(1));
-  const ScoringConfig scoring = make_scoring({TttKind::kPhasedLora});
-  const auto scorer = make_scorer(model_, scoring, *device_, kTokens);
-  const Result<CodedText> coded = parse_coded_text(file);
-  ASSERT_TRUE(coded.ok());
-  const auto decoded = decode_text(*scorer, coded.value(), config_.vocab_size);
-  ASSERT_TRUE(decoded.ok()) << decoded.error();
-  EXPECT_EQ(decoded.value(), stream);
+  for (const Way& way :
+       {Way{TttKind::kPhasedLora}, Way{.kind = TttKind::kPhasedLora, .queues = 4}}) {
+    const ScoringConfig scoring = make_scoring(way);
+    const auto encode = [&](int64_t at_once) {
+      ScoringConfig batched = scoring;
+      batched.eval.batch_tokens = at_once * kContext;
+      TextEncoder encoder(stream[0]);
+      evaluate(model_, bytes, make_stream(even_text_), batched, *device_, clock, {}, nullptr,
+               encoder.hooks());
+      return encoder.finish({}, stream);
+    };
+    const Bytes file = encode(4);
+    EXPECT_EQ(file, encode(1));
+    const auto scorer = make_scorer(model_, scoring, *device_, kTokens);
+    const Result<CodedText> coded = parse_coded_text(file);
+    ASSERT_TRUE(coded.ok());
+    const auto decoded = decode_text(*scorer, coded.value(), config_.vocab_size);
+    ASSERT_TRUE(decoded.ok()) << decoded.error();
+    EXPECT_EQ(decoded.value(), stream);
+  }
 }
 
 // Where a document's cost depends on those before it none is beside another: with any batch.
@@ -175,6 +213,10 @@ TEST_F(DocumentsBeside, WhatNeedsTheTextsOrderIsScoredInIt) {
   };
   EXPECT_FALSE(is_in_order([](ScoringConfig&) {}));
   EXPECT_TRUE(is_in_order([](ScoringConfig& s) { s.ttt.lora_reset = LoraReset::kWarm; }));
+  EXPECT_FALSE(is_in_order([](ScoringConfig& s) {
+    s.ttt.lora_reset = LoraReset::kWarm;
+    s.ttt.lora_queues = 4;
+  }));
   EXPECT_TRUE(is_in_order([](ScoringConfig& s) { s.mix.kind = MixKind::kLogit; }));
   EXPECT_TRUE(is_in_order([](ScoringConfig& s) { s.ttt.byte_weighted = true; }));
   EXPECT_TRUE(is_in_order([](ScoringConfig& s) { s.ttt.phase_documents = 0; }));  // by parts

@@ -109,18 +109,22 @@ INSTANTIATE_TEST_SUITE_P(Each, RankScoresOfKind,
 TEST_F(RankScores, DocumentsSideBySideAreDealtToRanks) {
   std::vector<uint16_t> ids = make_random_ids(kTokens, 8);
   for (size_t t = 0; t < ids.size(); ++t) {
-    if (t % 30 == 0 || ids[t] == kBosId) ids[t] = t % 30 == 0 ? uint16_t{kBosId} : uint16_t{5};
+    if (t % 25 == 0 || ids[t] == kBosId) ids[t] = t % 25 == 0 ? uint16_t{kBosId} : uint16_t{5};
   }
-  const TokenStream even = make_stream(ids);  // five documents, so that none waits for another
-  for (const TttKind kind : {TttKind::kLora, TttKind::kPhasedLora}) {
+  const TokenStream even = make_stream(ids);  // six documents, so that none waits for another
+  for (const auto& [kind, queues] : {std::pair(TttKind::kLora, 0),
+                                     {TttKind::kPhasedLora, 0},
+                                     {TttKind::kLora, 3},
+                                     {TttKind::kPhasedLora, 2}}) {
     ScoringConfig scoring = make_scoring(Windows::kDocument, kind, MixKind::kNone);
     scoring.ttt.by_document = true;
-    scoring.ttt.lora_reset = LoraReset::kFull;
+    scoring.ttt.lora_reset = queues > 0 ? LoraReset::kWarm : LoraReset::kFull;
+    scoring.ttt.lora_queues = std::max(queues, 1);
     scoring.ttt.phases = 2;
     scoring.ttt.phase_documents = 4;
     scoring.eval.batch_tokens = scoring.eval.context;  // one after another
     const Score alone = evaluate(model_, bytes_, even, scoring, *device_, clock_);
-    scoring.eval.batch_tokens = 5 * scoring.eval.context;
+    scoring.eval.batch_tokens = 6 * scoring.eval.context;
     for (const int count : {1, 2, 5}) {
       std::vector<int64_t> targets;
       LedgerHooks hooks;
@@ -128,7 +132,8 @@ TEST_F(RankScores, DocumentsSideBySideAreDealtToRanks) {
       LocalRanks ranks = make_ranks(count);
       const auto score =
           RankScoring(ranks, "cpu", even, first()).evaluate(model_, scoring, {}, hooks);
-      EXPECT_EQ(score->bits(), alone.bits()) << choice_name(kind) << ", " << count << " ranks";
+      EXPECT_EQ(score->bits(), alone.bits())
+          << choice_name(kind) << ", " << queues << " queues, " << count << " ranks";
       EXPECT_FALSE(std::is_sorted(targets.begin(), targets.end())) << "one after another";
     }
   }

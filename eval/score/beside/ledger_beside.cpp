@@ -5,6 +5,7 @@
 #include <limits>
 #include <numbers>
 
+#include "eval/score/beside/document_batches.h"
 #include "eval/score/beside/document_list.h"
 #include "eval/score/ledger.h"
 
@@ -36,31 +37,32 @@ class FoundProbabilities final : public Scorer {
 
 }  // namespace
 
-// Longer documents first, so that those of a batch end at about the same time.
 void Ledger::walk_beside(Scorer& scorer, std::span<const int32_t> stream,
                          const std::function<void(std::span<const OpenBeside>)>& on_open) {
-  std::vector<Document> documents = list_documents(stream, scorer.document_chunk_targets());
-  const auto count = static_cast<int64_t>(documents.size());
-  const auto at = [&](int64_t i) { return documents.begin() + static_cast<ptrdiff_t>(i); };
+  const std::vector<Document> documents = list_documents(stream, scorer.document_chunk_targets());
+  std::vector<int64_t> chunks;  // of each
+  for (const Document& document : documents) chunks.push_back(std::ssize(document.chunks));
+  const auto count = std::ssize(documents);
   for (int64_t done = 0; done < count;) {
     const int64_t until = scorer.documents_until(done), end = std::min(until, count);
-    const Chunk text = {at(done)->begin + 1, at(end - 1)->end - at(done)->begin - 1};
-    std::stable_sort(at(done), at(end), [](const Document& a, const Document& b) {
-      return a.end - a.begin > b.end - b.begin;
-    });
-    for (; done < end; done = std::min(done + scorer.documents_at_once(), end)) {
-      const auto first = at(done), last = at(std::min(done + scorer.documents_at_once(), end));
-      scorer.begin_documents();
-      for (size_t k = 0; k < first->chunks.size(); ++k) {
+    for (const DocumentBatch& batch : batch_documents(
+             std::span(chunks).subspan(static_cast<size_t>(done), static_cast<size_t>(end - done)),
+             done, scorer.document_rows())) {
+      scorer.begin_documents(batch.numbers);
+      for (int64_t k = 0; k < batch.most_chunks; ++k) {
         std::vector<OpenBeside> places;
         std::vector<OpenDocument> open;
         std::vector<ScoredChunk> scored;
-        for (auto document = first; document < last && k < document->chunks.size(); ++document) {
-          const Chunk& chunk = document->chunks[k];
-          const auto tokens = stream.subspan(static_cast<size_t>(document->begin),
-                                             static_cast<size_t>(chunk.end()));
-          places.push_back({document->begin, chunk});
-          open.push_back({chunk, tokens.first(tokens.size() - 1)});
+        for (size_t row = 0; row < batch.numbers.size(); ++row) {
+          const int64_t number = batch.numbers[row];
+          if (number < 0 || k >= chunks[static_cast<size_t>(number)]) continue;
+          const Document& document = documents[static_cast<size_t>(number)];
+          const Chunk& chunk = document.chunks[static_cast<size_t>(k)];
+          const auto tokens =
+              stream.subspan(static_cast<size_t>(document.begin), static_cast<size_t>(chunk.end()));
+          const auto at = static_cast<int64_t>(row);
+          places.push_back({at, document.begin, chunk});
+          open.push_back({at, chunk, tokens.first(tokens.size() - 1)});
           scored.push_back(ScoredChunk(chunk, tokens));
         }
         scorer.open_documents(open);
@@ -69,8 +71,12 @@ void Ledger::walk_beside(Scorer& scorer, std::span<const int32_t> stream,
       }
     }
     if (until <= count) {
-      scorer.close_text(ScoredChunk(text, stream.first(static_cast<size_t>(text.end()))));
+      const int64_t first = documents[static_cast<size_t>(done)].begin + 1;
+      const int64_t text_end = documents[static_cast<size_t>(end) - 1].end;
+      scorer.close_text(
+          ScoredChunk({first, text_end - first}, stream.first(static_cast<size_t>(text_end))));
     }
+    done = end;
   }
 }
 
@@ -79,15 +85,18 @@ LedgerTotals Ledger::score_beside(Scorer& scorer, const LedgerHooks& hooks) cons
   LedgerTotals seen;  // in the order of scoring, for who waits
   TokenDistribution distribution;
   walk_beside(scorer, stream_, [&](std::span<const OpenBeside> open) {
-    for (int64_t i = 0; i < open.front().chunk.count; ++i) {
-      for (size_t d = 0; d < open.size() && i < open[d].chunk.count; ++d) {
-        const int64_t target = open[d].chunk.first + i;
-        const auto place = static_cast<size_t>(open[d].begin + target);
-        scorer.predict_beside(d, target, distribution);
-        if (hooks.on_distribution) hooks.on_distribution(open[d].begin + target, distribution);
+    int64_t most = 0;
+    for (const OpenBeside& document : open) most = std::max(most, document.chunk.count);
+    for (int64_t i = 0; i < most; ++i) {
+      for (const auto& [row, begin, chunk] : open) {
+        if (i >= chunk.count) continue;
+        const int64_t target = chunk.first + i;
+        const auto place = static_cast<size_t>(begin + target);
+        scorer.predict_beside(row, target, distribution);
+        if (hooks.on_distribution) hooks.on_distribution(begin + target, distribution);
         log_probs[place] = distribution.log_prob(stream_[place]);
         const double bits = -static_cast<double>(log_probs[place]) / std::numbers::ln2;
-        if (hooks.on_score) hooks.on_score(open[d].begin + target, stream_[place], bits);
+        if (hooks.on_score) hooks.on_score(begin + target, stream_[place], bits);
         seen.bits += bits;
         seen.bytes += bytes_->token_bytes(stream_, place);
         ++seen.tokens;
