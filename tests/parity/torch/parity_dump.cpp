@@ -1,11 +1,13 @@
 // What parity_torch.py compares with PyTorch: weights, ids, loss, gradients and the weights after some
-// optimizer steps of a small model, as safetensors.
+// optimizer steps of a small model, as safetensors. With ttt.kind = "lora" these are the
+// gradients of adapters, and no step is made, since an optimizer trains all that there is.
 //
 //   parity_dump DEVICE STEPS OUT.safetensors [SECTION.KEY=VALUE...]
 #include <fmt/format.h>
 
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,6 +19,7 @@
 #include "src/device/registry/make_device.h"
 #include "src/files/write_file.h"
 #include "src/model/forward.h"
+#include "src/model/learning/adapters.h"
 #include "src/train/optimizer.h"
 #include "src/train/training_params.h"
 #include "tests/model/model_fixture.h"
@@ -32,10 +35,11 @@ std::vector<HostTensor> named(std::vector<HostTensor> tensors, const std::string
 }
 
 std::vector<HostTensor> gradients(Weights& weights) {
-  std::vector<HostTensor> tensors = weights.download();
+  std::vector<HostTensor> tensors;
   for (int i = 0; i < weights.count(); ++i) {
+    if (!weights.spec(i).trainable) continue;
     const float* gradient = weights.gradient(i);
-    tensors[static_cast<size_t>(i)].values.assign(gradient, gradient + weights.spec(i).elements());
+    tensors.push_back({weights.spec(i), {gradient, gradient + weights.spec(i).elements()}});
   }
   return tensors;
 }
@@ -58,10 +62,21 @@ void dump(const char* device_name, int64_t steps, const char* file,
   for (const std::string& assignment : assignments) apply_override(recipe, assignment);
   const TrainConfig& train = recipe.train;
   const auto device = make_device(device_name);
-  Weights weights(*device, list_training_params(recipe.model, train), /*with_gradients=*/true);
+  std::vector<ParamSpec> params = list_training_params(recipe.model, train);
+  const bool has_adapters = recipe.ttt.kind == TttKind::kLora;
+  if (has_adapters) {
+    freeze_all(params);
+    const std::vector<ParamSpec> adapters =
+        list_adapter_params(recipe.model, {.rank = recipe.ttt.lora_rank,
+                                           .targets = parse_adapter_targets(recipe.ttt.lora_targets),
+                                           .per_run = recipe.ttt.lora_per_run});
+    params.insert(params.end(), adapters.begin(), adapters.end());
+  }
+  Weights weights(*device, params, /*with_gradients=*/true);
   weights.initialise(1);
   perturb(weights, 0.1, 11);
-  Optimizer optimizer(weights, recipe.optimizer);
+  std::optional<Optimizer> optimizer;
+  if (!has_adapters) optimizer.emplace(weights, recipe.optimizer);
   const ForwardOptions options = {.terms = {.future_heads = train.mtp_heads,
                                             .future_modules = train.mtp_modules,
                                             .future_weight = train.mtp_weight,
@@ -82,7 +97,7 @@ void dump(const char* device_name, int64_t steps, const char* file,
       all.push_back(std::move(loss));
       append(all, named(gradients(weights), "gradient."));
     }
-    optimizer.step(step, /*lr_multiplier=*/1.0);
+    if (optimizer) optimizer->step(step, /*lr_multiplier=*/1.0);
   }
   append(all, named(weights.download(), "end."));
   write_file_atomic(file, write_safetensors(all, {}));
