@@ -3,13 +3,16 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <bit>
+
 #include "eval/mix/make_mixer.h"
 #include "src/base/error.h"
 
 namespace pg {
 namespace {
 
-void check_ttt(const TttConfig& ttt) {
+void check_ttt(const TttConfig& ttt, int64_t context) {
   if (ttt.kind == TttKind::kNone) return;
   const bool trains_weights = ttt.kind != TttKind::kLora;
   if (!ttt.frozen_scales && !(trains_weights && ttt.frozen_blocks > 0)) {
@@ -28,6 +31,17 @@ void check_ttt(const TttConfig& ttt) {
     throw Error(
         "ttt.cosine is false, but the rate of ttt.kind = \"lora\" is constant anyway; set "
         "ttt.cosine = true");
+  }
+  const int64_t leaves = ttt.gradient_leaves,
+                rows = std::max<int64_t>(ttt.batch_tokens / context, 1);
+  if (leaves > 1 && (!trains_weights || !std::has_single_bit(static_cast<uint64_t>(leaves)) ||
+                     rows % leaves != 0)) {
+    throw Error(fmt::format(
+        "ttt.gradient_leaves \"{}\" does not cut a step: ttt.kind = \"{}\", {} rows of "
+        "eval.context in "
+        "ttt.batch_tokens; give a power of two that divides the rows of a kind that trains the "
+        "weights, or 1",
+        leaves, choice_name(ttt.kind), rows));
   }
   if (ttt.adaptive_lr_max > 1 && ttt.kind != TttKind::kSgd) {
     throw Error(fmt::format(
@@ -89,7 +103,7 @@ void check_documents(const TttConfig& ttt, const EvalConfig& eval) {
 }  // namespace
 
 void check_scoring(const ScoringConfig& config) {
-  check_ttt(config.ttt);
+  check_ttt(config.ttt, config.eval.context);
   if (config.ttt.kind != TttKind::kNone) check_documents(config.ttt, config.eval);
   if (config.mix.kind == MixKind::kPpm && config.mix.ppm_weight == 0) {
     throw Error(

@@ -102,6 +102,7 @@ Score evaluate(const UnpackedModel& model, const ByteTable& bytes, const TokenSt
   PG_CHECK(!observer.on_chunk,
            "evaluate() tells of no chunks: those of documents side by side are none");
   with_bytes.ttt.documents_at_once = count_documents_at_once(config, stream);
+  with_bytes.ttt.share = share;
   const auto scorer = make_scorer(model, with_bytes, device, tokens, share);
   const auto report = report_to(progress, tokens, clock, start_s, config.eval.wallclock_s);
   LedgerTotals seen;  // as last reported: while a chunk is learnt from they stand still
@@ -130,6 +131,7 @@ void follow_evaluation(const UnpackedModel& model, const TokenStream& val,
   const auto tokens = static_cast<int64_t>(stream.size());
   ScoringConfig of_rank = config;
   of_rank.ttt.documents_at_once = count_documents_at_once(config, stream);
+  of_rank.ttt.share = &share;
   const auto scorer = make_scorer(model, of_rank, device, tokens, &share);
   if (scorer->document_rows().count() > 1) {
     Ledger::follow_beside(*scorer, stream);

@@ -62,6 +62,7 @@ constexpr auto kFrozenScoring = std::to_array<FrozenValue>({
     {"ttt.lora_per_run", "false"},
     {"ttt.lora_clipped", "true"},
     {"ttt.lora_queues", "1"},
+    {"ttt.gradient_leaves", "1"},
     // </parts>
 });
 // clang-format on

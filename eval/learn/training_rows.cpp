@@ -4,6 +4,9 @@
 
 #include <algorithm>
 
+// <train_gpt>
+#include "eval/score/window_share.h"
+// </train_gpt>
 #include "src/base/check.h"
 #include "src/base/hash.h"
 // <parts>
@@ -22,12 +25,36 @@ ForwardOptions list_options(const TttConfig& config) {
   return options;
 }
 
+int64_t rows_of_leaf([[maybe_unused]] const TttConfig& config, int64_t rows) {
+  // <parts>
+  rows /= config.gradient_leaves;
+  // </parts>
+  return rows;
+}
+
 }  // namespace
 
 TrainingRows::TrainingRows(const ModelConfig& model, const TttConfig& config, Weights& weights,
                            int64_t rows, int64_t context)
-    : TrainingRows(ModelPlan(model, weights, rows, context, PlanMode::kTrain, list_options(config)),
-                   context, config, weights) {}
+    : TrainingRows(ModelPlan(model, weights, rows_of_leaf(config, rows), context, PlanMode::kTrain,
+                             list_options(config)),
+                   context, config, weights) {
+  // <parts>
+  leaf_count_ = config.gradient_leaves;
+  int64_t own = leaf_count_;
+  // </parts>
+  // <train_gpt>
+  if (config.share != nullptr && config.share->ranks() > 1 &&
+      leaf_count_ % config.share->ranks() == 0) {
+    share_ = config.share;
+    own /= share_->ranks();
+    first_leaf_ = share_->rank() * own;
+  }
+  // </train_gpt>
+  // <parts>
+  if (leaf_count_ > 1) leaves_.emplace(weights, own);
+  // </parts>
+}
 
 TrainingRows::TrainingRows(ModelPlan plan, int64_t positions, const TttConfig& config,
                            Weights& weights)
@@ -70,8 +97,8 @@ TrainingRows TrainingRows::shorten(const ModelConfig& model, const TttConfig& co
   ForwardOptions options = list_options(config);
   options.last_positions = positions_;
   options.lends_arena = &plan_.plan();
-  return {ModelPlan(model, *weights_, rows(), context, PlanMode::kTrain, options), positions_,
-          config, *weights_};
+  return {ModelPlan(model, *weights_, plan_.batch(), context, PlanMode::kTrain, options),
+          positions_, config, *weights_};
 }
 
 void TrainingRows::train_scales_alone(bool alone) {
@@ -95,21 +122,44 @@ void TrainingRows::train_scales_alone(bool alone) {
   zeros_ = DeviceBuffer(weights_->device(), static_cast<size_t>(largest) * sizeof(float));
 }
 
-// The bytes of all counted targets, each target's into byte_weights_.
-int64_t TrainingRows::weigh_by_bytes(std::span<const int32_t> tokens,
-                                     std::span<const TrainingWindow> windows) {
-  std::fill(byte_weights_.begin(), byte_weights_.end(), 0.0f);
+// Of all counted targets.
+int64_t TrainingRows::count_bytes(std::span<const int32_t> tokens,
+                                  std::span<const TrainingWindow> windows) const {
   int64_t total = 0;
-  for (size_t row = 0; row < windows.size(); ++row) {
-    const auto at =
-        (static_cast<int64_t>(row) + 1) * positions_ - plan_.seq_len() - 1 - windows[row].begin;
-    for (int64_t t = windows[row].first; t < windows[row].end; ++t) {
-      const int64_t bytes = bytes_->token_bytes(tokens, static_cast<size_t>(t));
-      byte_weights_[static_cast<size_t>(at + t)] = static_cast<float>(bytes);
-      total += bytes;
+  for (const TrainingWindow& window : windows) {
+    for (int64_t t = window.first; t < window.end; ++t) {
+      total += bytes_->token_bytes(tokens, static_cast<size_t>(t));
     }
   }
   return total;
+}
+
+void TrainingRows::weigh_by_bytes(size_t row, std::span<const int32_t> tokens,
+                                  const TrainingWindow& window) {
+  const auto at = (static_cast<int64_t>(row) + 1) * positions_ - plan_.seq_len() - 1 - window.begin;
+  for (int64_t t = window.first; t < window.end; ++t) {
+    byte_weights_[static_cast<size_t>(at + t)] =
+        static_cast<float>(bytes_->token_bytes(tokens, static_cast<size_t>(t)));
+  }
+}
+
+// The parts of this rank one after another, then the sum over all.
+void TrainingRows::add_leaves(std::span<const int32_t> tokens,
+                              std::span<const TrainingWindow> windows, int64_t counted) {
+  const auto rows = static_cast<size_t>(plan_.batch());
+  for (int64_t leaf = 0; leaf < leaves_->leaves(); ++leaf) {
+    const size_t first = std::min(static_cast<size_t>(first_leaf_ + leaf) * rows, windows.size());
+    run_rows(tokens, windows.subspan(first, std::min(rows, windows.size() - first)), counted);
+    weights_->finish_gradients();
+    leaves_->add(leaf);
+  }
+  // </parts>
+  // <train_gpt>
+  if (share_ != nullptr) {
+    share_->sum(weights_->device(), weights_->gradients(), weights_->gradient_elements());
+  }
+  // </train_gpt>
+  // <parts>
 }
 
 // Of what has a gradient only because something else is made from it.
@@ -121,25 +171,37 @@ void TrainingRows::hold_gradients() {
 }
 // </parts>
 
-void TrainingRows::compute_gradient(std::span<const int32_t> tokens,
-                                    std::span<const TrainingWindow> windows, double max_norm) {
+void TrainingRows::run_rows(std::span<const int32_t> tokens,
+                            std::span<const TrainingWindow> windows, int64_t counted) {
   clear();
-  int64_t counted = 0;
   for (size_t row = 0; row < windows.size(); ++row) {
     place(row, tokens, windows[row]);
-    counted += windows[row].end - windows[row].first;
+    // <parts>
+    if (bytes_ != nullptr) weigh_by_bytes(row, tokens, windows[row]);
+    // </parts>
   }
-  PG_CHECK(counted > 0, "a training batch without targets");
   plan_.load(ids_, next_ids_);
   // <parts>
-  if (bytes_ != nullptr) {
-    counted = std::max<int64_t>(weigh_by_bytes(tokens, windows), 1);
-    plan_.load_row_weights(byte_weights_);
-  }
+  if (bytes_ != nullptr) plan_.load_row_weights(byte_weights_);
   // </parts>
   // The plan divides by all rows, skipped ones included.
-  plan_.set_loss_scale(static_cast<float>(rows() * positions_) / static_cast<float>(counted));
+  plan_.set_loss_scale(static_cast<float>(plan_.batch() * positions_) /
+                       static_cast<float>(counted));
   plan_.run();
+}
+
+void TrainingRows::compute_gradient(std::span<const int32_t> tokens,
+                                    std::span<const TrainingWindow> windows, double max_norm) {
+  int64_t counted = 0;
+  for (const TrainingWindow& window : windows) counted += window.end - window.first;
+  PG_CHECK(counted > 0, "a training batch without targets");
+  // <parts>
+  if (bytes_ != nullptr) counted = std::max<int64_t>(count_bytes(tokens, windows), 1);
+  if (leaves_) {
+    add_leaves(tokens, windows, counted);
+  } else
+    // </parts>
+    run_rows(tokens, windows, counted);
   // <train_gpt>
   for (Repetition run(weights_->device(), keep_for(max_norm)); run.is_due();) give_norm(max_norm);
 }
@@ -153,7 +215,10 @@ std::unique_ptr<KeptWork>& TrainingRows::keep_for(double max_norm) {
 
 void TrainingRows::give_norm(double max_norm) {
   // </train_gpt>
-  weights_->finish_gradients();
+  // <parts>
+  if (!leaves_)
+    // </parts>
+    weights_->finish_gradients();
   // <parts>
   hold_gradients();
   // </parts>
@@ -185,13 +250,17 @@ void TrainingRows::compute_gradients_apart(std::span<const Row> rows, double max
 void TrainingRows::clear() {
   std::fill(ids_.begin(), ids_.end(), 0);
   std::fill(next_ids_.begin(), next_ids_.end(), -1);
+  // <parts>
+  std::fill(byte_weights_.begin(), byte_weights_.end(), 0.0f);
+  // </parts>
 }
 
 void TrainingRows::place(size_t row, std::span<const int32_t> tokens, const TrainingWindow& w) {
   const int64_t context = plan_.seq_len();
   const int64_t from = w.first - 1 - w.begin - (context - positions_);  // of the positions
-  PG_CHECK(static_cast<int64_t>(row) < rows() && w.begin >= 0 && w.begin < w.first && from >= 0 &&
-               w.end - 1 - w.begin <= context && w.end <= static_cast<int64_t>(tokens.size()),
+  PG_CHECK(static_cast<int64_t>(row) < plan_.batch() && w.begin >= 0 && w.begin < w.first &&
+               from >= 0 && w.end - 1 - w.begin <= context &&
+               w.end <= static_cast<int64_t>(tokens.size()),
            "a training window out of its text, or more windows than rows");
   const auto at = static_cast<int64_t>(row);
   std::copy(tokens.begin() + w.begin, tokens.begin() + w.end - 1, ids_.begin() + at * context);

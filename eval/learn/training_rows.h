@@ -5,12 +5,18 @@
 // <train_gpt>
 #include <memory>
 // </train_gpt>
+// <parts>
+#include <optional>
+// </parts>
 #include <span>
 #include <vector>
 
 #include "eval/learn/ttt_config.h"
 #include "src/device/device.h"
 #include "src/model/model.h"
+// <parts>
+#include "src/plan/gradient/gradient_leaves.h"
+// </parts>
 #include "src/plan/weights.h"
 
 namespace pg {
@@ -23,7 +29,9 @@ struct TrainingWindow {
 
 class TrainingRows {
  public:
-  // Weights must outlive this. Allocates everything: compute_gradient() allocates nothing.
+  // Weights must outlive this. Allocates everything: compute_gradient() allocates nothing. `rows` in
+  // config.gradient_leaves parts, of which each of the ranks of config.share takes its own where they
+  // divide them, else all.
   TrainingRows(const ModelConfig& model, const TttConfig& config, Weights& weights, int64_t rows,
                int64_t context);
   // <parts>
@@ -45,7 +53,13 @@ class TrainingRows {
   TrainingRows shorten(const ModelConfig& model, const TttConfig& config, int64_t context) const;
   // </parts>
 
-  int64_t rows() const { return plan_.batch(); }
+  int64_t rows() const {
+    int64_t leaves = 1;
+    // <parts>
+    leaves = leaf_count_;
+    // </parts>
+    return plan_.batch() * leaves;
+  }
   // Gradients of the windows' mean loss per counted target (ttt.byte_weighted: of a byte, which is
   // the mean with weights of mean 1 in proportion to the targets' bytes; none where they stand for
   // none); at most rows() windows, at least one counted target. Measures the clip coefficient of
@@ -68,6 +82,9 @@ class TrainingRows {
  private:
   TrainingRows(ModelPlan plan, int64_t positions, const TttConfig& config, Weights& weights);
   void clear();
+  // Gradients of at most as many windows as the plan has rows, of a loss that is a sum over `counted`.
+  void run_rows(std::span<const int32_t> tokens, std::span<const TrainingWindow> windows,
+                int64_t counted);
   void place(size_t row, std::span<const int32_t> tokens, const TrainingWindow& window);
   void measure(int64_t row, int64_t elements, double max_norm);
   // <train_gpt>
@@ -75,8 +92,12 @@ class TrainingRows {
   void give_norm(double max_norm);
   // </train_gpt>
   // <parts>
-  int64_t weigh_by_bytes(std::span<const int32_t> tokens, std::span<const TrainingWindow> windows);
+  int64_t count_bytes(std::span<const int32_t> tokens,
+                      std::span<const TrainingWindow> windows) const;
+  void weigh_by_bytes(size_t row, std::span<const int32_t> tokens, const TrainingWindow& window);
   void hold_gradients();
+  void add_leaves(std::span<const int32_t> tokens, std::span<const TrainingWindow> windows,
+                  int64_t counted);
   // </parts>
 
   Weights* weights_;
@@ -93,8 +114,11 @@ class TrainingRows {
   int64_t frozen_blocks_ = 0;
   std::vector<int> held_;
   DeviceBuffer zeros_;  // as many as the largest of them has
+  int64_t leaf_count_ = 1, first_leaf_ = 0;
+  std::optional<GradientLeaves> leaves_;  // those of this rank; absent where there is one
   // </parts>
   // <train_gpt>
+  WindowShare* share_ = nullptr;  // null: no rank takes a part of a step
   double kept_norm_ = 0;
   std::unique_ptr<KeptWork> kept_;  // the gradients' last touch and their norm
   // </train_gpt>

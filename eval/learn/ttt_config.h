@@ -9,6 +9,9 @@ namespace pg {
 // <parts>
 struct ByteTable;
 // </parts>
+// <train_gpt>
+class WindowShare;
+// </train_gpt>
 
 // clang-format off
 enum class TttKind : uint8_t { kNone, kSgd, kPhased, kLora
@@ -68,10 +71,12 @@ struct TttConfig {
   bool lora_per_run = false;
   bool lora_clipped = true;
   int64_t lora_queues = 1;
+  int64_t gradient_leaves = 1;
   const ByteTable* bytes = nullptr;  // no key: the tokenizer's, from whoever scores; outlives this
   // </parts>
   // <train_gpt>
   int64_t documents_at_once = 1;  // no key: rows of a batch that a rank scores side by side
+  WindowShare* share = nullptr;   // no key: the ranks that train together; null: this one alone
   // </train_gpt>
 };
 
@@ -105,6 +110,9 @@ void visit_ttt_part_fields(Config& c, Visit&& visit) {
   scoring("phase_documents", c.phase_documents, {.min = 0, .max = 1 << 24,
       .env = "PHASED_TTT_PREFIX_DOCS", .help = "phased, phased_lora: the phases come when even parts of so many documents are scored "
       "(PR #1626); 0: of the stream"});
+  scoring("gradient_leaves", c.gradient_leaves, {.min = 1, .max = 1024, .help = "sgd, phased: "
+      "parts into which a step's rows are cut, equally many rows each, a power of two: as many ranks may share "
+      "a step, whose sum over parts is a binary tree, so that any number of them gives the same bits"});
   scoring("lora_per_run", c.lora_per_run, {
       .help = "lora: each run of a looped block has adapters of its own (PR #1530)"});
   scoring("lora_clipped", c.lora_clipped, {

@@ -7,6 +7,8 @@
 
 namespace pg {
 
+class Device;
+
 class WindowShare {
  public:
   virtual ~WindowShare() = default;
@@ -16,6 +18,9 @@ class WindowShare {
   // counts[0] are there already; the others give theirs. All ranks call it alike. Throws Error when
   // another rank has ended.
   virtual void gather(std::span<float> values, std::span<const int64_t> counts) = 0;
+  // f32 in the device's memory: every rank's values become the sum over all ranks, as a binary tree over
+  // them, neighbours first. Always of the same memory; the ranks are a power of two. All call it alike.
+  virtual void sum(Device& device, float* values, int64_t elements) = 0;
 };
 
 }  // namespace pg

@@ -75,7 +75,7 @@ std::optional<Score> score_on_ranks(LocalRanks& ranks, const ScoringSession& ses
                        {"validation data", fmt::format("{:016x}", val->fingerprint())}});
   });
   const RankScoring scoring(ranks, recipe.track.device, *val,
-                            {device.get(), &tokenizer.byte_table(), &clock});
+                            {device.get(), &tokenizer.byte_table(), &clock}, recipe.track.exchange);
   return scoring.evaluate(model, recipe.scoring(), progress);
 }
 

@@ -48,8 +48,12 @@ ByteTable share_byte_table(LocalRanks& ranks, const ByteTable* own) {
 }  // namespace
 
 RankScoring::RankScoring(LocalRanks& ranks, std::string device_name, const TokenStream& val,
-                         const First& first)
-    : ranks_(ranks), device_name_(std::move(device_name)), val_(val), first_(first) {}
+                         const First& first, ExchangeBy exchange)
+    : ranks_(ranks),
+      device_name_(std::move(device_name)),
+      val_(val),
+      first_(first),
+      exchange_(exchange) {}
 
 std::optional<Score> RankScoring::evaluate(const UnpackedModel& model, const ScoringConfig& config,
                                            const EvalProgressFn& progress,
@@ -62,7 +66,10 @@ std::optional<Score> RankScoring::evaluate(const UnpackedModel& model, const Sco
     of_all.ttt.bytes = &bytes;
   }
   run([&](Comm& comm, Device& device) {
-    RankShare share(comm);
+    // Over the devices only where they train together.
+    const DeviceLink link =
+        config.ttt.gradient_leaves > 1 ? join_devices(comm, device, exchange_) : DeviceLink{};
+    RankShare share(comm.host(), link.comm != nullptr ? *link.comm : comm);
     fail_on_throw(comm, [&] {
       if (comm.rank() != 0) return follow_evaluation(model, val_, of_all, device, share);
       score = pg::evaluate(model, *first_.bytes, val_, config, device, *first_.clock, progress,
@@ -89,7 +96,7 @@ DiagnosticLoss RankScoring::diagnose_on(Comm& comm, Device& device, const ModelC
                                         const EvalConfig& config,
                                         const EvalProgressFn& progress) const {
   DiagnosticLoss loss;
-  RankShare share(comm);
+  RankShare share(comm.host(), comm);
   fail_on_throw(comm, [&] {
     if (comm.rank() != 0) return follow_diagnosis(model, tensors, val_, config, device, share);
     loss = diagnose_loss(model, tensors, *first_.bytes, val_, config, device, *first_.clock,

@@ -10,6 +10,7 @@
 #include "src/base/clock.h"
 #include "src/data/token_file.h"
 #include "src/data/tokenizer.h"
+#include "src/device/comm/join_devices.h"
 #include "src/device/comm/local_ranks.h"
 #include "src/device/device.h"
 #include "src/model/model_config.h"
@@ -27,7 +28,7 @@ class RankScoring {
   // The other ranks make a device of this name each. `val` is the same text on all; ranks and val
   // must outlive this.
   RankScoring(LocalRanks& ranks, std::string device_name, const TokenStream& val,
-              const First& first);
+              const First& first, ExchangeBy exchange = ExchangeBy::kAny);
 
   // Each is a phase of the ranks: evaluate() and diagnose_loss(), nothing in a process without rank
   // 0. Model and tensors are the same on all; progress and observer are for rank 0.
@@ -51,6 +52,7 @@ class RankScoring {
   std::string device_name_;
   const TokenStream& val_;
   First first_;
+  ExchangeBy exchange_;
 };
 
 }  // namespace pg

@@ -1,5 +1,7 @@
 #include "harness/command/rank_share.h"
 
+#include <algorithm>
+
 namespace pg {
 
 void RankShare::gather(std::span<float> values, std::span<const int64_t> counts) {
@@ -14,6 +16,24 @@ void RankShare::gather(std::span<float> values, std::span<const int64_t> counts)
   }
   const std::span<const CommPiece> pieces(pieces_), none;
   host_.wait(is_first ? host_.exchange(none, pieces) : host_.exchange(pieces, none));
+}
+
+// Each rank adds up an equal stretch.
+void RankShare::sum(Device& device, float* values, int64_t elements) {
+  if (!sum_) {
+    const int64_t ranks = devices_.ranks(), stretch = (elements + ranks - 1) / ranks;
+    std::vector<std::vector<Stretch>> of_ranks;
+    for (int r = 0; r < ranks; ++r) {
+      const int64_t offset = std::min(r * stretch, elements);
+      const Stretch own = {offset, std::min(stretch, elements - offset)};
+      of_ranks.push_back({own});
+      summed_.push_back(
+          {r, values + own.offset, static_cast<size_t>(own.elements) * sizeof(float)});
+    }
+    sum_.emplace(devices_, device, values, of_ranks);
+  }
+  sum_->reduce();
+  devices_.wait(devices_.all_gather(summed_));
 }
 
 }  // namespace pg

@@ -119,7 +119,7 @@ int follow_run(LocalRanks& ranks, const Recipe& recipe) {
   const TokenStream val = open_shards(recipe.data.val_shards, recipe);
   const Batches batches = order_batches(recipe, tokens);
   announce_interrupt("rank 0 decides when the run ends");
-  const RankScoring scoring(ranks, recipe.track.device, val, {});
+  const RankScoring scoring(ranks, recipe.track.device, val, {}, recipe.track.exchange);
   TrainResult trained = train_on_ranks(
       ranks, recipe, {tokens, val, batches, list_token_prefixes(recipe)}, scoring, {});
   if (!trained.others.empty()) take_average(trained, share_bytes(ranks, {}).at(0));

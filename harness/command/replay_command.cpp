@@ -217,7 +217,7 @@ class Replay {
     setup.stop_requested = is_interrupt_requested;
     for (const TapeStep& step : tape_.steps) setup.recorded.push_back({step.decided_s, step.end_s});
     const RankScoring scoring(ranks, recipe_.track.device, text.val_tokens,
-                              {&device, &text.bytes(), &clock_});
+                              {&device, &text.bytes(), &clock_}, recipe_.track.exchange);
     TrainResult trained = train_on_ranks(
         ranks, recipe_,
         {text.train_tokens, text.val_tokens, text.batches, list_token_prefixes(recipe_)}, scoring,

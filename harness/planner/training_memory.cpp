@@ -8,7 +8,7 @@
 #include "src/model/model.h"
 #include "src/train/average.h"
 #include "src/train/ema_nesterov.h"
-#include "src/train/gradient_leaves.h"
+#include "src/plan/gradient/gradient_leaves.h"
 #include "src/train/loss_targets.h"
 #include "src/train/optimizer.h"
 #include "src/train/phases.h"

@@ -1,10 +1,12 @@
 // What ranks tell each other in a step: their parts of the gradient, the sums of its squares, and the
 // parameters that each has stepped.
 #pragma once
+#include <optional>
 #include <vector>
 
 #include "src/device/comm/comm.h"
 #include "src/train/optimizer.h"
+#include "src/train/ordered_sum.h"
 #include "src/train/train_config.h"
 
 namespace pg {
@@ -16,7 +18,7 @@ class RankExchange {
                int64_t leaves, Sums sums);
 
   // From each rank's sum in Weights::gradients(): the sum of all on the rank that owns a parameter.
-  // Ordered sums are a binary tree over the ranks, the upper levels of GradientLeaves'.
+  // Ordered sums are OrderedSum's.
   void reduce_gradients();
   // Every rank gets the sums of squares and the losses of the leaves.
   void gather_sums();
@@ -31,17 +33,11 @@ class RankExchange {
   void broadcast(float* values, int64_t elements);
 
  private:
-  void sum_in_order();
-
   Comm& comm_;
-  Weights& weights_;
-  Sums sums_;
-  std::vector<Stretch> own_;  // all stretches of this rank
-  DeviceBuffer received_;     // [ranks - 1, elements of own_] f32
-  std::vector<CommPiece> sends_, receives_, scattered_, sum_pieces_, adamw_pieces_, state_pieces_;
+  std::optional<OrderedSum> ordered_;  // absent: sums are reduce_scatter's
+  std::vector<CommPiece> scattered_, sum_pieces_, adamw_pieces_, state_pieces_;
   std::vector<std::vector<CommPiece>> bank_pieces_;
   std::vector<CommTicket> gathers_;  // in flight
-  std::vector<int> holders_;         // by rank, of sum_in_order()
 };
 
 }  // namespace pg

@@ -16,7 +16,7 @@
 #include "src/train/batch_prefetch.h"
 #include "src/train/checkpoint.h"
 #include "src/train/ema_nesterov.h"
-#include "src/train/gradient_leaves.h"
+#include "src/plan/gradient/gradient_leaves.h"
 #include "src/train/late_qat.h"
 #include "src/train/optimizer.h"
 #include "src/train/phases.h"

@@ -73,6 +73,26 @@ TEST(CheckScoring, AKeyWithoutEffectIsRefused) {
   }
 }
 
+TEST(CheckScoring, PartsOfAStepDivideItsRows) {
+  const auto problem_with = [](TttKind kind, int64_t leaves) {
+    return problem_of([&](ScoringConfig& c) {
+      c.eval.context = 64;
+      c.ttt.batch_tokens = 12 * 64;
+      c.ttt.kind = kind;
+      c.ttt.gradient_leaves = leaves;
+    });
+  };
+  EXPECT_EQ(problem_with(TttKind::kSgd, 4), "");
+  EXPECT_EQ(problem_with(TttKind::kPhasedLora, 2), "");
+  EXPECT_EQ(problem_with(TttKind::kLora, 1), "");
+  for (const auto& [kind, leaves] :
+       {std::pair(TttKind::kSgd, 8), {TttKind::kPhased, 3}, {TttKind::kLora, 2}}) {
+    EXPECT_NE(problem_with(kind, leaves).find("give a power of two that divides the rows"),
+              std::string::npos)
+        << choice_name(kind);
+  }
+}
+
 TEST(CheckScoring, DocumentsNeedAdaptersWindowsAndAReset) {
   const auto make = [](ScoringConfig& c) {
     c.eval.windows = Windows::kDocument;

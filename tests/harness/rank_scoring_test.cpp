@@ -105,6 +105,32 @@ INSTANTIATE_TEST_SUITE_P(Each, RankScoresOfKind,
                                               choice_name(std::get<1>(info.param)));
                          });
 
+// A step's parts are computed where there are ranks for them, and add up to the same on any number.
+TEST_F(RankScores, StepsOfWholeWeightsAreDealtToRanks) {
+  // In fp32: bf16 copies of the weights would hide another rounding.
+  const auto exact = make_device("cpu:exact");
+  const auto exact_score = [&](int count, const ScoringConfig& scoring) {
+    LocalRanks ranks = make_ranks(count);
+    const RankScoring on_ranks(ranks, "cpu:exact", val_, {exact.get(), &bytes_, &clock_});
+    return *on_ranks.evaluate(model_, scoring, {});
+  };
+  for (const TttKind kind : {TttKind::kSgd, TttKind::kPhased, TttKind::kPhasedLora}) {
+    ScoringConfig scoring = make_scoring(Windows::kStream, kind, MixKind::kNone);
+    scoring.ttt.batch_tokens = 4 * scoring.eval.context;
+    scoring.ttt.chunk_tokens = 60;  // the last row of a step is not whole
+    scoring.ttt.epochs = 2;
+    const Score whole = exact_score(1, scoring);
+    scoring.ttt.gradient_leaves = 4;
+    const Score alone = exact_score(1, scoring);
+    EXPECT_NE(alone.bits(), whole.bits());
+    EXPECT_NEAR(alone.bits() / whole.bits(), 1, 1e-4);
+    for (const int count : {2, 3, 4, 5}) {
+      EXPECT_EQ(exact_score(count, scoring).bits(), alone.bits())
+          << choice_name(kind) << ", " << count << " ranks";
+    }
+  }
+}
+
 // Each rank scores, and learns from, documents of its own.
 TEST_F(RankScores, DocumentsSideBySideAreDealtToRanks) {
   std::vector<uint16_t> ids = make_random_ids(kTokens, 8);

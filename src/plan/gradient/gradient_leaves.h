@@ -1,10 +1,11 @@
 // Gradients that are the same for any number of ranks (formulas.md 3.4).
 //
-// A step's micro-batches are cut into train.gradient_leaves leaves of equally many, in order. Each
-// leaf adds up its own from zero; leaves combine as a binary tree: neighbours, then neighbours of
+// A step's micro-batches are cut into leaves of equally many, in order: train.gradient_leaves, or at test
+// time ttt.gradient_leaves. Each leaf adds up its own from zero; leaves combine as a binary tree: neighbours, then neighbours of
 // those, ... A rank has as many neighbouring leaves as another, a subtree, so what it sends is one
 // sum. One leaf is plain accumulation.
 #pragma once
+// <parts>
 #include <vector>
 
 #include "src/plan/weights.h"
@@ -31,3 +32,4 @@ class GradientLeaves {
 void add_floats(Device& device, float* y, const float* x, int64_t elements);
 
 }  // namespace pg
+// </parts>

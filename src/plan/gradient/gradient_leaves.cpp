@@ -1,4 +1,5 @@
-#include "src/train/gradient_leaves.h"
+// <parts>
+#include "src/plan/gradient/gradient_leaves.h"
 
 #include <bit>
 
@@ -33,3 +34,4 @@ void GradientLeaves::add(int64_t leaf) {
 }
 
 }  // namespace pg
+// </parts>
