@@ -49,7 +49,7 @@ if(PG_HAVE_CUDA AND TARGET CUDA::cublasLt AND NCCL_INCLUDE_DIR)
   target_link_libraries(fake_cuda_test PRIVATE op_cases trajectory pg_data_corpus GTest::gtest_main)
   # The stand-in for NCCL is found as a library is, and kernels' names by their symbols.
   set_target_properties(fake_cuda_test PROPERTIES ENABLE_EXPORTS ON)
-  gtest_discover_tests(fake_cuda_test WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} PROPERTIES LABELS fast TIMEOUT 300 DISCOVERY_TIMEOUT 60)
+  gtest_discover_tests(fake_cuda_test WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} PROPERTIES LABELS fast_unit TIMEOUT 300 DISCOVERY_TIMEOUT 60)
 endif()
 
 include(${CMAKE_CURRENT_LIST_DIR}/fake_cudnn/cudnn_tests.cmake)
@@ -82,7 +82,7 @@ if(NOT PG_SANITIZE)
   target_link_libraries(simt_races_test PRIVATE op_cases GTest::gtest_main)
   set_target_properties(simt_races_test PROPERTIES UNITY_BUILD OFF)
   gtest_discover_tests(simt_races_test WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} TEST_PREFIX Races.
-    PROPERTIES LABELS fast TIMEOUT 300 DISCOVERY_TIMEOUT 60)
+    PROPERTIES LABELS fast_unit TIMEOUT 300 DISCOVERY_TIMEOUT 60)
 endif()
 
 # The device of a GPU and its ranks in any order of streams (streams/), on kernels whose accesses are reported, like those above.
@@ -102,5 +102,5 @@ if(PG_HAVE_CUDA AND TARGET CUDA::cublasLt AND NCCL_INCLUDE_DIR AND NOT PG_SANITI
   target_link_libraries(streams_test PRIVATE op_cases trajectory pg_data_corpus GTest::gtest_main)
   target_link_options(streams_test PRIVATE -Wl,--wrap=memcpy)  # streams/wrapped_memcpy.cpp
   set_target_properties(streams_test PROPERTIES ENABLE_EXPORTS ON UNITY_BUILD OFF)
-  gtest_discover_tests(streams_test WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} PROPERTIES LABELS fast TIMEOUT 300 DISCOVERY_TIMEOUT 60)
+  gtest_discover_tests(streams_test WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} PROPERTIES LABELS fast_unit TIMEOUT 300 DISCOVERY_TIMEOUT 60)
 endif()

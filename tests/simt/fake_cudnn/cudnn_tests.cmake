@@ -15,7 +15,7 @@ add_executable(fake_cudnn_test ${fake_cudnn_sources} ${fake_cuda_sources} ${CMAK
 target_include_directories(fake_cudnn_test SYSTEM PRIVATE ${CUDNN_INCLUDE_DIR} ${CUDAToolkit_INCLUDE_DIRS} $<$<BOOL:${NCCL_INCLUDE_DIR}>:${NCCL_INCLUDE_DIR}>)
 target_link_libraries(fake_cudnn_test PRIVATE pg_cudnn op_cases trajectory GTest::gtest_main ${CMAKE_DL_LIBS})
 set_target_properties(fake_cudnn_test PROPERTIES ENABLE_EXPORTS ON)
-gtest_discover_tests(fake_cudnn_test WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} PROPERTIES LABELS fast TIMEOUT 300 DISCOVERY_TIMEOUT 60)
+gtest_discover_tests(fake_cudnn_test WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} PROPERTIES LABELS fast_unit TIMEOUT 300 DISCOVERY_TIMEOUT 60)
 
 # A driver that is not there, under the name by which cuDNN asks for one.
 add_library(fake_driver SHARED ${CMAKE_CURRENT_LIST_DIR}/plans/fake_driver.cpp)
@@ -26,4 +26,4 @@ target_compile_definitions(cudnn_plans_test PRIVATE PG_FAKE_DRIVER="$<TARGET_FIL
 target_link_libraries(cudnn_plans_test PRIVATE pg_cudnn pg_harness_bench pg_harness_recipe GTest::gtest_main ${CMAKE_DL_LIBS})
 add_dependencies(cudnn_plans_test fake_driver)  # opened at run time
 set_target_properties(cudnn_plans_test PROPERTIES BUILD_RPATH ${CUDAToolkit_LIBRARY_DIR})  # where cuDNN may lie
-gtest_discover_tests(cudnn_plans_test WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} PROPERTIES LABELS fast TIMEOUT 300 DISCOVERY_TIMEOUT 60)
+gtest_discover_tests(cudnn_plans_test WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} PROPERTIES LABELS fast_unit TIMEOUT 300 DISCOVERY_TIMEOUT 60)
