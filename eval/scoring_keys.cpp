@@ -62,8 +62,8 @@ constexpr auto kFrozenScoring = std::to_array<FrozenValue>({
     {"ttt.lora_per_run", "false"},
     {"ttt.lora_clipped", "true"},
     {"ttt.lora_queues", "1"},
-    {"ttt.gradient_leaves", "1"},
     // </parts>
+    {"ttt.gradient_leaves", "1"},
 });
 // clang-format on
 

@@ -42,9 +42,7 @@ LoraLearner::LoraLearner(const TttConfig& config, const ModelConfig& model, cons
       context_(eval.context),
       stream_tokens_(stream_tokens),
       by_document_(eval.windows == Windows::kDocument) {
-  // <parts>
   config_.gradient_leaves = 1;  // a step of adapters is one row
-  // </parts>
   if (adapters_.empty()) {
     throw Error(R"(ttt.lora_targets is empty; give some, as "q,v,head")");
   }

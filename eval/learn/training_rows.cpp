@@ -25,24 +25,14 @@ ForwardOptions list_options(const TttConfig& config) {
   return options;
 }
 
-int64_t rows_of_leaf([[maybe_unused]] const TttConfig& config, int64_t rows) {
-  // <parts>
-  rows /= config.gradient_leaves;
-  // </parts>
-  return rows;
-}
-
 }  // namespace
 
 TrainingRows::TrainingRows(const ModelConfig& model, const TttConfig& config, Weights& weights,
                            int64_t rows, int64_t context)
-    : TrainingRows(ModelPlan(model, weights, rows_of_leaf(config, rows), context, PlanMode::kTrain,
-                             list_options(config)),
+    : TrainingRows(ModelPlan(model, weights, rows / config.gradient_leaves, context,
+                             PlanMode::kTrain, list_options(config)),
                    context, config, weights) {
-  // <parts>
-  leaf_count_ = config.gradient_leaves;
-  int64_t own = leaf_count_;
-  // </parts>
+  int64_t own = leaf_count_ = config.gradient_leaves;
   // <train_gpt>
   if (config.share != nullptr && config.share->ranks() > 1 &&
       leaf_count_ % config.share->ranks() == 0) {
@@ -51,9 +41,7 @@ TrainingRows::TrainingRows(const ModelConfig& model, const TttConfig& config, We
     first_leaf_ = share_->rank() * own;
   }
   // </train_gpt>
-  // <parts>
   if (leaf_count_ > 1) leaves_.emplace(weights, own);
-  // </parts>
 }
 
 TrainingRows::TrainingRows(ModelPlan plan, int64_t positions, const TttConfig& config,
@@ -143,25 +131,6 @@ void TrainingRows::weigh_by_bytes(size_t row, std::span<const int32_t> tokens,
   }
 }
 
-// The parts of this rank one after another, then the sum over all.
-void TrainingRows::add_leaves(std::span<const int32_t> tokens,
-                              std::span<const TrainingWindow> windows, int64_t counted) {
-  const auto rows = static_cast<size_t>(plan_.batch());
-  for (int64_t leaf = 0; leaf < leaves_->leaves(); ++leaf) {
-    const size_t first = std::min(static_cast<size_t>(first_leaf_ + leaf) * rows, windows.size());
-    run_rows(tokens, windows.subspan(first, std::min(rows, windows.size() - first)), counted);
-    weights_->finish_gradients();
-    leaves_->add(leaf);
-  }
-  // </parts>
-  // <train_gpt>
-  if (share_ != nullptr) {
-    share_->sum(weights_->device(), weights_->gradients(), weights_->gradient_elements());
-  }
-  // </train_gpt>
-  // <parts>
-}
-
 // Of what has a gradient only because something else is made from it.
 void TrainingRows::hold_gradients() {
   for (const int param : held_) {
@@ -190,6 +159,23 @@ void TrainingRows::run_rows(std::span<const int32_t> tokens,
   plan_.run();
 }
 
+// The parts of this rank one after another, then the sum over all.
+void TrainingRows::add_leaves(std::span<const int32_t> tokens,
+                              std::span<const TrainingWindow> windows, int64_t counted) {
+  const auto rows = static_cast<size_t>(plan_.batch());
+  for (int64_t leaf = 0; leaf < leaves_->leaves(); ++leaf) {
+    const size_t first = std::min(static_cast<size_t>(first_leaf_ + leaf) * rows, windows.size());
+    run_rows(tokens, windows.subspan(first, std::min(rows, windows.size() - first)), counted);
+    weights_->finish_gradients();
+    leaves_->add(leaf);
+  }
+  // <train_gpt>
+  if (share_ != nullptr) {
+    share_->sum(weights_->device(), weights_->gradients(), weights_->gradient_elements());
+  }
+  // </train_gpt>
+}
+
 void TrainingRows::compute_gradient(std::span<const int32_t> tokens,
                                     std::span<const TrainingWindow> windows, double max_norm) {
   int64_t counted = 0;
@@ -197,11 +183,12 @@ void TrainingRows::compute_gradient(std::span<const int32_t> tokens,
   PG_CHECK(counted > 0, "a training batch without targets");
   // <parts>
   if (bytes_ != nullptr) counted = std::max<int64_t>(count_bytes(tokens, windows), 1);
+  // </parts>
   if (leaves_) {
     add_leaves(tokens, windows, counted);
-  } else
-    // </parts>
+  } else {
     run_rows(tokens, windows, counted);
+  }
   // <train_gpt>
   for (Repetition run(weights_->device(), keep_for(max_norm)); run.is_due();) give_norm(max_norm);
 }
@@ -215,10 +202,7 @@ std::unique_ptr<KeptWork>& TrainingRows::keep_for(double max_norm) {
 
 void TrainingRows::give_norm(double max_norm) {
   // </train_gpt>
-  // <parts>
-  if (!leaves_)
-    // </parts>
-    weights_->finish_gradients();
+  if (!leaves_) weights_->finish_gradients();
   // <parts>
   hold_gradients();
   // </parts>

@@ -5,18 +5,14 @@
 // <train_gpt>
 #include <memory>
 // </train_gpt>
-// <parts>
 #include <optional>
-// </parts>
 #include <span>
 #include <vector>
 
 #include "eval/learn/ttt_config.h"
 #include "src/device/device.h"
 #include "src/model/model.h"
-// <parts>
 #include "src/plan/gradient/gradient_leaves.h"
-// </parts>
 #include "src/plan/weights.h"
 
 namespace pg {
@@ -53,13 +49,7 @@ class TrainingRows {
   TrainingRows shorten(const ModelConfig& model, const TttConfig& config, int64_t context) const;
   // </parts>
 
-  int64_t rows() const {
-    int64_t leaves = 1;
-    // <parts>
-    leaves = leaf_count_;
-    // </parts>
-    return plan_.batch() * leaves;
-  }
+  int64_t rows() const { return plan_.batch() * leaf_count_; }
   // Gradients of the windows' mean loss per counted target (ttt.byte_weighted: of a byte, which is
   // the mean with weights of mean 1 in proportion to the targets' bytes; none where they stand for
   // none); at most rows() windows, at least one counted target. Measures the clip coefficient of
@@ -85,6 +75,8 @@ class TrainingRows {
   // Gradients of at most as many windows as the plan has rows, of a loss that is a sum over `counted`.
   void run_rows(std::span<const int32_t> tokens, std::span<const TrainingWindow> windows,
                 int64_t counted);
+  void add_leaves(std::span<const int32_t> tokens, std::span<const TrainingWindow> windows,
+                  int64_t counted);
   void place(size_t row, std::span<const int32_t> tokens, const TrainingWindow& window);
   void measure(int64_t row, int64_t elements, double max_norm);
   // <train_gpt>
@@ -96,8 +88,6 @@ class TrainingRows {
                       std::span<const TrainingWindow> windows) const;
   void weigh_by_bytes(size_t row, std::span<const int32_t> tokens, const TrainingWindow& window);
   void hold_gradients();
-  void add_leaves(std::span<const int32_t> tokens, std::span<const TrainingWindow> windows,
-                  int64_t counted);
   // </parts>
 
   Weights* weights_;
@@ -108,14 +98,14 @@ class TrainingRows {
   DeviceBuffer sums_;              // [count_sum_pieces(gradient_elements)] f64
   DeviceBuffer squares_;           // [1] f64
   DeviceBuffer coefficient_;       // [1] f32
+  int64_t leaf_count_ = 1, first_leaf_ = 0;
+  std::optional<GradientLeaves> leaves_;  // those of this rank; absent where there is one in all
   // <parts>
   const ByteTable* bytes_ = nullptr;  // null: each target counts 1
   std::vector<float> byte_weights_;   // [rows, positions]
   int64_t frozen_blocks_ = 0;
   std::vector<int> held_;
   DeviceBuffer zeros_;  // as many as the largest of them has
-  int64_t leaf_count_ = 1, first_leaf_ = 0;
-  std::optional<GradientLeaves> leaves_;  // those of this rank; absent where there is one
   // </parts>
   // <train_gpt>
   WindowShare* share_ = nullptr;  // null: no rank takes a part of a step

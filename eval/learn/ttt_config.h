@@ -48,6 +48,7 @@ struct TttConfig {
   int64_t batch_tokens = 2048;
   int64_t frozen_blocks = 0;
   int64_t phases = 3;
+  int64_t gradient_leaves = 1;
   // lora
   int64_t lora_rank = 8;
   double lora_alpha = 16.0;
@@ -71,7 +72,6 @@ struct TttConfig {
   bool lora_per_run = false;
   bool lora_clipped = true;
   int64_t lora_queues = 1;
-  int64_t gradient_leaves = 1;
   const ByteTable* bytes = nullptr;  // no key: the tokenizer's, from whoever scores; outlives this
   // </parts>
   // <train_gpt>
@@ -110,9 +110,6 @@ void visit_ttt_part_fields(Config& c, Visit&& visit) {
   scoring("phase_documents", c.phase_documents, {.min = 0, .max = 1 << 24,
       .env = "PHASED_TTT_PREFIX_DOCS", .help = "phased, phased_lora: the phases come when even parts of so many documents are scored "
       "(PR #1626); 0: of the stream"});
-  scoring("gradient_leaves", c.gradient_leaves, {.min = 1, .max = 1024, .help = "sgd, phased: "
-      "parts into which a step's rows are cut, equally many rows each, a power of two: as many ranks may share "
-      "a step, whose sum over parts is a binary tree, so that any number of them gives the same bits"});
   scoring("lora_per_run", c.lora_per_run, {
       .help = "lora: each run of a looped block has adapters of its own (PR #1530)"});
   scoring("lora_clipped", c.lora_clipped, {
@@ -144,6 +141,9 @@ void visit_ttt_fields(Config& c, Visit&& visit) {
       .help = "sgd, phased: blocks, counted from the first, that never change"});
   scoring("phases", c.phases, {.min = 1, .max = 1000, .env = "PHASED_TTT_NUM_PHASES",
       .help = "phased: trainings, evenly spread over the stream"});
+  scoring("gradient_leaves", c.gradient_leaves, {.min = 1, .max = 1024, .help = "sgd, phased: "
+      "parts into which a step's rows are cut, equally many rows each, a power of two: as many ranks may share "
+      "a step, whose sum over parts is a binary tree, so that any number of them gives the same bits"});
   scoring("lora_rank", c.lora_rank, {.min = 1, .max = 4096, .env = "TTT_LORA_RANK",
       .help = "lora: rank"});
   scoring("lora_alpha", c.lora_alpha, {.min = 0.001, .max = 1e6, .env = "TTT_LORA_ALPHA",

@@ -51,8 +51,14 @@ int64_t count_val_tokens(int64_t vocab_size) {
 
 void print_parts(const std::vector<WorkPart>& parts) {
   for (const WorkPart& part : parts) {
-    const char* unit = part.is_bytes ? "GB" : "TFLOP";
-    const double scale = part.is_bytes ? 1e9 : 1e12;
+    const bool is_bytes = part.unit == WorkPart::Unit::kBytes;
+    if (part.unit == WorkPart::Unit::kLaunches) {
+      fmt::print("  {:<42}{:>10.0f} launches, {:.2f} us each {:>11.2f} ms\n", part.what,
+                 part.amount, 1e6 / part.rate, 1e3 * part.seconds());
+      continue;
+    }
+    const char* unit = is_bytes ? "GB" : "TFLOP";
+    const double scale = is_bytes ? 1e9 : 1e12;
     fmt::print("  {:<42}{:>10.2f} {:<5} at {:>6.0f} {}/s{:>10.2f} ms\n", part.what,
                part.amount / scale, unit, part.rate / scale, unit, 1e3 * part.seconds());
   }
@@ -73,6 +79,16 @@ void print_training(const Recipe& recipe, const TrainingTime& time) {
   if (recipe.train.wallclock_s > 0 && recipe.train.reserve_s == 0) {
     fmt::print("              what calibration takes comes off; train.reserve_s would say\n");
   }
+}
+
+void print_learning(const ScoringTime& time) {
+  if (time.learning_steps == 0) return;
+  fmt::print("a step of test-time training, on each GPU\n");
+  print_parts(time.learning.parts);
+  fmt::print("  {:<70}{:>10.2f} ms\n", "in all", 1e3 * time.learning.seconds());
+  fmt::print("              {:.0f} s: {} steps\n",
+             static_cast<double>(time.learning_steps) * time.learning.seconds(),
+             format_thousands(time.learning_steps));
 }
 
 void print_memory(const TrainingMemory& memory, const Hardware& hardware) {
@@ -112,6 +128,7 @@ int plan_recipe(const PlanWords& words, Clock&) {
                format_thousands(tokens), recipe.eval.context, recipe.eval.stride,
                scoring.is_whole ? "" : "; without what learns or mixes while scoring");
     print_parts(scoring.parts);
+    print_learning(scoring);
     seconds += scoring.seconds();
   } else {
     fmt::print("evaluation    not known: give --val-tokens for a vocabulary of {}\n",

@@ -30,6 +30,9 @@ constexpr auto kHardware = std::to_array<Hardware>({
 constexpr double kPublicProducts = 576e12, kPublicExchange = 54e6 / 1.3e-3,
                  kPublicNewtonSchulz = 0.314e12 / 1.3e-3;
 
+// In a graph 80 small kernels take 70 us, launched one by one 260 (CUDA.jl's documentation).
+constexpr double kGraphLaunches = 80 / 70e-6;
+
 constexpr auto kRates = std::to_array<KernelRates>({
     {.name = "own",
      .source = "this program's on one H100, 2026-11-27 (docs/cuda.md); exchange as the public one",
@@ -39,7 +42,8 @@ constexpr auto kRates = std::to_array<KernelRates>({
      .attention_backward_flops_per_s = 223e12,
      .pass_bytes_per_s = 2.0e12,
      .optimizer_flops_per_s = kPublicNewtonSchulz,
-     .exchange_bytes_per_s = kPublicExchange},
+     .exchange_bytes_per_s = kPublicExchange,
+     .launches_per_s = kGraphLaunches},
     {.name = "cudnn",
      .source =
          "products of the public scripts, cuDNN's attention (head size 64), passes at 2.8 TB/s: "
@@ -50,7 +54,8 @@ constexpr auto kRates = std::to_array<KernelRates>({
      .attention_backward_flops_per_s = 395e12,
      .pass_bytes_per_s = 2.8e12,
      .optimizer_flops_per_s = kPublicNewtonSchulz,
-     .exchange_bytes_per_s = kPublicExchange},
+     .exchange_bytes_per_s = kPublicExchange,
+     .launches_per_s = kGraphLaunches},
     {.name = "public",
      .source = "the public scripts' (PyTorch compiled, FlashAttention-3), by Nsight's shares of PR "
                "#1105",

@@ -26,6 +26,7 @@ struct KernelRates {
   double optimizer_flops_per_s = 0;  // Newton-Schulz, a bank at once
   double exchange_bytes_per_s = 0;   // reduce-scatter and all-gather, bf16 parameters counted once
   double host_share = 0;             // of the step, in which the GPU waits for its host
+  double launches_per_s = 0;         // of kernels that do next to nothing; 0: counted in host_share
 };
 
 std::span<const Hardware> list_hardware();

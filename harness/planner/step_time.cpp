@@ -21,6 +21,11 @@ namespace {
 
 constexpr int64_t kFractions = 1000;  // of the budget, in each of which the phase is one
 constexpr double kBytesOfBf16 = 2;
+// Kernels and products of a call of an op in a step of test-time training: 433 of 315, what updates the
+// weights included (step_launches_test.cpp).
+constexpr double kLaunchesOfACall = 1.4;
+
+using Unit = WorkPart::Unit;
 
 // What a plan asks for, a token that it reads.
 struct WorkOfAToken {
@@ -28,6 +33,7 @@ struct WorkOfAToken {
   double bytes = 0;        // of ops that memory bounds
   double block_bytes = 0;  // those of blocks
   int64_t block_runs = 0;
+  int64_t calls = 0;  // of ops, in a run
 };
 
 WorkOfAToken count_work(const ModelPlan& plan, const ModelConfig& model, int64_t tokens) {
@@ -44,6 +50,7 @@ WorkOfAToken count_work(const ModelPlan& plan, const ModelConfig& model, int64_t
   work.block_bytes =
       plan.plan().memory_bound_bytes(/*of_blocks=*/true) / static_cast<double>(tokens);
   work.block_runs = model.layers + loop_runs(model);
+  for (const OpProfile& op : ops) work.calls += op.calls;
   return work;
 }
 
@@ -58,13 +65,13 @@ std::vector<WorkPart> list_parts(const WorkOfAToken& work, const ModelConfig& mo
     bytes += work.block_bytes * (stated / trained_bytes - 1);
   }
   std::vector<WorkPart> parts = {
-      {"products", tokens * work.linear, false, rates.linear_flops_per_s},
-      {"products, backward", tokens * work.linear_backward, false,
+      {"products", tokens * work.linear, Unit::kFlop, rates.linear_flops_per_s},
+      {"products, backward", tokens * work.linear_backward, Unit::kFlop,
        rates.linear_backward_flops_per_s},
-      {"attention", tokens * work.attention, false, rates.attention_flops_per_s},
-      {"attention, backward", tokens * work.attention_backward, false,
+      {"attention", tokens * work.attention, Unit::kFlop, rates.attention_flops_per_s},
+      {"attention, backward", tokens * work.attention_backward, Unit::kFlop,
        rates.attention_backward_flops_per_s},
-      {"passes over memory", tokens * bytes, true, rates.pass_bytes_per_s}};
+      {"passes over memory", tokens * bytes, Unit::kBytes, rates.pass_bytes_per_s}};
   std::erase_if(parts, [](const WorkPart& part) { return part.amount == 0; });
   return parts;
 }
@@ -86,11 +93,12 @@ std::vector<WorkPart> list_update_parts(const Recipe& recipe, Weights& weights,
   const auto params = static_cast<double>(weights.flat_elements());
   // Gradient, momentum and master are read, the latter two written, in fp32, and the compute copy.
   const double bytes = params / ranks * (5 * 4 + kBytesOfBf16);
-  std::vector<WorkPart> parts = {{"Newton-Schulz", flops, false, rates.optimizer_flops_per_s},
-                                 {"optimizer's passes", bytes, true, rates.pass_bytes_per_s}};
+  std::vector<WorkPart> parts = {
+      {"Newton-Schulz", flops, Unit::kFlop, rates.optimizer_flops_per_s},
+      {"optimizer's passes", bytes, Unit::kBytes, rates.pass_bytes_per_s}};
   if (ranks > 1) {
     parts.push_back(
-        {"exchange between GPUs", params * kBytesOfBf16, true, rates.exchange_bytes_per_s});
+        {"exchange between GPUs", params * kBytesOfBf16, Unit::kBytes, rates.exchange_bytes_per_s});
   }
   return parts;
 }
@@ -110,7 +118,9 @@ std::string describe_phase(const Phase& phase, const Phases& phases, const Recip
 }  // namespace
 
 double StepTime::seconds() const { return sum_seconds(parts) / (1 - host_share); }
-double ScoringTime::seconds() const { return sum_seconds(parts); }
+double ScoringTime::seconds() const {
+  return sum_seconds(parts) + static_cast<double>(learning_steps) * learning.seconds();
+}
 
 TrainingTime predict_training(const Recipe& recipe, const Hardware& hardware,
                               const KernelRates& rates) {
@@ -171,6 +181,42 @@ TrainingTime predict_training(const Recipe& recipe, const Hardware& hardware,
   return result;
 }
 
+namespace {
+
+// SGD on each chunk but the last.
+void add_learning(const Recipe& recipe, const Hardware& hardware, const KernelRates& rates,
+                  Weights& weights, ScoringTime& time) {
+  const TttConfig& ttt = recipe.ttt;
+  const int64_t context = recipe.eval.context, leaves = ttt.gradient_leaves;
+  const int64_t rows = std::max<int64_t>(1, ttt.batch_tokens / context);
+  const int64_t share = leaves % hardware.gpus == 0 ? hardware.gpus : 1;
+  const ModelPlan plan(recipe.model, weights, rows / leaves, context, PlanMode::kTrain);
+  const WorkOfAToken work = count_work(plan, recipe.model, rows / leaves * context);
+  const int64_t tokens = std::min(ttt.chunk_tokens, rows * context);
+  const double own_tokens = static_cast<double>(tokens) / static_cast<double>(share);
+  std::vector<WorkPart>& parts = time.learning.parts;
+  parts = list_parts(work, recipe.model, rates, own_tokens, work.block_bytes);
+  const auto params = static_cast<double>(weights.flat_elements());
+  // As in training: gradient, momentum and master, of which two are written, and the compute copy.
+  parts.push_back(
+      {"SGD's passes", params * (5 * 4 + kBytesOfBf16), Unit::kBytes, rates.pass_bytes_per_s});
+  if (share > 1) {
+    parts.push_back(
+        {"exchange between GPUs, f32", params * 4, Unit::kBytes, rates.exchange_bytes_per_s});
+  }
+  if (rates.launches_per_s > 0) {
+    const double runs = static_cast<double>(leaves) / static_cast<double>(share);
+    parts.push_back({"launches", kLaunchesOfACall * static_cast<double>(work.calls) * runs,
+                     Unit::kLaunches, rates.launches_per_s});
+  }
+  time.learning.host_share = rates.host_share;
+  const int64_t chunks = (time.tokens + ttt.chunk_tokens - 1) / ttt.chunk_tokens;
+  time.learning_steps =
+      std::max<int64_t>(chunks - 1, 0) * ttt.epochs * ((ttt.chunk_tokens + tokens - 1) / tokens);
+}
+
+}  // namespace
+
 ScoringTime predict_scoring(const Recipe& recipe, const Hardware& hardware,
                             const KernelRates& rates, int64_t tokens) {
   const EvalConfig& eval = recipe.eval;
@@ -191,16 +237,7 @@ ScoringTime predict_scoring(const Recipe& recipe, const Hardware& hardware,
   const WorkOfAToken trained = count_work(learning, recipe.model, rows * eval.context);
   time.parts = list_parts(count_work(plan, recipe.model, rows * eval.context), recipe.model, rates,
                           read, trained.block_bytes);
-  if (ttt.kind == TttKind::kSgd) {
-    std::vector<WorkPart> parts =
-        list_parts(trained, recipe.model, rates,
-                   static_cast<double>(tokens * ttt.epochs) / static_cast<double>(hardware.gpus),
-                   trained.block_bytes);
-    for (WorkPart& part : parts) {
-      part.what = "test-time training: " + part.what;
-      time.parts.push_back(std::move(part));
-    }
-  }
+  if (ttt.kind == TttKind::kSgd) add_learning(recipe, hardware, rates, weights, time);
   return time;
 }
 

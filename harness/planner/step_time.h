@@ -14,8 +14,8 @@ namespace pg {
 // One class of work on one GPU.
 struct WorkPart {
   std::string what;
-  double amount = 0;  // FLOP, or bytes
-  bool is_bytes = false;
+  double amount = 0;
+  enum class Unit : uint8_t { kFlop, kBytes, kLaunches } unit = Unit::kFlop;
   double rate = 0;  // of it, per second
   double seconds() const { return rate > 0 ? amount / rate : 0; }
 };
@@ -41,9 +41,12 @@ struct ScoringTime {
   std::vector<WorkPart> parts;
   int64_t tokens = 0, windows = 0;
   bool is_whole = true;  // false: adapters or n-grams come on top
+  StepTime learning;     // a step of test-time training of all weights; no parts: none
+  int64_t learning_steps = 0;
   double seconds() const;
 };
-// Of `tokens` of text by windows, on all GPUs; with test-time training of all weights its passes too.
+// Of `tokens` of text by windows, on all GPUs; with test-time training of all weights its steps too, whose
+// rows GPUs share where they divide ttt.gradient_leaves, and else each computes all.
 // What the host adds, n-grams and coding, and adapters are not in it.
 ScoringTime predict_scoring(const Recipe& recipe, const Hardware& hardware,
                             const KernelRates& rates, int64_t tokens);

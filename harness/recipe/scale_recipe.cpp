@@ -158,7 +158,8 @@ void fit_batches(TrainConfig& train) {
   train.gradient_leaves = 1;
 }
 
-void fit_adapters(const TttConfig& before, TttConfig& ttt) {
+void fit_learning(const TttConfig& before, TttConfig& ttt) {
+  ttt.gradient_leaves = 1;
   if (ttt.kind != TttKind::kLora && ttt.kind != TttKind::kPhasedLora) return;
   ttt.lora_rank = std::max(std::llround(static_cast<double>(before.lora_rank) * kWidth), 1LL);
   ttt.lora_alpha *= static_cast<double>(ttt.lora_rank) / static_cast<double>(before.lora_rank);
@@ -188,7 +189,7 @@ Recipe scale_to_cpu(const Recipe& recipe) {
   scaled.eval.case_ops = false;
   fit_growth(recipe.train, scaled.train);
   fit_batches(scaled.train);
-  fit_adapters(recipe.ttt, scaled.ttt);
+  fit_learning(recipe.ttt, scaled.ttt);
   if (scaled.train.wallclock_s > 0) scaled.train.max_steps = 100000;  // the clock ends it
   scaled.train.log_every = 50;
   scaled.eval.stride = std::min(recipe.eval.stride, scaled.eval.context);
@@ -215,6 +216,7 @@ std::vector<ScaledKey> scaling_rule() {
   rule.push_back({"train.seq_len_growth", "as train.seq_len"});
   rule.push_back({"train.micro_batch_tokens", "4096 at most, in whole rows, and so is the batch"});
   rule.push_back({"train.gradient_leaves", "1"});
+  rule.push_back({"ttt.gradient_leaves", "1"});
   rule.push_back(
       {"ttt.lora_rank", "of a recipe with adapters as the width, and lora_alpha with it"});
   rule.push_back({"train.max_steps", "100000 where the clock ends training"});

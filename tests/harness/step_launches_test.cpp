@@ -10,6 +10,7 @@
 #include <new>
 #include <utility>
 
+#include "eval/learn/sgd_trainer.h"
 #include "harness/bench/scratch_folder.h"
 #include "harness/recipe/recipe.h"
 #include "kernels/simt/simt_executor.h"
@@ -182,6 +183,25 @@ TEST_F(StepLaunches, OfTheRecordAreFew) {
   EXPECT_LE(cuts, 484);
   EXPECT_LE(passes, 46.0);
   EXPECT_GT(passes, 20.0);  // the MLP's activation alone is 15
+}
+
+// Test-time training of the published form on one of eight GPUs: two of a chunk's rows, then SGD on all
+// weights. The planner takes as many for it (step_time.cpp).
+TEST_F(StepLaunches, OfTestTimeTrainingAreFew) {
+  TttConfig ttt = recipe_.ttt;
+  ASSERT_EQ(ttt.batch_tokens / ttt.gradient_leaves, 2 * recipe_.eval.context);
+  ttt.batch_tokens = 2 * recipe_.eval.context;
+  ttt.gradient_leaves = 1;
+  Weights weights(*device_, choose_sgd_params(recipe_.model, ttt), /*with_gradients=*/true);
+  SgdTrainer trainer(recipe_.model, ttt, recipe_.eval.context, weights);
+  const std::vector<int32_t> tokens(static_cast<size_t>(ttt.batch_tokens) + 1, 7);
+  const auto step = [&] { trainer.train_pass(tokens, 1, std::ssize(tokens), ttt.lr); };
+  step();
+  launches_ = {};
+  step();
+  fmt::print("a step at test time, of two rows: {} launches\n", launches_.count());
+  EXPECT_LE(launches_.count(), 440);
+  EXPECT_GT(launches_.count(), 300);
 }
 
 // All of the optimizer: norm and clipping, AdamW, Muon, the copies that products read.

@@ -1,4 +1,3 @@
-// <parts>
 #include "src/plan/gradient/gradient_leaves.h"
 
 #include <bit>
@@ -34,4 +33,3 @@ void GradientLeaves::add(int64_t leaf) {
 }
 
 }  // namespace pg
-// </parts>

@@ -5,7 +5,6 @@
 // those, ... A rank has as many neighbouring leaves as another, a subtree, so what it sends is one
 // sum. One leaf is plain accumulation.
 #pragma once
-// <parts>
 #include <vector>
 
 #include "src/plan/weights.h"
@@ -32,4 +31,3 @@ class GradientLeaves {
 void add_floats(Device& device, float* y, const float* x, int64_t elements);
 
 }  // namespace pg
-// </parts>
