@@ -120,6 +120,7 @@ Score evaluate(const UnpackedModel& model, const ByteTable& bytes, const TokenSt
   score.bytes_ = totals.bytes;
   score.documents_ = totals.documents;
   score.windows_ = scorer->windows_run();
+  score.documents_at_once_ = with_bytes.ttt.documents_at_once;
   score.budget_s_ = config.eval.wallclock_s;
   score.eval_s_ = clock.now_s() - start_s;
   return score;

@@ -47,6 +47,7 @@ class Score {
   int64_t bytes() const { return bytes_; }                 // of text; BOS counts 0
   int64_t documents() const { return documents_; }         // BOS tokens in the stream
   int64_t windows() const { return windows_; }
+  int64_t documents_at_once() const { return documents_at_once_; }  // on each rank, side by side
   double eval_s() const { return eval_s_; }      // upload, planning and all forward passes
   double budget_s() const { return budget_s_; }  // eval.wallclock_s; 0: none
   // Such a score is a number, and no result under the budget.
@@ -59,7 +60,7 @@ class Score {
                         const LedgerHooks& observer);
   Score() = default;
   double loss_nats_ = 0, bits_per_byte_ = 0, bits_ = 0;
-  int64_t tokens_ = 0, bytes_ = 0, documents_ = 0, windows_ = 0;
+  int64_t tokens_ = 0, bytes_ = 0, documents_ = 0, windows_ = 0, documents_at_once_ = 1;
   double eval_s_ = 0, budget_s_ = 0;
 };
 

@@ -5,8 +5,9 @@ the file again, score its text. Prints a table for docs/full_size.md; fails when
   full_size_runs.py PROGRAM --text TRAIN.jsonl --val VAL.jsonl --tokenizers FOLDER [--steps 3] [--tokens 4096] [--only NAME...]
 
 FOLDER holds fineweb_<V>_bpe.model of the vocabularies, V of model.vocab_size, and fineweb_<V>_caseops.model of those with the operators of
-case; one that it lacks is made of the text. What is scored
-is the head of VAL, so many tokens; all keys but those of data, budget and batch are the recipes' own.
+case; one that it lacks is made of the text. All keys but those of data, budget and batch are the recipes' own. What is
+scored is the head of VAL, so many tokens; of recipes that learn by document that of its documents of 1,800 to 2,200 characters, so that so
+few tokens hold several, about equally long, which are scored side by side.
 """
 import argparse
 import json
@@ -51,33 +52,43 @@ class Text:
     def __init__(self, options, scratch):
         self.options, self.scratch, self.made = options, scratch, {}
 
-    def shards(self, vocab, case_ops):
+    def documents_alike(self):
+        """VAL's documents that are about equally long."""
+        path = self.scratch / "alike.jsonl"
+        lines = self.options.val.read_text().splitlines(keepends=True)
+        path.write_text("".join(line for line in lines if 1800 <= len(json.loads(line)["text"]) <= 2200))
+        return path
+
+    def shards(self, vocab, case_ops, by_document):
         kind = f"{vocab}_caseops" if case_ops else f"{vocab}_bpe"
-        if kind not in self.made:
-            program, folder = self.options.program, self.scratch / f"text{kind}"
+        made = kind + "_alike" * by_document
+        if made not in self.made:
+            program, folder = self.options.program, self.scratch / f"text{made}"
             with_operators = ["--case-ops"] if case_ops else []
             model = self.options.tokenizers / f"fineweb_{kind}.model"
             if not model.exists():
                 model = self.scratch / f"own_{kind}.model"
                 call(program, "tokenizer", "train", self.options.text, "--vocab-size", vocab, "--out", model, *with_operators)
-            for text, split in ((self.options.text, "train"), (self.options.val, "val")):
+            val = self.documents_alike() if by_document else self.options.val
+            for text, split in ((self.options.text, "train"), (val, "val")):
                 call(program, "tokenize", text, "--tokenizer", model, "--out", folder, "--name", "t", "--val-every", 0, "--split", split,
                      *with_operators)
             for shard in folder.glob("t_val_*.bin"):  # with the bytes of tokens, where there are operators
                 cut_shard(shard, self.options.tokens + 1)
-            self.made[kind] = [f"data.train_shards={folder}/t_train_0*.bin", f"data.val_shards={folder}/head/t_val_0*.bin",
+            self.made[made] = [f"data.train_shards={folder}/t_train_0*.bin", f"data.val_shards={folder}/head/t_val_0*.bin",
                                f"data.tokenizer={model}"]
-        return self.made[kind]
+        return self.made[made]
 
 
 def try_recipe(options, text, name, scratch):
     path, folder = pathlib.Path("records/10min_16mb") / name / "recipe.toml", scratch / name
     recipe = tomllib.loads(path.read_text())
     vocab, seq_len = recipe["model"].get("vocab_size", 1024), recipe["train"].get("seq_len", 2048)
+    by_document = recipe.get("ttt", {}).get("by_document", False)
     explained = call(options.program, "recipe", "explain", path)
     parameters = int(re.search(r"parameters +([0-9,]+)", explained).group(1).replace(",", ""))
     words = ["run", path, "--out", folder, "--fresh"]
-    for assignment in [*text.shards(vocab, recipe.get("eval", {}).get("case_ops", False)), f"train.max_steps={options.steps}", "train.wallclock_s=0", f"train.batch_tokens={seq_len}",
+    for assignment in [*text.shards(vocab, recipe.get("eval", {}).get("case_ops", False), by_document), f"train.max_steps={options.steps}", "train.wallclock_s=0", f"train.batch_tokens={seq_len}",
                        f"train.micro_batch_tokens={seq_len}", "train.gradient_leaves=1", f"quant.calibration_tokens={4 * seq_len}",
                        "train.checkpoint_every_s=0", "train.lr_warmup_steps=0", f"ttt.batch_tokens={seq_len}"]:
         words += ["--set", assignment]
@@ -92,10 +103,13 @@ def try_recipe(options, text, name, scratch):
     # In another process, from the file alone.
     again = call(options.program, "eval", artifact, "--recipe", folder / "recipe.toml")
     bpb = float(re.findall(r"val_bpb:? ?([0-9.]+)", again)[-1])
+    at_once = max([1, *map(int, re.findall(r" at_once:([0-9]+)", again))])
+    if by_document and recipe.get("mix", {}).get("kind", "none") == "none" and at_once == 1:
+        sys.exit(f"failed: {name} learns by document, but scored one after another: {again}")
     if abs(bpb / record["val_bpb"] - 1) > CODED_SHARE:
         sys.exit(f"failed: {name} scored {record['val_bpb']}, opened again {bpb}")
     return [name, f"{parameters:,}", f"{artifact.stat().st_size:,}", f"{total - artifact.stat().st_size:,}", f"{total:,}", f"{options.steps}",
-            f"{record['step_avg_ms'] / 1000:.1f}", f"{record['eval_time_s']:.0f}", f"{seconds:.0f}", f"{bpb:.4f}"]
+            f"{record['step_avg_ms'] / 1000:.1f}", f"{at_once}", f"{record['eval_time_s']:.0f}", f"{seconds:.0f}", f"{bpb:.4f}"]
 
 
 def main():
@@ -112,8 +126,8 @@ def main():
     print(f"Written by `scripts/full_size_runs.py` on two cores: {options.steps} steps of one row each, packed under {CAP_BYTES:,} bytes with code, opened again by")
     print(f"another process and scored on {options.tokens:,} tokens, as the recipe scores. So short a training says nothing of a score; weights that are")
     print("hardly trained take fewer bytes than trained ones.\n")
-    print("| recipe | parameters | model, bytes | code, bytes | together | steps | s a step | scoring, s | all, s | bits per byte |")
-    print("|---|---|---|---|---|---|---|---|---|---|", flush=True)
+    print("| recipe | parameters | model, bytes | code, bytes | together | steps | s a step | documents at once | scoring, s | all, s | bits per byte |")
+    print("|---|---|---|---|---|---|---|---|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         text = Text(options, pathlib.Path(folder))
         for name in options.only:

@@ -304,16 +304,15 @@ void LoraLearner::give_step(const TrainingRows& rows) {
   weights_->refresh_trained();
 }
 
+// <train_gpt>
 uint64_t LoraLearner::state_hash() const {
   uint64_t hash = fnv1a(std::bit_cast<std::array<uint8_t, sizeof(steps_)>>(steps_));
   if (!rows_) return hash;
   Device& device = weights_->device();
-  // <parts>
   for (const auto& [queue, left] : queues_) {
     hash = hash_floats(device, left.as<float>(), static_cast<int64_t>(left.bytes() / sizeof(float)),
                        hash);
   }
-  // </parts>
   // Without a first moment AdamW's first buffer is the last gradient, which no later step reads.
   hash = hash_floats(device, second_.as<float>(), weights_->gradient_elements(), hash);
   for (const ParamSpec& spec : adapters_) {
@@ -321,5 +320,6 @@ uint64_t LoraLearner::state_hash() const {
   }
   return hash;
 }
+// </train_gpt>
 
 }  // namespace pg

@@ -36,7 +36,9 @@ class LoraLearner final : public Learner {
   std::vector<ParamSpec> choose_params(const ModelConfig& model) const override;
   void start(Weights& weights) override;
   void learn(const ScoredChunk& scored, Weights& weights) override;
+  // <train_gpt>
   uint64_t state_hash() const override;
+  // </train_gpt>
   // <parts>
   // The adapters as start() left them, in all queues, whatever lora_reset says; in the place of
   // learning from `scored`.

@@ -59,10 +59,14 @@ bool PhasedLoraLearner::learn_phases(const ScoredChunk& scored, Weights& weights
   return true;
 }
 
+// </parts>
+// <train_gpt>
 uint64_t PhasedLoraLearner::state_hash() const {
   const std::array<uint64_t, 2> parts = {lora_.state_hash(), phases_.state_hash()};
   return fnv1a(std::bit_cast<std::array<uint8_t, sizeof(parts)>>(parts));
 }
+// </train_gpt>
+// <parts>
 
 }  // namespace pg
 // </parts>

@@ -25,8 +25,10 @@ class PhasedLoraLearner final : public Learner {
   }
   void start(Weights& weights) override;
   void learn(const ScoredChunk& scored, Weights& weights) override;
-  uint64_t state_hash() const override;
   // </parts>
+  // <train_gpt>
+  uint64_t state_hash() const override;
+  // </train_gpt>
   // <train_gpt>
   int64_t documents_at_once() const override { return lora_.documents_at_once(); }
   int64_t document_queues() const override { return lora_.document_queues(); }

@@ -101,13 +101,13 @@ void SgdLearner::learn_phase(const ScoredChunk& scored, int64_t phases_due) {
   }
 }
 
+// <train_gpt>
 uint64_t SgdLearner::state_hash() const {
   std::array<int64_t, 2> counters = {chunks_done_, phases_done_};
-  // <parts>
   counters[0] += documents_done_;  // one of the two is always 0
-  // </parts>
   return fnv1a(std::bit_cast<std::array<uint8_t, sizeof(counters)>>(counters),
                trainer_ ? trainer_->state_hash() : kFnvOffset);
 }
+// </train_gpt>
 
 }  // namespace pg

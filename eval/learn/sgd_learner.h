@@ -24,7 +24,9 @@ class SgdLearner final : public Learner {
   }
   void start(Weights& weights) override;
   void learn(const ScoredChunk& scored, Weights& weights) override;
+  // <train_gpt>
   uint64_t state_hash() const override;
+  // </train_gpt>
   // <parts>
   // Of kind phased.
   int64_t phases_done() const { return phases_done_; }

@@ -208,6 +208,7 @@ void SgdTrainer::give_sgd() {
   }
 }
 
+// <train_gpt>
 uint64_t SgdTrainer::state_hash() const {
   Device& device = weights_->device();
   uint64_t hash =
@@ -216,7 +217,6 @@ uint64_t SgdTrainer::state_hash() const {
     if (!weights_->spec(i).trainable) continue;
     hash = hash_floats(device, weights_->master(i), weights_->spec(i).elements(), hash);
   }
-  // <parts>
   if (second_.data() != nullptr) {
     hash = fnv1a(std::bit_cast<std::array<uint8_t, sizeof(steps_)>>(steps_), hash);
   }
@@ -224,9 +224,9 @@ uint64_t SgdTrainer::state_hash() const {
     if (state->data() == nullptr) continue;
     hash = hash_floats(device, state->as<float>(), weights_->gradient_elements(), hash);
   }
-  // </parts>
   return hash;
 }
+// </train_gpt>
 
 // <parts>
 double adaptive_multiplier(int64_t chunk, int64_t chunks, double most) {

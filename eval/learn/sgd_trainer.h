@@ -32,7 +32,9 @@ class SgdTrainer {
   // an optimizer of its own, which starts without moments.
   void train_scales_alone(bool alone);
   // </parts>
+  // <train_gpt>
   uint64_t state_hash() const;  // trained weights and momentum
+                                // </train_gpt>
 
  private:
   // A step's numbers go to the device, then its ops.

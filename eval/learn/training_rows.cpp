@@ -264,11 +264,13 @@ void TrainingRows::measure(int64_t row, int64_t elements, double max_norm) {
                        {squares_.data(), DType::kF64}, static_cast<float>(max_norm));
 }
 
+// <train_gpt>
 uint64_t hash_floats(Device& device, const float* values, int64_t count, uint64_t hash) {
   std::vector<uint8_t> host(static_cast<size_t>(count) * sizeof(float));
   device.synchronize();
   device.download(host.data(), values, host.size());
   return fnv1a(host, hash);
 }
+// </train_gpt>
 
 }  // namespace pg

@@ -114,7 +114,9 @@ class TrainingRows {
   // </train_gpt>
 };
 
+// <train_gpt>
 // Continues `hash` with device values.
 uint64_t hash_floats(Device& device, const float* values, int64_t count, uint64_t hash);
+// </train_gpt>
 
 }  // namespace pg

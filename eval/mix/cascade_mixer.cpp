@@ -87,6 +87,8 @@ void CascadeMixer::learn(int32_t token) {
   recent_.push_back(token);
 }
 
+// </parts>
+// <train_gpt>
 uint64_t CascadeMixer::state_hash() const {
   uint64_t hash = hash_memory(std::span<const uint32_t>(tokens_), 1);
   for (const Tables& tables : orders_) {
@@ -95,6 +97,8 @@ uint64_t CascadeMixer::state_hash() const {
   }
   return recent_.empty() ? hash : hash_memory(std::span<const int32_t>(recent_), hash);
 }
+// </train_gpt>
+// <parts>
 
 }  // namespace pg
 // </parts>

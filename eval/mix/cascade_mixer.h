@@ -21,7 +21,11 @@ class CascadeMixer : public TokenMixer {
   CascadeMixer(const MixConfig& config, int64_t vocab_size);
   void predict(const NetworkDistribution& network, MixedDistribution& mixed) override;  // O(V)
   void learn(int32_t token) override;
+  // </parts>
+  // <train_gpt>
   uint64_t state_hash() const override;
+  // </train_gpt>
+  // <parts>
 
  private:
   struct Tables {

@@ -308,6 +308,7 @@ int64_t ContextCounts::memory_bytes() const {
                               history_.size() * sizeof(uint16_t));
 }
 
+// <train_gpt>
 uint64_t ContextCounts::state_hash() const {
   uint64_t hash = hash_memory(slots_.first(slots_.size()), 1);
   hash = hash_memory(pool_.first(pool_used_), hash);
@@ -316,5 +317,6 @@ uint64_t ContextCounts::state_hash() const {
   hash = mix64(hash ^ static_cast<uint64_t>(contexts_limit_));
   return mix64(hash ^ static_cast<uint64_t>(highest_possible_order_));
 }
+// </train_gpt>
 
 }  // namespace pg

@@ -42,7 +42,9 @@ class ContextCounts {
   std::span<const uint16_t> history() const { return history_.first(size_); }
   int64_t contexts() const { return contexts_; }
   int64_t memory_bytes() const;  // taken so far
+  // <train_gpt>
   uint64_t state_hash() const;
+  // </train_gpt>
 
  private:
   // key is 62 bits of the context's first hash, whether it has several successors, and a one; 0 is

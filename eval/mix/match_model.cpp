@@ -91,10 +91,12 @@ void MatchModel::find(std::span<const uint16_t> history) {
   if (position <= position_mask) place = check | static_cast<uint32_t>(position);
 }
 
+// <train_gpt>
 uint64_t MatchModel::state_hash() const {
   uint64_t hash = hash_memory(places_.first(places_.size()), rolling_hash_);
   hash = hash_memory(std::span<const AdaptiveRate>(confidence_), hash);
   return mix64(hash ^ (uint64_t{match_} << 32) ^ static_cast<uint64_t>(length_));
 }
+// </train_gpt>
 
 }  // namespace pg

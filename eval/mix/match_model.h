@@ -29,7 +29,9 @@ class MatchModel {
   void find(std::span<const uint16_t> history);
 
   int64_t memory_bytes() const { return static_cast<int64_t>(places_.size() * sizeof(uint32_t)); }
+  // <train_gpt>
   uint64_t state_hash() const;
+  // </train_gpt>
 
  private:
   int min_length_;

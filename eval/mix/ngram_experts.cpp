@@ -133,9 +133,11 @@ void NgramExperts::learn(int32_t token) {
   predicted_ = false;
 }
 
+// <train_gpt>
 uint64_t NgramExperts::state_hash() const {
   return hash_memory(std::span<const AdaptiveRate>(escapes_),
                      mix64(counts_.state_hash()) ^ match_.state_hash());
 }
+// </train_gpt>
 
 }  // namespace pg

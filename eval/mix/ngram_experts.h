@@ -47,7 +47,9 @@ class NgramExperts {
 
   int64_t memory_bytes() const { return counts_.memory_bytes() + match_.memory_bytes(); }
   const ContextCounts& counts() const { return counts_; }
+  // <train_gpt>
   uint64_t state_hash() const;
+  // </train_gpt>
 
  private:
   int add_candidate(int32_t token);

@@ -164,8 +164,10 @@ void LogitMixer::learn(int32_t token) {
   predicted_ = false;
 }
 
+// <train_gpt>
 uint64_t LogitMixer::state_hash() const {
   return hash_memory(gate_.weights.data(), sizeof(gate_.weights), experts_.state_hash());
 }
+// </train_gpt>
 
 }  // namespace pg

@@ -20,7 +20,9 @@ class LinearMixer : public TokenMixer {
   LinearMixer(const MixConfig& config, int64_t vocab_size, int64_t expected_tokens);
   void predict(const NetworkDistribution& network, MixedDistribution& mixed) override;
   void learn(int32_t token) override { experts_.learn(token); }
+  // <train_gpt>
   uint64_t state_hash() const override { return experts_.state_hash(); }
+  // </train_gpt>
   const NgramExperts& experts() const { return experts_; }
 
  private:
@@ -37,7 +39,9 @@ class LogitMixer : public TokenMixer {
   LogitMixer(const MixConfig& config, int64_t vocab_size, int64_t expected_tokens);
   void predict(const NetworkDistribution& network, MixedDistribution& mixed) override;
   void learn(int32_t token) override;
+  // <train_gpt>
   uint64_t state_hash() const override;
+  // </train_gpt>
   const NgramExperts& experts() const { return experts_; }
 
  private:

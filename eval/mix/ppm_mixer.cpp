@@ -67,9 +67,13 @@ void PpmMixer::learn(int32_t token) {
   ++tokens_[static_cast<size_t>(token)];
 }
 
+// </parts>
+// <train_gpt>
 uint64_t PpmMixer::state_hash() const {
   return hash_memory(std::span<const uint32_t>(tokens_), counts_.state_hash());
 }
+// </train_gpt>
+// <parts>
 
 }  // namespace pg
 // </parts>

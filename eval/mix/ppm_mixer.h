@@ -23,7 +23,11 @@ class PpmMixer : public TokenMixer {
   PpmMixer(const MixConfig& config, int64_t vocab_size, int64_t expected_tokens);
   void predict(const NetworkDistribution& network, MixedDistribution& mixed) override;  // O(V)
   void learn(int32_t token) override;
+  // </parts>
+  // <train_gpt>
   uint64_t state_hash() const override;
+  // </train_gpt>
+  // <parts>
 
  private:
   void fill_probs();

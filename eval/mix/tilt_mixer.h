@@ -18,7 +18,9 @@ class TiltMixer : public TokenMixer {
   TiltMixer(const MixConfig& config, int64_t expected_tokens);
   void predict(const NetworkDistribution& network, MixedDistribution& mixed) override;
   void learn(int32_t token) override { counts_.learn(token); }
+  // <train_gpt>
   uint64_t state_hash() const override { return counts_.state_hash(); }
+  // </train_gpt>
 
  private:
   double beta_, threshold_;

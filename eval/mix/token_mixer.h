@@ -55,8 +55,10 @@ class TokenMixer {
   // The token of the target that the last predict() was for. A document's first token (BOS) comes
   // here like any other.
   virtual void learn(int32_t token) = 0;
+  // <train_gpt>
   // Of everything that a later predict() depends on.
   virtual uint64_t state_hash() const = 0;
+  // </train_gpt>
 };
 
 }  // namespace pg

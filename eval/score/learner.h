@@ -50,9 +50,11 @@ class Learner {
   // Called once after every chunk, the last included. May change the masters of `weights`, which
   // have gradients and are the same object each time, and then refreshes the compute copies.
   virtual void learn(const ScoredChunk& scored, Weights& weights) = 0;
+  // <train_gpt>
   // Of everything mutable that a later score depends on: the weights it has changed, its
   // optimizer's state, its counters.
   virtual uint64_t state_hash() const = 0;
+  // </train_gpt>
 
   // `on_step` is called after each step within learn(), which may take minutes; an exception out of
   // it ends the learning.

@@ -249,10 +249,12 @@ void NetworkScorer::close_documents(std::span<const ScoredChunk> scored) {
 }
 // </train_gpt>
 
+// <train_gpt>
 uint64_t NetworkScorer::state_hash() const {
   const std::array<uint64_t, 2> parts = {mixer_ ? mixer_->state_hash() : 0,
                                          learner_ ? learner_->state_hash() : 0};
   return fnv1a(std::bit_cast<std::array<uint8_t, sizeof(parts)>>(parts));
 }
+// </train_gpt>
 
 }  // namespace pg

@@ -67,8 +67,8 @@ class NetworkScorer final : public Scorer {
   void close_documents(std::span<const ScoredChunk> scored) override;
   int64_t documents_until(int64_t done) const override { return learner_->documents_until(done); }
   void close_text(const ScoredChunk& scored) override { learner_->learn_text(scored, weights_); }
-  // </train_gpt>
   uint64_t state_hash() const override;
+  // </train_gpt>
 
   // See Learner::watch; nothing without a learner.
   void watch_learning(std::function<void()> on_step) {

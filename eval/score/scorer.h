@@ -113,10 +113,10 @@ class Scorer {
     return std::numeric_limits<int64_t>::max();
   }
   virtual void close_text(const ScoredChunk& /*scored*/) {}
-  // </train_gpt>
   // Of everything mutable that a later distribution depends on: weights, adapters, optimizer state,
   // counts. Equal before open_chunk and after predict.
   virtual uint64_t state_hash() const = 0;
+  // </train_gpt>
 };
 
 }  // namespace pg

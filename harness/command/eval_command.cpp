@@ -113,9 +113,10 @@ int eval_artifact(const EvalWords& words, Clock& clock) {
   progress.finish();
   fmt::print(
       "val_loss:{:.8f} val_bpb:{:.8f} tokens:{} bytes:{} documents:{} context:{} stride:{} "
-      "windows:{} eval_time:{:.0f}ms{}{}{}\n",
+      "windows:{}{} eval_time:{:.0f}ms{}{}{}\n",
       score.loss_nats(), score.bits_per_byte(), score.tokens(), score.bytes(), score.documents(),
       recipe.eval.context, recipe.eval.stride, choice_name(recipe.eval.windows),
+      score.documents_at_once() > 1 ? fmt::format(" at_once:{}", score.documents_at_once()) : "",
       score.eval_s() * 1e3, device->name() == kExactDevice ? "" : " APPROXIMATE",
       foreign.empty() ? "" : " NOT THE ARTIFACT'S OWN SCORING",
       score.is_over_budget() ? " OVER BUDGET" : "");

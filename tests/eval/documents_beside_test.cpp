@@ -162,9 +162,10 @@ TEST_F(DocumentsBeside, EvaluationScoresAsManyAsABatchHolds) {
     ScoringConfig scoring = make_scoring({});
     scoring.eval.batch_tokens = at_once * kContext;
     reports = 0;
-    return evaluate(model_, bytes, make_stream(even_text_), scoring, *device_, clock,
-                    [&](const EvalProgress&) { ++reports; })
-        .bits();
+    const Score scored = evaluate(model_, bytes, make_stream(even_text_), scoring, *device_, clock,
+                                  [&](const EvalProgress&) { ++reports; });
+    EXPECT_EQ(scored.documents_at_once(), std::min<int64_t>(at_once, 2));  // of six alike
+    return scored.bits();
   };
   int64_t beside = 0, one = 0;
   EXPECT_EQ(score(4, beside), score(1, one));
