@@ -6,7 +6,7 @@ the file again, score its text. Prints a table for docs/full_size.md; fails when
 
 FOLDER holds fineweb_<V>_bpe.model of the vocabularies, V of model.vocab_size, and fineweb_<V>_caseops.model of those with the operators of
 case; one that it lacks is made of the text. All keys but those of data, budget and batch are the recipes' own. What is
-scored is the head of VAL, so many tokens; of recipes that learn by document that of its documents of 1,800 to 2,200 characters, so that so
+scored is the head of VAL, so many tokens; of recipes that learn by document that of its documents of 1,300 to 2,500 characters, so that so
 few tokens hold several, about equally long, which are scored side by side.
 """
 import argparse
@@ -56,7 +56,7 @@ class Text:
         """VAL's documents that are about equally long."""
         path = self.scratch / "alike.jsonl"
         lines = self.options.val.read_text().splitlines(keepends=True)
-        path.write_text("".join(line for line in lines if 1800 <= len(json.loads(line)["text"]) <= 2200))
+        path.write_text("".join(line for line in lines if 1300 <= len(json.loads(line)["text"]) <= 2500))
         return path
 
     def shards(self, vocab, case_ops, by_document):
@@ -90,7 +90,7 @@ def try_recipe(options, text, name, scratch):
     words = ["run", path, "--out", folder, "--fresh"]
     for assignment in [*text.shards(vocab, recipe.get("eval", {}).get("case_ops", False), by_document), f"train.max_steps={options.steps}", "train.wallclock_s=0", f"train.batch_tokens={seq_len}",
                        f"train.micro_batch_tokens={seq_len}", "train.gradient_leaves=1", f"quant.calibration_tokens={4 * seq_len}",
-                       "train.checkpoint_every_s=0", "train.lr_warmup_steps=0", f"ttt.batch_tokens={seq_len}"]:
+                       "train.checkpoint_every_s=0", "train.lr_warmup_steps=0", f"ttt.batch_tokens={seq_len}", "ttt.gradient_leaves=1"]:
         words += ["--set", assignment]
     begin = time.monotonic()
     call(options.program, *words)

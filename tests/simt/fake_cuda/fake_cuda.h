@@ -30,6 +30,8 @@ void drop_call(const CallPlace& place);
 // Calls by name since then, of the GPU.
 std::map<std::string, int64_t> count_calls_of(int gpu);
 
+// The build has no code for the GPU: no kernel can be launched.
+void lack_code(bool lacks);
 // Recordings of graphs end with nothing, as of a driver that refuses.
 void refuse_graphs(bool refuses);
 int64_t count_graph_launches();  // of this process

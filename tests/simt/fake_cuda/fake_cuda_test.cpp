@@ -103,6 +103,20 @@ bool work_is_right() {
   return values == identity && later == identity;
 }
 
+TEST_F(FakeCuda, ABuildWithoutCodeForTheGpuSaysHowToBuild) {
+  fake_cuda::lack_code(true);
+  std::string said;
+  try {
+    work_is_right();
+  } catch (const Error& error) {
+    said = error.what();
+  }
+  fake_cuda::lack_code(false);
+  EXPECT_NE(said.find("without CMAKE_CUDA_ARCHITECTURES"), std::string::npos) << said;
+  EXPECT_EQ(said.find('\n'), std::string::npos);
+  EXPECT_TRUE(work_is_right());
+}
+
 // It ends with a line that says what failed, or, where nothing is lost by it, with the right numbers; and
 // leaves nothing behind.
 TEST_F(FakeCuda, EachCallMayFail) {

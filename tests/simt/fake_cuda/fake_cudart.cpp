@@ -24,7 +24,7 @@ struct State {
   CallPlace fails, drops;  // without a name: none
   std::map<std::string, int64_t> calls_of[kDevices];
   std::string failed;
-  bool refuses_graphs = false;
+  bool refuses_graphs = false, lacks_code = false;
   int devices = kDevices;
   std::string last_kind = "Fake H100";
   std::map<const std::byte*, Allocation> allocations;
@@ -85,6 +85,14 @@ std::map<std::string, int64_t> count_calls_of(int gpu) {
 std::string name_of_failed_call() {
   const std::lock_guard lock(world());
   return state().failed;
+}
+void lack_code(bool lacks) {
+  const std::lock_guard lock(world());
+  state().lacks_code = lacks;
+}
+bool is_launch_refused() {
+  if (state().lacks_code) fail(cudaErrorNoKernelImageForDevice);
+  return state().lacks_code;
 }
 void refuse_graphs(bool refuses) {
   const std::lock_guard lock(world());

@@ -21,6 +21,9 @@ CallFate count_call(const char* call);
 // Whether this call is the one to fail.
 inline bool is_to_fail(const char* call) { return count_call(call) == CallFate::kFail; }
 
+// What a launch ends with, as the next cudaGetLastError() says.
+bool is_launch_refused();
+
 void add_live(int64_t count);
 // Whether all these bytes are of one allocation of this thread's device.
 bool is_of_device(const void* memory, size_t bytes);

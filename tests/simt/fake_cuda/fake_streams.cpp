@@ -54,6 +54,7 @@ class StreamLauncher final : public simt::ScopedRecorder {
  public:
   void add_launch(std::function<void()> work, const void* kernel, ::CUstream_st* stream) override {
     const std::lock_guard lock(world());
+    if (is_launch_refused()) return;
     if (!is_stream(stream)) {  // of another device of this thread
       const simt::ScopedRunning running;
       return work();

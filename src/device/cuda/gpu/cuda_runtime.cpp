@@ -25,6 +25,11 @@ constexpr size_t kWorkspaceBytes = size_t{32} << 20;  // what NVIDIA advises for
 void check(cudaError_t status, const char* what) {
   if (status == cudaSuccess) return;
   cudaGetLastError();  // it is told here, and not again by what comes after
+  if (status == cudaErrorNoKernelImageForDevice) {
+    throw Error(
+        "CUDA: this build has no code for the GPU's architecture; configure it without "
+        "CMAKE_CUDA_ARCHITECTURES, or with the GPU's (native), and build again");
+  }
   throw Error(std::string("CUDA: ") + what + ": \"" + cudaGetErrorString(status) + "\"");
 }
 
