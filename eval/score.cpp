@@ -56,16 +56,16 @@ LedgerTotals sum_costs(Scorer& scorer, const ByteTable& bytes, std::span<const i
   return totals;
 }
 
-// Whether documents of a batch are of lengths so different that a sixteenth more rows than needed run.
+// Whether documents of a batch are of lengths so different that a quarter more rows than needed run.
 bool wastes_rows(std::span<const int64_t> chunks, const DocumentRows& rows) {
   int64_t run = 0;
   for (const DocumentBatch& batch : batch_documents(chunks, /*first=*/0, rows)) {
     run += batch.most_chunks * rows.count();
   }
-  return 16 * run > 17 * std::accumulate(chunks.begin(), chunks.end(), int64_t{0});
+  return 4 * run > 5 * std::accumulate(chunks.begin(), chunks.end(), int64_t{0});
 }
 
-// The documents that a rank scores side by side, where each costs what it costs alone: as many as a
+// The documents that a rank scores side by side, where each has the score that it has alone: as many as a
 // batch has windows, or fewer where they are too different. Their number does not depend on the ranks,
 // so that all products have the same shapes. Phases by parts of the text may fall due within a document.
 int64_t count_documents_at_once(const ScoringConfig& config, std::span<const int32_t> stream) {

@@ -10,6 +10,7 @@
 #include "src/device/cuda/gpu_device.h"
 #include "src/device/registry/make_device.h"
 #include "src/device/simt/host_runtime.h"
+#include "tests/simt/orthogonal_matrix.h"
 
 namespace pg {
 namespace {
@@ -88,36 +89,9 @@ TEST(Graphs, WhatCannotBeRecordedIsGivenEachTime) {
   EXPECT_EQ(average.times_given, std::ssize(Average::kDecays) + 1);  // once for the recording
 }
 
-// Newton-Schulz of matrices [count, side, side], repeated; it has working memory.
-class Orthogonal {
- public:
-  Orthogonal(Device& device, int64_t side)
-      : device_(device),
-        shape_{1, side, side, side * side},
-        matrices_(device, static_cast<size_t>(shape_.size()) * sizeof(float)) {}
-  std::vector<float> run() {
-    std::vector<float> values(static_cast<size_t>(shape_.size()));
-    for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i * i % 17) - 8;
-    device_.upload(matrices_.data(), values.data(), matrices_.bytes());
-    const NewtonSchulzCoefficients steps[] = {{3.4445f, -4.7750f, 2.0315f}};
-    for (Repetition run(device_, kept_); run.is_due();) {
-      device_.ops().newton_schulz({matrices_.data(), DType::kF32}, steps, NewtonSchulzStart::kNorm,
-                                  shape_);
-    }
-    device_.download(values.data(), matrices_.data(), matrices_.bytes());
-    return values;
-  }
-
- private:
-  Device& device_;
-  MatrixBatch shape_;
-  DeviceBuffer matrices_;
-  std::unique_ptr<KeptWork> kept_;
-};
-
 TEST(Graphs, WorkingMemoryThatGrowsIsNotTheOneRecorded) {
   const auto device = make_device("simt");
-  Orthogonal small(*device, 8), large(*device, 40);
+  OrthogonalMatrix small(*device, 8), large(*device, 40);
   const std::vector<float> want = small.run();
   for (int i = 0; i < 3; ++i) EXPECT_EQ(small.run(), want);
   const std::vector<float> of_large = large.run();

@@ -10,6 +10,7 @@
 #include "src/base/error.h"
 #include "src/device/comm/join_devices.h"
 #include "src/device/comm/run_ranks.h"
+#include "tests/simt/orthogonal_matrix.h"
 
 namespace pg {
 namespace {
@@ -65,33 +66,6 @@ std::string first_of(std::vector<std::string> faults) {
   }
   return "";
 }
-
-// Newton-Schulz of a matrix, repeated; it has working memory.
-class Orthogonal {
- public:
-  Orthogonal(Device& device, int64_t side)
-      : device_(device),
-        shape_{1, side, side, side * side},
-        matrix_(device, static_cast<size_t>(shape_.size()) * sizeof(float)) {}
-  std::vector<float> run() {
-    std::vector<float> values(static_cast<size_t>(shape_.size()));
-    for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i * i % 17) - 8;
-    device_.upload(matrix_.data(), values.data(), matrix_.bytes());
-    const NewtonSchulzCoefficients steps[] = {{3.4445f, -4.7750f, 2.0315f}};
-    for (Repetition run(device_, kept_); run.is_due();) {
-      device_.ops().newton_schulz({matrix_.data(), DType::kF32}, steps, NewtonSchulzStart::kNorm,
-                                  shape_);
-    }
-    device_.download(values.data(), matrix_.data(), matrix_.bytes());
-    return values;
-  }
-
- private:
-  Device& device_;
-  MatrixBatch shape_;
-  DeviceBuffer matrix_;
-  std::unique_ptr<KeptWork> kept_;
-};
 
 // Checks that ended with nothing wrong, and what the checker found besides.
 std::string finish(std::string fault) {
@@ -187,7 +161,7 @@ std::string check_graphs(MakeCudaDevice make) {
       if (!fault.empty()) return fault;
     }
     // Working memory of the smaller is given up for the larger's.
-    Orthogonal small(*device, 8), large(*device, 24);
+    OrthogonalMatrix small(*device, 8), large(*device, 24);
     const std::vector<float> of_small = small.run();
     small.run();
     small.run();
