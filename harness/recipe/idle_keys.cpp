@@ -91,7 +91,7 @@ constexpr auto kRules = std::to_array<Rule>({
     {"ttt.clip_norm ttt.byte_weighted", [](const Recipe& r) { return r.ttt.kind != TttKind::kNone; },
      "ttt.kind is another than \"none\", or eval --diagnose-pretraining asks for it"},
     {"ttt.chunk_tokens ttt.epochs ttt.lr ttt.momentum ttt.batch_tokens ttt.frozen_blocks ttt.frozen_scales "
-     "ttt.optimizer ttt.polyak_decay ttt.scales_fraction ttt.cosine", trains_weights,
+     "ttt.optimizer ttt.polyak_decay ttt.scales_fraction ttt.cosine ttt.gradient_leaves", trains_weights,
      "ttt.kind is \"sgd\", \"phased\" or \"phased_lora\", or eval --diagnose-pretraining asks for it"},
     {"mix.linear_*", [](const Recipe& r) { return r.mix.kind == MixKind::kLinear; }, "mix.kind is \"linear\""},
     {"mix.tilt_*", [](const Recipe& r) { return r.mix.kind == MixKind::kTilt; }, "mix.kind is \"tilt\""},

@@ -12,11 +12,11 @@
 
 #include "src/device/comm/comm.h"
 #include "src/model/model.h"
+#include "src/plan/gradient/gradient_leaves.h"
 #include "src/train/average.h"
 #include "src/train/batch_prefetch.h"
 #include "src/train/checkpoint.h"
 #include "src/train/ema_nesterov.h"
-#include "src/plan/gradient/gradient_leaves.h"
 #include "src/train/late_qat.h"
 #include "src/train/optimizer.h"
 #include "src/train/phases.h"

@@ -39,6 +39,7 @@ TEST(IdleKeys, AreNamedUntilWhatReadsThemIsOn) {
                          {"ttt.lora_rank", "4", "ttt.kind=\"phased_lora\""},
                          {"ttt.by_document", "true", "ttt.kind=\"lora\""},
                          {"ttt.lr", "0.1", "ttt.kind=\"sgd\""},
+                         {"ttt.gradient_leaves", "2", "ttt.kind=\"sgd\""},
                          {"ttt.phases", "2", "ttt.kind=\"phased\""},
                          {"ttt.clip_norm", "2.0", "ttt.kind=\"lora\""},
                          {"mix.learn_rate", "0.1", "mix.kind=\"logit\""},

@@ -66,10 +66,10 @@ void dump(const char* device_name, int64_t steps, const char* file,
   const bool has_adapters = recipe.ttt.kind == TttKind::kLora;
   if (has_adapters) {
     freeze_all(params);
-    const std::vector<ParamSpec> adapters =
-        list_adapter_params(recipe.model, {.rank = recipe.ttt.lora_rank,
-                                           .targets = parse_adapter_targets(recipe.ttt.lora_targets),
-                                           .per_run = recipe.ttt.lora_per_run});
+    const std::vector<ParamSpec> adapters = list_adapter_params(
+        recipe.model, {.rank = recipe.ttt.lora_rank,
+                       .targets = parse_adapter_targets(recipe.ttt.lora_targets),
+                       .per_run = recipe.ttt.lora_per_run});
     params.insert(params.end(), adapters.begin(), adapters.end());
   }
   Weights weights(*device, params, /*with_gradients=*/true);
