@@ -124,8 +124,8 @@ def main():
     options = parser.parse_args()
     print("# Published recipes at full size\n")
     print(f"Written by `scripts/full_size_runs.py` on two cores: {options.steps} steps of one row each, packed under {CAP_BYTES:,} bytes with code, opened again by")
-    print(f"another process and scored on {options.tokens:,} tokens, as the recipe scores. So short a training says nothing of a score; weights that are")
-    print("hardly trained take fewer bytes than trained ones.\n")
+    print(f"another process and scored on {options.tokens:,} tokens, as the recipe scores; where it learns by document, of documents of 1,300 to 2,500 characters,")
+    print("several side by side. So short a training says nothing of a score; weights that are hardly trained take fewer bytes than trained ones.\n")
     print("| recipe | parameters | model, bytes | code, bytes | together | steps | s a step | documents at once | scoring, s | all, s | bits per byte |")
     print("|---|---|---|---|---|---|---|---|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory() as folder:
