@@ -43,7 +43,7 @@ OWN_NAME = re.compile(r'[a-zA-Z]\w*_|k[A-Z]\w*|PG_\w+|[A-Z][a-z0-9]\w*|[a-z][a-z
 STANDARD_NAME = re.compile(r'\b(?:std|fmt|sentencepiece)(?:::\w+)*::(\w+)')
 LIBRARY_NAME = re.compile(r'(?:lzma|ZSTD)_\w+')
 KEPT_NAMES = frozenset('''
-    do if or
+    do if or jn tm yn
     const_cast reinterpret_cast static_assert static_cast thread_local always_inline this_thread vector_size
     int8_t int16_t int32_t int64_t uint8_t uint16_t uint32_t uint64_t size_t ssize_t
     c_str chars_format emplace_back ends_with find_first_not_of has_value is_integral is_same out_of_range pop_back push_back
