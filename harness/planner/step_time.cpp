@@ -115,6 +115,38 @@ std::string describe_phase(const Phase& phase, const Phases& phases, const Recip
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
+// SGD on each chunk but the last.
+void add_learning(const Recipe& recipe, const Hardware& hardware, const KernelRates& rates,
+                  Weights& weights, ScoringTime& time) {
+  const TttConfig& ttt = recipe.ttt;
+  const int64_t context = recipe.eval.context, leaves = ttt.gradient_leaves;
+  const int64_t rows = std::max<int64_t>(1, ttt.batch_tokens / context);
+  const int64_t share = leaves % hardware.gpus == 0 ? hardware.gpus : 1;
+  const ModelPlan plan(recipe.model, weights, rows / leaves, context, PlanMode::kTrain);
+  const WorkOfAToken work = count_work(plan, recipe.model, rows / leaves * context);
+  const int64_t tokens = std::min(ttt.chunk_tokens, rows * context);
+  const double own_tokens = static_cast<double>(tokens) / static_cast<double>(share);
+  std::vector<WorkPart>& parts = time.learning.parts;
+  parts = list_parts(work, recipe.model, rates, own_tokens, work.block_bytes);
+  const auto params = static_cast<double>(weights.flat_elements());
+  // As in training: gradient, momentum and master, of which two are written, and the compute copy.
+  parts.push_back(
+      {"SGD's passes", params * (5 * 4 + kBytesOfBf16), Unit::kBytes, rates.pass_bytes_per_s});
+  if (share > 1) {
+    parts.push_back(
+        {"exchange between GPUs, f32", params * 4, Unit::kBytes, rates.exchange_bytes_per_s});
+  }
+  if (rates.launches_per_s > 0) {
+    const double runs = static_cast<double>(leaves) / static_cast<double>(share);
+    parts.push_back({"launches", kLaunchesOfACall * static_cast<double>(work.calls) * runs,
+                     Unit::kLaunches, rates.launches_per_s});
+  }
+  time.learning.host_share = rates.host_share;
+  const int64_t chunks = (time.tokens + ttt.chunk_tokens - 1) / ttt.chunk_tokens;
+  time.learning_steps =
+      std::max<int64_t>(chunks - 1, 0) * ttt.epochs * ((ttt.chunk_tokens + tokens - 1) / tokens);
+}
+
 }  // namespace
 
 double StepTime::seconds() const { return sum_seconds(parts) / (1 - host_share); }
@@ -180,42 +212,6 @@ TrainingTime predict_training(const Recipe& recipe, const Hardware& hardware,
   result.tokens = result.step_count * train.batch_tokens;
   return result;
 }
-
-namespace {
-
-// SGD on each chunk but the last.
-void add_learning(const Recipe& recipe, const Hardware& hardware, const KernelRates& rates,
-                  Weights& weights, ScoringTime& time) {
-  const TttConfig& ttt = recipe.ttt;
-  const int64_t context = recipe.eval.context, leaves = ttt.gradient_leaves;
-  const int64_t rows = std::max<int64_t>(1, ttt.batch_tokens / context);
-  const int64_t share = leaves % hardware.gpus == 0 ? hardware.gpus : 1;
-  const ModelPlan plan(recipe.model, weights, rows / leaves, context, PlanMode::kTrain);
-  const WorkOfAToken work = count_work(plan, recipe.model, rows / leaves * context);
-  const int64_t tokens = std::min(ttt.chunk_tokens, rows * context);
-  const double own_tokens = static_cast<double>(tokens) / static_cast<double>(share);
-  std::vector<WorkPart>& parts = time.learning.parts;
-  parts = list_parts(work, recipe.model, rates, own_tokens, work.block_bytes);
-  const auto params = static_cast<double>(weights.flat_elements());
-  // As in training: gradient, momentum and master, of which two are written, and the compute copy.
-  parts.push_back(
-      {"SGD's passes", params * (5 * 4 + kBytesOfBf16), Unit::kBytes, rates.pass_bytes_per_s});
-  if (share > 1) {
-    parts.push_back(
-        {"exchange between GPUs, f32", params * 4, Unit::kBytes, rates.exchange_bytes_per_s});
-  }
-  if (rates.launches_per_s > 0) {
-    const double runs = static_cast<double>(leaves) / static_cast<double>(share);
-    parts.push_back({"launches", kLaunchesOfACall * static_cast<double>(work.calls) * runs,
-                     Unit::kLaunches, rates.launches_per_s});
-  }
-  time.learning.host_share = rates.host_share;
-  const int64_t chunks = (time.tokens + ttt.chunk_tokens - 1) / ttt.chunk_tokens;
-  time.learning_steps =
-      std::max<int64_t>(chunks - 1, 0) * ttt.epochs * ((ttt.chunk_tokens + tokens - 1) / tokens);
-}
-
-}  // namespace
 
 ScoringTime predict_scoring(const Recipe& recipe, const Hardware& hardware,
                             const KernelRates& rates, int64_t tokens) {

@@ -98,7 +98,7 @@ ROOMS = {
 }
 ABOVE_DEVICE = ("src/plan/", "src/data/", "src/text/", "src/model/", "src/train/", "quant/", "eval/", "harness/",
                 "train_gpt.cpp")
-STANDS_FOR_DEVICE = "eval/scorer/without_"  # stubs of what a counted scorer leaves out of it
+STANDS_FOR_DEVICE = "eval/scorer/without_"  # in the place of what a counted scorer leaves out
 BACK_END_NAME = re.compile(r"\b(?:cuda\w*|cu(?:blas|dnn|rand)\w*|CU(?:DA|BLAS)\w*|dnnl\w*|onednn\w*|nccl\w*|NCCL\w*|MPI(?:_\w+)?)\b")
 # Standard headers have neither a folder nor a suffix; kernels/ speaks CUDA's own dialect where nvcc reads it.
 FOREIGN_HEADER = re.compile(r"[/.]")
